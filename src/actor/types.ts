@@ -1,65 +1,65 @@
-import type { Cancel } from "../ports/clock.ts";
+import type { Cancel } from '../ports/clock.ts'
 
-declare const answered: unique symbol;
+declare const answered: unique symbol
 
 /** A message that expects an answer of type `A`; message types extend it so that `ask` knows what comes back. */
 export interface Question<A> {
-	readonly [answered]?: A;
+  readonly [answered]?: A
 }
 
 /** Messages are told apart by `type`; the trace names them by it. */
 export interface Message {
-	readonly type: string;
+  readonly type: string
 }
 
 /** A message on its way through an actor, with the means to answer whoever asked. */
 export interface Envelope<M extends Message> {
-	readonly message: M;
-	/** Answers the asker. The first answer counts; without an asker it does nothing. */
-	answer(value: unknown): void;
-	/** Refuses: the asker's promise rejects with `error`. The actor goes on; this is not a failure of the actor. */
-	refuse(error: Error): void;
-	/** Numbers of the envelopes that led here, oldest first: messages sent on behalf of this one pass it on. */
-	readonly cause: Cause;
+  readonly message: M
+  /** Answers the asker. The first answer counts; without an asker it does nothing. */
+  answer(value: unknown): void
+  /** Refuses: the asker's promise rejects with `error`. The actor goes on; this is not a failure of the actor. */
+  refuse(error: Error): void
+  /** Numbers of the envelopes that led here, oldest first: messages sent on behalf of this one pass it on. */
+  readonly cause: Cause
 }
 
 /** The chain of actors that wait for one another, and the message that began it. */
 export interface Cause {
-	readonly origin: number;
-	readonly waiting: readonly string[];
+  readonly origin: number
+  readonly waiting: readonly string[]
 }
 
-export type Overflow = "reject" | "dropOldest" | "dropNewest";
+export type Overflow = 'reject' | 'dropOldest' | 'dropNewest'
 
 export interface AskOptions {
-	/** Mandatory: nothing waits for ever. */
-	readonly timeoutMs: number;
-	/** The envelope being handled, when an actor asks another: by it cycles are found. */
-	readonly cause?: Cause;
+  /** Mandatory: nothing waits for ever. */
+  readonly timeoutMs: number
+  /** The envelope being handled, when an actor asks another: by it cycles are found. */
+  readonly cause?: Cause
 }
 
 /** The address of an actor. Stays good over restarts, passivation and reactivation. */
 export interface ActorRef<M extends Message> {
-	readonly path: string;
-	/** Sends and forgets. @throws {MailboxFull} with overflow `reject`; {@link ActorStopped} */
-	tell(message: M, cause?: Cause): void;
-	/**
-	 * Sends and waits for the answer.
-	 * @throws {MailboxFull} {@link AskTimeout} {@link ActorStopped} {@link AskCycle}, or whatever the actor refused with.
-	 */
-	ask<A>(message: M & Question<A>, options: AskOptions): Promise<A>;
+  readonly path: string
+  /** Sends and forgets. @throws {MailboxFull} with overflow `reject`; {@link ActorStopped} */
+  tell(message: M, cause?: Cause): void
+  /**
+   * Sends and waits for the answer.
+   * @throws {MailboxFull} {@link AskTimeout} {@link ActorStopped} {@link AskCycle}, or whatever the actor refused with.
+   */
+  ask<A>(message: M & Question<A>, options: AskOptions): Promise<A>
 }
 
 /** What an actor may do while it lives; never to be used outside of its own `receive`, `started` and `stopped`. */
 export interface ActorContext<M extends Message> {
-	readonly self: ActorRef<M>;
-	readonly key: string;
-	/** Takes up to `max` further queued messages, oldest first, as long as `accepts` holds: for those who commit in batches. */
-	take(max: number, accepts: (message: M) => boolean): Envelope<M>[];
-	/** Tells itself `message` later; cancelled when the actor stops or restarts. */
-	after(delayMs: number, message: M): Cancel;
-	/** Asks to be stopped once the current message is done. */
-	stop(): void;
+  readonly self: ActorRef<M>
+  readonly key: string
+  /** Takes up to `max` further queued messages, oldest first, as long as `accepts` holds: for those who commit in batches. */
+  take(max: number, accepts: (message: M) => boolean): Envelope<M>[]
+  /** Tells itself `message` later; cancelled when the actor stops or restarts. */
+  after(delayMs: number, message: M): Cancel
+  /** Asks to be stopped once the current message is done. */
+  stop(): void
 }
 
 /**
@@ -68,82 +68,62 @@ export interface ActorContext<M extends Message> {
  * is not replayed.
  */
 export interface Behaviour<M extends Message> {
-	/** Called before the first message of every life: after activation and after each restart. */
-	started?(context: ActorContext<M>): void | Promise<void>;
-	receive(
-		envelope: Envelope<M>,
-		context: ActorContext<M>,
-	): void | Promise<void>;
-	/** Whether there is nothing that only memory holds; asked with an empty mailbox, before passivation. Default: yes. */
-	mayPassivate?(): boolean;
-	/** Called at the end of every life, whatever ended it. */
-	stopped?(reason: StopReason): void | Promise<void>;
+  /** Called before the first message of every life: after activation and after each restart. */
+  started?(context: ActorContext<M>): void | Promise<void>
+  receive(envelope: Envelope<M>, context: ActorContext<M>): void | Promise<void>
+  /** Whether there is nothing that only memory holds; asked with an empty mailbox, before passivation. Default: yes. */
+  mayPassivate?(): boolean
+  /** Called at the end of every life, whatever ended it. */
+  stopped?(reason: StopReason): void | Promise<void>
 }
 
-export type StopReason =
-	| "stopped"
-	| "killed"
-	| "passivated"
-	| "failed"
-	| "drained";
+export type StopReason = 'stopped' | 'killed' | 'passivated' | 'failed' | 'drained'
 
 /** A kind of actor: one instance per key, created at the first message. */
 export interface ActorKind<M extends Message> {
-	readonly name: string;
-	create(key: string): Behaviour<M>;
-	readonly mailbox?: {
-		readonly capacity?: number;
-		readonly overflow?: Overflow;
-	};
-	readonly passivation?: {
-		readonly idleMs?: number;
-		readonly maxActive?: number;
-	};
-	readonly supervision?: {
-		readonly maxRestarts?: number;
-		readonly withinMs?: number;
-		readonly minBackoffMs?: number;
-		readonly maxBackoffMs?: number;
-	};
+  readonly name: string
+  create(key: string): Behaviour<M>
+  readonly mailbox?: {
+    readonly capacity?: number
+    readonly overflow?: Overflow
+  }
+  readonly passivation?: {
+    readonly idleMs?: number
+    readonly maxActive?: number
+  }
+  readonly supervision?: {
+    readonly maxRestarts?: number
+    readonly withinMs?: number
+    readonly minBackoffMs?: number
+    readonly maxBackoffMs?: number
+  }
 }
 
 /** One line of the trace. Times are the clock's elapsed milliseconds. */
 export interface TraceEvent {
-	readonly time: number;
-	readonly seq: number;
-	readonly cause: number;
-	readonly actor: string;
-	readonly kind:
-		| "sent"
-		| "handled"
-		| "failed"
-		| "restarted"
-		| "stopped"
-		| "activated"
-		| "passivated"
-		| "dead-letter";
-	readonly type: string;
+  readonly time: number
+  readonly seq: number
+  readonly cause: number
+  readonly actor: string
+  readonly kind: 'sent' | 'handled' | 'failed' | 'restarted' | 'stopped' | 'activated' | 'passivated' | 'dead-letter'
+  readonly type: string
 }
 
 export interface ActorSystem {
-	/** The actor of this kind with this key, alive or not: it is activated by its first message. */
-	actor<M extends Message>(kind: ActorKind<M>, key: string): ActorRef<M>;
-	/** Whether the actor is in memory now. */
-	isActive(kind: { readonly name: string }, key: string): boolean;
-	/** Actors in memory, all kinds or one. */
-	activeCount(kind?: { readonly name: string }): number;
-	/** Messages that reached nobody, by reason. */
-	deadLetters(): Readonly<Record<DeadLetterReason, number>>;
-	/** Finishes the current message, then stops; what is queued becomes dead letters. */
-	stop(kind: { readonly name: string }, key: string): Promise<void>;
-	/** Stops at once: the current message's asker is failed, whatever `receive` still does is ignored. */
-	kill(kind: { readonly name: string }, key: string): void;
-	/** Closes admission, lets every mailbox empty, then stops all. */
-	drain(): Promise<void>;
+  /** The actor of this kind with this key, alive or not: it is activated by its first message. */
+  actor<M extends Message>(kind: ActorKind<M>, key: string): ActorRef<M>
+  /** Whether the actor is in memory now. */
+  isActive(kind: { readonly name: string }, key: string): boolean
+  /** Actors in memory, all kinds or one. */
+  activeCount(kind?: { readonly name: string }): number
+  /** Messages that reached nobody, by reason. */
+  deadLetters(): Readonly<Record<DeadLetterReason, number>>
+  /** Finishes the current message, then stops; what is queued becomes dead letters. */
+  stop(kind: { readonly name: string }, key: string): Promise<void>
+  /** Stops at once: the current message's asker is failed, whatever `receive` still does is ignored. */
+  kill(kind: { readonly name: string }, key: string): void
+  /** Closes admission, lets every mailbox empty, then stops all. */
+  drain(): Promise<void>
 }
 
-export type DeadLetterReason =
-	| "overflow"
-	| "stopped"
-	| "late-answer"
-	| "failed";
+export type DeadLetterReason = 'overflow' | 'stopped' | 'late-answer' | 'failed'

@@ -1,50 +1,33 @@
-import type {
-	IndexRecord,
-	LocalRecord,
-	StoredEntry,
-} from "../ports/log-store.ts";
-import type {
-	DocumentId,
-	LogId,
-	OperatorId,
-	ServerId,
-} from "../ports/names.ts";
+import type { IndexRecord, LocalRecord, StoredEntry } from '../ports/log-store.ts'
+import type { DocumentId, LogId, OperatorId, ServerId } from '../ports/names.ts'
 
 /** A JSON value; objects without `__proto__`, nesting at most 16 deep. */
-export type Json =
-	| null
-	| boolean
-	| number
-	| string
-	| readonly Json[]
-	| { readonly [key: string]: Json };
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** A register: the latest value of a key by (stamp, server). `value: null` is a mark, a removed register. */
 export interface Register {
-	/** Milliseconds since 1970. */
-	readonly stamp: number;
-	readonly server: ServerId;
-	readonly value: Json;
+  /** Milliseconds since 1970. */
+  readonly stamp: number
+  readonly server: ServerId
+  readonly value: Json
 }
 
 /** The content of a document at one moment: for each key the winner over all logs, marks included. */
 export interface Registers {
-	get(key: string): Register | undefined;
-	/** Registers whose key starts with `prefix`, in order of key (UTF-16 code units). */
-	entries(
-		prefix?: string,
-	): Iterable<readonly [key: string, register: Register]>;
+  get(key: string): Register | undefined
+  /** Registers whose key starts with `prefix`, in order of key (UTF-16 code units). */
+  entries(prefix?: string): Iterable<readonly [key: string, register: Register]>
 }
 
 /** A register to be written. */
 export interface RegisterWrite {
-	readonly key: string;
-	readonly value: Json;
-	/**
-	 * The time of the command that says so, milliseconds since 1970: the stamp is min(this, now), and the write is left
-	 * out if the key already has a later stamp. Without it the stamp is max(now, the key's greatest + 1).
-	 */
-	readonly at?: number;
+  readonly key: string
+  readonly value: Json
+  /**
+   * The time of the command that says so, milliseconds since 1970: the stamp is min(this, now), and the write is left
+   * out if the key already has a later stamp. Without it the stamp is max(now, the key's greatest + 1).
+   */
+  readonly at?: number
 }
 
 /**
@@ -52,134 +35,123 @@ export interface RegisterWrite {
  * is changed, the caller gets the error. Local records are stored in the same atomic batch.
  */
 export type Mutation<T> = (
-	registers: Registers,
-	now: number,
+  registers: Registers,
+  now: number,
 ) => {
-	readonly writes: readonly RegisterWrite[];
-	readonly local?: readonly LocalRecord[];
-	readonly answer: T;
-};
+  readonly writes: readonly RegisterWrite[]
+  readonly local?: readonly LocalRecord[]
+  readonly answer: T
+}
 
 /** log → first free sequence number. A log that is missing stands at 0. */
-export type Version = ReadonlyMap<LogId, number>;
+export type Version = ReadonlyMap<LogId, number>
 
 /** What became of entries that a peer sent. */
 export interface IngestResult {
-	/** Entries that were new, and are now durable. */
-	readonly stored: number;
-	/** Already held, or of a superseded log. */
-	readonly known: number;
-	/** Refused, each with its reason; the rest was taken all the same. */
-	readonly refused: readonly {
-		readonly log: LogId;
-		readonly seq: number;
-		readonly reason: RefusalReason;
-		readonly detail: string;
-	}[];
-	/** Logs of which something earlier is missing here: ask for them. */
-	readonly gaps: readonly LogId[];
-	readonly index: IndexRecord | undefined;
+  /** Entries that were new, and are now durable. */
+  readonly stored: number
+  /** Already held, or of a superseded log. */
+  readonly known: number
+  /** Refused, each with its reason; the rest was taken all the same. */
+  readonly refused: readonly {
+    readonly log: LogId
+    readonly seq: number
+    readonly reason: RefusalReason
+    readonly detail: string
+  }[]
+  /** Logs of which something earlier is missing here: ask for them. */
+  readonly gaps: readonly LogId[]
+  readonly index: IndexRecord | undefined
 }
 
 /** Why an entry was refused: a fixed set, fit for a metric's label. */
 export type RefusalReason =
-	| "malformed"
-	| "too-large"
-	| "document-full"
-	| "not-the-owner"
-	| "wrong-document"
-	| "broken-chain"
-	| "bad-signature"
-	| "bad-update"
-	| "client-clash"
-	| "equivocation"
-	| "forked"
-	| "storage";
+  | 'malformed'
+  | 'too-large'
+  | 'document-full'
+  | 'not-the-owner'
+  | 'wrong-document'
+  | 'broken-chain'
+  | 'bad-signature'
+  | 'bad-update'
+  | 'client-clash'
+  | 'equivocation'
+  | 'forked'
+  | 'storage'
 
 /** What a change notice says: these entries are durable here, this is the index now. */
 export interface DocumentNotice {
-	readonly document: DocumentId;
-	readonly entries: readonly StoredEntry[];
-	/** Who brought them: this server's own write or compaction, or the peer they came from. */
-	readonly source: "own" | ServerId;
-	/** `undefined` when the document was forgotten. */
-	readonly index: IndexRecord | undefined;
+  readonly document: DocumentId
+  readonly entries: readonly StoredEntry[]
+  /** Who brought them: this server's own write or compaction, or the peer they came from. */
+  readonly source: 'own' | ServerId
+  /** `undefined` when the document was forgotten. */
+  readonly index: IndexRecord | undefined
 }
 
 /** Follows a document for a reader of y-protocol. */
 export interface DocumentObserver {
-	/** An update (Yjs V1), durable already, to be applied after what the observer has. */
-	update(update: Uint8Array): void;
-	/** The document was rebuilt: what the observer has is to be thrown away. Nothing comes after. */
-	epoch(epoch: number): void;
+  /** An update (Yjs V1), durable already, to be applied after what the observer has. */
+  update(update: Uint8Array): void
+  /** The document was rebuilt: what the observer has is to be thrown away. Nothing comes after. */
+  epoch(epoch: number): void
 }
 
 export interface Observation {
-	readonly epoch: number;
-	/** What the document holds beyond `stateVector` (a Yjs state vector; empty = everything), as a V1 update. */
-	diff(stateVector?: Uint8Array): Promise<Uint8Array>;
-	close(): void;
+  readonly epoch: number
+  /** What the document holds beyond `stateVector` (a Yjs state vector; empty = everything), as a V1 update. */
+  diff(stateVector?: Uint8Array): Promise<Uint8Array>
+  close(): void
 }
 
 /** Who may have written what; answered from manifests, synchronously. */
 export interface Authorship {
-	/** Whether an entry signed by `server` may stand in a document of `owner`: current, retired and expired keys prove history. */
-	mayHaveWritten(owner: OperatorId, server: ServerId): boolean;
-	/** The servers of the owner's newest manifest. */
-	servers(owner: OperatorId): readonly ServerId[];
+  /** Whether an entry signed by `server` may stand in a document of `owner`: current, retired and expired keys prove history. */
+  mayHaveWritten(owner: OperatorId, server: ServerId): boolean
+  /** The servers of the owner's newest manifest. */
+  servers(owner: OperatorId): readonly ServerId[]
 }
 
 /** The documents that this server holds: its operator's, which it writes, and replicas of others', which it only stores. */
 export interface Documents {
-	/**
-	 * Decides and writes. Resolves with the decision's answer when what it wrote is durable (or when there was nothing to write).
-	 * @throws {NotTheOwner} when the document is another operator's; what the mutation threw; {@link WriteFailed} when it could
-	 * not be stored: then nothing was shown to anybody.
-	 */
-	write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T>;
-	/** The content now; empty for a document that is not held. The view does not change afterwards. */
-	read(document: DocumentId): Promise<Registers>;
-	index(document: DocumentId): Promise<IndexRecord | undefined>;
-	/** Index records whose id starts with `prefix`, in order. */
-	list(prefix: string, from?: string): AsyncIterable<IndexRecord>;
-	/** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */
-	ingest(
-		document: DocumentId,
-		entries: readonly Uint8Array[],
-		source: ServerId,
-	): Promise<IngestResult>;
-	/** Entries held here beyond `version`, oldest first within each log, about `maxBytes` of them at the most (at least one). */
-	missing(
-		document: DocumentId,
-		version: Version,
-		maxBytes: number,
-	): Promise<{
-		readonly entries: readonly Uint8Array[];
-		readonly more: boolean;
-	}>;
-	/** Remembers durably that `server` holds `version`: by it compaction knows which marks it may leave out. */
-	receipt(
-		document: DocumentId,
-		server: ServerId,
-		version: Version,
-	): Promise<void>;
-	/** Starts a new log that supersedes this server's old ones, whether or not it is due. */
-	compact(document: DocumentId): Promise<void>;
-	/** Forgets a document altogether, on disk too. */
-	forget(document: DocumentId): Promise<void>;
-	/** Hears of everything that became durable. Listeners are called in order and must not throw. Returns the way to stop. */
-	subscribe(listener: (notice: DocumentNotice) => void): () => void;
-	observe(
-		document: DocumentId,
-		observer: DocumentObserver,
-	): Promise<Observation>;
+  /**
+   * Decides and writes. Resolves with the decision's answer when what it wrote is durable (or when there was nothing to write).
+   * @throws {NotTheOwner} when the document is another operator's; what the mutation threw; {@link WriteFailed} when it could
+   * not be stored: then nothing was shown to anybody.
+   */
+  write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T>
+  /** The content now; empty for a document that is not held. The view does not change afterwards. */
+  read(document: DocumentId): Promise<Registers>
+  index(document: DocumentId): Promise<IndexRecord | undefined>
+  /** Index records whose id starts with `prefix`, in order. */
+  list(prefix: string, from?: string): AsyncIterable<IndexRecord>
+  /** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */
+  ingest(document: DocumentId, entries: readonly Uint8Array[], source: ServerId): Promise<IngestResult>
+  /** Entries held here beyond `version`, oldest first within each log, about `maxBytes` of them at the most (at least one). */
+  missing(
+    document: DocumentId,
+    version: Version,
+    maxBytes: number,
+  ): Promise<{
+    readonly entries: readonly Uint8Array[]
+    readonly more: boolean
+  }>
+  /** Remembers durably that `server` holds `version`: by it compaction knows which marks it may leave out. */
+  receipt(document: DocumentId, server: ServerId, version: Version): Promise<void>
+  /** Starts a new log that supersedes this server's old ones, whether or not it is due. */
+  compact(document: DocumentId): Promise<void>
+  /** Forgets a document altogether, on disk too. */
+  forget(document: DocumentId): Promise<void>
+  /** Hears of everything that became durable. Listeners are called in order and must not throw. Returns the way to stop. */
+  subscribe(listener: (notice: DocumentNotice) => void): () => void
+  observe(document: DocumentId, observer: DocumentObserver): Promise<Observation>
 }
 
 export class NotTheOwner extends Error {
-	override readonly name = "NotTheOwner";
+  override readonly name = 'NotTheOwner'
 }
 
 /** The write could not be stored; nothing of it was shown. Try again, or at another server. */
 export class WriteFailed extends Error {
-	override readonly name = "WriteFailed";
+  override readonly name = 'WriteFailed'
 }

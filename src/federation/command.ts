@@ -1,67 +1,62 @@
-import type { z } from "zod";
-import type { OperatorId } from "../ports/names.ts";
+import type { z } from 'zod'
+import type { OperatorId } from '../ports/names.ts'
 
 /** The response codes that clients and servers see, with the cause each stands for by default. */
 export const statuses = {
-	200: "OK",
-	201: "CREATED",
-	202: "PENDING",
-	307: "REDIRECT",
-	400: "MALFORMED",
-	401: "AUTH_FAILED",
-	403: "NOT_AUTHORISED",
-	404: "UNKNOWN",
-	409: "CONFLICT",
-	410: "PN_RELEASED",
-	423: "OWNER_UNREACHABLE",
-	426: "VERSION_NOT_SUPPORTED",
-	429: "RATE_LIMITED",
-	500: "INTERNAL",
-	503: "OVERLOADED",
-	504: "TIMEOUT",
-} as const;
+  200: 'OK',
+  201: 'CREATED',
+  202: 'PENDING',
+  307: 'REDIRECT',
+  400: 'MALFORMED',
+  401: 'AUTH_FAILED',
+  403: 'NOT_AUTHORISED',
+  404: 'UNKNOWN',
+  409: 'CONFLICT',
+  410: 'PN_RELEASED',
+  423: 'OWNER_UNREACHABLE',
+  426: 'VERSION_NOT_SUPPORTED',
+  429: 'RATE_LIMITED',
+  500: 'INTERNAL',
+  503: 'OVERLOADED',
+  504: 'TIMEOUT',
+} as const
 
-export type Status = keyof typeof statuses;
+export type Status = keyof typeof statuses
 
 /** A command that was understood and refused. `message` says what was wrong and what to do; it may be shown to people. */
 export class CommandRefused extends Error {
-	override readonly name = "CommandRefused";
-	readonly status: Status;
-	/** A symbolic cause, such as `PN_UNKNOWN`: finer than the status, stable. */
-	readonly reason: string;
-	readonly retryAfterMs: number | undefined;
-	constructor(
-		status: Status,
-		message: string,
-		reason: string = statuses[status],
-		retryAfterMs?: number,
-	) {
-		super(message);
-		this.status = status;
-		this.reason = reason;
-		this.retryAfterMs = retryAfterMs;
-	}
+  override readonly name = 'CommandRefused'
+  readonly status: Status
+  /** A symbolic cause, such as `PN_UNKNOWN`: finer than the status, stable. */
+  readonly reason: string
+  readonly retryAfterMs: number | undefined
+  constructor(status: Status, message: string, reason: string = statuses[status], retryAfterMs?: number) {
+    super(message)
+    this.status = status
+    this.reason = reason
+    this.retryAfterMs = retryAfterMs
+  }
 }
 
 /** Whom a command is executed for: a subscriber of an operator, authenticated on its connection or by its proof. */
 export interface Principal {
-	readonly operator: OperatorId;
-	readonly identity: string;
+  readonly operator: OperatorId
+  readonly identity: string
 }
 
 /** What is known of a method before it is executed: enough to check it, document it, and call it. */
 export interface MethodSpec<Params = unknown, Result = unknown> {
-	readonly method: string;
-	readonly summary: string;
-	readonly params: z.ZodType<Params>;
-	readonly result: z.ZodType<Result>;
-	/** Statuses it can be refused with, beyond 400, 401 and 503. */
-	readonly refusals: readonly Status[];
+  readonly method: string
+  readonly summary: string
+  readonly params: z.ZodType<Params>
+  readonly result: z.ZodType<Result>
+  /** Statuses it can be refused with, beyond 400, 401 and 503. */
+  readonly refusals: readonly Status[]
 }
 
 /** A method with what executes it. `params` have passed the schema. */
 export interface Command<Params = unknown, Result = unknown> {
-	readonly spec: MethodSpec<Params, Result>;
-	/** @throws {CommandRefused} */
-	execute(params: Params, principal: Principal): Promise<Result>;
+  readonly spec: MethodSpec<Params, Result>
+  /** @throws {CommandRefused} */
+  execute(params: Params, principal: Principal): Promise<Result>
 }

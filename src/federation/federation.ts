@@ -1,13 +1,13 @@
-import type { Json } from "../document/documents.ts";
-import type { DocumentId, OperatorId, ServerId } from "../ports/names.ts";
+import type { Json } from '../document/documents.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
 export interface ForwardedCommand {
-	/** Method name, as clients know it (`pne.register`). */
-	readonly method: string;
-	readonly params: Json;
-	/** The client's own proof; without it the command has only the rights granted to the forwarding operator. */
-	readonly proof?: CommandProof;
+  /** Method name, as clients know it (`pne.register`). */
+  readonly method: string
+  readonly params: Json
+  /** The client's own proof; without it the command has only the rights granted to the forwarding operator. */
+  readonly proof?: CommandProof
 }
 
 /**
@@ -15,76 +15,70 @@ export interface ForwardedCommand {
  * limited time. `signature` is made over {@link proofBytes} with the client's credential.
  */
 export interface CommandProof {
-	/** Operator and identity of the subscriber that signed. */
-	readonly operator: OperatorId;
-	readonly identity: string;
-	/** The operator that is to execute. */
-	readonly executor: OperatorId;
-	readonly document: DocumentId;
-	readonly commandId: string;
-	/** Milliseconds since 1970. */
-	readonly expires: number;
-	/** Ed25519 signature, or HMAC-SHA-256 under the pre-shared key; base64url. */
-	readonly signature: string;
+  /** Operator and identity of the subscriber that signed. */
+  readonly operator: OperatorId
+  readonly identity: string
+  /** The operator that is to execute. */
+  readonly executor: OperatorId
+  readonly document: DocumentId
+  readonly commandId: string
+  /** Milliseconds since 1970. */
+  readonly expires: number
+  /** Ed25519 signature, or HMAC-SHA-256 under the pre-shared key; base64url. */
+  readonly signature: string
 }
 
 /** Who a forwarded command came from, as proved by the link. */
 export interface Forwarder {
-	readonly operator: OperatorId;
-	readonly server: ServerId;
+  readonly operator: OperatorId
+  readonly server: ServerId
 }
 
 /** The answer to a command: a value, or a status of the design's response codes with a cause. */
 export type CommandAnswer =
-	| { readonly ok: true; readonly value: Json }
-	| {
-			readonly ok: false;
-			readonly status: number;
-			readonly cause: string;
-			readonly message: string;
-			readonly retryAfterMs?: number;
-	  };
+  | { readonly ok: true; readonly value: Json }
+  | {
+      readonly ok: false
+      readonly status: number
+      readonly cause: string
+      readonly message: string
+      readonly retryAfterMs?: number
+    }
 
-export type CommandHandler = (
-	command: ForwardedCommand,
-	from: Forwarder,
-) => Promise<CommandAnswer>;
+export type CommandHandler = (command: ForwardedCommand, from: Forwarder) => Promise<CommandAnswer>
 
 /** Which operators may hold a document; answered synchronously from what is known now. Asked for every push and offer. */
 export interface Entitlement {
-	mayHold(document: DocumentId, operator: OperatorId): boolean;
-	/** Called by the owner of this answer when it changes for a document; federation then reconciles or stops. */
-	subscribe(listener: (document: DocumentId) => void): () => void;
+  mayHold(document: DocumentId, operator: OperatorId): boolean
+  /** Called by the owner of this answer when it changes for a document; federation then reconciles or stops. */
+  subscribe(listener: (document: DocumentId) => void): () => void
 }
 
 /** A link to one peer server, for status and metrics. */
 export interface LinkStatus {
-	readonly server: ServerId;
-	readonly operator: OperatorId;
-	readonly state: "connecting" | "greeting" | "up" | "down";
-	/** Why it is not up, when it is not. */
-	readonly reason?: string;
-	/** The peer's clock minus ours, milliseconds, as of the last hello. */
-	readonly clockSkewMs?: number;
+  readonly server: ServerId
+  readonly operator: OperatorId
+  readonly state: 'connecting' | 'greeting' | 'up' | 'down'
+  /** Why it is not up, when it is not. */
+  readonly reason?: string
+  /** The peer's clock minus ours, milliseconds, as of the last hello. */
+  readonly clockSkewMs?: number
 }
 
 /** What the domain layers use of the federation. */
 export interface Federation {
-	readonly operator: OperatorId;
-	readonly server: ServerId;
-	start(): Promise<void>;
-	stop(): Promise<void>;
-	/**
-	 * Has a command executed by another operator, at whichever of its servers can be reached.
-	 * An operator that cannot be reached, or is not trusted, is answered as status 423 (OWNER_UNREACHABLE) resp. 403.
-	 */
-	request(
-		operator: OperatorId,
-		command: ForwardedCommand,
-	): Promise<CommandAnswer>;
-	/** Executes what others forward. One handler per method. */
-	handle(method: string, handler: CommandHandler): void;
-	links(): readonly LinkStatus[];
-	/** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */
-	fingerprintOf(operator: OperatorId): string | undefined;
+  readonly operator: OperatorId
+  readonly server: ServerId
+  start(): Promise<void>
+  stop(): Promise<void>
+  /**
+   * Has a command executed by another operator, at whichever of its servers can be reached.
+   * An operator that cannot be reached, or is not trusted, is answered as status 423 (OWNER_UNREACHABLE) resp. 403.
+   */
+  request(operator: OperatorId, command: ForwardedCommand): Promise<CommandAnswer>
+  /** Executes what others forward. One handler per method. */
+  handle(method: string, handler: CommandHandler): void
+  links(): readonly LinkStatus[]
+  /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */
+  fingerprintOf(operator: OperatorId): string | undefined
 }

@@ -1,17 +1,17 @@
 /** What a subscriber of an operator proves itself with. */
 export type Credential =
-	| { readonly kind: "psk"; readonly key: Uint8Array }
-	| { readonly kind: "ed25519"; readonly publicKey: Uint8Array };
+  | { readonly kind: 'psk'; readonly key: Uint8Array }
+  | { readonly kind: 'ed25519'; readonly publicKey: Uint8Array }
 
 /** A subscriber: a user's application, a gateway, or a PNE. */
 export interface Subscriber {
-	/** Unique at the operator; 1–128 characters of `[A-Za-z0-9._@+-]`. */
-	readonly identity: string;
-	readonly credential: Credential;
+  /** Unique at the operator; 1–128 characters of `[A-Za-z0-9._@+-]`. */
+  readonly identity: string
+  readonly credential: Credential
 }
 
 /** Where an operator's subscribers and their secrets come from. Its answers never enter a document, a log or a trace. */
 export interface KeySource {
-	/** `undefined` if there is no such subscriber. @throws when the source cannot be reached. */
-	find(identity: string): Promise<Subscriber | undefined>;
+  /** `undefined` if there is no such subscriber. @throws when the source cannot be reached. */
+  find(identity: string): Promise<Subscriber | undefined>
 }

@@ -1,68 +1,68 @@
-import type { DocumentId, LogId, ServerId } from "./names.ts";
+import type { DocumentId, LogId, ServerId } from './names.ts'
 
 /** One signed entry as it is stored and shipped, with what is needed to find it. */
 export interface StoredEntry {
-	readonly log: LogId;
-	/** Position in the log, from 0, without gaps. */
-	readonly seq: number;
-	/** The `SignedEntry` protobuf, exactly as it was signed. */
-	readonly bytes: Uint8Array;
+  readonly log: LogId
+  /** Position in the log, from 0, without gaps. */
+  readonly seq: number
+  /** The `SignedEntry` protobuf, exactly as it was signed. */
+  readonly bytes: Uint8Array
 }
 
 /** Where one log of a document ends. */
 export interface LogHead {
-	readonly log: LogId;
-	readonly server: ServerId;
-	/** The first free sequence number: one more than the last entry's. */
-	readonly length: number;
-	/** SHA-256 of the last entry (32 bytes); at an equivocation, the hash that names the fork. */
-	readonly hash: Uint8Array;
-	/** Bytes of the log's stored entries. */
-	readonly bytes: number;
-	/** The clock that the log's next Yjs item will have. */
-	readonly clock: number;
-	/** Present once two different entries with one sequence number were seen; the log takes no more entries. */
-	readonly forked?: true;
+  readonly log: LogId
+  readonly server: ServerId
+  /** The first free sequence number: one more than the last entry's. */
+  readonly length: number
+  /** SHA-256 of the last entry (32 bytes); at an equivocation, the hash that names the fork. */
+  readonly hash: Uint8Array
+  /** Bytes of the log's stored entries. */
+  readonly bytes: number
+  /** The clock that the log's next Yjs item will have. */
+  readonly clock: number
+  /** Present once two different entries with one sequence number were seen; the log takes no more entries. */
+  readonly forked?: true
 }
 
 /** What a store knows of a document without opening it. */
 export interface IndexRecord {
-	readonly document: DocumentId;
-	/** Logs that count, sorted by id. */
-	readonly heads: readonly LogHead[];
-	/**
-	 * Logs that an entry held here has superseded, with the sequence number (inclusive) up to which they are dead: an
-	 * entry of theirs at or below it is refused as old.
-	 */
-	readonly superseded: readonly { readonly log: LogId; readonly seq: number }[];
-	/** SHA-256 over the heads, 32 bytes: equal digests mean equal content. */
-	readonly digest: Uint8Array;
-	/** Rises each time a log was dropped; readers that follow the document start afresh. */
-	readonly epoch: number;
+  readonly document: DocumentId
+  /** Logs that count, sorted by id. */
+  readonly heads: readonly LogHead[]
+  /**
+   * Logs that an entry held here has superseded, with the sequence number (inclusive) up to which they are dead: an
+   * entry of theirs at or below it is refused as old.
+   */
+  readonly superseded: readonly { readonly log: LogId; readonly seq: number }[]
+  /** SHA-256 over the heads, 32 bytes: equal digests mean equal content. */
+  readonly digest: Uint8Array
+  /** Rises each time a log was dropped; readers that follow the document start afresh. */
+  readonly epoch: number
 }
 
 /** A record of this server alone, never replicated: sealed answers, receipts, the highest manifest seen. */
 export interface LocalRecord {
-	/** At most 512 characters, without control characters; the part before the first `/` names its kind. */
-	readonly key: string;
-	/** `undefined` removes the record. */
-	readonly value: Uint8Array | undefined;
+  /** At most 512 characters, without control characters; the part before the first `/` names its kind. */
+  readonly key: string
+  /** `undefined` removes the record. */
+  readonly value: Uint8Array | undefined
 }
 
 /** What one commit changes in one document. */
 export interface DocumentChange {
-	/** The index record after the change. `undefined` forgets the document: index, entries and all. */
-	readonly document: DocumentId;
-	readonly index: IndexRecord | undefined;
-	readonly append: readonly StoredEntry[];
-	/** Logs (or, from `from` on, their ends) whose entries are removed, in the same batch. */
-	readonly drop: readonly { readonly log: LogId; readonly from: number }[];
+  /** The index record after the change. `undefined` forgets the document: index, entries and all. */
+  readonly document: DocumentId
+  readonly index: IndexRecord | undefined
+  readonly append: readonly StoredEntry[]
+  /** Logs (or, from `from` on, their ends) whose entries are removed, in the same batch. */
+  readonly drop: readonly { readonly log: LogId; readonly from: number }[]
 }
 
 /** One atomic batch: all of it is stored, or none. */
 export interface Commit {
-	readonly documents: readonly DocumentChange[];
-	readonly local: readonly LocalRecord[];
+  readonly documents: readonly DocumentChange[]
+  readonly local: readonly LocalRecord[]
 }
 
 /**
@@ -78,47 +78,38 @@ export interface Commit {
  * - Entries of one log are read in the order of their sequence numbers.
  */
 export interface LogStore {
-	commit(commit: Commit): Promise<void>;
-	/** The index record, or `undefined` if the document is not held. */
-	index(document: DocumentId): Promise<IndexRecord | undefined>;
-	/** Index records with `from <= document < to`, in order of id (UTF-16 code units). */
-	scan(range: {
-		readonly from: string;
-		readonly to: string;
-	}): AsyncIterable<IndexRecord>;
-	/** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
-	entries(
-		document: DocumentId,
-		log?: LogId,
-		from?: number,
-	): AsyncIterable<StoredEntry>;
-	local(key: string): Promise<Uint8Array | undefined>;
-	/** Local records whose key starts with `prefix`, in order of key. */
-	localScan(
-		prefix: string,
-	): AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>;
-	/** Completes what is under way, then refuses. */
-	close(): Promise<void>;
+  commit(commit: Commit): Promise<void>
+  /** The index record, or `undefined` if the document is not held. */
+  index(document: DocumentId): Promise<IndexRecord | undefined>
+  /** Index records with `from <= document < to`, in order of id (UTF-16 code units). */
+  scan(range: { readonly from: string; readonly to: string }): AsyncIterable<IndexRecord>
+  /** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
+  entries(document: DocumentId, log?: LogId, from?: number): AsyncIterable<StoredEntry>
+  local(key: string): Promise<Uint8Array | undefined>
+  /** Local records whose key starts with `prefix`, in order of key. */
+  localScan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>
+  /** Completes what is under way, then refuses. */
+  close(): Promise<void>
 }
 
 /** A stored record that does not match its hash: the disk changed it. */
 export class CorruptRecord extends Error {
-	override readonly name = "CorruptRecord";
-	readonly record: string;
-	constructor(record: string) {
-		super(
-			`Stored record ${record} does not match its hash: the disk has changed it. Restore it from a peer or a backup.`,
-		);
-		this.record = record;
-	}
+  override readonly name = 'CorruptRecord'
+  readonly record: string
+  constructor(record: string) {
+    super(
+      `Stored record ${record} does not match its hash: the disk has changed it. Restore it from a peer or a backup.`,
+    )
+    this.record = record
+  }
 }
 
 /** The store cannot say whether the batch is on disk; it will be known after a restart. Its log must not go on. */
 export class CommitOutcomeUnknown extends Error {
-	override readonly name = "CommitOutcomeUnknown";
+  override readonly name = 'CommitOutcomeUnknown'
 }
 
 /** Nothing of the batch was stored: no room, or the store is closed. The message says which. */
 export class CommitRefused extends Error {
-	override readonly name = "CommitRefused";
+  override readonly name = 'CommitRefused'
 }
