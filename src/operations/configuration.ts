@@ -1,0 +1,208 @@
+import { parse, TomlError } from 'smol-toml'
+import { z } from 'zod'
+import { isOperatorId } from '../ports/names.ts'
+
+/*
+ * What an operator may set, and where it may be set: a TOML file, then environment variables `CPNS_…`, then flags; the
+ * later wins. Paths are relative to the folder of the file.
+ */
+
+/** A setting that is wrong; the message names it, where it was set, and the nearest known name if it is unknown. */
+export class InvalidConfiguration extends Error {
+  override readonly name = 'InvalidConfiguration'
+}
+
+const port = z.int().min(0).max(65535)
+
+export const configurationSchema = z.strictObject({
+  operator: z
+    .string()
+    .refine(isOperatorId, { error: 'expected a lower-case domain name such as a.example' })
+    .describe('The operator that this server belongs to.'),
+  data: z.string().default('data').describe('Folder of the document store.'),
+  manifest: z.string().default('manifest.json').describe("The operator's signed manifest."),
+  subscribers: z.string().default('subscribers.json').describe('Subscribers and their credentials; mode 0600.'),
+  peers: z
+    .strictObject({
+      listen: z.array(z.string()).default(['/ip4/127.0.0.1/tcp/4600']).describe('Multiaddresses for other servers.'),
+      folder: z.string().default('peers').describe('Manifests of trusted operators, one file each.'),
+    })
+    .prefault({}),
+  keys: z
+    .strictObject({
+      server: z.string().default('keys/server.key').describe("This server's private key; mode 0600."),
+      secrets: z
+        .string()
+        .default('keys/operator.secrets')
+        .describe('What all servers of the operator share; mode 0600.'),
+    })
+    .prefault({}),
+  clients: z
+    .strictObject({
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('Where clients attach. Plain websockets are refused beyond loopback.'),
+      port: port.default(4680),
+      certificate: z.string().optional().describe('PEM certificate chain; reloaded when it changes.'),
+      key: z.string().optional().describe('PEM private key of the certificate.'),
+      behindProxy: z.boolean().default(false).describe('A proxy in front terminates TLS: plain is then accepted.'),
+      origins: z.array(z.string()).default([]).describe('Web origins that browsers may come from.'),
+    })
+    .refine(clients => (clients.certificate === undefined) === (clients.key === undefined), {
+      error: 'certificate and key go together',
+    })
+    .prefault({}),
+  trust: z
+    .record(
+      z.string().refine(isOperatorId, { error: 'expected an operator such as b.example' }),
+      z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: 'expected the 43 characters of a root fingerprint' }),
+    )
+    .default({})
+    .describe('Operators that this server federates with, each pinned to the fingerprint of its root keys.'),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+})
+
+export type Configuration = z.infer<typeof configurationSchema>
+
+/** One place that settings come from, with what to call it in an error. */
+interface Source {
+  readonly name: string
+  readonly values: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Reads a configuration.
+ *
+ * @param toml text of the file, and its name for errors
+ * @param environment variables; only `CPNS_…` count: `CPNS_CLIENTS_PORT` sets `clients.port`
+ * @param flags dotted settings from the command line, such as `{ 'clients.port': '4681' }`
+ * @throws {InvalidConfiguration}
+ */
+export function readConfiguration(
+  toml: { readonly text: string; readonly name: string },
+  environment: Readonly<Record<string, string | undefined>> = {},
+  flags: Readonly<Record<string, string>> = {},
+): Configuration {
+  const sources: Source[] = [
+    { name: toml.name, values: parsedToml(toml) },
+    { name: 'environment', values: tree(environmentSettings(environment)) },
+    { name: 'flags', values: tree(flags) },
+  ]
+  for (const source of sources) refuseUnknown(source)
+  const merged = sources.reduce<Record<string, unknown>>((into, source) => merge(into, source.values), {})
+  const result = configurationSchema.safeParse(merged)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const path = issue?.path.join('.') ?? ''
+  const source = [...sources].reverse().find(candidate => valueAt(candidate.values, issue?.path ?? []) !== undefined)
+  throw new InvalidConfiguration(`${source?.name ?? toml.name}: ${path}: ${issue?.message}.`)
+}
+
+function parsedToml({ text, name }: { text: string; name: string }): Record<string, unknown> {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    throw new InvalidConfiguration(`${name}:${error.line}:${error.column}: not TOML: ${error.message.split('\n')[0]}`)
+  }
+}
+
+/** The dotted settings that have a default or may be given one, with their schema. `trust` takes any operator. */
+const known = settingsOf(configurationSchema)
+
+function settingsOf(schema: z.ZodType, prefix = ''): Map<string, z.ZodType> {
+  const inner = unwrapped(schema)
+  if (!(inner instanceof z.ZodObject)) return new Map([[prefix, schema]])
+  const entries = Object.entries(inner.shape as Record<string, z.ZodType>)
+  return new Map(entries.flatMap(([key, value]) => [...settingsOf(value, prefix === '' ? key : `${prefix}.${key}`)]))
+}
+
+function unwrapped(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+    return unwrapped(schema.unwrap() as z.ZodType)
+  }
+  return schema
+}
+
+function environmentSettings(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const byVariable = new Map([...known.keys()].map(path => [variableOf(path), path]))
+  const settings: Record<string, string> = {}
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith('CPNS_') || value === undefined) continue
+    const path = byVariable.get(variable)
+    if (path === undefined) throw unknown('environment', variable, [...byVariable.keys()])
+    settings[path] = value
+  }
+  return settings
+}
+
+const variableOf = (path: string) => `CPNS_${path.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`
+
+/** Dotted text settings as a tree, each value read as its schema wants it: numbers, booleans, comma-separated lists. */
+function tree(settings: Readonly<Record<string, string>>): Record<string, unknown> {
+  let result: Record<string, unknown> = {}
+  for (const [path, text] of Object.entries(settings)) {
+    const nested = path
+      .split('.')
+      .reduceRight<unknown>((value, key) => ({ [key]: value }), readAs(known.get(path), text))
+    result = merge(result, nested as Record<string, unknown>)
+  }
+  return result
+}
+
+function readAs(schema: z.ZodType | undefined, text: string): unknown {
+  const inner = schema && unwrapped(schema)
+  if (inner instanceof z.ZodNumber && /^-?\d+$/.test(text)) return Number(text)
+  if (inner instanceof z.ZodBoolean && /^(true|false)$/.test(text)) return text === 'true'
+  if (inner instanceof z.ZodArray) return text === '' ? [] : text.split(',')
+  return text
+}
+
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function merge(base: Readonly<Record<string, unknown>>, over: Readonly<Record<string, unknown>>) {
+  const result: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const below = result[key]
+    result[key] = isTable(value) && isTable(below) ? merge(below, value) : value
+  }
+  return result
+}
+
+function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (isTable(value) ? value[String(key)] : undefined), values)
+}
+
+function refuseUnknown(source: Source): void {
+  const paths = [...known.keys()]
+  const visit = (values: Readonly<Record<string, unknown>>, prefix: string): void => {
+    for (const [key, value] of Object.entries(values)) {
+      const path = prefix === '' ? key : `${prefix}.${key}`
+      if (path === 'trust' || known.has(path)) continue
+      if (isTable(value) && paths.some(candidate => candidate.startsWith(`${path}.`))) visit(value, path)
+      else throw unknown(source.name, path, paths)
+    }
+  }
+  visit(source.values, '')
+}
+
+function unknown(source: string, name: string, candidates: readonly string[]): InvalidConfiguration {
+  const nearest = candidates.toSorted((a, b) => distance(a, name) - distance(b, name))[0]
+  return new InvalidConfiguration(`${source}: there is no setting "${name}"; did you mean "${nearest}"?`)
+}
+
+/** Levenshtein distance, for suggestions. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
