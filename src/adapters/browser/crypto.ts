@@ -1,0 +1,78 @@
+import { type ClientCrypto, DecryptionFailed } from '../../ports/crypto.ts'
+import { hpke } from '../hpke.ts'
+
+/** RFC 8410: the bytes that stand before a raw Ed25519 seed in PKCS #8. */
+const pkcs8Prefix = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32)
+
+/** What one call of `getRandomValues` may be asked for. */
+const randomChunkBytes = 65_536
+
+/** WebCrypto's types refuse arrays over shared memory; none is ever made here. */
+type Bytes = Uint8Array<ArrayBuffer>
+const bytes = (array: Uint8Array): Bytes => array as Bytes
+
+/** Cryptography by WebCrypto alone: the same file runs in browsers (Ed25519: Chromium 137, Firefox 129, Safari 17) and in Node. */
+export function webCrypto(): ClientCrypto {
+  const { subtle } = crypto
+
+  return {
+    randomBytes(length) {
+      const random = new Uint8Array(length)
+      for (let at = 0; at < length; at += randomChunkBytes) {
+        crypto.getRandomValues(random.subarray(at, at + randomChunkBytes))
+      }
+      return random
+    },
+
+    sha256: async data => new Uint8Array(await subtle.digest('SHA-256', bytes(data))),
+
+    async hmacSha256(key, data) {
+      // WebCrypto refuses the empty key. HMAC pads keys with zeros, so one zero byte is the same key.
+      const raw = key.length === 0 ? new Uint8Array(1) : bytes(key)
+      const hmacKey = await subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+      return new Uint8Array(await subtle.sign('HMAC', hmacKey, bytes(data)))
+    },
+
+    async hkdfSha256(secret, salt, info, lengthBytes) {
+      if (!(lengthBytes >= 0 && lengthBytes <= 255 * 32)) {
+        throw new RangeError(`HKDF-SHA-256 gives 0 to 8160 bytes, not ${lengthBytes}.`)
+      }
+      if (lengthBytes === 0) return new Uint8Array(0)
+      const key = await subtle.importKey('raw', bytes(secret), 'HKDF', false, ['deriveBits'])
+      const parameters = { name: 'HKDF', hash: 'SHA-256', salt: bytes(salt), info: bytes(info) }
+      return new Uint8Array(await subtle.deriveBits(parameters, key, lengthBytes * 8))
+    },
+
+    async ed25519Sign(privateKey, message) {
+      if (privateKey.length !== 32) {
+        throw new RangeError(`An Ed25519 private key is a seed of 32 bytes, not ${privateKey.length}.`)
+      }
+      const pkcs8 = new Uint8Array(pkcs8Prefix.length + 32)
+      pkcs8.set(pkcs8Prefix)
+      pkcs8.set(privateKey, pkcs8Prefix.length)
+      const key = await subtle.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
+      return new Uint8Array(await subtle.sign('Ed25519', key, bytes(message)))
+    },
+
+    async ed25519Verify(publicKey, message, signature) {
+      try {
+        const key = await subtle.importKey('raw', bytes(publicKey), 'Ed25519', false, ['verify'])
+        return await subtle.verify('Ed25519', key, bytes(signature), bytes(message))
+      } catch {
+        return false // a key that is no point of the curve
+      }
+    },
+
+    async aesGcmOpen(key, nonce, ciphertext, aad) {
+      const aesKey = await subtle.importKey('raw', bytes(key), 'AES-GCM', false, ['decrypt'])
+      const parameters = { name: 'AES-GCM', iv: bytes(nonce), additionalData: bytes(aad), tagLength: 128 }
+      try {
+        return new Uint8Array(await subtle.decrypt(parameters, aesKey, bytes(ciphertext)))
+      } catch {
+        throw new DecryptionFailed()
+      }
+    },
+
+    hpke: hpke(),
+  }
+}

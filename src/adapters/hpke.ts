@@ -1,0 +1,64 @@
+import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
+import { DecryptionFailed, type Hpke, type HpkeContext, type HpkePsk } from '../ports/crypto.ts'
+
+/** RFC 9180 §9.5: a shorter pre-shared key could be guessed off line. */
+const minPskBytes = 32
+
+/** HPKE over WebCrypto; the same file serves Node and browsers. */
+export function hpke(): Hpke {
+  const suite = new CipherSuite({
+    kem: new DhkemX25519HkdfSha256(),
+    kdf: new HkdfSha256(),
+    aead: new Aes128Gcm(),
+  })
+  const { kem } = suite
+
+  return {
+    async generateKeyPair() {
+      const pair = await kem.generateKeyPair()
+      return {
+        publicKey: new Uint8Array(await kem.serializePublicKey(pair.publicKey)),
+        privateKey: new Uint8Array(await kem.serializePrivateKey(pair.privateKey)),
+      }
+    },
+
+    async seal({ recipientPublicKey, info, aad, plaintext, psk }) {
+      const context = await suite.createSenderContext({
+        recipientPublicKey: await kem.deserializePublicKey(recipientPublicKey),
+        info,
+        ...usable(psk),
+      })
+      const ciphertext = new Uint8Array(await context.seal(plaintext, aad))
+      return { enc: new Uint8Array(context.enc), ciphertext, export: exportOf(context) }
+    },
+
+    async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk }) {
+      const mode = usable(psk)
+      const recipientKey = await kem.deserializePrivateKey(recipientPrivateKey)
+      try {
+        const context = await suite.createRecipientContext({ recipientKey, enc, info, ...mode })
+        const plaintext = new Uint8Array(await context.open(ciphertext, aad))
+        return { plaintext, export: exportOf(context) }
+      } catch {
+        throw new DecryptionFailed()
+      }
+    },
+  }
+}
+
+const exportOf =
+  (context: {
+    export(exporterContext: Uint8Array, lengthBytes: number): Promise<ArrayBuffer>
+  }): HpkeContext['export'] =>
+  async (exporterContext, lengthBytes) =>
+    new Uint8Array(await context.export(exporterContext, lengthBytes))
+
+/** @throws {RangeError} for a pre-shared key that this node itself should never have accepted. */
+function usable(psk: HpkePsk | undefined): { psk?: HpkePsk } {
+  if (!psk) return {}
+  if (psk.key.length < minPskBytes) {
+    throw new RangeError(`A pre-shared key for HPKE has at least ${minPskBytes} bytes, not ${psk.key.length}.`)
+  }
+  if (psk.id.length === 0) throw new RangeError('A pre-shared key for HPKE needs an identity that is not empty.')
+  return { psk }
+}
