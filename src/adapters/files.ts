@@ -1,0 +1,63 @@
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** A file that could not be read or written, with what to do about it. */
+export class FileProblem extends Error {
+  override readonly name = 'FileProblem'
+}
+
+/** @throws {FileProblem} when there is no such file or it may not be read. */
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw problem('read', path, error)
+  }
+}
+
+/**
+ * Reads a file that holds a secret.
+ * @throws {FileProblem} also when others than its owner may read it: a key that was readable is no longer a secret.
+ */
+export async function readSecret(path: string): Promise<string> {
+  const text = await readText(path)
+  const { mode } = await stat(path)
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    throw new FileProblem(`${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`)
+  }
+  return text
+}
+
+/** Replaces a file at once and durably: after a crash there is the old text or the new, never a part. */
+export async function writeText(path: string, text: string, mode = 0o644): Promise<void> {
+  const draft = `${path}.new`
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const file = await open(draft, 'w', mode)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(draft, path)
+  } catch (error) {
+    throw problem('write', path, error)
+  }
+}
+
+/** Only its owner may read it: mode 0600. */
+export const writeSecret = (path: string, text: string): Promise<void> => writeText(path, text, 0o600)
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function problem(verb: string, path: string, error: unknown): FileProblem {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : String(error)
+  return new FileProblem(`Cannot ${verb} ${path}: ${why}.`)
+}
