@@ -113,3 +113,11 @@ export class CommitOutcomeUnknown extends Error {
 export class CommitRefused extends Error {
   override readonly name = 'CommitRefused'
 }
+
+/** A read from a store that has been closed. */
+export class StoreClosed extends Error {
+  override readonly name = 'StoreClosed'
+  constructor() {
+    super('The store is closed; open it again to read from it.')
+  }
+}

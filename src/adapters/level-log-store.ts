@@ -1,0 +1,147 @@
+import { mkdir, open, statfs } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { ClassicLevel } from 'classic-level'
+import { CommitRefused, type LogStore } from '../ports/log-store.ts'
+import { formatVersion, metaKey, type Operation, putMeta, readMeta, UnknownFormat } from './record-format.ts'
+import { type Table, tableLogStore } from './table-log-store.ts'
+
+export interface LevelLogStoreOptions {
+  /**
+   * Room that is left free on the disk: below it commits are refused, with nothing stored, until there is room again.
+   * LevelDB needs some to compact and to recover; a disk filled to the brim fails in the middle of a write. Default 64 MiB.
+   */
+  readonly reserveBytes?: number
+}
+
+const defaultReserveBytes = 64 * 1024 * 1024
+/** After so many bytes written the free room is looked at again. */
+const roomCheckBytes = 1024 * 1024
+/** Records are read ahead in chunks of about so much. */
+const readAheadBytes = 256 * 1024
+const formatName = 'format'
+
+type Level = ClassicLevel<Uint8Array, Uint8Array>
+
+/**
+ * Opens the log store in `folder`, which is created, for its owner alone, if it is not there. LevelDB keeps the table:
+ * every flush is one write batch and one fdatasync before its commits resolve. Compression is off: payloads are signed
+ * and hashed bytes that hardly compress, and a flipped bit then spoils one record instead of a block.
+ *
+ * @throws {StoreInUse} when a process has it open, this one included; {@link UnknownFormat} when another release wrote it;
+ * {@link StoreDamaged} when LevelDB cannot open it.
+ */
+export async function openLevelLogStore(folder: string, options: LevelLogStoreOptions = {}): Promise<LogStore> {
+  const { reserveBytes = defaultReserveBytes } = options
+  await makeFolder(folder)
+  const level = await openLevel(folder)
+  try {
+    await assertFormat(level, folder)
+  } catch (error) {
+    await level.close()
+    throw error
+  }
+  return tableLogStore(levelTable(level, folder, reserveBytes))
+}
+
+/** Another process, or another part of this one, has the store open. */
+export class StoreInUse extends Error {
+  override readonly name = 'StoreInUse'
+}
+
+/** What is in the folder cannot be opened. */
+export class StoreDamaged extends Error {
+  override readonly name = 'StoreDamaged'
+}
+
+/** The new folder's own name is made durable too: an fsync of a file says nothing about the folders above it. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let path = resolve(folder); path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function openLevel(folder: string): Promise<Level> {
+  const level: Level = new ClassicLevel(folder, {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    compression: false,
+    writeBufferSize: 16 * 1024 * 1024,
+    cacheSize: 32 * 1024 * 1024,
+  })
+  try {
+    await level.open()
+    return level
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    if (codeOf(cause) === 'LEVEL_LOCKED')
+      throw new StoreInUse(`The store in ${folder} is open in another process; stop that server first.`, { cause })
+    throw new StoreDamaged(
+      `The store in ${folder} cannot be opened (${cause instanceof Error ? cause.message : cause}). ` +
+        'Restore it from a backup, or start with an empty folder and let peers fill it.',
+      { cause },
+    )
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+
+async function assertFormat(level: Level, folder: string): Promise<void> {
+  const key = metaKey(formatName)
+  const value = await level.get(key)
+  if (value === undefined) return level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
+  const [version = 0] = readMeta(key, value)
+  if (version !== formatVersion) throw new UnknownFormat(`The store in ${folder}`, version)
+}
+
+function putsOf({ key, value }: Operation): { type: 'put'; key: Uint8Array; value: Uint8Array }[] {
+  return value ? [{ type: 'put', key, value }] : []
+}
+
+function levelTable(level: Level, folder: string, reserveBytes: number): Table {
+  /** Bytes that may be written before the free room is looked at again. */
+  let roomBytes = 0
+
+  /** @throws {CommitRefused} */
+  async function claimRoom(bytes: number): Promise<void> {
+    if (roomBytes < bytes) {
+      const { bavail, bsize } = await statfs(folder)
+      const freeBytes = bavail * bsize
+      if (freeBytes < reserveBytes + bytes)
+        throw new CommitRefused(
+          `The disk of ${folder} is full: ${freeBytes} bytes are free, of which ${reserveBytes} are kept in reserve. Make room.`,
+        )
+      roomBytes = Math.min(freeBytes - reserveBytes, Math.max(bytes, roomCheckBytes))
+    }
+    roomBytes -= bytes
+  }
+
+  return {
+    async write(operations) {
+      let bytes = 0
+      for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
+      await claimRoom(bytes)
+      // The chained form costs half of the array form: no object is built and read back per operation.
+      const batch = level.batch()
+      for (const { key, value } of operations) {
+        if (value) batch.put(key, value)
+        else batch.del(key)
+      }
+      await batch.write({ sync: true })
+    },
+    get: key => level.get(key),
+    records: ({ from, to }) =>
+      level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false }),
+    keys: ({ from, to }) => level.keys({ gte: from, lt: to }),
+    close: () => level.close(),
+  }
+}

@@ -1,0 +1,262 @@
+import {
+  type Commit,
+  CommitOutcomeUnknown,
+  CommitRefused,
+  CorruptRecord,
+  type IndexRecord,
+  type LogStore,
+  StoreClosed,
+  type StoredEntry,
+} from '../ports/log-store.ts'
+import type { DocumentId, LogId } from '../ports/names.ts'
+import {
+  entryRange,
+  indexKey,
+  indexRange,
+  type KeyRange,
+  localKey,
+  localRange,
+  type Operation,
+  putEntry,
+  putIndex,
+  putLocal,
+  readEntry,
+  readIndex,
+  readLocal,
+  removal,
+} from './record-format.ts'
+
+/** An ordered table of bytes that writes batches atomically: what a log store needs of a disk. */
+export interface Table {
+  /**
+   * Resolves when all operations, in their order, would survive a power cut. Rejects with {@link CommitRefused} when
+   * nothing of them was stored; with anything else when that is not known. Called again only when the last call has settled.
+   */
+  write(operations: readonly Operation[]): Promise<void>
+  get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /** Records of the range, in order of key, as they are when the iteration begins. */
+  records(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
+  /** The keys alone. */
+  keys(range: KeyRange): AsyncIterable<Uint8Array>
+  close(): Promise<void>
+}
+
+/** One flush holds about so much: more would make everybody in it wait for the slowest disk write. */
+const maxBatchBytes = 4 * 1024 * 1024
+/** What may wait for the disk in memory; a disk so far behind refuses instead of filling the heap. */
+const maxQueuedBytes = 64 * 1024 * 1024
+
+const localKeyLengthAtMost = 512
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const controlCharacter = /[\u0000-\u001f\u007f]/
+
+/** What goes to disk in one flush: whole commits, in the order of their calls. */
+interface Batch {
+  readonly operations: Operation[]
+  /** Ranges to be removed before `operations`; resolved when the flush begins, as only then all before it is on disk. */
+  readonly removals: KeyRange[]
+  bytes: number
+  readonly done: PromiseWithResolvers<void>
+}
+
+/**
+ * A {@link LogStore} over a {@link Table}, with group commit: one flush at a time; what arrives meanwhile goes into the next,
+ * and all its commits share one promise. Within a commit, drops come before appends.
+ *
+ * After a flush of unknown outcome nothing further is written: what waits is refused, and so is every later commit, until
+ * the store is opened again. A log must not go on after a hole, and LevelDB itself can lose records written after a failed one.
+ */
+export function tableLogStore(table: Table): LogStore {
+  const waiting: Batch[] = []
+  let queuedBytes = 0
+  let flushing: Promise<void> | undefined
+  let refusal: string | undefined
+  let closing: Promise<void> | undefined
+
+  function commit(change: Commit): Promise<void> {
+    try {
+      return enqueue(encoded(change))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  function enqueue({ operations, removals, bytes }: Encoded): Promise<void> {
+    if (refusal !== undefined) throw new CommitRefused(refusal)
+    if (queuedBytes > 0 && queuedBytes + bytes > maxQueuedBytes)
+      throw new CommitRefused(`${queuedBytes} bytes already wait for the disk; try again later.`)
+    const batch = batchFor(bytes, removals.length > 0)
+    for (const operation of operations) batch.operations.push(operation)
+    batch.removals.push(...removals)
+    batch.bytes += bytes
+    queuedBytes += bytes
+    // A microtask later, so that commits made in one go share the first flush too.
+    flushing ??= Promise.resolve().then(flushAll)
+    return batch.done.promise
+  }
+
+  /** A commit that removes needs the disk to hold all that came before it, so it opens a batch. */
+  function batchFor(bytes: number, removes: boolean): Batch {
+    const last = waiting.at(-1)
+    if (last && !removes && last.bytes + bytes <= maxBatchBytes) return last
+    const batch = { operations: [], removals: [], bytes: 0, done: Promise.withResolvers<void>() }
+    waiting.push(batch)
+    return batch
+  }
+
+  async function flushAll(): Promise<void> {
+    for (let batch = waiting.shift(); batch; batch = waiting.shift()) await flush(batch)
+    flushing = undefined
+  }
+
+  async function flush(batch: Batch): Promise<void> {
+    try {
+      await table.write(await operationsOf(batch))
+      batch.done.resolve()
+    } catch (error) {
+      fail(batch, error)
+    }
+    queuedBytes -= batch.bytes
+  }
+
+  /** The batch's operations, after a removal for each key that is stored in the ranges to be removed. */
+  async function operationsOf({ removals, operations }: Batch): Promise<readonly Operation[]> {
+    if (removals.length === 0) return operations
+    const dead: Operation[] = []
+    try {
+      for (const range of removals) for await (const key of table.keys(range)) dead.push(removal(key))
+    } catch (error) {
+      throw new CommitRefused(`What is to be dropped cannot be read (${messageOf(error)}); nothing was stored.`)
+    }
+    return dead.concat(operations)
+  }
+
+  function fail(batch: Batch, error: unknown): void {
+    if (error instanceof CommitRefused) {
+      batch.done.reject(error)
+      return
+    }
+    const cause = messageOf(error)
+    batch.done.reject(
+      new CommitOutcomeUnknown(`The disk failed while the batch was written (${cause}); it may or may not be stored.`, {
+        cause: error,
+      }),
+    )
+    refusal = `The disk has failed (${cause}); the store takes nothing more until it is opened again.`
+    for (const later of waiting.splice(0)) {
+      queuedBytes -= later.bytes
+      later.done.reject(new CommitRefused(refusal))
+    }
+  }
+
+  function get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    if (closing) throw new StoreClosed()
+    return table.get(key)
+  }
+
+  function records(range: KeyRange): ReturnType<Table['records']> {
+    if (closing) throw new StoreClosed()
+    return table.records(range)
+  }
+
+  async function index(document: DocumentId): Promise<IndexRecord | undefined> {
+    const key = indexKey(document)
+    const value = await get(key)
+    return value && readIndex(key, value)
+  }
+
+  async function* entries(document: DocumentId, log?: LogId, from = 0): AsyncGenerator<StoredEntry> {
+    const ends = await endsOf(document, log)
+    let last: StoredEntry | undefined
+    for await (const [key, value] of records(entryRange(document, log, from))) {
+      const entry = readEntry(document, key, value)
+      if (last && last.log !== entry.log) await assertEnd(document, last, ends)
+      const expected = last?.log === entry.log ? last.seq + 1 : from
+      if (entry.seq !== expected) throw missing(document, entry.log, expected)
+      last = entry
+      yield entry
+    }
+    if (last) await assertEnd(document, last, ends)
+    for (const unseen of ends.keys()) await assertEnd(document, { log: unseen, seq: from - 1 }, ends)
+  }
+
+  /** Log → length by the index. Asked before the entries are read: what is appended meanwhile must not look like a loss. */
+  async function endsOf(document: DocumentId, log?: LogId): Promise<Map<LogId, number>> {
+    const heads = (await index(document))?.heads ?? []
+    return new Map(heads.filter(head => log === undefined || head.log === log).map(head => [head.log, head.length]))
+  }
+
+  /** The disk can lose a record whole, key and all: a log that ends before the index says so is asked twice, as it may have been dropped meanwhile. */
+  async function assertEnd(
+    document: DocumentId,
+    last: { readonly log: LogId; readonly seq: number },
+    ends: Map<LogId, number>,
+  ): Promise<void> {
+    const next = last.seq + 1
+    const end = ends.get(last.log) ?? 0
+    ends.delete(last.log)
+    if (next >= end) return
+    const endNow = (await endsOf(document, last.log)).get(last.log) ?? 0
+    if (next < endNow) throw missing(document, last.log, next)
+  }
+
+  return {
+    commit,
+    index,
+    entries,
+    async *scan({ from, to }) {
+      for await (const [key, value] of records(indexRange(from, to))) yield readIndex(key, value)
+    },
+    async local(key) {
+      const recordKey = localKey(key)
+      const value = await get(recordKey)
+      return value && readLocal(recordKey, value).value
+    },
+    async *localScan(prefix) {
+      for await (const [key, value] of records(localRange(prefix))) yield readLocal(key, value)
+    },
+    close() {
+      refusal = 'The store is closed.'
+      closing ??= Promise.resolve(flushing).then(() => table.close())
+      return closing
+    },
+  }
+}
+
+interface Encoded {
+  readonly operations: readonly Operation[]
+  readonly removals: readonly KeyRange[]
+  readonly bytes: number
+}
+
+/** @throws {CommitRefused} for a local key that may not be one. */
+function encoded({ documents, local }: Commit): Encoded {
+  const operations: Operation[] = []
+  const removals: KeyRange[] = []
+  for (const { document, index, append, drop } of documents) {
+    if (index === undefined) {
+      operations.push(removal(indexKey(document)))
+      removals.push(entryRange(document))
+      continue
+    }
+    for (const { log, from } of drop) removals.push(entryRange(document, log, from))
+    for (const entry of append) operations.push(putEntry(document, entry))
+    operations.push(putIndex(index))
+  }
+  for (const { key, value } of local) operations.push(value ? putLocal(checked(key), value) : removal(localKey(key)))
+  let bytes = 0
+  for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
+  return { operations, removals, bytes }
+}
+
+function checked(key: string): string {
+  if (key.length <= localKeyLengthAtMost && !controlCharacter.test(key)) return key
+  throw new CommitRefused(
+    `"${key.slice(0, 80)}" is not the key of a local record: at most ${localKeyLengthAtMost} characters, no control characters.`,
+  )
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const missing = (document: DocumentId, log: LogId, seq: number): CorruptRecord =>
+  new CorruptRecord(`entry ${document} ${log} ${seq} (which is gone)`)
