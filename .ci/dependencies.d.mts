@@ -1,0 +1,2 @@
+export function objection(file: string, imported: string): string | undefined
+export function importsOf(source: string): string[]

@@ -1,0 +1,110 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+/** The `cpns` command of this repository, run from source. */
+const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** One structured line of a server's log. */
+export interface LogLine {
+  readonly level: string
+  readonly event: string
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** Runs `cpns …` to its end and gives what it printed. @throws with what it printed to stderr when it fails. */
+export async function cpns(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [command, ...args], { env: environment() })
+  return stdout
+}
+
+/** A server in a process of its own, watched through its log. */
+export interface ServerProcess {
+  readonly pid: number
+  /** The websocket URL for clients, from the server's own announcement. */
+  readonly clientUrl: string
+  readonly log: readonly LogLine[]
+  /** The first line, past or to come, that fits. @throws when none came in time, or the process ended. */
+  seen(what: string, fits: (line: LogLine) => boolean, withinMs?: number): Promise<LogLine>
+  /** Ends it: by default as an operator does, with its clean-up. Resolves with exit code or signal. */
+  stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>
+}
+
+/** Starts `cpns start --config FILE`, perhaps under another program (`strace …`), and waits until it is ready. */
+export async function startServer(config: string, wrapper: readonly string[] = []): Promise<ServerProcess> {
+  const [program, ...args] = [...wrapper, process.execPath, command, 'start', '--config', config]
+  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+  const watch = watchLog(child)
+  const ready = await watch.seen('node.ready', line => line.event === 'node.ready', 30_000)
+
+  return {
+    pid: child.pid as number,
+    clientUrl: String(ready.fields?.clientUrl),
+    log: watch.log,
+    seen: watch.seen,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return watch.ended
+    },
+  }
+}
+
+/** No settings of the caller's shell may reach the servers. */
+const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CPNS_')))
+
+function watchLog(child: ChildProcess) {
+  const log: LogLine[] = []
+  const noise: string[] = []
+  const waiting = new Set<(line: LogLine | undefined) => void>()
+  const ended = new Promise<number | NodeJS.Signals>(resolve => {
+    child.once('exit', (code, signal) => resolve(signal ?? code ?? -1))
+  })
+  createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', line => noise.push(line))
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', text => {
+    const line = parseLine(text)
+    if (!line) return void noise.push(text)
+    log.push(line)
+    for (const notify of waiting) notify(line)
+  })
+  ended.then(() => {
+    for (const notify of waiting) notify(undefined)
+  })
+
+  const seen = (what: string, fits: (line: LogLine) => boolean, withinMs = 10_000): Promise<LogLine> => {
+    const past = log.find(fits)
+    if (past) return Promise.resolve(past)
+    return new Promise((resolve, reject) => {
+      const settle = (finish: () => void) => {
+        clearTimeout(deadline)
+        waiting.delete(notify)
+        finish()
+      }
+      const fail = (why: string) =>
+        settle(() =>
+          reject(
+            new Error(
+              `${why} while waiting for ${what}.\n${[...noise, ...log.slice(-10).map(line => JSON.stringify(line))].join('\n')}`,
+            ),
+          ),
+        )
+      const deadline = setTimeout(() => fail(`Nothing came within ${withinMs} ms`), withinMs)
+      const notify = (line: LogLine | undefined) => {
+        if (!line) fail('The server ended')
+        else if (fits(line)) settle(() => resolve(line))
+      }
+      waiting.add(notify)
+      if (child.exitCode !== null) fail('The server ended')
+    })
+  }
+  return { log, seen, ended }
+}
+
+function parseLine(text: string): LogLine | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && 'event' in value ? (value as LogLine) : undefined
+  } catch {
+    return undefined
+  }
+}
