@@ -44,7 +44,7 @@ export interface ClientListener {
    * Begins to listen and answers each upgrade as `decide` says.
    * @throws {ListenRefused} when the address cannot be had, or would be plain text beyond loopback.
    */
-  listen(decide: (upgrade: Upgrade) => UpgradeAnswer): Promise<void>
+  listen(decide: (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>): Promise<void>
   /** The base URL that clients use, `ws://…` or `wss://…`, once listening. */
   url(): string
   /** Stops listening and closes what is open. */

@@ -1,7 +1,13 @@
 import type { OperatorId, ServerId } from './names.ts'
 
 /** What an Ed25519 signature is for: a signature made for one purpose never verifies for another. */
-export type SigningPurpose = 'cpns-entry-v1' | 'cpns-manifest-v1' | 'cpns-challenge-v1' | 'cpns-command-v1'
+export type SigningPurpose =
+  | 'cpns-entry-v1'
+  | 'cpns-manifest-v1'
+  | 'cpns-challenge-v1'
+  | 'cpns-authenticate-v1'
+  | 'cpns-command-v1'
+  | 'cpns-secrets-v1'
 
 /** The bytes that are signed: the purpose, a zero byte, and a SHA-256. */
 export function signedBytes(purpose: SigningPurpose, digest: Uint8Array): Uint8Array {

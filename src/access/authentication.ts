@@ -1,0 +1,121 @@
+import { base64url } from 'multiformats/bases/base64'
+import type { z } from 'zod'
+import { CommandRefused, type Principal } from '../federation/command.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import { type ServerIdentity, signedBytes } from '../ports/identity.ts'
+import type { Credential, KeySource, Subscriber } from '../ports/key-source.ts'
+import type { Random } from '../ports/random.ts'
+import { type Challenge, challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from './handshake.ts'
+import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol.ts'
+
+export interface AuthenticationOptions {
+  readonly identity: ServerIdentity
+  /** The base URLs under which clients may know this server, now. */
+  readonly urls: () => readonly string[]
+  readonly keys: KeySource
+  readonly crypto: Crypto
+  readonly random: Random
+  readonly clock: Clock
+  readonly deadlineMs: number
+}
+
+/** Both halves of the server's side of `session.authenticate`; what a challenge is good for, its connection must hold. */
+export interface Authentication {
+  /** @throws {CommandRefused} 400 when the client dialled a URL that is none of this server's. */
+  challenge(request: z.infer<typeof challengeRequest>): {
+    readonly challenge: Challenge
+    readonly answer: ChallengeAnswer
+  }
+  /**
+   * @throws {CommandRefused} 401, the same for a subscriber that does not exist, one with a credential of the other kind
+   * and a wrong proof, after the same work; 503 when the key source does not answer.
+   */
+  verify(challenge: Challenge, request: z.infer<typeof proofRequest>): Promise<Principal>
+}
+
+export function createAuthentication(options: AuthenticationOptions): Authentication {
+  const { identity, keys, crypto, random, clock } = options
+  /** Who does not exist is checked against these, which nobody has the other half of. */
+  const nobody = {
+    psk: { kind: 'psk', key: random.bytes(32) },
+    ed25519: { kind: 'ed25519', publicKey: crypto.ed25519.publicKey(random.bytes(32)) },
+  } as const satisfies Record<Credential['kind'], Credential>
+
+  return {
+    challenge(request) {
+      const challenge: Challenge = {
+        nonce: base64url.baseDecode(request.nonce),
+        challenge: random.bytes(32),
+        operator: identity.operator,
+        server: identity.server,
+        url: ownUrl(request.url),
+        expires: clock.now() + options.deadlineMs,
+      }
+      const signature = identity.sign('cpns-challenge-v1', crypto.sha256(challengeBytes(challenge)))
+      const { operator, server, url, expires } = challenge
+      const answer = {
+        challenge: base64url.baseEncode(challenge.challenge),
+        operator,
+        server,
+        url,
+        expires,
+        signature: base64url.baseEncode(signature),
+      }
+      return { challenge, answer }
+    },
+
+    async verify(challenge, request) {
+      const subscriber = await find(request.identity)
+      const known = subscriber?.credential.kind === request.mechanism
+      const credential = known ? subscriber.credential : nobody[request.mechanism]
+      const proved = proves(credential, proofBytes(challenge, request.mechanism, request.identity), request.proof)
+      if (known && proved) return { operator: identity.operator, identity: subscriber.identity }
+      throw new CommandRefused(401, 'The identity and the proof do not belong together. Check both, then connect anew.')
+    },
+  }
+
+  function ownUrl(dialled: string): string {
+    const normal = normalUrl(dialled)
+    const own = options.urls().flatMap(url => normalUrl(url) ?? [])
+    if (normal !== undefined && own.includes(normal)) return normal
+    throw new CommandRefused(
+      400,
+      `This server is known as ${own.join(', ')}, not as ${dialled}. Connect by one of its names, or add this one to its client URLs.`,
+      'URL_UNKNOWN',
+    )
+  }
+
+  async function find(name: string): Promise<Subscriber | undefined> {
+    try {
+      return await keys.find(name)
+    } catch {
+      throw new CommandRefused(503, 'The source of keys does not answer. Try again later.', 'KEYS_UNREACHABLE', 1_000)
+    }
+  }
+
+  function proves(credential: Credential, message: Uint8Array, proof: string): boolean {
+    const bytes = decoded(proof)
+    switch (credential.kind) {
+      case 'psk': {
+        const key = crypto.hkdfSha256(credential.key, pskSalt(identity.operator), pskInfo, 32)
+        return crypto.equal(crypto.hmacSha256(key, message), bytes)
+      }
+      case 'ed25519':
+        return crypto.ed25519.verify(
+          credential.publicKey,
+          signedBytes('cpns-authenticate-v1', crypto.sha256(message)),
+          bytes,
+        )
+    }
+  }
+}
+
+/** Nothing, for what is not base64url: then it proves nothing. */
+function decoded(text: string): Uint8Array {
+  try {
+    return base64url.baseDecode(text)
+  } catch {
+    return new Uint8Array(0)
+  }
+}

@@ -1,0 +1,70 @@
+import type { Mechanism } from './protocol.ts'
+
+/*
+ * What the two sides of an authentication sign: everything that was agreed so far, so that a proof made for one server,
+ * URL or connection is good for no other.
+ *
+ *   client → server   nonce, url
+ *   server → client   challenge, operator, server, url, expires, Ed25519(server key, 'cpns-challenge-v1', SHA-256(challengeBytes))
+ *   client → server   mechanism, identity, proof over proofBytes:
+ *                     psk      HMAC-SHA-256 under HKDF-SHA-256(key, salt = operator, info = pskInfo, 32 bytes)
+ *                     ed25519  Ed25519(client key, 'cpns-authenticate-v1', SHA-256(proofBytes))
+ *
+ * The client goes on only if `url` is where it dialled and `server` is one it expects of its operator: so a server in
+ * between cannot pass on the challenge of another one, which would name another URL or come from another key.
+ */
+
+/** What the server's challenge says; byte values are raw here. */
+export interface Challenge {
+  readonly nonce: Uint8Array
+  readonly challenge: Uint8Array
+  readonly operator: string
+  readonly server: string
+  readonly url: string
+  /** Milliseconds since 1970 by the server's clock. */
+  readonly expires: number
+}
+
+export const challengeBytes = (challenge: Challenge): Uint8Array => joined(['cpns-challenge-v1', ...partsOf(challenge)])
+
+export const proofBytes = (challenge: Challenge, mechanism: Mechanism, identity: string): Uint8Array =>
+  joined(['cpns-proof-v1', ...partsOf(challenge), mechanism, identity])
+
+/** From a pre-shared key only keys for one purpose each are used; this one is for proving who one is. */
+export const pskInfo = new TextEncoder().encode('cpns-authenticate-psk-v1')
+export const pskSalt = (operator: string): Uint8Array => new TextEncoder().encode(operator)
+
+const partsOf = ({ nonce, challenge, operator, server, url, expires }: Challenge): (string | Uint8Array)[] => [
+  nonce,
+  challenge,
+  operator,
+  server,
+  url,
+  String(expires),
+]
+
+/** Each part after its length in four bytes: no two lists of parts have the same bytes. */
+function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
+  const encoder = new TextEncoder()
+  const encoded = parts.map(part => (typeof part === 'string' ? encoder.encode(part) : part))
+  const bytes = new Uint8Array(encoded.reduce((sum, part) => sum + 4 + part.length, 0))
+  const view = new DataView(bytes.buffer)
+  let at = 0
+  for (const part of encoded) {
+    view.setUint32(at, part.length)
+    bytes.set(part, at + 4)
+    at += 4 + part.length
+  }
+  return bytes
+}
+
+/**
+ * A base URL as both sides write it: scheme, host and port (if not the scheme's own), and a path if a proxy serves the
+ * node under one; without query and trailing slash. `undefined` if it is no ws: or wss: URL.
+ */
+export function normalUrl(url: string): string | undefined {
+  if (!URL.canParse(url)) return undefined
+  const { protocol, host, pathname } = new URL(url)
+  if (protocol !== 'ws:' && protocol !== 'wss:') return undefined
+  return `${protocol}//${host}${pathname.replace(/\/+$/, '')}`
+}

@@ -1,0 +1,43 @@
+import { ConnectFailed, type Socket, type SocketEvents, type SocketFactory } from '../../ports/client-sockets.ts'
+
+/**
+ * Websockets by the platform's own `WebSocket`, as browsers have it. They tell a page nothing of why a connection failed,
+ * so neither does {@link ConnectFailed} here.
+ */
+export const browserWebsocket = (): SocketFactory => ({
+  connect: (url, subprotocols) =>
+    new Promise<Socket>((resolve, reject) => {
+      const websocket = new WebSocket(url, [...subprotocols])
+      websocket.binaryType = 'arraybuffer'
+      const socket = socketOf(websocket)
+      websocket.addEventListener('open', () => resolve(socket), { once: true })
+      websocket.addEventListener('close', () => reject(new ConnectFailed(`${url} cannot be reached.`)), { once: true })
+    }),
+})
+
+function socketOf(websocket: WebSocket): Socket {
+  const early: (() => void)[] = []
+  let events: SocketEvents | undefined
+
+  const arrive = (deliver: () => void) => {
+    if (events) deliver()
+    else early.push(deliver)
+  }
+  websocket.addEventListener('message', ({ data }: MessageEvent<string | ArrayBuffer>) =>
+    arrive(() => events?.message(typeof data === 'string' ? data : new Uint8Array(data))),
+  )
+  websocket.addEventListener('close', ({ code, reason }) => arrive(() => events?.closed(code, reason)))
+
+  return {
+    send(frame) {
+      if (websocket.readyState !== WebSocket.OPEN) return
+      websocket.send(typeof frame === 'string' ? frame : new Uint8Array(frame))
+    },
+    bufferedBytes: () => websocket.bufferedAmount,
+    close: (code, reason) => websocket.close(code, reason),
+    listen(listener) {
+      events = listener
+      for (const deliver of early.splice(0)) deliver()
+    },
+  }
+}

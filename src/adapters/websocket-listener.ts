@@ -1,0 +1,283 @@
+import { lookup } from 'node:dns/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { createSecureContext } from 'node:tls'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } from '../ports/client-sockets.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { isLoopback } from './loopback.ts'
+import { socketOf } from './websocket-socket.ts'
+
+export interface WebsocketListenerOptions {
+  /** Address or name of the interface to listen on. */
+  readonly host: string
+  /** 0 takes a free port; `url()` then names it. */
+  readonly port: number
+  /** PEM files, in which the certificate comes first in its chain. Read again when they change: a renewal needs no restart. */
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string; readonly checkEveryMs?: number }
+  /** A proxy in front terminates TLS and appends to X-Forwarded-For: plain text is then allowed beyond loopback. */
+  readonly proxy?: 'declared'
+  /** Origins whose pages may connect; a browser always names one, other clients name none and are let through. */
+  readonly allowedOrigins?: readonly string[]
+  readonly telemetry: Telemetry
+  readonly maxPayloadBytes?: number
+  readonly maxConnections?: number
+  /** For TLS and for the request's head, each. */
+  readonly handshakeTimeoutMs?: number
+  /** A connection on which nothing came in for twice as long, in spite of a ping, is dropped. */
+  readonly pingEveryMs?: number
+}
+
+type Decide = (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>
+
+const mebibyte = 1024 * 1024
+
+/**
+ * A websocket listens where TLS protects it: with certificate files, behind a declared proxy, or on loopback; elsewhere
+ * it refuses to start. The limits are tighter than those of `ws`, whose defaults let one client take 100 MiB.
+ */
+export function websocketListener(options: WebsocketListenerOptions): ClientListener {
+  const { tls, telemetry, handshakeTimeoutMs = 5_000, pingEveryMs = 30_000 } = options
+  const allowedOrigins = new Set(options.allowedOrigins ?? [])
+  const subprotocols = new WeakMap<IncomingMessage, string>()
+  const limits = {
+    perMessageDeflate: false,
+    maxPayload: options.maxPayloadBytes ?? mebibyte,
+    maxFragments: 64,
+    maxBufferedChunks: 256,
+    // Known to ws, not yet to its types: how long a peer may leave our closing unanswered.
+    closeTimeout: 2_000,
+  }
+  const upgrader = new WebSocketServer({
+    ...limits,
+    noServer: true,
+    handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
+  })
+  const silent = new WeakSet<WebSocket>()
+  const running: { server: Server | TlsServer | undefined; stops: (() => void)[] } = { server: undefined, stops: [] }
+
+  return { listen, url, stop }
+
+  async function listen(decide: Decide): Promise<void> {
+    if (running.server) throw new ListenRefused('This listener listens already.')
+    const address = await resolved(options.host)
+    if (!tls && !options.proxy && !isLoopback(address)) {
+      throw new ListenRefused(
+        `Plain ws:// on ${options.host} would show what clients send to anyone on the way. Configure a certificate and its key, declare the proxy that terminates TLS, or listen on 127.0.0.1.`,
+      )
+    }
+    const server = await serverFor()
+    server.maxConnections = options.maxConnections ?? 20_000
+    server.on('upgrade', (request, stream, head) => void upgrade(request, stream, head, decide))
+    server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
+      telemetry.count('cpns_listener_refused_total', { reason: 'malformed' })
+      const [status, text] =
+        error.code === 'HPE_HEADER_OVERFLOW'
+          ? [431, 'The head of a request may have 8 KiB.']
+          : [400, 'This is not a request that can be understood.']
+      answer(stream, status, text)
+    })
+    await started(server, address, options)
+    running.server = server
+    running.stops.push(every(pingEveryMs, sweep))
+  }
+
+  async function serverFor(): Promise<Server | TlsServer> {
+    const http = {
+      maxHeaderSize: 8 * 1024,
+      headersTimeout: handshakeTimeoutMs,
+      requestTimeout: handshakeTimeoutMs,
+      keepAliveTimeout: 1_000,
+      connectionsCheckingInterval: 1_000,
+    }
+    if (!tls) return createServer(http, notAWebsocket)
+    const pem = await certificate(tls)
+    const server = createTlsServer(
+      { ...http, ...pem, minVersion: 'TLSv1.2', handshakeTimeout: handshakeTimeoutMs },
+      notAWebsocket,
+    )
+    running.stops.push(followCertificate(server, tls, telemetry))
+    return server
+  }
+
+  async function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, decide: Decide): Promise<void> {
+    stream.on('error', ignored)
+    const { origin } = request.headers
+    if (origin !== undefined && !allowedOrigins.has(origin)) {
+      telemetry.count('cpns_listener_refused_total', { reason: 'origin' })
+      return answer(stream, 403, 'Pages of this origin may not connect; the operator can allow it.')
+    }
+    const decision = await decided(request, decide)
+    if (!decision.accept) return answer(stream, decision.status, decision.reason)
+    if (decision.subprotocol !== undefined) subprotocols.set(request, decision.subprotocol)
+    stream.off('error', ignored)
+    upgrader.handleUpgrade(request, stream, head, websocket => {
+      websocket.on('message', () => silent.delete(websocket))
+      websocket.on('pong', () => silent.delete(websocket))
+      decision.opened(socketOf(websocket))
+    })
+  }
+
+  async function decided(request: IncomingMessage, decide: Decide): Promise<UpgradeAnswer> {
+    try {
+      return await decide({
+        target: request.url ?? '/',
+        origin: request.headers.origin,
+        subprotocols: offered(request),
+        remoteAddress: remoteAddress(request),
+      })
+    } catch (error) {
+      telemetry.log('error', 'listener.decision-failed', { error: String(error) })
+      return { accept: false, status: 500, reason: 'The server could not decide about this connection.' }
+    }
+  }
+
+  function remoteAddress(request: IncomingMessage): string {
+    const direct = request.socket.remoteAddress ?? 'unknown'
+    if (!options.proxy) return direct
+    // Only the last entry is the proxy's own; what stands before it is what the client claims.
+    const forwarded = request.headers['x-forwarded-for']
+    return (
+      String(forwarded ?? '')
+        .split(',')
+        .at(-1)
+        ?.trim() || direct
+    )
+  }
+
+  /** Half-open connections never close by themselves: who is silent over two pings is gone. */
+  function sweep(): void {
+    for (const websocket of upgrader.clients) {
+      if (silent.has(websocket)) {
+        websocket.terminate()
+        continue
+      }
+      silent.add(websocket)
+      websocket.ping()
+    }
+  }
+
+  function url(): string {
+    const address = running.server?.address()
+    if (!address || typeof address === 'string') throw new Error('The listener has no URL before it listens.')
+    const host = options.host.includes(':') ? `[${options.host}]` : options.host
+    return `${tls ? 'wss' : 'ws'}://${host}:${address.port}`
+  }
+
+  async function stop(): Promise<void> {
+    const { server } = running
+    for (const cancel of running.stops.splice(0)) cancel()
+    running.server = undefined
+    if (!server) return
+    const closed = new Promise<void>(resolve => server.close(() => resolve()))
+    for (const websocket of upgrader.clients) websocket.terminate()
+    server.closeAllConnections()
+    await closed
+  }
+}
+
+/** An error on a connection that is about to be answered or dropped anyway: 'close' follows, which is enough. */
+const ignored = () => {}
+
+async function resolved(host: string): Promise<string> {
+  try {
+    return (await lookup(host)).address
+  } catch {
+    throw new ListenRefused(
+      `"${host}" is no address of this machine: use 127.0.0.1, 0.0.0.0, or the name of an interface.`,
+    )
+  }
+}
+
+function started(server: Server, address: string, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const advice =
+        error.code === 'EADDRINUSE' ? ' Another program listens there: stop it, or choose another port.' : ''
+      reject(new ListenRefused(`Cannot listen on ${host}:${port} (${error.code ?? error.message}).${advice}`))
+    })
+    server.listen(port, address, resolve)
+  })
+}
+
+function answer(stream: Duplex, status: number, reason: string): void {
+  if (!stream.writable) {
+    stream.destroy()
+    return
+  }
+  const body = `${reason}\n`
+  stream.once('finish', () => stream.destroy())
+  stream.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`,
+      'Connection: close',
+      'Content-Type: text/plain; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+function notAWebsocket(request: IncomingMessage, response: ServerResponse): void {
+  const here = request.url?.startsWith('/v1/') ?? false
+  const text = here
+    ? 'This is a websocket endpoint: connect with a websocket client.\n'
+    : 'Nothing is here. Clients attach by websocket at /v1/client.\n'
+  const headers = { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }
+  response.writeHead(here ? 426 : 404, here ? { ...headers, upgrade: 'websocket' } : headers)
+  response.end(text)
+}
+
+const offered = (request: IncomingMessage): string[] =>
+  (request.headers['sec-websocket-protocol'] ?? '').split(',').flatMap(name => name.trim() || [])
+
+function every(periodMs: number, action: () => void): () => void {
+  const timer = setInterval(action, periodMs)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+type CertificateFiles = NonNullable<WebsocketListenerOptions['tls']>
+
+/** @throws {ListenRefused} when a file cannot be read or the two do not belong together. */
+async function certificate({ certificateFile, keyFile }: CertificateFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)])
+    createSecureContext({ cert, key })
+    return { cert, key }
+  } catch (error) {
+    throw new ListenRefused(
+      `The certificate ${certificateFile} and the key ${keyFile} cannot be used: ${error instanceof Error ? error.message : error}`,
+    )
+  }
+}
+
+/** Looks at the files every so often rather than watching them: links that are swapped by renewal tools escape watchers. */
+function followCertificate(server: TlsServer, files: CertificateFiles, telemetry: Telemetry): () => void {
+  const signature = async () => {
+    const stats = await Promise.all([stat(files.certificateFile), stat(files.keyFile)])
+    return stats.map(({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`).join(' ')
+  }
+  const seen: { signature: string | undefined; looking: boolean } = { signature: undefined, looking: false }
+  const look = async () => {
+    if (seen.looking) return
+    seen.looking = true
+    try {
+      const now = await signature()
+      const changed = seen.signature !== undefined && seen.signature !== now
+      if (changed) server.setSecureContext({ ...(await certificate(files)), minVersion: 'TLSv1.2' })
+      if (changed) telemetry.log('info', 'listener.certificate-reloaded')
+      seen.signature = now
+    } catch (error) {
+      // The old certificate stays in use; half-written files are whole at the next look.
+      telemetry.log('warn', 'listener.certificate-unusable', { error: String(error) })
+    } finally {
+      seen.looking = false
+    }
+  }
+  void look()
+  return every(files.checkEveryMs ?? 10_000, () => void look())
+}
