@@ -29,14 +29,23 @@ export type Pne = z.infer<typeof pne>
 export const right = z.enum(['register', 'admit', 'gateway'])
 export type Right = z.infer<typeof right>
 
+/** What a PNE is: an element, a gateway, or both. */
+export const mode = z.enum(['PNE', 'PN_GW', 'BOTH'])
+export type Mode = z.infer<typeof mode>
+/** What a PNE can do, in its own words: at most 32 names, each with a short value. */
+export const capabilities = z
+  .record(z.string().min(1).max(64), z.string().max(256))
+  .refine(value => Object.keys(value).length <= 32, { error: 'expected at most 32 capabilities' })
+export type Capabilities = z.infer<typeof capabilities>
+
 const inventoryMember = z.strictObject({
   pneId: segment,
   operator,
   /** Absent until the PNE's operator has allocated one. */
   cpnsId: z.string().optional(),
   gatewayId: z.string().optional(),
-  mode: z.enum(['PNE', 'PN_GW', 'BOTH']).optional(),
-  capabilities: z.record(z.string(), z.string()).optional(),
+  mode: mode.optional(),
+  capabilities: capabilities.optional(),
   state: z.enum(['member', 'pending', 'active']),
   /** Until when the registration holds, when there is one. */
   expires: time.optional(),

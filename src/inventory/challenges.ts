@@ -1,0 +1,82 @@
+import { base64url } from 'multiformats/bases/base64'
+import type { Crypto } from '../ports/crypto.ts'
+import type { OperatorSecrets } from '../ports/identity.ts'
+import type { Random } from '../ports/random.ts'
+import { framed, joined, utf8 } from './framing.ts'
+import type { Way } from './registration-seal.ts'
+
+/*
+ * Challenges that no server has to remember: each carries its end, and a MAC over it and the way it is good for, under a
+ * key that all servers of the operator share. So a challenge from one server is good at every other, for one PN, one
+ * gateway and one operator, until it ends. That it serves one registration only is seen to elsewhere: the request names
+ * its transaction, and a transaction is answered once.
+ *
+ * Layout: version of the MAC key (4 bytes), end in milliseconds since 1970 (8), nonce (12), MAC (32).
+ */
+
+export interface Challenges {
+  issue(way: Way, now: number): { readonly challenge: string; readonly expires: number }
+  check(way: Way, challenge: string, now: number): ChallengeVerdict
+}
+
+export type ChallengeVerdict =
+  | { readonly ok: true; readonly expires: number }
+  | { readonly ok: false; readonly reason: 'forged' | 'expired' }
+
+const headBytes = 12
+const nonceBytes = 12
+const macBytes = 32
+
+export function createChallenges(options: {
+  readonly macKeys: OperatorSecrets['macKeys']
+  readonly crypto: Pick<Crypto, 'hmacSha256' | 'hkdfSha256' | 'equal'>
+  readonly random: Pick<Random, 'bytes'>
+  readonly lifetimeMs: number
+}): Challenges {
+  const { crypto, random, lifetimeMs } = options
+  const keys = new Map(
+    options.macKeys.map(({ version, key }) => [
+      version,
+      crypto.hkdfSha256(key, new Uint8Array(0), utf8('cpns registration challenge v1'), 32),
+    ]),
+  )
+  const current = options.macKeys.at(-1)?.version
+  if (current === undefined) throw new RangeError('An operator needs at least one MAC key to make challenges with.')
+
+  const macOf = (key: Uint8Array, body: Uint8Array, { home, pnId, gatewayId, operator }: Way) =>
+    crypto.hmacSha256(key, body, framed(home, pnId, gatewayId, operator))
+
+  return {
+    issue(way, now) {
+      const expires = now + lifetimeMs
+      const head = new Uint8Array(headBytes)
+      const view = new DataView(head.buffer)
+      view.setUint32(0, current)
+      view.setBigUint64(4, BigInt(expires))
+      const body = joined(head, random.bytes(nonceBytes))
+      const mac = macOf(keys.get(current) as Uint8Array, body, way)
+      return { challenge: base64url.baseEncode(joined(body, mac)), expires }
+    },
+
+    check(way, challenge, now) {
+      const bytes = decoded(challenge)
+      if (bytes?.length !== headBytes + nonceBytes + macBytes) return forged
+      const body = bytes.subarray(0, headBytes + nonceBytes)
+      const view = new DataView(bytes.buffer, bytes.byteOffset, headBytes)
+      const key = keys.get(view.getUint32(0))
+      if (!key || !crypto.equal(macOf(key, body, way), bytes.subarray(body.length))) return forged
+      const expires = Number(view.getBigUint64(4))
+      return now < expires ? { ok: true, expires } : { ok: false, reason: 'expired' }
+    },
+  }
+}
+
+const forged: ChallengeVerdict = { ok: false, reason: 'forged' }
+
+function decoded(text: string): Uint8Array | undefined {
+  try {
+    return base64url.baseDecode(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,233 @@
+import { z } from 'zod'
+import type { Json, Register, Registers } from '../document/documents.ts'
+import { isSegment } from '../document/names.ts'
+import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
+import { capabilities, mode, type Pne, right } from './methods.ts'
+
+/*
+ * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
+ * reads a document. A replica holds what another operator chose to write, so nothing here trusts a value: what does not
+ * parse is left out and counted. Unknown keys, and unknown fields of known values, belong to later versions: they are
+ * passed over in silence.
+ *
+ * Everything below names the epoch of the PN it was said in, and in a `visit/…` document the grant it was said under, so
+ * that a PN which is established anew, or a grant that is given anew, starts with nothing of the old.
+ */
+
+const time = z.int().min(0).max(8.64e15)
+const epoch = z.int().min(1)
+const identity = z.string().min(1).max(128)
+const grantId = z.string().min(1).max(64)
+const segment = z.string().refine(isSegment)
+const operator = z.custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value))
+
+/** `pn`, in the home document: the PN itself. */
+const networkRecord = z.object({
+  alias: z.string().min(1).max(128),
+  /** Identity of the owner, a subscriber of the home operator. */
+  owner: identity,
+  epoch,
+  /** Absent: until it is released. */
+  expires: time.optional(),
+  /** The command that established it: by it a repetition is known. */
+  command: z.string().min(1).max(64),
+})
+
+/** `release`, in the home document: epochs below this one have ended. A key of its own, so that no other write undoes it. */
+const releaseRecord = z.object({ epoch, command: z.string().min(1).max(64) })
+
+/** `grant/<operator>`, in the home document. */
+const grantRecord = z.object({
+  epoch,
+  /** Stays over renewals; what the grantee writes names it. */
+  id: grantId,
+  /** Of the grantee's root keys: by it also operators that do not know the grantee can tell its documents. */
+  fingerprint: z.string().min(16).max(64),
+  rights: z.array(right).max(8),
+  expires: time,
+})
+
+/** `gateway/<gatewayId>`, in the document of the gateway's operator. */
+const gatewayRecord = z.object({ epoch, grant: grantId.optional(), identity })
+
+const admitted = z.object({
+  state: z.literal('admitted'),
+  epoch,
+  grant: grantId.optional(),
+  /** Who admitted it: that operator may take it back. */
+  by: operator,
+  /** When the PNE was admitted; stays when the admission is written again. */
+  since: time,
+  /**
+   * Set when a gateway admitted on its own, as the non-member flow does: unless the PNE has registered by then, the
+   * admission was never made. So no gateway that dies half way leaves a member behind.
+   */
+  pendingUntil: time.optional(),
+})
+
+/** `roster/<operator>/<pneId>`, in the home document. */
+const rosterRecord = z.discriminatedUnion('state', [
+  admitted,
+  /**
+   * Removed, although other operators have admitted it: their admissions stamped up to `through` no longer count. A mark
+   * could not say that, since compaction may leave marks out, nor could its stamp, since it is of another clock.
+   */
+  z.object({ state: z.literal('removed'), epoch, through: time }),
+])
+
+/** `registration/<operator>/<pneId>/<transaction>`, in the document of the PNE's own operator. */
+const registrationRecord = z.object({
+  epoch,
+  grant: grantId.optional(),
+  /** `since` of the admission it was made under: what was registered before a removal does not count after it. */
+  admission: time,
+  state: z.enum(['pending', 'active']),
+  cpnsId: z.string().min(1).max(320),
+  gatewayId: segment,
+  mode,
+  capabilities,
+  expires: time,
+})
+
+export type NetworkRecord = z.infer<typeof networkRecord>
+export type ReleaseRecord = z.infer<typeof releaseRecord>
+export type GrantRecord = z.infer<typeof grantRecord>
+export type GatewayRecord = z.infer<typeof gatewayRecord>
+export type Admission = z.infer<typeof admitted>
+export type RosterRecord = z.infer<typeof rosterRecord>
+export type RegistrationRecord = z.infer<typeof registrationRecord>
+
+/** Where each record stands. Flat composite keys: two servers that write at once never share more than one register. */
+export const keys = {
+  network: 'pn',
+  release: 'release',
+  grant: (grantee: OperatorId) => `grant/${grantee}`,
+  gateway: (gatewayId: string) => `gateway/${gatewayId}`,
+  /** Of a `pn/…` document. */
+  roster: (pne: Pne) => `roster/${pneKey(pne)}`,
+  /** Of a `visit/…` document: as `roster/…`, under the right `admit`. */
+  admission: (pne: Pne) => `admission/${pneKey(pne)}`,
+  registrations: (pne: Pne) => `registration/${pneKey(pne)}/`,
+  registration: (pne: Pne, transaction: string) => `registration/${pneKey(pne)}/${transaction}`,
+} as const
+
+/** One string for a PNE; unambiguous, since neither part contains a slash. */
+export const pneKey = (pne: Pne): string => `${pne.operator}/${pne.pneId}`
+
+/** A record with the moment and the server that wrote it. */
+export type Stamped<T> = T & { readonly stamp: number; readonly server: ServerId }
+
+export interface StampedRegistration {
+  readonly pne: Pne
+  readonly transaction: string
+  readonly record: Stamped<RegistrationRecord>
+}
+
+/** What one document of a PN says. */
+export interface NetworkRecords {
+  readonly network: Stamped<NetworkRecord> | undefined
+  readonly release: Stamped<ReleaseRecord> | undefined
+  readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
+  readonly gateways: ReadonlyMap<string, Stamped<GatewayRecord>>
+  /** By {@link pneKey}; also the admissions of a `visit/…` document. */
+  readonly roster: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<RosterRecord> }>
+  readonly registrations: readonly StampedRegistration[]
+  /** Registers under known keys that were passed over because key or value is not what it should be. */
+  readonly ignored: number
+}
+
+/** Reads a `pn/…` or `visit/…` document. Never throws for what it contains. */
+export function readRecords(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords {
+  const grants = new Map<OperatorId, Stamped<GrantRecord>>()
+  const gateways = new Map<string, Stamped<GatewayRecord>>()
+  const roster = new Map<string, { pne: Pne; record: Stamped<RosterRecord> }>()
+  const registrations: StampedRegistration[] = []
+  let network: Stamped<NetworkRecord> | undefined
+  let release: Stamped<ReleaseRecord> | undefined
+  let ignored = 0
+
+  /** Whether the register was understood. */
+  function take(parts: readonly string[], register: Register): boolean {
+    const [first, second, third, fourth] = parts
+    switch (first) {
+      case 'pn':
+        network = read(networkRecord, register)
+        return network !== undefined
+      case 'release':
+        release = read(releaseRecord, register)
+        return release !== undefined
+      case 'grant': {
+        const record = read(grantRecord, register)
+        if (!record || second === undefined || !isOperatorId(second)) return false
+        grants.set(second, record)
+        return true
+      }
+      case 'gateway': {
+        const record = read(gatewayRecord, register)
+        if (!record || second === undefined || !isSegment(second)) return false
+        gateways.set(second, record)
+        return true
+      }
+      case 'roster':
+      case 'admission': {
+        const pne = pneOf(second, third)
+        const record = read(first === 'roster' ? rosterRecord : admitted, register)
+        if (!record || !pne) return false
+        roster.set(pneKey(pne), { pne, record })
+        return true
+      }
+      case 'registration': {
+        const pne = pneOf(second, third)
+        const record = read(registrationRecord, register)
+        if (!record || !pne || fourth === undefined || !transactionPattern.test(fourth)) return false
+        registrations.push({ pne, transaction: fourth, record })
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  for (const [key, register] of registers.entries()) {
+    if (register.value === null) continue
+    const parts = key.split('/')
+    const partCount = shapes[kind].get(parts[0] ?? '')
+    if (partCount === undefined) continue
+    if (parts.length !== partCount || !take(parts, register)) ignored += 1
+  }
+  return { network, release, grants, gateways, roster, registrations, ignored }
+}
+
+/** The first part of each key that a kind of document may hold, with the number of parts that the key has. */
+const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
+  pn: new Map([
+    ['pn', 1],
+    ['release', 1],
+    ['grant', 2],
+    ['gateway', 2],
+    ['roster', 3],
+    ['registration', 4],
+  ]),
+  visit: new Map([
+    ['gateway', 2],
+    ['admission', 3],
+    ['registration', 4],
+  ]),
+}
+
+const transactionPattern = /^[A-Za-z0-9_-]{16,64}$/
+
+function pneOf(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
+  if (operatorPart === undefined || pneId === undefined) return undefined
+  return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
+}
+
+function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: Register): Stamped<T> | undefined {
+  const parsed = schema.safeParse(value)
+  return parsed.success && time.safeParse(stamp).success ? { ...parsed.data, stamp, server } : undefined
+}
+
+/** A record as a register's value. Fields that are absent stay absent. */
+export const asValue = (
+  record: NetworkRecord | ReleaseRecord | GrantRecord | GatewayRecord | RosterRecord | RegistrationRecord,
+): Json => JSON.parse(JSON.stringify(record))

@@ -1,0 +1,269 @@
+import { base64url } from 'multiformats/bases/base64'
+import { z } from 'zod'
+import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../ports/crypto.ts'
+import type { OperatorId } from '../ports/names.ts'
+import { framed, joined, utf8 } from './framing.ts'
+import {
+  type Capabilities,
+  capabilities,
+  type Mode,
+  mode,
+  type PneChallengeResult,
+  type PneRegisterParams,
+} from './methods.ts'
+
+/*
+ * The sealed registration, both halves: what a PNE does and what its operator does, so that neither can drift from the
+ * other. A gateway carries request, answer and proof, and can neither read nor alter nor redirect any of them.
+ *
+ * Request: one HPKE message (RFC 9180, mode PSK) to the operator's registration key. Everything that may not change on
+ * the way is in `info`, thus in the key schedule: of the request, of the answer, and of the session key. `aad` is empty,
+ * since it would bind the request alone.
+ *
+ * Answer: sealed as a response of Oblivious HTTP (RFC 9458, section 4.4) under a secret exported from that context.
+ *
+ * Session key: HKDF of a second export with 32 fresh bytes of the server as salt. The PNE proves that it has it by a MAC.
+ */
+
+const requestLabel = 'cpns registration request v1'
+const pskLabel = 'cpns registration psk v1'
+const answerLabel = 'cpns registration answer v1'
+const sessionLabel = 'cpns registration session v1'
+const confirmLabel = 'cpns registration confirm v1'
+
+/** AES-128-GCM: Nk and Nn of RFC 9180, section 7.3. */
+const keyBytes = 16
+const nonceBytes = 12
+/** RFC 9458: max(Nn, Nk). */
+const responseNonceBytes = 16
+const exportBytes = 32
+const serverBytes = 32
+
+/** The way of a registration: in which PN, through which gateway, to which operator. */
+export interface Way {
+  readonly home: OperatorId
+  readonly pnId: string
+  readonly gatewayId: string
+  readonly operator: OperatorId
+}
+
+/** What a request and its answer are bound to: change any of it, and neither opens. */
+export interface Binding extends Way {
+  readonly transaction: string
+  readonly pneId: string
+  readonly keyEpoch: number
+  /** As the operator made it, base64url. */
+  readonly challenge: string
+  /** Of the challenge, milliseconds since 1970. */
+  readonly expires: number
+  readonly pskId: string
+}
+
+/** What only the operator learns at once; the inventory shows it when the PNE is registered. */
+export interface RegistrationContent {
+  readonly mode: Mode
+  readonly capabilities: Capabilities
+}
+
+/** What a PNE has after its registration was answered. */
+export interface RegistrationAnswer {
+  /** Global, allocated by the PNE's operator. */
+  readonly cpnsId: string
+  /** 32 bytes, shared with the operator and nobody else. */
+  readonly sessionKey: Uint8Array
+  /** How long the registration will hold once it is confirmed. */
+  readonly lifetimeMs: number
+}
+
+/** The part of either {@link Crypto} or {@link ClientCrypto} that both halves need. */
+interface SealCrypto {
+  hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
+  hkdfSha256(
+    secret: Uint8Array,
+    salt: Uint8Array,
+    info: Uint8Array,
+    lengthBytes: number,
+  ): Uint8Array | Promise<Uint8Array>
+  readonly hpke: Hpke
+}
+
+const contentSchema = z.object({ mode, capabilities })
+const answerSchema = z.object({
+  cpnsId: z.string().min(1).max(320),
+  lifetimeMs: z.int().positive(),
+  server: z.base64url().length(43),
+})
+
+/* The PNE's half. */
+
+/** A request on its way, and what opens its answer. Holds secrets: keep it in memory only. */
+export interface SealedRegistration {
+  readonly params: PneRegisterParams
+  /** @throws {DecryptionFailed} when the answer was not made by the PNE's operator for this request. */
+  openAnswer(sealed: string): Promise<RegistrationAnswer>
+}
+
+/** Seals a registration request; `challenge` is the result of `pne.challenge` for the same way. */
+export async function sealRegistration(
+  crypto: ClientCrypto,
+  request: {
+    readonly way: Way
+    readonly pneId: string
+    /** 16 to 64 characters of base64url, new for each registration, kept for its repetitions. */
+    readonly transaction: string
+    readonly challenge: PneChallengeResult
+    /** The pre-shared key as the operator has it, and the identity by which the operator finds it. */
+    readonly psk: { readonly id: string; readonly key: Uint8Array }
+    readonly content: RegistrationContent
+  },
+): Promise<SealedRegistration> {
+  const { way, pneId, transaction, challenge, psk, content } = request
+  const { home, pnId, gatewayId, operator } = way
+  const keyEpoch = challenge.registrationKey.epoch
+  const bound = { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge: challenge.challenge }
+  const context = await crypto.hpke.seal({
+    recipientPublicKey: base64url.baseDecode(challenge.registrationKey.publicKey),
+    info: infoOf({ ...bound, expires: challenge.expires, pskId: psk.id }),
+    aad: new Uint8Array(0),
+    plaintext: utf8(JSON.stringify(contentSchema.parse(content))),
+    psk: await pskOf(crypto, operator, psk.id, psk.key),
+  })
+
+  return {
+    params: {
+      ...bound,
+      pskId: psk.id,
+      enc: base64url.baseEncode(context.enc),
+      sealed: base64url.baseEncode(context.ciphertext),
+    },
+    openAnswer: sealed => openAnswer(crypto, context, context.enc, decoded(sealed)),
+  }
+}
+
+async function openAnswer(
+  crypto: ClientCrypto,
+  context: HpkeContext,
+  enc: Uint8Array,
+  sealed: Uint8Array,
+): Promise<RegistrationAnswer> {
+  const { key, nonce } = await answerKey(crypto, context, enc, sealed.subarray(0, responseNonceBytes))
+  const plaintext = await crypto.aesGcmOpen(key, nonce, sealed.slice(responseNonceBytes), new Uint8Array(0))
+  const { cpnsId, lifetimeMs, server } = parsed(answerSchema, plaintext)
+  return { cpnsId, lifetimeMs, sessionKey: await sessionKeyOf(crypto, context, base64url.baseDecode(server)) }
+}
+
+/* The operator's half. */
+
+/** An opened request, and the means to answer it. */
+export interface OpenedRegistration {
+  readonly content: RegistrationContent
+  /** Seals the answer, once. `random` gives the response nonce and the server's share of the session key: 48 bytes. */
+  sealAnswer(
+    answer: { readonly cpnsId: string; readonly lifetimeMs: number },
+    random: Uint8Array,
+  ): Promise<{ readonly sealed: string; readonly sessionKey: Uint8Array }>
+}
+
+/** How many fresh random bytes an answer takes. */
+export const answerRandomBytes = responseNonceBytes + serverBytes
+
+/**
+ * Opens a registration request with the operator's registration key of its epoch and the PNE's pre-shared key.
+ * @throws {DecryptionFailed} when it was not sealed with them, or for another binding, or holds no registration.
+ */
+export async function openRegistration(
+  crypto: Pick<Crypto, 'aesGcm' | 'hmacSha256' | 'hkdfSha256' | 'hpke'>,
+  request: {
+    readonly binding: Binding
+    readonly enc: string
+    readonly sealed: string
+    readonly registrationKey: Uint8Array
+    readonly psk: Uint8Array
+  },
+): Promise<OpenedRegistration> {
+  const { binding } = request
+  const enc = decoded(request.enc)
+  const context = await crypto.hpke.open({
+    recipientPrivateKey: request.registrationKey,
+    enc,
+    info: infoOf(binding),
+    aad: new Uint8Array(0),
+    ciphertext: decoded(request.sealed),
+    psk: await pskOf(crypto, binding.operator, binding.pskId, request.psk),
+  })
+
+  return {
+    content: parsed(contentSchema, context.plaintext),
+    async sealAnswer({ cpnsId, lifetimeMs }, random) {
+      if (random.length !== answerRandomBytes)
+        throw new RangeError(`An answer takes ${answerRandomBytes} random bytes.`)
+      const responseNonce = random.subarray(0, responseNonceBytes)
+      const server = random.subarray(responseNonceBytes)
+      const { key, nonce } = await answerKey(crypto, context, enc, responseNonce)
+      const plaintext = utf8(JSON.stringify({ cpnsId, lifetimeMs, server: base64url.baseEncode(server) }))
+      const ciphertext = crypto.aesGcm.seal(key, nonce, plaintext, new Uint8Array(0))
+      return {
+        sealed: base64url.baseEncode(joined(responseNonce, ciphertext)),
+        sessionKey: await sessionKeyOf(crypto, context, server),
+      }
+    },
+  }
+}
+
+/** What was sealed with the right keys and is still no request or answer is refused like what was not. */
+function parsed<T>(schema: z.ZodType<T>, plaintext: Uint8Array): T {
+  try {
+    return schema.parse(JSON.parse(new TextDecoder().decode(plaintext)))
+  } catch {
+    throw new DecryptionFailed()
+  }
+}
+
+/** What a gateway relays may be no base64url at all: then it was not made by a PNE. */
+function decoded(text: string): Uint8Array {
+  try {
+    return base64url.baseDecode(text)
+  } catch {
+    throw new DecryptionFailed()
+  }
+}
+
+/* What both halves compute. */
+
+/** The proof that whoever made it has the session key, good for one transaction on one way. 32 bytes, base64url. */
+export async function confirmProof(
+  crypto: Pick<SealCrypto, 'hmacSha256'>,
+  sessionKey: Uint8Array,
+  confirmed: Way & { readonly transaction: string; readonly pneId: string; readonly cpnsId: string },
+): Promise<string> {
+  const { home, pnId, gatewayId, operator, transaction, pneId, cpnsId } = confirmed
+  const message = framed(confirmLabel, home, pnId, gatewayId, operator, transaction, pneId, cpnsId)
+  return base64url.baseEncode(await crypto.hmacSha256(sessionKey, message))
+}
+
+function infoOf(binding: Binding): Uint8Array {
+  const { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge, expires, pskId } = binding
+  const way = [home, pnId, gatewayId, operator]
+  return framed(requestLabel, ...way, transaction, pneId, `${keyEpoch}`, challenge, `${expires}`, pskId)
+}
+
+/** The subscriber's key also authenticates connections: here it serves under a label of its own. */
+async function pskOf(crypto: SealCrypto, operator: OperatorId, id: string, key: Uint8Array) {
+  const derived = await crypto.hkdfSha256(key, new Uint8Array(0), framed(pskLabel, operator, id), exportBytes)
+  return { id: utf8(id), key: derived }
+}
+
+/** RFC 9458, section 4.4: salt = enc || response nonce; the exported secret gives key and nonce. */
+async function answerKey(crypto: SealCrypto, context: HpkeContext, enc: Uint8Array, responseNonce: Uint8Array) {
+  const secret = await context.export(utf8(answerLabel), keyBytes)
+  const salt = joined(enc, responseNonce)
+  return {
+    key: await crypto.hkdfSha256(secret, salt, utf8('key'), keyBytes),
+    nonce: await crypto.hkdfSha256(secret, salt, utf8('nonce'), nonceBytes),
+  }
+}
+
+async function sessionKeyOf(crypto: SealCrypto, context: HpkeContext, server: Uint8Array): Promise<Uint8Array> {
+  const secret = await context.export(utf8(sessionLabel), exportBytes)
+  return crypto.hkdfSha256(secret, server, utf8(sessionLabel), exportBytes)
+}

@@ -1,0 +1,251 @@
+import { digest as sha256 } from 'lib0/hash/sha256'
+import { base64url } from 'multiformats/bases/base64'
+import type { Registers } from '../document/documents.ts'
+import type { OperatorId } from '../ports/names.ts'
+import type { Inventory, InventoryMember, Pne, Right } from './methods.ts'
+import {
+  type Admission,
+  type GrantRecord,
+  type NetworkRecords,
+  pneKey,
+  type RosterRecord,
+  readRecords,
+  type Stamped,
+  type StampedRegistration,
+} from './records.ts'
+
+/*
+ * What several operators mean together: a pure function of their documents and a time. Every server, and every client,
+ * that has the same documents and asks about the same time gets the same inventory, whatever order the documents came in.
+ *
+ * - The home document decides: the PN, its grants, its roster. A `visit/…` document counts as far as an unexpired grant of
+ *   the home operator says so, and what stands in it names that grant and the PN's epoch.
+ * - A PNE is a member if the home operator, or one with the right `admit`, has admitted it, and the home operator has not
+ *   removed it since.
+ * - A registration is its own operator's word alone, is of a member, and was made after the PNE was admitted.
+ * - Of several registrations of one PNE the latest active one counts; the others are reported as superseded. A pending one
+ *   shows only where there is no active one, and leaves nothing when it expires.
+ * - A PN that was released or has expired has no members.
+ */
+
+/** Which PN is meant. */
+export interface NetworkName {
+  readonly home: OperatorId
+  readonly pnId: string
+}
+
+/** The documents of one PN. Visits of operators that were granted nothing may be there or not: it makes no difference. */
+export interface NetworkDocuments {
+  /** `pn/<home>/<pnId>` */
+  readonly home: Registers
+  /** `visit/<operator>/<home>/<pnId>` by operator. */
+  readonly visits: ReadonlyMap<OperatorId, Registers>
+}
+
+/** The effective inventory at a time (milliseconds since 1970), or `undefined` where no PN was ever established. */
+export const effectiveInventory = (name: NetworkName, documents: NetworkDocuments, at: number): Inventory | undefined =>
+  viewOf(name, documents, at)?.inventory
+
+/** The inventory with what only servers need of its making. */
+export interface NetworkView {
+  readonly inventory: Inventory
+  /** Grants that count now, with their ids. */
+  readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
+  /** By {@link pneKey}: who admitted each member, and since when; the earliest first. */
+  readonly admissions: ReadonlyMap<string, readonly CountedAdmission[]>
+  /** Registers of all documents that were passed over because they are not what they should be. */
+  readonly ignored: number
+}
+
+/** An admission that counts, with the operator in whose document it stands. */
+export interface CountedAdmission {
+  readonly document: OperatorId
+  readonly record: Stamped<Admission>
+}
+
+/** As {@link effectiveInventory}, for servers. */
+export function viewOf(name: NetworkName, documents: NetworkDocuments, at: number): NetworkView | undefined {
+  const home = readRecords(documents.home, 'pn')
+  const { network, release } = home
+  if (!network) return undefined
+
+  const released = release !== undefined && release.epoch > network.epoch
+  const expired = network.expires !== undefined && network.expires <= at
+  const state = released ? 'released' : expired ? 'expired' : 'live'
+  const { epoch } = network
+
+  const grants = new Map(
+    sortedBy([...home.grants], ([operator]) => operator).filter(
+      ([operator, grant]) => operator !== name.home && grant.epoch === epoch && at < grant.expires,
+    ),
+  )
+  const sources = sourcesOf(name.home, home, grants, documents.visits, epoch)
+  const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
+  const claims = claimsOf(home, sources)
+  const members = state === 'live' ? membersOf(claims, sources, at) : []
+
+  return {
+    inventory: {
+      home: name.home,
+      pnId: name.pnId,
+      alias: network.alias,
+      owner: network.owner,
+      state,
+      epoch: released ? release.epoch : epoch,
+      version: versionOf(epoch, members),
+      gateways: sortedBy(gateways, gateway => `${gateway.operator}/${gateway.gatewayId}`),
+      members: members.map(member => member.shown),
+      grants: [...grants].map(([operator, { fingerprint, rights, expires }]) => ({
+        operator,
+        fingerprint,
+        rights: [...new Set(rights)].sort(),
+        expires,
+      })),
+      superseded: members.flatMap(member => member.superseded),
+    },
+    grants,
+    admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
+    ignored: sources.reduce((sum, source) => sum + source.records.ignored, 0),
+  }
+}
+
+/** A document that counts: what its operator may say in this PN, and whether a record was said under that right. */
+interface Source {
+  readonly operator: OperatorId
+  readonly records: NetworkRecords
+  may(right: Right): boolean
+  counts(record: { readonly epoch: number; readonly grant?: string | undefined }): boolean
+}
+
+function sourcesOf(
+  homeOperator: OperatorId,
+  home: NetworkRecords,
+  grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>,
+  visits: ReadonlyMap<OperatorId, Registers>,
+  epoch: number,
+): Source[] {
+  const own: Source = {
+    operator: homeOperator,
+    records: home,
+    may: () => true,
+    counts: record => record.epoch === epoch,
+  }
+  const visiting = [...grants].flatMap(([operator, grant]): Source[] => {
+    const registers = visits.get(operator)
+    if (!registers) return []
+    return [
+      {
+        operator,
+        records: readRecords(registers, 'visit'),
+        may: right => grant.rights.includes(right),
+        counts: record => record.epoch === epoch && record.grant === grant.id,
+      },
+    ]
+  })
+  return [own, ...visiting]
+}
+
+const gatewaysOf = ({ operator, records, counts }: Source): Inventory['gateways'] =>
+  [...records.gateways]
+    .filter(([, record]) => counts(record))
+    .map(([gatewayId, { identity, stamp }]) => ({ gatewayId, operator, identity, since: stamp }))
+
+/** A PNE that somebody entitled to it has admitted, with the admissions that count, the earliest first. */
+interface Claim {
+  readonly pne: Pne
+  readonly admissions: readonly CountedAdmission[]
+}
+
+function claimsOf(home: NetworkRecords, sources: readonly Source[]): Claim[] {
+  const claims = new Map<string, { pne: Pne; admissions: CountedAdmission[] }>()
+  for (const source of sources.filter(({ may }) => may('admit'))) {
+    for (const [key, { pne, record }] of source.records.roster) {
+      if (!isAdmission(record) || !source.counts(record)) continue
+      if (record.stamp <= removedThrough(home, key, record.epoch)) continue
+      const claim = claims.get(key) ?? { pne, admissions: [] }
+      claim.admissions.push({ document: source.operator, record })
+      claims.set(key, claim)
+    }
+  }
+  for (const { admissions } of claims.values()) admissions.sort((a, b) => a.record.since - b.record.since)
+  return sortedBy([...claims.values()], ({ pne }) => pneKey(pne))
+}
+
+const isAdmission = (record: Stamped<RosterRecord>): record is Stamped<Admission> => record.state === 'admitted'
+
+/** Up to which stamp other operators' admissions of a PNE were undone by the home operator. */
+function removedThrough(home: NetworkRecords, key: string, epoch: number): number {
+  const record = home.roster.get(key)?.record
+  return record?.state === 'removed' && record.epoch === epoch ? record.through : -1
+}
+
+interface Member {
+  readonly shown: InventoryMember
+  readonly superseded: readonly InventoryMember[]
+  readonly admissions: readonly CountedAdmission[]
+}
+
+function membersOf(claims: readonly Claim[], sources: readonly Source[], at: number): Member[] {
+  const registrations = registrationsOf(sources)
+  return claims.flatMap(claim => {
+    const member = memberOf(claim, registrations.get(pneKey(claim.pne)) ?? [], at)
+    return member ? [member] : []
+  })
+}
+
+/** What each PNE's own operator says of it. */
+function registrationsOf(sources: readonly Source[]): Map<string, StampedRegistration[]> {
+  const said = sources
+    .filter(({ may }) => may('register'))
+    .flatMap(({ operator, records, counts }) =>
+      records.registrations.filter(({ pne, record }) => pne.operator === operator && counts(record)),
+    )
+  return Map.groupBy(said, ({ pne }) => pneKey(pne))
+}
+
+function memberOf({ pne, admissions }: Claim, said: readonly StampedRegistration[], at: number): Member | undefined {
+  const [first] = admissions
+  if (!first) return undefined
+  const made = said.filter(({ record }) => record.admission >= first.record.since)
+  const standing = made.filter(({ record }) => at < record.expires)
+  const wasRegistered = standing.length > 0 || made.some(({ record }) => record.state === 'active')
+  const isHeld = admissions.some(({ record }) => record.pendingUntil === undefined || at < record.pendingUntil)
+  if (!isHeld && !wasRegistered) return undefined
+
+  const latestFirst = standing.sort(laterFirst)
+  const active = latestFirst.filter(({ record }) => record.state === 'active')
+  const winner = active[0] ?? latestFirst[0]
+  return {
+    shown: winner ? shownRegistration(winner) : { ...pne, state: 'member', since: first.record.since },
+    superseded: active.slice(1).map(shownRegistration),
+    admissions,
+  }
+}
+
+function shownRegistration({ pne, record }: StampedRegistration): InventoryMember {
+  const { cpnsId, gatewayId, mode, capabilities, state, expires, stamp } = record
+  return { ...pne, cpnsId, gatewayId, mode, capabilities, state, expires, since: stamp }
+}
+
+/** By (stamp, server), as registers are ordered; the transaction decides between two that one server wrote at once. */
+const laterFirst = (a: StampedRegistration, b: StampedRegistration): number =>
+  b.record.stamp - a.record.stamp || compare(b.record.server, a.record.server) || compare(b.transaction, a.transaction)
+
+/**
+ * 128 bits of SHA-256 over who is in the roster and since when. Synchronous and in plain JavaScript, since the view runs
+ * in browsers too, whose own SHA-256 is neither.
+ */
+function versionOf(epoch: number, members: readonly Member[]): string {
+  const roster = members.map(({ shown, admissions }) => [
+    shown.operator,
+    shown.pneId,
+    admissions.map(({ document, record }) => [document, record.since]),
+  ])
+  return base64url.baseEncode(sha256(new TextEncoder().encode(JSON.stringify([epoch, roster]))).slice(0, 16))
+}
+
+const sortedBy = <T>(values: readonly T[], key: (value: T) => string): T[] =>
+  [...values].sort((a, b) => compare(key(a), key(b)))
+
+/** By UTF-16 code units, so that no locale has a say. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
