@@ -19,11 +19,11 @@ export interface Envelope<M extends Message> {
   answer(value: unknown): void
   /** Refuses: the asker's promise rejects with `error`. The actor goes on; this is not a failure of the actor. */
   refuse(error: Error): void
-  /** Numbers of the envelopes that led here, oldest first: messages sent on behalf of this one pass it on. */
+  /** What led here: messages sent on behalf of this one pass it on. */
   readonly cause: Cause
 }
 
-/** The chain of actors that wait for one another, and the message that began it. */
+/** The chain of actors that wait for one another, and the number of the message that all began with. */
 export interface Cause {
   readonly origin: number
   readonly waiting: readonly string[]
@@ -102,12 +102,23 @@ export interface ActorKind<M extends Message> {
 /** One line of the trace. Times are the clock's elapsed milliseconds. */
 export interface TraceEvent {
   readonly time: number
+  /** The number of the message concerned, from 1; 0 where there is none. */
   readonly seq: number
+  /** The number of the message that all began with; 0 where there is none. */
   readonly cause: number
   readonly actor: string
   readonly kind: 'sent' | 'handled' | 'failed' | 'restarted' | 'stopped' | 'activated' | 'passivated' | 'dead-letter'
+  /** The message's type; empty where there is none. */
   readonly type: string
+  /** Why, for `dead-letter`, `stopped` and `passivated`. */
+  readonly reason?: DeadLetterReason | StopReason
 }
+
+/**
+ * What follows from something a behaviour threw. `stopped`: given up, or about to stop anyway. `ignored`: thrown where
+ * nothing depends on it, as in `stopped`.
+ */
+export type FailureOutcome = 'restarted' | 'stopped' | 'ignored'
 
 export interface ActorSystem {
   /** The actor of this kind with this key, alive or not: it is activated by its first message. */

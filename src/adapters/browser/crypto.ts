@@ -4,6 +4,8 @@ import { hpke } from '../hpke.ts'
 /** RFC 8410: the bytes that stand before a raw Ed25519 seed in PKCS #8. */
 const pkcs8Prefix = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32)
 
+const hashBytes = 32
+
 /** What one call of `getRandomValues` may be asked for. */
 const randomChunkBytes = 65_536
 
@@ -26,22 +28,9 @@ export function webCrypto(): ClientCrypto {
 
     sha256: async data => new Uint8Array(await subtle.digest('SHA-256', bytes(data))),
 
-    async hmacSha256(key, data) {
-      // WebCrypto refuses the empty key. HMAC pads keys with zeros, so one zero byte is the same key.
-      const raw = key.length === 0 ? new Uint8Array(1) : bytes(key)
-      const hmacKey = await subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-      return new Uint8Array(await subtle.sign('HMAC', hmacKey, bytes(data)))
-    },
+    hmacSha256: async (key, data) => signed(await hmacKey(key), data),
 
-    async hkdfSha256(secret, salt, info, lengthBytes) {
-      if (!(lengthBytes >= 0 && lengthBytes <= 255 * 32)) {
-        throw new RangeError(`HKDF-SHA-256 gives 0 to 8160 bytes, not ${lengthBytes}.`)
-      }
-      if (lengthBytes === 0) return new Uint8Array(0)
-      const key = await subtle.importKey('raw', bytes(secret), 'HKDF', false, ['deriveBits'])
-      const parameters = { name: 'HKDF', hash: 'SHA-256', salt: bytes(salt), info: bytes(info) }
-      return new Uint8Array(await subtle.deriveBits(parameters, key, lengthBytes * 8))
-    },
+    hkdfSha256: hkdf,
 
     async ed25519Sign(privateKey, message) {
       if (privateKey.length !== 32) {
@@ -75,4 +64,33 @@ export function webCrypto(): ClientCrypto {
 
     hpke: hpke(),
   }
+}
+
+function hmacKey(key: Uint8Array): Promise<CryptoKey> {
+  // WebCrypto refuses the empty key. HMAC pads keys with zeros, so one zero byte is the same key.
+  const raw = key.length === 0 ? new Uint8Array(1) : bytes(key)
+  return crypto.subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+}
+
+const signed = async (key: CryptoKey, data: Uint8Array): Promise<Bytes> =>
+  new Uint8Array(await crypto.subtle.sign('HMAC', key, bytes(data)))
+
+/** Written out, because Node's WebCrypto refuses an `info` above 1,024 bytes. */
+async function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Promise<Uint8Array> {
+  const blocks = Math.ceil(lengthBytes / hashBytes)
+  if (!(blocks >= 0 && blocks <= 255)) {
+    throw new RangeError(`HKDF-SHA-256 gives 0 to ${255 * hashBytes} bytes, not ${lengthBytes}.`)
+  }
+  const pseudorandomKey = await hmacKey(await signed(await hmacKey(salt), secret))
+  const output = new Uint8Array(blocks * hashBytes)
+  let block = new Uint8Array(0)
+  for (let index = 0; index < blocks; index++) {
+    const input = new Uint8Array(block.length + info.length + 1)
+    input.set(block)
+    input.set(info, block.length)
+    input[input.length - 1] = index + 1
+    block = await signed(pseudorandomKey, input)
+    output.set(block, index * hashBytes)
+  }
+  return output.slice(0, lengthBytes)
 }
