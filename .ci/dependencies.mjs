@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url'
 const allowed = {
   ports: [],
   actor: ['ports'],
-  adapters: ['ports', 'actor', 'document', 'federation', 'inventory', 'access'],
+  adapters: ['ports'],
   document: ['actor', 'ports'],
   federation: ['document', 'actor', 'ports'],
   inventory: ['federation', 'document', 'actor', 'ports'],
   storage: ['federation', 'document', 'actor', 'ports'],
   access: ['inventory', 'storage', 'federation', 'document', 'actor', 'ports'],
-  node: ['access', 'inventory', 'storage', 'federation', 'document', 'actor', 'ports', 'adapters', 'operations'],
-  operations: ['node', 'access', 'inventory', 'storage', 'federation', 'document', 'actor', 'ports'],
+  node: ['access', 'inventory', 'storage', 'federation', 'document', 'actor', 'ports'],
+  operations: ['adapters', 'node', 'access', 'inventory', 'storage', 'federation', 'document', 'actor', 'ports'],
   simulation: [
     'node',
     'operations',
@@ -59,7 +59,7 @@ export function objection(file, imported) {
   if (allowed[from].includes(to)) return undefined
   if (from === 'client' && sharedWithClient.has(imported)) return undefined
   if (clientEntries.has(file) && to === 'adapters') return undefined
-  if (to === 'adapters') return 'only node, cli and the entries of the client may import adapters'
+  if (to === 'adapters') return 'only operations, cli and the entries of the client may import adapters'
   return `imports point downwards: ${from} may import ${allowed[from].join(', ') || 'nothing'}`
 }
 

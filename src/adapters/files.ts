@@ -1,5 +1,5 @@
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 /** A file that could not be read or written, with what to do about it. */
 export class FileProblem extends Error {
@@ -48,6 +48,15 @@ export async function writeText(path: string, text: string, mode = 0o644): Promi
 
 /** Only its owner may read it: mode 0600. */
 export const writeSecret = (path: string, text: string): Promise<void> => writeText(path, text, 0o600)
+
+/** Paths of the files in a folder that end so, by name; none if there is no such folder. */
+export async function filesIn(folder: string, ending: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names
+    .filter(name => name.endsWith(ending))
+    .sort()
+    .map(name => join(folder, name))
+}
 
 export async function exists(path: string): Promise<boolean> {
   return stat(path).then(

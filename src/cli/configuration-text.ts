@@ -1,0 +1,68 @@
+/** What `cpns init` knows of a new node. */
+export interface NewNode {
+  readonly operator: string
+  readonly fingerprint: string
+  readonly listen: string
+  readonly host: string
+  /** As text: it is checked with the rest of the configuration. */
+  readonly port: string
+}
+
+/** A commented `cpns.toml`. */
+export const configurationText = ({ operator, fingerprint, listen, host, port }: NewNode): string => `\
+# A CPNS server. Each setting can also be given as an environment variable (CPNS_CLIENTS_PORT=4681) or, to
+# "cpns start", as a flag (--set clients.port=4681). Paths are relative to this file.
+
+operator = "${operator}"
+
+# The document store.
+data = "data"
+
+# What this operator says about itself, signed by its root key: cpns manifest sign
+manifest = "manifest.json"
+
+# Who may attach, and with what: cpns subscriber add
+subscribers = "subscribers.json"
+
+[peers]
+# Multiaddresses for other servers.
+listen = ["${listen}"]
+# Manifests of trusted operators.
+folder = "peers"
+
+[keys]
+# This server's identity; never copy it to another machine.
+server = "keys/server.key"
+# Shared by all servers of the operator: cpns secret export, cpns secret import
+secrets = "keys/operator.secrets"
+
+[clients]
+# Plain websockets are refused beyond loopback: there, set certificate and key (PEM files, reloaded when they change),
+# or behindProxy = true if a proxy terminates TLS. Web pages may connect from the origins listed.
+host = "${host}"
+port = ${port}
+# certificate = "tls/chain.pem"
+# key = "tls/key.pem"
+# behindProxy = false
+# origins = ["https://app.${operator}"]
+
+[log]
+# debug, info, warn or error
+level = "info"
+
+# Operators that this server works with, each pinned to the fingerprint of its root keys: cpns peer trust FILE
+[trust]
+"${operator}" = "${fingerprint}"
+`
+
+const header = /^\[trust\][^\n]*\n/m
+
+/** Pins an operator in the text of a configuration, which keeps its comments. An older pin of the same operator goes. */
+export function withPin(text: string, operator: string, fingerprint: string): string {
+  const line = `"${operator}" = "${fingerprint}"\n`
+  const older = new RegExp(`^"?${operator.replaceAll('.', '\\.')}"?\\s*=.*\\n?`, 'm')
+  const at = header.exec(text)
+  if (!at) return `${text.trimEnd()}\n\n[trust]\n${line}`
+  const start = at.index + at[0].length
+  return text.slice(0, start) + line + text.slice(start).replace(older, '')
+}

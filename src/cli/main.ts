@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { Command, CommanderError } from 'commander'
+import { initCommand } from './init.ts'
+import { manifestCommand } from './manifest.ts'
+import { peerCommand } from './peer.ts'
+import { isExpected } from './problems.ts'
+import { secretCommand } from './secret.ts'
+import { startCommand } from './start.ts'
+import { subscriberCommand } from './subscriber.ts'
+
+/*
+ * The `cpns` command. Exit codes: 0 done, 1 refused or failed with a message that says what to do, 2 wrong usage,
+ * 70 a fault of the program itself.
+ */
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+
+const program = new Command('cpns')
+  .description('A peer-to-peer CPNS server: install it, trust other operators, serve clients.')
+  .version(version)
+  .showSuggestionAfterError()
+  .showHelpAfterError('(cpns --help lists the commands)')
+  .exitOverride()
+
+for (const command of [
+  initCommand(),
+  startCommand(),
+  peerCommand(),
+  manifestCommand(),
+  subscriberCommand(),
+  secretCommand(),
+]) {
+  program.addCommand(inherit(command))
+}
+
+/** Sub-commands built apart do not take over their parent's settings by themselves. */
+function inherit(command: Command): Command {
+  command.copyInheritedSettings(program)
+  for (const child of command.commands) inherit(child as Command)
+  return command
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (isExpected(error)) {
+    console.error(error.message)
+    return 1
+  }
+  console.error(error)
+  return 70
+}

@@ -1,0 +1,15 @@
+import { FileProblem } from '../adapters/files.ts'
+import { InvalidManifest } from '../federation/manifest.ts'
+import { InvalidConfiguration } from '../operations/configuration.ts'
+import { ListenRefused } from '../ports/client-sockets.ts'
+import { InvalidName } from '../ports/names.ts'
+
+/** A command that cannot do what it was asked to; the message says why and what to do. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+}
+
+const expected = [FileProblem, InvalidConfiguration, InvalidManifest, InvalidName, ListenRefused, Refused]
+
+/** Whether a person can act on the message alone: then it is printed without a stack. */
+export const isExpected = (error: unknown): error is Error => expected.some(kind => error instanceof kind)

@@ -1,0 +1,44 @@
+import { Command, Option } from 'commander'
+import { openNodeFolder } from './node-folder.ts'
+import { configOption } from './options.ts'
+import { Refused } from './problems.ts'
+
+/** `cpns start`: serves until SIGINT or SIGTERM, then ends cleanly with exit code 0. */
+export function startCommand(): Command {
+  return new Command('start')
+    .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
+    .addOption(configOption())
+    .addOption(
+      new Option('--set <setting=value>', 'overrides a setting, such as clients.port=4681')
+        .argParser(setting)
+        .default({}, 'none'),
+    )
+    .action(async ({ config, set }: { config: string; set: Record<string, string> }) => {
+      const folder = await openNodeFolder(config, set)
+      // Here, not above: the other commands need not load libp2p.
+      const { launch } = await import('../operations/launch.ts')
+      const node = await launch(folder.configuration, folder.at)
+      const signal = await interrupted()
+      node.telemetry.log('info', 'node.stopping', { signal })
+      await node.stop()
+      node.telemetry.log('info', 'node.stopped')
+    })
+}
+
+function setting(text: string, previous: Record<string, string>): Record<string, string> {
+  const [, name, value] = /^([\w.]+)=(.*)$/.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new Refused(`--set takes setting=value, not "${text}".`)
+  return { ...previous, [name]: value }
+}
+
+/** The signal to end. A second one ends at once, as people expect. */
+function interrupted(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(130))
+        resolve(signal)
+      })
+    }
+  })
+}

@@ -1,0 +1,144 @@
+import { type Access, createAccess } from './access/create-access.ts'
+import { createActorSystem } from './actor/system.ts'
+import { createDocuments } from './document/create-documents.ts'
+import type { Documents } from './document/documents.ts'
+import { createFederation } from './federation/create-federation.ts'
+import type { Federation } from './federation/federation.ts'
+import { createTrust, type Trust } from './federation/trust.ts'
+import { createInventory } from './inventory/create-inventory.ts'
+import type { ClientListener } from './ports/client-sockets.ts'
+import type { Clock } from './ports/clock.ts'
+import type { Crypto } from './ports/crypto.ts'
+import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
+import type { KeySource } from './ports/key-source.ts'
+import type { LogStore } from './ports/log-store.ts'
+import type { OperatorId } from './ports/names.ts'
+import type { PeerNetwork } from './ports/peer-network.ts'
+import type { Random } from './ports/random.ts'
+import type { Telemetry } from './ports/telemetry.ts'
+
+/** The outside world of one node. Production and simulation differ here and nowhere else. */
+export interface NodePorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly store: LogStore
+  readonly network: PeerNetwork
+  readonly listener: ClientListener
+  readonly keys: KeySource
+  readonly telemetry: Telemetry
+}
+
+/** Who the node is, and whom it trusts. */
+export interface NodeSettings {
+  readonly identity: ServerIdentity
+  readonly secrets: OperatorSecrets
+  /** This operator's signed manifest, which names this server. */
+  readonly manifest: string
+  /** Root fingerprints of trusted operators. */
+  readonly pins: ReadonlyMap<OperatorId, string>
+  /** Manifests of trusted operators, as far as known; newer ones come from the operators themselves. */
+  readonly peerManifests: readonly string[]
+}
+
+/** One CPNS server. */
+export interface CpnsNode {
+  readonly documents: Documents
+  readonly federation: Federation
+  readonly trust: Trust
+  /** Where clients attach, once started. */
+  clientUrl(): string
+  /** Begins to serve: first the peers, then the clients. */
+  start(): Promise<void>
+  /** Ends in the other order: takes nothing new, finishes what is under way, closes the store. */
+  stop(): Promise<void>
+}
+
+/**
+ * Puts one node together from its ports. Nothing is reached before `start`.
+ * @throws {InvalidManifest} when the operator's own manifest does not hold.
+ */
+export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
+  const { clock, random, crypto, store, network, listener, keys, telemetry } = ports
+  const { identity, secrets } = settings
+  const { operator, server } = identity
+
+  const onError = (actor: string, error: unknown) =>
+    telemetry.log('error', 'actor.failed', { actor, message: error instanceof Error ? error.message : String(error) })
+  const actors = createActorSystem({ clock, random, onError })
+  const trust = await createTrust({ own: settings.manifest, pins: settings.pins, store, crypto, clock, telemetry })
+  await trust.offer(settings.peerManifests, 'configuration')
+
+  const documents = createDocuments({
+    operator,
+    identity,
+    actors,
+    store,
+    crypto,
+    clock,
+    random,
+    authorship: trust,
+    telemetry,
+  })
+  const inventory = createInventory({
+    operator,
+    server,
+    documents,
+    keys,
+    secrets,
+    actors,
+    store,
+    clock,
+    random,
+    crypto,
+    telemetry,
+  })
+  const federation = createFederation({
+    operator,
+    identity,
+    trust,
+    network,
+    documents,
+    entitlement: inventory.entitlement,
+    actors,
+    store,
+    crypto,
+    clock,
+    random,
+    telemetry,
+  })
+  inventory.join(federation)
+  const access: Access = createAccess({
+    operator,
+    identity,
+    listener,
+    documents,
+    commands: inventory.commands,
+    mayRead: inventory.mayRead,
+    keys,
+    secrets,
+    actors,
+    clock,
+    random,
+    crypto,
+    telemetry,
+  })
+
+  return {
+    documents,
+    federation,
+    trust,
+    clientUrl: () => access.url(),
+    async start() {
+      await federation.start()
+      await access.start()
+    },
+    async stop() {
+      await access.stop()
+      await federation.stop()
+      await actors.drain()
+      trust.stop()
+      await store.close()
+    },
+  }
+}

@@ -1,0 +1,86 @@
+import { systemClock } from '../adapters/clock.ts'
+import { nodeCrypto } from '../adapters/crypto.ts'
+import { fileKeySource } from '../adapters/file-key-source.ts'
+import { filesIn, readText } from '../adapters/files.ts'
+import { serverIdentity } from '../adapters/identity.ts'
+import { openLevelLogStore } from '../adapters/level-log-store.ts'
+import { libp2pNetwork } from '../adapters/libp2p-network.ts'
+import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
+import { systemRandom } from '../adapters/random.ts'
+import { pinoTelemetry } from '../adapters/telemetry.ts'
+import { websocketListener } from '../adapters/websocket-listener.ts'
+import { type CpnsNode, createNode } from '../node.ts'
+import { type OperatorId, operatorId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Configuration } from './configuration.ts'
+
+export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
+export { type Configuration, InvalidConfiguration, readConfiguration } from './configuration.ts'
+
+/** A node on production adapters, with its log. */
+export interface RunningNode extends CpnsNode {
+  readonly telemetry: Telemetry
+}
+
+/**
+ * Opens the store, starts a node as configured, and resolves when it serves.
+ *
+ * @param at resolves a path of the configuration against the folder that it stands in
+ * @throws {FileProblem} {@link InvalidManifest} {@link ListenRefused} each saying what to do; nothing is left running
+ */
+export async function launch(configuration: Configuration, at: (path: string) => string): Promise<RunningNode> {
+  const telemetry = pinoTelemetry({ level: configuration.log.level })
+  const crypto = nodeCrypto()
+  const { privateKey } = await readServerKeys(at(configuration.keys.server))
+  const identity = serverIdentity(operatorId(configuration.operator), privateKey, crypto)
+  const settings = {
+    identity,
+    secrets: await readOperatorSecrets(at(configuration.keys.secrets)),
+    manifest: await readText(at(configuration.manifest)),
+    pins: pinsOf(configuration),
+    peerManifests: await Promise.all((await filesIn(at(configuration.peers.folder), '.json')).map(readText)),
+  }
+  const store = await openLevelLogStore(at(configuration.data))
+  try {
+    const ports = {
+      clock: systemClock(),
+      random: systemRandom(),
+      crypto,
+      store,
+      network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
+      listener: clientListener(configuration, at, telemetry),
+      keys: fileKeySource(at(configuration.subscribers)),
+      telemetry,
+    }
+    const node = await createNode(ports, settings)
+    await node.start()
+    telemetry.log('info', 'node.ready', {
+      operator: identity.operator,
+      server: identity.server,
+      clientUrl: node.clientUrl(),
+    })
+    return { ...node, telemetry }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
+  new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
+
+function clientListener({ clients }: Configuration, at: (path: string) => string, telemetry: Telemetry) {
+  const tls =
+    clients.certificate !== undefined && clients.key !== undefined
+      ? { tls: { certificateFile: at(clients.certificate), keyFile: at(clients.key) } }
+      : {}
+  const proxy = clients.behindProxy ? { proxy: 'declared' as const } : {}
+  return websocketListener({
+    host: clients.host,
+    port: clients.port,
+    allowedOrigins: clients.origins,
+    telemetry,
+    ...tls,
+    ...proxy,
+  })
+}

@@ -1,0 +1,181 @@
+/*
+ * The `cpns` command as an operator uses it: what it writes is complete and private, each command succeeds, and each
+ * refusal says what to do, exits with 1 (wrong usage: 2), and leaves no half-made thing behind.
+ */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const cpns = (...args: string[]): Promise<Ran> =>
+  new Promise(resolve => {
+    execFile(process.execPath, [main, ...args], (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
+    })
+  })
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await cpns(...args)
+  assert.is(code, 0, `cpns ${args.join(' ')}: ${stderr}`)
+  return stdout
+}
+
+async function refused(expected: RegExp, ...args: string[]): Promise<void> {
+  const { code, stderr } = await cpns(...args)
+  assert.match(stderr, expected)
+  assert.not.match(stderr, /\n\s+at /, 'a person needs no stack')
+  assert.is(code, 1)
+}
+
+const test = suite<{ folder: string }>('cpns')
+test.before.each(async context => {
+  context.folder = await mkdtemp(join(tmpdir(), 'cpns-cli-'))
+})
+test.after.each(({ folder }) => rm(folder, { recursive: true }))
+
+const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+
+test('prints its version, and help for wrong usage', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  assert.is((await done('--version')).trim(), version)
+  const { code, stderr } = await cpns('strat')
+  assert.is(code, 2)
+  assert.match(stderr, /start/)
+})
+
+test('init writes a folder whose secrets are its owner’s alone', async ({ folder }) => {
+  const a = join(folder, 'a')
+  await done('init', a, '--operator', 'a.example')
+  for (const secret of ['keys/root.key', 'keys/server.key', 'keys/operator.secrets']) {
+    assert.is(await modeOf(join(a, secret)), '600', secret)
+  }
+  assert.is(await modeOf(join(a, 'keys')), '700')
+  const { manifest } = JSON.parse(await readFile(join(a, 'manifest.json'), 'utf8'))
+  assert.is(manifest.operator, 'a.example')
+  assert.is(manifest.servers.length, 1)
+})
+
+test('init refuses what cannot be, and writes nothing then', async ({ folder }) => {
+  const a = join(folder, 'a')
+  await refused(/lower-case domain name/, 'init', a, '--operator', 'Example')
+  await refused(/clients.port/, 'init', a, '--operator', 'a.example', '--client-port', '70000')
+  await refused(/trust.a.example/, 'init', a, '--operator', 'a.example', '--join', 'short')
+  assert.not(existsSync(a))
+  await done('init', a, '--operator', 'a.example')
+  await refused(/there already/, 'init', a, '--operator', 'a.example')
+})
+
+test('peer trust pins the root of a manifest, and refuses another root under the same name', async ({ folder }) => {
+  const [a, b, other] = ['a', 'b', 'other'].map(name => join(folder, name)) as [string, string, string]
+  await done('init', a, '--operator', 'a.example')
+  await done('init', b, '--operator', 'b.example')
+  await done('init', other, '--operator', 'b.example')
+  const config = join(a, 'cpns.toml')
+  await done('peer', 'trust', join(b, 'manifest.json'), '--config', config)
+  await done('peer', 'trust', join(b, 'manifest.json'), '--config', config)
+  const text = await readFile(config, 'utf8')
+  assert.is(text.match(/^"b.example" = /gm)?.length, 1)
+  assert.match(text, /# Operators that this server works with/)
+  await refused(/is pinned to/, 'peer', 'trust', join(other, 'manifest.json'), '--config', config)
+  await refused(/own manifest/, 'peer', 'trust', join(a, 'manifest.json'), '--config', config)
+  await refused(/no such file/, 'peer', 'trust', join(folder, 'nothing.json'), '--config', config)
+})
+
+test('peer trust refuses a manifest that was tampered with', async ({ folder }) => {
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+  await done('init', a, '--operator', 'a.example')
+  await done('init', b, '--operator', 'b.example')
+  const file = join(b, 'manifest.json')
+  const signed = JSON.parse(await readFile(file, 'utf8'))
+  signed.manifest.expires += 1
+  await writeFile(file, JSON.stringify(signed))
+  await refused(/has 0 of the 1 signatures/, 'peer', 'trust', file, '--config', join(a, 'cpns.toml'))
+})
+
+test('subscriber add takes each kind of credential once per identity', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = join(a, 'cpns.toml')
+  await done('init', a, '--operator', 'a.example')
+  const { psk } = JSON.parse(await done('subscriber', 'add', 'gateway-1', '--psk', '--config', config))
+  assert.is(Buffer.from(psk, 'base64url').length, 32)
+  const publicKey = Buffer.alloc(32, 7).toString('base64url')
+  await done('subscriber', 'add', 'owner@a.example', '--ed25519', publicKey, '--config', config)
+  assert.is(await modeOf(join(a, 'subscribers.json')), '600')
+  await refused(/already/, 'subscriber', 'add', 'gateway-1', '--config', config)
+  await refused(/at least 32 bytes/, 'subscriber', 'add', 'weak', '--psk', 'c2hvcnQ', '--config', config)
+  await refused(/32 bytes/, 'subscriber', 'add', 'odd', '--ed25519', 'c2hvcnQ', '--config', config)
+  await refused(/identity/, 'subscriber', 'add', 'no spaces', '--config', config)
+})
+
+test('a second server joins with a new manifest and the sealed secrets', async ({ folder }) => {
+  const [a, b] = [join(folder, 'a'), join(folder, 'a2')]
+  const bundle = join(folder, 'bundle.json')
+  const printed = await done('init', a, '--operator', 'a.example')
+  const [, fingerprint] = /Root fingerprint (\S+)/.exec(printed) as unknown as [string, string]
+  await done('init', b, '--operator', 'a.example', '--join', fingerprint)
+  assert.not(existsSync(join(b, 'keys/root.key')), 'the root key stays where it is')
+  const card = join(b, 'server.json')
+  const out = ['--to', card, '--out', bundle, '--config', join(a, 'cpns.toml')]
+  await refused(/manifest sign --add/, 'secret', 'export', ...out)
+  await done('manifest', 'sign', '--add', card, '--config', join(a, 'cpns.toml'))
+  await done('secret', 'export', ...out)
+  assert.not.match(await readFile(bundle, 'utf8'), /cpnsIdKey|macKeys/, 'sealed')
+  await done('secret', 'import', bundle, '--config', join(b, 'cpns.toml'))
+  const secrets = ['keys/operator.secrets', 'manifest.json'].map(name => [join(a, name), join(b, name)] as const)
+  for (const [ours, theirs] of secrets) assert.is(await readFile(theirs, 'utf8'), await readFile(ours, 'utf8'))
+  await refused(/is for server/, 'secret', 'import', bundle, '--config', join(a, 'cpns.toml'))
+})
+
+test('a bundle that was changed or forged on its way is refused', async ({ folder }) => {
+  const [a, b] = [join(folder, 'a'), join(folder, 'a2')]
+  const bundle = join(folder, 'bundle.json')
+  const [, fingerprint] = /Root fingerprint (\S+)/.exec(await done('init', a, '--operator', 'a.example')) ?? []
+  await done('init', b, '--operator', 'a.example', '--join', fingerprint as string)
+  await done('manifest', 'sign', '--add', join(b, 'server.json'), '--config', join(a, 'cpns.toml'))
+  await done('secret', 'export', '--to', join(b, 'server.json'), '--out', bundle, '--config', join(a, 'cpns.toml'))
+  const honest = JSON.parse(await readFile(bundle, 'utf8'))
+  const forged = {
+    ...honest,
+    sealed: `${honest.sealed.slice(0, -4)}AAAA`,
+  }
+  await writeFile(bundle, JSON.stringify(forged))
+  await refused(/does not come from a server/, 'secret', 'import', bundle, '--config', join(b, 'cpns.toml'))
+  assert.not(existsSync(join(b, 'keys/operator.secrets')))
+})
+
+test('manifest sign retires and revokes servers that it names, and no others', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = join(a, 'cpns.toml')
+  await done('init', a, '--operator', 'a.example')
+  const { peerId } = JSON.parse(await readFile(join(a, 'server.json'), 'utf8'))
+  await done('manifest', 'sign', '--revoke', peerId, '--config', config)
+  const { manifest } = JSON.parse(await readFile(join(a, 'manifest.json'), 'utf8'))
+  assert.equal(manifest.revoked, [peerId])
+  assert.is(manifest.seq, 2)
+  await refused(/is no server of manifest/, 'manifest', 'sign', '--remove', peerId, '--config', config)
+  await refused(/PeerId/, 'manifest', 'sign', '--remove', 'nobody', '--config', config)
+})
+
+test('start refuses keys that others can read, and settings that do not exist', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = join(a, 'cpns.toml')
+  await done('init', a, '--operator', 'a.example')
+  await refused(/clients.port/, 'start', '--config', config, '--set', 'clients.prot=1')
+  await refused(/setting=value/, 'start', '--config', config, '--set', 'nonsense')
+  await chmod(join(a, 'keys/server.key'), 0o644)
+  await refused(/chmod 600/, 'start', '--config', config)
+})
+
+test.run()
