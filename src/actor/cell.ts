@@ -165,10 +165,6 @@ export class Cell {
     return true
   }
 
-  cancelTimers(): void {
-    this.#life?.cancelTimers()
-  }
-
   /** To be used where a call in between may have changed the state. */
   #is(state: State): boolean {
     return this.#state === state

@@ -36,6 +36,7 @@ export class Deadlines {
     }
     const nowMs = this.#clock.elapsed()
     letter.deadlineMs = nowMs + waitMs
+    letter.timeoutMs = timeoutMs
     letter.cohort = cohort
     cohort.add(letter)
     this.#open++
@@ -69,7 +70,7 @@ export class Deadlines {
           nextMs = Math.min(nextMs, letter.deadlineMs)
           break
         }
-        letter.abandon(new AskTimeout(letter.to, letter.message.type, waitMs))
+        letter.abandon(new AskTimeout(letter.to, letter.message.type, letter.timeoutMs))
       }
       if (cohort.size === 0) this.#cohorts.delete(waitMs)
     }

@@ -41,4 +41,8 @@ export class AskCycle extends Error {
 
 /** What was thrown, if it is an error; else an error that says so. */
 export const asError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : new Error(`Something other than an error was thrown: ${thrown}`, { cause: thrown })
+  thrown instanceof Error
+    ? thrown
+    : new Error(`Not an error was thrown but ${typeof thrown === 'string' ? `"${thrown}"` : `a ${typeof thrown}`}.`, {
+        cause: thrown,
+      })

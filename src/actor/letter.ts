@@ -17,7 +17,8 @@ export class Letter implements Envelope<Message> {
   readonly to: string
   /** Its number in this system, from 1, in the order of sending. */
   readonly seq: number
-  /** When the asker gives up, by the clock's elapsed milliseconds; kept by {@link Deadlines}. */
+  /** How long the asker waits, and until when by the clock's elapsed milliseconds; kept by {@link Deadlines}. */
+  timeoutMs = 0
   deadlineMs = 0
   /** Those who wait equally long, this letter among them while it is open; kept by {@link Deadlines}. */
   cohort: Set<Letter> | undefined

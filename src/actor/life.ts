@@ -53,7 +53,7 @@ export class Life implements ActorContext<Message> {
   }
 
   after(delayMs: number, message: Message): Cancel {
-    if (this.isOver || this.#system.isClosing) return nothing
+    if (this.isOver) return nothing
     const timer: Timer = { message, cancel: this.#system.clock.after(delayMs, () => this.#fired(timer)) }
     this.#timers.add(timer)
     return () => {
@@ -82,15 +82,11 @@ export class Life implements ActorContext<Message> {
     this.handed.length = 0
   }
 
-  cancelTimers(): void {
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
-  }
-
   /** Whoever still waits for an answer hears that none will come. */
   end(why: Error): void {
     this.isOver = true
-    this.cancelTimers()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
     for (const letter of [...this.handed, ...this.#owed]) letter.abandon(why)
   }
 

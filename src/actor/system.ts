@@ -5,6 +5,7 @@ import { Deadlines } from './deadlines.ts'
 import { ActorStopped, asError } from './errors.ts'
 import { Kind } from './kind.ts'
 import { type DeadLetterOffice, Letter } from './letter.ts'
+import { Pace } from './pace.ts'
 import { Queue } from './queue.ts'
 import { Ref } from './ref.ts'
 import type {
@@ -29,13 +30,6 @@ export interface ActorSystemOptions {
 }
 
 /**
- * After so many messages, or so long, without a pause the rest waits for the clock: promises alone would keep timers and
- * sockets waiting for ever.
- */
-const pauseAfterMessages = 10_000
-const pauseAfterMs = 20
-
-/**
  * A system of actors. Nothing happens in it but by its clock's timers and by microtasks: a message is handled a
  * microtask after it was sent, at the earliest; actors that have messages take turns.
  */
@@ -49,7 +43,7 @@ export class System implements ActorSystem, DeadLetterOffice {
   readonly random: Random
   readonly deadlines: Deadlines
   /** Whether only what was begun is still finished. */
-  isClosing = false
+  #isClosing = false
   #isClosed = false
   #drained: Promise<void> | undefined
   #whenQuiet: (() => void) | undefined
@@ -60,9 +54,8 @@ export class System implements ActorSystem, DeadLetterOffice {
   #letters = 0
   readonly #ready = new Queue<Cell>()
   #busyCells = 0
-  #roundScheduled = false
-  #messagesSincePause = 0
-  #lastPauseMs: number | undefined
+  #isRoundScheduled = false
+  readonly #pace: Pace
 
   constructor({ clock, random, trace, onError }: ActorSystemOptions) {
     this.clock = clock
@@ -70,6 +63,7 @@ export class System implements ActorSystem, DeadLetterOffice {
     this.#trace = trace
     this.#onError = onError
     this.deadlines = new Deadlines(clock, () => this.#checkQuiet())
+    this.#pace = new Pace(clock, () => this.#scheduleRound())
   }
 
   actor<M extends Message>(definition: ActorKind<M>, key: string): ActorRef<M> {
@@ -110,7 +104,7 @@ export class System implements ActorSystem, DeadLetterOffice {
 
   /** Why `letter` is not admitted, if it is not: while the system drains, only what was begun before is finished. */
   closedTo(letter: Letter, cause: Cause | undefined): Error | undefined {
-    if (!this.isClosing || (cause && !this.#isClosed)) return undefined
+    if (!this.#isClosing || (cause && !this.#isClosed)) return undefined
     return this.drop(letter, 'stopped', new ActorStopped(letter.to, 'takes no more messages: the system is stopping'))
   }
 
@@ -180,42 +174,23 @@ export class System implements ActorSystem, DeadLetterOffice {
   }
 
   #scheduleRound(): void {
-    if (this.#roundScheduled) return
-    this.#roundScheduled = true
+    if (this.#isRoundScheduled || this.#ready.length === 0 || this.#pace.isOutOfBreath) return
+    this.#isRoundScheduled = true
     microtask.then(this.#round)
   }
 
   /** One turn for everybody who is ready now. Between rounds, promises have theirs. */
   readonly #round = (): void => {
-    this.#roundScheduled = false
-    for (let turns = this.#ready.length; turns > 0; turns--)
-      this.#messagesSincePause += this.#ready.shift()?.turn() ?? 0
-    if (this.#ready.length === 0) this.#paused()
-    else if (this.#needsPause()) this.#pause()
-    else this.#scheduleRound()
-  }
-
-  #paused(): void {
-    this.#messagesSincePause = 0
-    this.#lastPauseMs = undefined
-  }
-
-  #needsPause(): boolean {
-    const nowMs = this.clock.elapsed()
-    this.#lastPauseMs ??= nowMs
-    return this.#messagesSincePause >= pauseAfterMessages || nowMs - this.#lastPauseMs >= pauseAfterMs
-  }
-
-  #pause(): void {
-    this.#paused()
-    this.#roundScheduled = true
-    this.clock.after(0, this.#round)
+    this.#isRoundScheduled = false
+    let handled = 0
+    for (let turns = this.#ready.length; turns > 0; turns--) handled += this.#ready.shift()?.turn() ?? 0
+    this.#pace.handled(handled)
+    this.#scheduleRound()
   }
 
   async #drain(): Promise<void> {
-    this.isClosing = true
-    for (const cell of this.#cells()) cell.cancelTimers()
-    if (!this.#isQuiet()) await new Promise<void>(resolve => (this.#whenQuiet = resolve))
+    this.#isClosing = true
+    while (!this.#isQuiet()) await new Promise<void>(resolve => (this.#whenQuiet = resolve))
     this.#isClosed = true
     const cells = [...this.#cells()]
     for (const cell of cells) if (cell.isFailed) cell.kill()
