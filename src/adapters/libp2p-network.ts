@@ -1,0 +1,182 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { type ServerId, serverId, serverOfPublicKey } from '../ports/names.ts'
+import { type PeerEvents, type PeerNetwork, PeerUnreachable } from '../ports/peer-network.ts'
+import { nodeCrypto } from './crypto.ts'
+import { libp2pStream } from './libp2p-stream.ts'
+
+/** Limits on what strangers and peers may make this server hold or do. */
+export interface Libp2pLimits {
+  /** New connections in a second from one address, before any handshake; each costs some 7 ms of CPU. */
+  readonly inboundPerSecond: number
+  /** Handshakes under way at once. */
+  readonly maxPendingInbound: number
+  readonly maxConnections: number
+  /** Streams of one protocol on one connection. */
+  readonly maxStreams: number
+  /** What a peer may send before the reader has read. Below the 4 MiB at which the muxer would reset the stream. */
+  readonly maxWindowBytes: number
+  readonly dialTimeoutMs: number
+}
+
+const defaultLimits: Libp2pLimits = {
+  inboundPerSecond: 20,
+  maxPendingInbound: 32,
+  maxConnections: 1_024,
+  maxStreams: 256,
+  maxWindowBytes: 1024 * 1024,
+  dialTimeoutMs: 5_000,
+}
+
+/**
+ * Peers over libp2p: TCP, Noise, Yamux. Nothing else runs on it: no identify, no ping, no discovery.
+ *
+ * @param options.privateKey the server's Ed25519 seed, 32 bytes; its PeerId follows from it
+ * @param options.listen multiaddresses, such as `/ip4/0.0.0.0/tcp/4600`; port 0 takes a free one
+ */
+export function libp2pNetwork(options: {
+  readonly privateKey: Uint8Array
+  readonly listen: readonly string[]
+  readonly limits?: Partial<Libp2pLimits>
+}): PeerNetwork {
+  const limits = { ...defaultLimits, ...options.limits }
+  const self = serverOfPublicKey(nodeCrypto().ed25519.publicKey(options.privateKey))
+  const connections = new Map<ServerId, Set<Connection>>()
+  let running: { readonly node: Libp2p; readonly maxFrameBytes: number } | undefined
+
+  const node = (): Libp2p => {
+    if (running) return running.node
+    throw new PeerUnreachable('The network is not started, or stopped.')
+  }
+
+  const connectionTo = (peer: ServerId): Connection | undefined =>
+    [...(connections.get(peer) ?? [])].find(({ status }) => status === 'open')
+
+  function opened(connection: Connection, events: PeerEvents): void {
+    const peer = idOf(connection.remotePeer)
+    // The peer may have closed it before it was announced.
+    if (!peer || connection.status !== 'open') return
+    const known = connections.get(peer)
+    if (known) {
+      known.add(connection)
+      return
+    }
+    connections.set(peer, new Set([connection]))
+    events.connected(peer)
+  }
+
+  function closed(connection: Connection, events: PeerEvents): void {
+    const peer = idOf(connection.remotePeer)
+    const known = peer && connections.get(peer)
+    if (!peer || !known?.delete(connection) || known.size > 0) return
+    connections.delete(peer)
+    events.disconnected(peer)
+  }
+
+  return {
+    self,
+
+    async start({ protocols, maxFrameBytes, gate, events }) {
+      const denies = (remote: PeerId): boolean => {
+        const peer = idOf(remote)
+        const reason = peer ? gate.refuse(peer) : 'unknown-server'
+        if (reason !== undefined) events.refused(peer ?? (remote.toString() as ServerId), reason)
+        return reason !== undefined
+      }
+      const created = await createLibp2p({
+        privateKey: await generateKeyPairFromSeed('Ed25519', options.privateKey),
+        addresses: { listen: [...options.listen] },
+        transports: [tcp()],
+        connectionEncrypters: [noise()],
+        streamMuxers: [
+          yamux({
+            maxInboundStreams: 2 * limits.maxStreams,
+            maxOutboundStreams: 2 * limits.maxStreams,
+            streamOptions: { maxStreamWindowSize: limits.maxWindowBytes },
+          }),
+        ],
+        connectionGater: {
+          denyInboundEncryptedConnection: denies,
+          denyOutboundEncryptedConnection: denies,
+        },
+        connectionManager: {
+          inboundConnectionThreshold: limits.inboundPerSecond,
+          maxIncomingPendingConnections: limits.maxPendingInbound,
+          maxConnections: limits.maxConnections,
+          inboundUpgradeTimeout: limits.dialTimeoutMs,
+          dialTimeout: limits.dialTimeoutMs,
+          addressDialTimeout: limits.dialTimeoutMs,
+          reconnectRetries: 0,
+        },
+        start: false,
+      })
+      created.addEventListener('connection:open', ({ detail }) => opened(detail, events))
+      created.addEventListener('connection:close', ({ detail }) => closed(detail, events))
+      for (const protocol of protocols) {
+        await created.handle(
+          protocol,
+          (stream, connection) => {
+            const peer = idOf(connection.remotePeer)
+            if (peer) events.stream(libp2pStream(stream, peer, maxFrameBytes))
+          },
+          { maxInboundStreams: limits.maxStreams, maxOutboundStreams: limits.maxStreams },
+        )
+      }
+      running = { node: created, maxFrameBytes }
+      await created.start()
+    },
+
+    addresses: () => running?.node.getMultiaddrs().map(address => withoutPeer(address.toString())) ?? [],
+
+    async dial(peer, addresses) {
+      const libp2p = node()
+      if (connectionTo(peer)) return
+      try {
+        if (addresses.length === 0) throw new Error('its manifest names no address')
+        await libp2p.dial(addresses.map(address => multiaddr(`${withoutPeer(address)}/p2p/${peer}`)))
+      } catch (error) {
+        throw unreachable(peer, error)
+      }
+    },
+
+    async open(peer, protocol) {
+      const connection = connectionTo(peer)
+      if (!connection || !running) throw unreachable(peer, new Error('there is no connection'))
+      try {
+        return libp2pStream(await connection.newStream(protocol), peer, running.maxFrameBytes)
+      } catch (error) {
+        throw unreachable(peer, error)
+      }
+    },
+
+    async disconnect(peer, reason) {
+      for (const connection of connections.get(peer) ?? []) connection.abort(new Error(reason))
+    },
+
+    async stop() {
+      const stopping = running?.node
+      running = undefined
+      await stopping?.stop()
+    },
+  }
+}
+
+/** A multiaddress as manifests have it: the peer is named once, beside it. */
+const withoutPeer = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '')
+
+/** The server with this PeerId, unless its key is of another kind than ours. */
+function idOf(peer: PeerId): ServerId | undefined {
+  try {
+    return serverId(peer.toString())
+  } catch {
+    return undefined
+  }
+}
+
+const unreachable = (peer: ServerId, error: unknown): PeerUnreachable =>
+  new PeerUnreachable(`${peer} cannot be reached: ${error instanceof Error ? error.message : error}.`, { cause: error })
