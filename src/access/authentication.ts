@@ -1,6 +1,6 @@
-import { base64url } from 'multiformats/bases/base64'
 import type { z } from 'zod'
 import { CommandRefused, type Principal } from '../federation/command.ts'
+import { fromBase64url, toBase64url } from '../inventory/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import { type ServerIdentity, signedBytes } from '../ports/identity.ts'
@@ -45,24 +45,16 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   return {
     challenge(request) {
       const challenge: Challenge = {
-        nonce: base64url.baseDecode(request.nonce),
-        challenge: random.bytes(32),
+        nonce: request.nonce,
+        challenge: toBase64url(random.bytes(32)),
         operator: identity.operator,
         server: identity.server,
         url: ownUrl(request.url),
         expires: clock.now() + options.deadlineMs,
       }
       const signature = identity.sign('cpns-challenge-v1', crypto.sha256(challengeBytes(challenge)))
-      const { operator, server, url, expires } = challenge
-      const answer = {
-        challenge: base64url.baseEncode(challenge.challenge),
-        operator,
-        server,
-        url,
-        expires,
-        signature: base64url.baseEncode(signature),
-      }
-      return { challenge, answer }
+      const { nonce, ...rest } = challenge
+      return { challenge, answer: { ...rest, signature: toBase64url(signature) } }
     },
 
     async verify(challenge, request) {
@@ -95,7 +87,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   }
 
   function proves(credential: Credential, message: Uint8Array, proof: string): boolean {
-    const bytes = decoded(proof)
+    // What is no base64url proves nothing, like an empty proof, after the same work.
+    const bytes = fromBase64url(proof) ?? new Uint8Array(0)
     switch (credential.kind) {
       case 'psk': {
         const key = crypto.hkdfSha256(credential.key, pskSalt(identity.operator), pskInfo, 32)
@@ -108,14 +101,5 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
           bytes,
         )
     }
-  }
-}
-
-/** Nothing, for what is not base64url: then it proves nothing. */
-function decoded(text: string): Uint8Array {
-  try {
-    return base64url.baseDecode(text)
-  } catch {
-    return new Uint8Array(0)
   }
 }

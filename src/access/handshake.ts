@@ -1,3 +1,4 @@
+import { framed, utf8 } from '../inventory/framing.ts'
 import type { Mechanism } from './protocol.ts'
 
 /*
@@ -14,10 +15,12 @@ import type { Mechanism } from './protocol.ts'
  * between cannot pass on the challenge of another one, which would name another URL or come from another key.
  */
 
-/** What the server's challenge says; byte values are raw here. */
+/** What the server's challenge says, values as they travel. */
 export interface Challenge {
-  readonly nonce: Uint8Array
-  readonly challenge: Uint8Array
+  /** The client's, 32 bytes in base64url. */
+  readonly nonce: string
+  /** The server's, 32 bytes in base64url. */
+  readonly challenge: string
   readonly operator: string
   readonly server: string
   readonly url: string
@@ -25,38 +28,23 @@ export interface Challenge {
   readonly expires: number
 }
 
-export const challengeBytes = (challenge: Challenge): Uint8Array => joined(['cpns-challenge-v1', ...partsOf(challenge)])
+export const challengeBytes = (challenge: Challenge): Uint8Array => framed('cpns-challenge-v1', ...partsOf(challenge))
 
 export const proofBytes = (challenge: Challenge, mechanism: Mechanism, identity: string): Uint8Array =>
-  joined(['cpns-proof-v1', ...partsOf(challenge), mechanism, identity])
+  framed('cpns-proof-v1', ...partsOf(challenge), mechanism, identity)
 
-/** From a pre-shared key only keys for one purpose each are used; this one is for proving who one is. */
-export const pskInfo = new TextEncoder().encode('cpns-authenticate-psk-v1')
-export const pskSalt = (operator: string): Uint8Array => new TextEncoder().encode(operator)
-
-const partsOf = ({ nonce, challenge, operator, server, url, expires }: Challenge): (string | Uint8Array)[] => [
+const partsOf = ({ nonce, challenge, operator, server, url, expires }: Challenge): string[] => [
   nonce,
   challenge,
   operator,
   server,
   url,
-  String(expires),
+  `${expires}`,
 ]
 
-/** Each part after its length in four bytes: no two lists of parts have the same bytes. */
-function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const encoder = new TextEncoder()
-  const encoded = parts.map(part => (typeof part === 'string' ? encoder.encode(part) : part))
-  const bytes = new Uint8Array(encoded.reduce((sum, part) => sum + 4 + part.length, 0))
-  const view = new DataView(bytes.buffer)
-  let at = 0
-  for (const part of encoded) {
-    view.setUint32(at, part.length)
-    bytes.set(part, at + 4)
-    at += 4 + part.length
-  }
-  return bytes
-}
+/** From a pre-shared key only keys for one purpose each are used; this one is for proving who one is. */
+export const pskInfo = utf8('cpns-authenticate-psk-v1')
+export const pskSalt = (operator: string): Uint8Array => utf8(operator)
 
 /**
  * A base URL as both sides write it: scheme, host and port (if not the scheme's own), and a path if a proxy serves the

@@ -3,6 +3,7 @@ export interface AccessLimits {
   /** Connections of all kinds, and of those the ones that have not authenticated yet. */
   readonly maxConnections: number
   readonly maxUnauthenticated: number
+  /** From connecting to being authenticated; absolute. */
   readonly authenticationDeadlineMs: number
   /** Before authentication a client needs two frames of some hundred bytes. */
   readonly maxFramesUnauthenticated: number

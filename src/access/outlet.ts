@@ -22,7 +22,7 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
   let sentMs = clock.elapsed()
   let closing: Closing | undefined
 
-  function close(why: Closing, reason: string): void {
+  function close(why: Closing, reason: string) {
     if (closing !== undefined) return
     closing = why
     socket.close(closings[why].code, shortened(reason))
@@ -39,11 +39,12 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
     return clock.elapsed() - backlog.sinceMs > allowedMs
   }
 
-  function send(frame: string | Uint8Array): void {
+  function send(frame: string | Uint8Array) {
     if (closing !== undefined) return
     // Looked at before the frame: one frame may be larger than what may wait, since a document may be.
     if (socket.bufferedBytes() > limits.maxBufferedBytes || tooSlow()) {
-      return close('slowReader', 'Too much waits to be taken: read faster, or open fewer documents.')
+      close('slowReader', 'Too much waits to be taken: read faster, or open fewer documents.')
+      return
     }
     sentMs = clock.elapsed()
     backlog ??= { sinceMs: sentMs, bytes: 0 }

@@ -57,9 +57,6 @@ export function mayReconnect(code: number): boolean {
   return closing?.retry ?? true
 }
 
-/** From connecting to being authenticated; absolute. */
-export const authenticationDeadlineMs = 5_000
-
 const bytes32 = z
   .string()
   .regex(/^[A-Za-z0-9_-]{43}$/, { error: 'expected 32 bytes in base64url, without padding: 43 characters' })

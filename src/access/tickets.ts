@@ -1,6 +1,6 @@
-import { base64url } from 'multiformats/bases/base64'
 import { z } from 'zod'
 import type { Principal } from '../federation/command.ts'
+import { fromBase64url, toBase64url, utf8 } from '../inventory/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
@@ -34,7 +34,7 @@ export interface Tickets {
 
 const longestTicket = 2_048
 /** The key of a MAC is derived for this purpose alone, so that nothing else that an operator's servers sign is a ticket. */
-const purpose = new TextEncoder().encode('cpns-ticket-document-v1')
+const purpose = utf8('cpns-ticket-document-v1')
 
 const payload = z.strictObject({
   /** Version of the MAC key. */
@@ -46,7 +46,7 @@ const payload = z.strictObject({
 
 export function createTickets({ operator, macKeys, crypto, clock, lifetimeMs }: TicketsOptions): Tickets {
   const macOf = (macKey: Uint8Array, bytes: Uint8Array): Uint8Array =>
-    crypto.hmacSha256(crypto.hkdfSha256(macKey, new TextEncoder().encode(operator), purpose, 32), bytes)
+    crypto.hmacSha256(crypto.hkdfSha256(macKey, utf8(operator), purpose, 32), bytes)
 
   return {
     issue(document, { identity }) {
@@ -54,8 +54,8 @@ export function createTickets({ operator, macKeys, crypto, clock, lifetimeMs }: 
       if (!key) throw new Error('The operator has no MAC key: its secrets are incomplete.')
       const expires = clock.now() + lifetimeMs
       const claims: z.infer<typeof payload> = { key: key.version, document, identity, expires }
-      const bytes = new TextEncoder().encode(JSON.stringify(claims))
-      const ticket = `${base64url.baseEncode(bytes)}.${base64url.baseEncode(macOf(key.key, bytes))}`
+      const bytes = utf8(JSON.stringify(claims))
+      const ticket = `${toBase64url(bytes)}.${toBase64url(macOf(key.key, bytes))}`
       return { ticket, expires }
     },
 
@@ -75,10 +75,11 @@ function parse(
 ): { readonly claims: z.infer<typeof payload>; readonly bytes: Uint8Array; readonly mac: Uint8Array } | undefined {
   const [body, mac, ...rest] = ticket.split('.')
   if (ticket.length > longestTicket || body === undefined || mac === undefined || rest.length > 0) return undefined
+  const bytes = fromBase64url(body)
+  const macBytes = fromBase64url(mac)
+  if (!bytes || !macBytes) return undefined
   try {
-    const bytes = base64url.baseDecode(body)
-    const claims = payload.parse(JSON.parse(new TextDecoder().decode(bytes)))
-    return { claims, bytes, mac: base64url.baseDecode(mac) }
+    return { claims: payload.parse(JSON.parse(new TextDecoder().decode(bytes))), bytes, mac: macBytes }
   } catch {
     return undefined
   }

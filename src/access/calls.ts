@@ -1,0 +1,89 @@
+import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
+import { WriteFailed } from '../document/documents.ts'
+import { CommandRefused } from '../federation/command.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Connection } from './connection.ts'
+import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
+import type { AccessLimits } from './limits.ts'
+import type { Caller, MethodTable, SessionMethod } from './methods.ts'
+
+export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
+export type Reply = (outcome: Outcome) => void
+
+/** The calls of one session that are being executed: checked before, bounded in number, answered in the session's turn. */
+export interface Calls {
+  /** `reply` is called once, at once or later; never after the connection has ended. */
+  begin(method: string, params: unknown, caller: Caller, reply: Reply): void
+}
+
+export interface CallsOptions {
+  readonly connection: Connection
+  readonly methods: MethodTable
+  readonly telemetry: Telemetry
+  readonly limits: AccessLimits
+}
+
+export function createCalls({ connection, methods, telemetry, limits }: CallsOptions): Calls {
+  let inFlight = 0
+  let faults = 0
+
+  return {
+    begin(name, params, caller, reply) {
+      const method = methods.get(name)
+      if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
+      const checked = method.spec.params.safeParse(params ?? {})
+      if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
+      if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
+      inFlight += 1
+      void execute(method, checked.data, caller).then(outcome =>
+        connection.tell({
+          type: 'done',
+          what: name,
+          run() {
+            inFlight -= 1
+            settle(name, outcome, reply)
+          },
+        }),
+      )
+    },
+  }
+
+  async function execute(method: SessionMethod, params: unknown, caller: Caller): Promise<Outcome> {
+    try {
+      return { result: (await method.execute(params, caller)) ?? null }
+    } catch (error) {
+      return { error: errorOf(error) ?? fault(method.spec.method, error) }
+    }
+  }
+
+  function fault(method: string, error: unknown): RpcError {
+    const reference = `${connection.id}-${++faults}`
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    telemetry.log('error', 'access.method-failed', { method, reference, error: text })
+    return internalError(reference)
+  }
+
+  /** `name` is the name of a method, or `unknown`: as a label it must come from a fixed set. */
+  function settle(name: string, outcome: Outcome, reply: Reply) {
+    const status = 'error' in outcome ? String(outcome.error.data?.status ?? 500) : '200'
+    telemetry.count('cpns_access_requests_total', { method: name, status })
+    reply(outcome)
+  }
+}
+
+/** What a caller can do something about. */
+function errorOf(error: unknown): RpcError | undefined {
+  if (error instanceof CommandRefused) return refusalOf(error)
+  if (error instanceof AskTimeout)
+    return refuse(504, 'It took too long. Whether it was done is open: repeat it as it was.')
+  if (error instanceof MailboxFull || error instanceof ActorStopped) {
+    return refuse(503, 'Too much waits here to be done. Try again later.', undefined, 1_000)
+  }
+  if (error instanceof WriteFailed) {
+    return refuse(503, 'It could not be stored. Try again, or at another server.', 'NOT_STORED', 1_000)
+  }
+  return undefined
+}
+
+const tooManyInFlight = (max: number): RpcError =>
+  refuse(429, `A session may have ${max} requests open. Wait for answers.`, undefined, 100)

@@ -1,0 +1,153 @@
+import type { ActorSystem } from '../actor/types.ts'
+import type { Documents } from '../document/documents.ts'
+import { asDocumentId } from '../document/names.ts'
+import type { Command } from '../federation/command.ts'
+import { toBase64url } from '../inventory/framing.ts'
+import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { OperatorSecrets, ServerIdentity } from '../ports/identity.ts'
+import type { KeySource } from '../ports/key-source.ts'
+import type { DocumentId } from '../ports/names.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { createAuthentication } from './authentication.ts'
+import { createConnections } from './connection.ts'
+import { documentConnection } from './document-connection.ts'
+import { createFeeds } from './feeds.ts'
+import { type AccessLimits, defaultLimits } from './limits.ts'
+import type { MayRead } from './may-read.ts'
+import { createService } from './methods.ts'
+import { clientPath, documentsPath, subprotocol } from './protocol.ts'
+import { session } from './session.ts'
+import { createTickets } from './tickets.ts'
+
+export interface AccessOptions {
+  readonly identity: ServerIdentity
+  readonly listener: ClientListener
+  /** Base URLs under which clients know this server besides the listener's own: what its manifest names. */
+  readonly clientUrls?: () => readonly string[]
+  readonly documents: Pick<Documents, 'observe'>
+  readonly commands: readonly Command[]
+  readonly mayRead: MayRead
+  readonly keys: KeySource
+  readonly macKeys: () => OperatorSecrets['macKeys']
+  readonly actors: ActorSystem
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly telemetry: Telemetry
+  readonly limits?: Partial<AccessLimits>
+}
+
+/** Where clients attach to this server. */
+export interface Access {
+  /** @throws {ListenRefused} */
+  start(): Promise<void>
+  /** Tells every client to go elsewhere, waits a little, then closes. */
+  stop(): Promise<void>
+  /** The base URL that clients use, once started. */
+  url(): string
+  connections(): number
+}
+
+export function createAccess(options: AccessOptions): Access {
+  const { identity, listener, mayRead, actors, clock, random, crypto, telemetry } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const clientUrls = () => [...(options.clientUrls?.() ?? []), listener.url()]
+  const publicUrl = () => clientUrls()[0] ?? listener.url()
+  const service = createService(options.commands)
+  const feeds = createFeeds(options.documents)
+  const connections = createConnections(actors, clock, telemetry, limits)
+  const tickets = createTickets({
+    operator: identity.operator,
+    macKeys: options.macKeys,
+    crypto,
+    clock,
+    lifetimeMs: limits.ticketMs,
+  })
+  const authentication = createAuthentication({
+    identity,
+    urls: clientUrls,
+    keys: options.keys,
+    crypto,
+    random,
+    clock,
+    deadlineMs: limits.authenticationDeadlineMs,
+  })
+  const shared = { feeds, mayRead, tickets, clock, telemetry, limits }
+  const newId = () => toBase64url(random.bytes(16))
+
+  return {
+    start: () => listener.listen(decide),
+    async stop() {
+      await connections.end('shuttingDown', 'This server shuts down: go to another one.')
+      await listener.stop()
+    },
+    url: () => listener.url(),
+    connections: () => connections.count,
+  }
+
+  async function decide(upgrade: Upgrade): Promise<UpgradeAnswer> {
+    const answer = await answerTo(upgrade)
+    if (!answer.accept) telemetry.count('cpns_access_upgrades_refused_total', { status: String(answer.status) })
+    return answer
+  }
+
+  function answerTo(upgrade: Upgrade): UpgradeAnswer | Promise<UpgradeAnswer> {
+    if (connections.count >= limits.maxConnections)
+      return refused(503, 'This server has as many clients as it can hold.')
+    const [path = '', query = ''] = upgrade.target.split('?', 2)
+    if (path === clientPath) return clientUpgrade(upgrade)
+    if (path.startsWith(documentsPath)) return documentUpgrade(path.slice(documentsPath.length), query)
+    return refused(404, `Nothing is here. Clients attach at ${clientPath}.`)
+  }
+
+  function clientUpgrade({ subprotocols }: Upgrade): UpgradeAnswer {
+    if (!subprotocols.includes(subprotocol)) {
+      return refused(426, `Ask for the subprotocol ${subprotocol}: this server speaks no other.`)
+    }
+    if (connections.unproved >= limits.maxUnauthenticated) return refused(503, 'Too many clients connect at once.')
+    return {
+      accept: true,
+      subprotocol,
+      opened: socket =>
+        connections.begin(newId(), socket, connection =>
+          session({
+            ...shared,
+            connection,
+            authentication,
+            service,
+            documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
+          }),
+        ),
+    }
+  }
+
+  async function documentUpgrade(room: string, query: string): Promise<UpgradeAnswer> {
+    const document = documentOf(room)
+    if (!document) return refused(404, 'After /v1/documents/ comes the id of a document, such as pn/a.example/home.')
+    const ticket = tickets.check(new URLSearchParams(query).get('ticket') ?? '', document)
+    if (!ticket)
+      return refused(401, 'The ticket is not good for this document, or has expired. session.ticket gives one.')
+    if (!(await mayRead(ticket.principal, document))) return refused(403, 'You may no longer read this document.')
+    return {
+      accept: true,
+      opened: socket =>
+        connections.begin(newId(), socket, connection => {
+          connection.admitted()
+          return documentConnection({ ...shared, connection, ticket })
+        }),
+    }
+  }
+}
+
+const refused = (status: number, reason: string): UpgradeAnswer => ({ accept: false, status, reason })
+
+function documentOf(room: string): DocumentId | undefined {
+  try {
+    return asDocumentId(decodeURIComponent(room))
+  } catch {
+    return undefined
+  }
+}

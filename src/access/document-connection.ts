@@ -1,0 +1,98 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Connection, ConnectionBehaviour } from './connection.ts'
+import { createDocumentReader } from './document-reader.ts'
+import type { Feeds } from './feeds.ts'
+import { encodeMessage, parseMessage } from './frames.ts'
+import type { AccessLimits } from './limits.ts'
+import { type MayRead, mayStillRead } from './may-read.ts'
+import type { Ticket } from './tickets.ts'
+import { tokenBucket } from './token-bucket.ts'
+
+export interface DocumentConnectionOptions {
+  readonly connection: Connection
+  readonly ticket: Ticket
+  readonly feeds: Feeds
+  readonly mayRead: MayRead
+  readonly clock: Clock
+  readonly limits: AccessLimits
+}
+
+const keepAlive = encodeMessage({ kind: 'awareness' })
+
+/** A stock y-websocket client that reads one document: every frame is one y-protocol message. */
+export function documentConnection(options: DocumentConnectionOptions): ConnectionBehaviour {
+  const { connection, ticket, feeds, mayRead, clock, limits } = options
+  const { outlet, tell } = connection
+  const { document, principal } = ticket
+  const frames = tokenBucket(limits.framesPerSecond, limits.frameBurst, clock.elapsed())
+  const reader = createDocumentReader({
+    send: message => outlet.send(encodeMessage(message)),
+    sendShared: frame => outlet.send(frame.bare),
+    onDiff: update =>
+      tell({
+        type: 'done',
+        what: 'diff',
+        run: () => (update ? reader.answer(update) : outlet.close('internal', unreadable)),
+      }),
+  })
+  let checkedMs = clock.elapsed()
+
+  function follow() {
+    feeds
+      .follow(document, {
+        update: frame => tell({ type: 'update', reader, frame }),
+        epoch: epoch => tell({ type: 'epoch', document, epoch }),
+      })
+      .then(reader.follow, () => tell({ type: 'end', closing: 'internal', reason: unreadable }))
+  }
+
+  function receive(frame: string | Uint8Array) {
+    if (frames.take(clock.elapsed()) > 0) return outlet.close('messageRate', 'Too many messages.')
+    if (typeof frame === 'string') return outlet.close('protocolError', 'y-protocol messages are binary.')
+    const message = parseMessage(frame)
+    if (message) return reader.receive(message)
+    outlet.close('protocolError', 'This is no y-protocol message.')
+  }
+
+  function tick() {
+    if (ticket.expires <= clock.now()) return outlet.close('documentWithdrawn', 'The ticket has expired.')
+    outlet.tick(keepAlive)
+    if (clock.elapsed() - checkedMs < limits.recheckMs) return
+    checkedMs = clock.elapsed()
+    void mayStillRead(mayRead, principal, document).then(still => {
+      if (!still) tell({ type: 'end', closing: 'documentWithdrawn', reason: 'You may no longer read this document.' })
+    })
+  }
+
+  return {
+    started: follow,
+    mayPassivate: () => false,
+    receive({ message }, context) {
+      switch (message.type) {
+        case 'frame':
+          return receive(message.frame)
+        case 'update':
+          return message.reader.update(message.frame)
+        case 'epoch':
+          return outlet.close('documentRebuilt', 'The document was rebuilt: read it into a fresh Y.Doc.')
+        case 'tick':
+          context.after(limits.tickMs, { type: 'tick' })
+          return tick()
+        case 'done':
+          return message.run()
+        case 'end':
+          return outlet.close(message.closing, message.reason)
+        case 'gone':
+          return context.stop()
+        case 'deadline':
+          return // a ticket is proof enough: there is nothing to wait for
+      }
+    },
+    stopped(reason) {
+      reader.close()
+      outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
+    },
+  }
+}
+
+const unreadable = 'The document cannot be read now. Try again.'

@@ -1,0 +1,53 @@
+import type { Command, MethodSpec, Principal } from '../federation/command.ts'
+import { openRpc } from './openrpc.ts'
+import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
+import type { SessionDocuments } from './session-documents.ts'
+
+/** On whose behalf a method is called. */
+export interface Caller {
+  readonly principal: Principal
+  readonly documents: SessionDocuments
+}
+
+export interface SessionMethod {
+  readonly spec: MethodSpec
+  /** `params` have passed the schema. @throws {CommandRefused} */
+  execute(params: unknown, caller: Caller): Promise<unknown>
+}
+
+/** Every method that a session answers, by name; `session.authenticate` comes before there is one. */
+export type MethodTable = ReadonlyMap<string, SessionMethod>
+
+export interface Service {
+  readonly methods: MethodTable
+  /** What `rpc.discover` answers, with or without authentication. */
+  readonly description: object
+}
+
+export function createService(commands: readonly Command[]): Service {
+  const description = openRpc(commands.map(command => command.spec))
+  const own = [
+    method(sessionTicket, ({ document }, { documents, principal }) => documents.ticket(document, principal)),
+    method(documentOpen, ({ document }, { documents, principal }) => documents.open(document, principal)),
+    method(documentClose, async ({ channel }, { documents }) => documents.close(channel)),
+    method(rpcDiscover, async () => description),
+  ]
+  const all = [...own, ...commands.map(ofCommand)]
+  const methods = new Map(all.map(method => [method.spec.method, method]))
+  if (methods.size < all.length || methods.has(sessionAuthenticate.method)) {
+    throw new Error('Two commands have the same method name.')
+  }
+  return { methods, description }
+}
+
+function method<P, R>(
+  spec: MethodSpec<P, R>,
+  execute: (params: P, caller: Caller) => Promise<R>,
+): { readonly spec: MethodSpec; execute(params: P, caller: Caller): Promise<R> } {
+  return { spec, execute }
+}
+
+const ofCommand = (command: Command): SessionMethod => ({
+  spec: command.spec,
+  execute: (params, { principal }) => command.execute(params, principal),
+})

@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { type MethodSpec, type Status, statuses } from '../federation/command.ts'
+import {
+  connectionMethods,
+  type NotificationSpec,
+  notifications,
+  rpcDiscover,
+  sessionAuthenticate,
+} from './protocol.ts'
+
+/** What JSON-RPC itself can answer, to any request. */
+const protocolErrors = {
+  parse: { code: -32700, message: 'The frame is not JSON' },
+  invalidRequest: { code: -32600, message: 'Not a JSON-RPC 2.0 request' },
+  methodNotFound: { code: -32601, message: 'No such method' },
+  invalidParams: { code: -32602, message: 'The parameters are not what the schema says; the message names the place' },
+  internal: { code: -32603, message: 'The server failed' },
+} as const
+
+/** Any method can be refused so; 401 only before authentication, or by it. */
+const everywhere: readonly Status[] = [401, 429, 503, 504]
+
+const errorData = z.object({
+  status: z.int().meta({ description: 'The response code' }),
+  reason: z.string().meta({ description: 'A stable symbolic cause, finer than the status' }),
+  retryAfterMs: z.number().optional().meta({ description: 'When to try again, if that may help' }),
+})
+
+/** The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with. */
+export function openRpc(commands: readonly MethodSpec[]) {
+  const methods = [...connectionMethods, ...commands]
+  const used = new Set([...everywhere, ...methods.flatMap(({ refusals }) => refusals)])
+  return {
+    openrpc: '1.3.2',
+    info: {
+      title: 'CPNS node',
+      version: '1',
+      description: [
+        'JSON-RPC 2.0 in the text frames of a websocket at /v1/client, subprotocol cpns.v1. Parameters are by name.',
+        'Binary frames are y-protocol messages, each after the channel that document.open answered as a variable-length integer.',
+        'Refusals have the response code as error.code and as error.data.status.',
+        'Methods marked x-from-server are notifications that the server sends.',
+      ].join(' '),
+      license: { name: 'Apache-2.0' },
+    },
+    methods: [...methods.map(methodObject), ...notifications.map(notificationObject)],
+    components: {
+      errors: {
+        ...Object.fromEntries(Object.entries(protocolErrors).map(([name, error]) => [name, withData(error)])),
+        ...Object.fromEntries([...used].sort().map(status => [String(status), refusalObject(status)])),
+      },
+      schemas: { errorData: schemaOf(errorData, 'output') },
+    },
+  }
+}
+
+const dataReference = { $ref: '#/components/schemas/errorData' }
+const withData = (error: { readonly code: number; readonly message: string }) => ({ ...error, data: dataReference })
+const refusalObject = (status: Status) => withData({ code: status, message: statuses[status] })
+
+function methodObject(spec: MethodSpec) {
+  const open = spec.method === sessionAuthenticate.method || spec.method === rpcDiscover.method
+  const refusals = [...new Set([...everywhere, ...spec.refusals])].sort()
+  return {
+    name: spec.method,
+    summary: spec.summary,
+    paramStructure: 'by-name',
+    params: paramsOf(spec.params),
+    result: { name: 'result', schema: schemaOf(spec.result, 'output') },
+    errors: [...Object.keys(protocolErrors), ...refusals].map(name => ({ $ref: `#/components/errors/${name}` })),
+    ...(open ? { 'x-before-authentication': true } : {}),
+  }
+}
+
+/** In OpenRPC a method without a result is a notification. */
+const notificationObject = (spec: NotificationSpec<unknown>) => ({
+  name: spec.method,
+  summary: spec.summary,
+  paramStructure: 'by-name',
+  params: paramsOf(spec.params),
+  'x-from-server': true,
+})
+
+const objectSchema = z.object({
+  properties: z.record(z.string(), z.unknown()).default({}),
+  required: z.array(z.string()).default([]),
+})
+const parametersSchema = z.union([z.object({ anyOf: z.array(objectSchema) }), objectSchema])
+
+/**
+ * OpenRPC lists parameters one by one. Where a method takes one object or another, the members of all are listed, and
+ * those count as required that every form requires.
+ */
+function paramsOf(params: z.ZodType) {
+  const schema = parametersSchema.parse(schemaOf(params, 'input'))
+  const forms = 'anyOf' in schema ? schema.anyOf : [schema]
+  const properties = new Map(forms.flatMap(form => Object.entries(form.properties)))
+  return [...properties].map(([name, property]) => ({
+    name,
+    required: forms.every(form => form.required.includes(name)),
+    schema: property,
+  }))
+}
+
+/** What JSON Schema cannot express (a check by a function) is left out: the schema then allows more than the server does. */
+function schemaOf(schema: z.ZodType, io: 'input' | 'output') {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
+  return rest
+}

@@ -1,0 +1,145 @@
+import { CommandRefused, type Principal } from '../federation/command.ts'
+import type { DocumentId } from '../ports/names.ts'
+import type { Connection } from './connection.ts'
+import { createDocumentReader, type DocumentReader } from './document-reader.ts'
+import type { Feeds } from './feeds.ts'
+import { encodeMessage, type YMessage } from './frames.ts'
+import { encodeCall } from './json-rpc.ts'
+import type { AccessLimits } from './limits.ts'
+import { type MayRead, mayStillRead } from './may-read.ts'
+import { documentEpoch, documentWithdrawn } from './protocol.ts'
+import type { Tickets } from './tickets.ts'
+
+export interface SessionDocumentsOptions {
+  readonly connection: Connection
+  readonly feeds: Feeds
+  readonly mayRead: MayRead
+  readonly tickets: Tickets
+  /** The server URL of y-websocket clients. */
+  readonly documentsUrl: () => string
+  readonly limits: AccessLimits
+}
+
+/** The documents that a session reads, each by its channel. */
+export interface SessionDocuments {
+  /** @throws {CommandRefused} 403; 429 when too many are open. */
+  open(document: DocumentId, principal: Principal): Promise<{ readonly channel: number; readonly epoch: number }>
+  close(channel: number): Record<string, never>
+  /** @throws {CommandRefused} 403 */
+  ticket(document: DocumentId, principal: Principal): Promise<{ ticket: string; expires: number; url: string }>
+  /** What the client sent on a channel; nothing, when the channel is not open any more. */
+  receive(channel: number, message: YMessage): void
+  /** The document was rebuilt: its channel ends, and the client is told. */
+  rebuilt(document: DocumentId, epoch: number): void
+  /** Ends the channels of documents that may no longer be read, and tells the client. */
+  recheck(principal: Principal): void
+  closeAll(): void
+}
+
+interface OpenDocument {
+  readonly document: DocumentId
+  readonly channel: number
+  readonly epoch: number
+  readonly reader: DocumentReader
+}
+
+export function createSessionDocuments(options: SessionDocumentsOptions): SessionDocuments {
+  const { connection, feeds, mayRead, tickets, limits } = options
+  const { outlet, tell } = connection
+  const byDocument = new Map<DocumentId, Promise<OpenDocument>>()
+  const byChannel = new Map<number, OpenDocument>()
+  let ended = false
+
+  async function follow(document: DocumentId): Promise<OpenDocument> {
+    let channel: number | undefined
+    const reader = createDocumentReader({
+      send: message => outlet.send(encodeMessage(message, channel)),
+      sendShared: frame => outlet.send(frame.withChannel),
+      onDiff: update => tell({ type: 'done', what: 'diff', run: () => answered(reader, update) }),
+    })
+    const following = await feeds.follow(document, {
+      update: frame => tell({ type: 'update', reader, frame }),
+      epoch: epoch => tell({ type: 'epoch', document, epoch }),
+    })
+    channel = following.channel
+    reader.follow(following)
+    const open = { document, channel, epoch: following.epoch, reader }
+    if (ended) reader.close()
+    else byChannel.set(channel, open)
+    return open
+  }
+
+  function answered(reader: DocumentReader, update: Uint8Array | undefined) {
+    if (update) reader.answer(update)
+    else outlet.close('internal', 'A document cannot be read now. Try again.')
+  }
+
+  function end(open: OpenDocument) {
+    open.reader.close()
+    byChannel.delete(open.channel)
+    byDocument.delete(open.document)
+  }
+
+  async function allowed(document: DocumentId, principal: Principal): Promise<void> {
+    if (await mayRead(principal, document)) return
+    throw new CommandRefused(403, `You may not read ${document}, or there is no such document.`)
+  }
+
+  return {
+    async open(document, principal) {
+      await allowed(document, principal)
+      if (!byDocument.has(document) && byDocument.size >= limits.maxChannels) {
+        throw new CommandRefused(429, `A session may have ${limits.maxChannels} documents open. Close some first.`)
+      }
+      const opening = byDocument.get(document) ?? follow(document)
+      byDocument.set(document, opening)
+      try {
+        const { channel, epoch } = await opening
+        return { channel, epoch }
+      } catch (error) {
+        if (byDocument.get(document) === opening) byDocument.delete(document)
+        throw error
+      }
+    },
+
+    close(channel) {
+      const open = byChannel.get(channel)
+      if (open) end(open)
+      return {}
+    },
+
+    async ticket(document, principal) {
+      await allowed(document, principal)
+      return { ...tickets.issue(document, principal), url: options.documentsUrl() }
+    },
+
+    receive: (channel, message) => byChannel.get(channel)?.reader.receive(message),
+
+    rebuilt(document, epoch) {
+      for (const open of byChannel.values()) {
+        if (open.document !== document) continue
+        end(open)
+        outlet.send(encodeCall(documentEpoch.method, { channel: open.channel, document, epoch }))
+      }
+    },
+
+    recheck(principal) {
+      for (const open of byChannel.values()) {
+        const { document, channel } = open
+        const withdraw = () => {
+          if (byChannel.get(channel) !== open) return
+          end(open)
+          outlet.send(encodeCall(documentWithdrawn.method, { channel, document }))
+        }
+        void mayStillRead(mayRead, principal, document).then(still => {
+          if (!still) tell({ type: 'done', what: 'withdraw', run: withdraw })
+        })
+      }
+    },
+
+    closeAll() {
+      ended = true
+      for (const open of byChannel.values()) end(open)
+    },
+  }
+}

@@ -1,0 +1,146 @@
+import type { Principal } from '../federation/command.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Authentication } from './authentication.ts'
+import { createCalls, type Outcome, type Reply } from './calls.ts'
+import type { ConnectionBehaviour } from './connection.ts'
+import { parseChannelFrame } from './frames.ts'
+import { createGate } from './gate.ts'
+import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, parseFrame, refuse } from './json-rpc.ts'
+import type { Service } from './methods.ts'
+import { sessionAlive } from './protocol.ts'
+import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
+import { tokenBucket } from './token-bucket.ts'
+
+export interface SessionOptions extends SessionDocumentsOptions {
+  readonly authentication: Authentication
+  readonly service: Service
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}
+
+const keepAlive = encodeCall(sessionAlive.method, {})
+/** Of a frame that came too fast only so much is read, to learn which request is to be answered with 429. */
+const maxCharsTooFast = 4_096
+
+/** A client at `/v1/client`, from its first frame to its last: first at the gate, then with the run of its methods. */
+export function session(options: SessionOptions): ConnectionBehaviour {
+  const { connection, service, clock, telemetry, limits } = options
+  const { outlet } = connection
+  const frames = tokenBucket(limits.framesPerSecond, limits.frameBurst, clock.elapsed())
+  /** One is forgiven a second: an honest client errs now and then, a broken one all the time. */
+  const strikes = tokenBucket(1, limits.maxStrikes, clock.elapsed())
+  const documents = createSessionDocuments(options)
+  const calls = createCalls({ connection, methods: service.methods, telemetry, limits })
+  const gate = createGate({ ...options, description: service.description, admit })
+  let principal: Principal | undefined
+  let checkedMs = clock.elapsed()
+
+  function admit(who: Principal) {
+    principal = who
+    connection.admitted()
+  }
+
+  function receive(frame: string | Uint8Array) {
+    if (outlet.closing !== undefined) return
+    if (!principal) return gate.receive(frame)
+    const waitMs = frames.take(clock.elapsed())
+    if (waitMs > 0) return tooFast(frame, waitMs)
+    if (typeof frame !== 'string') return channelFrame(frame)
+    const parsed = parseFrame(frame)
+    if (parsed.kind === 'batch') return batch(parsed.messages, principal)
+    handle(parsed.message, principal, answer => outlet.send(encodeAnswer(answer)))
+  }
+
+  function batch(messages: readonly Incoming[], caller: Principal) {
+    const expected = messages.filter(({ kind }) => kind === 'request' || kind === 'invalid').length
+    const answers: Answer[] = []
+    const collect = (answer: Answer) => {
+      answers.push(answer)
+      if (answers.length === expected) outlet.send(encodeBatch(answers))
+    }
+    for (const [index, message] of messages.entries()) {
+      const waitMs = index === 0 ? 0 : frames.take(clock.elapsed())
+      if (waitMs > 0 && message.kind === 'request') collect({ id: message.id, error: slowDown(waitMs) })
+      else handle(message, caller, collect)
+    }
+  }
+
+  function handle(message: Incoming, caller: Principal, answer: (answer: Answer) => void) {
+    switch (message.kind) {
+      case 'request': {
+        const reply: Reply = (outcome: Outcome) => answer({ id: message.id, ...outcome })
+        return calls.begin(message.method, message.params, { principal: caller, documents }, reply)
+      }
+      case 'notification':
+        return calls.begin(message.method, message.params, { principal: caller, documents }, () => {})
+      case 'invalid':
+        strike()
+        return answer({ id: message.id, error: message.error })
+      case 'result':
+      case 'error':
+        return strike() // to what nobody asked
+    }
+  }
+
+  function channelFrame(frame: Uint8Array) {
+    const parsed = parseChannelFrame(frame)
+    if (parsed) documents.receive(parsed.channel, parsed.message)
+    else strike()
+  }
+
+  function tooFast(frame: string | Uint8Array, waitMs: number) {
+    strike()
+    if (typeof frame !== 'string' || frame.length > maxCharsTooFast) return
+    const parsed = parseFrame(frame)
+    const messages = parsed.kind === 'batch' ? parsed.messages : [parsed.message]
+    const answers = messages.flatMap(message =>
+      message.kind === 'request' ? { id: message.id, error: slowDown(waitMs) } : [],
+    )
+    for (const answer of answers) outlet.send(encodeAnswer(answer))
+  }
+
+  function strike() {
+    if (strikes.take(clock.elapsed()) > 0) outlet.close('messageRate', 'Too much that could not be taken.')
+  }
+
+  const slowDown = (waitMs: number) =>
+    refuse(429, `At most ${limits.framesPerSecond} messages a second in the long run.`, undefined, waitMs)
+
+  function tick() {
+    outlet.tick(keepAlive)
+    if (!principal || clock.elapsed() - checkedMs < limits.recheckMs) return
+    checkedMs = clock.elapsed()
+    documents.recheck(principal)
+  }
+
+  return {
+    started: context => void context.after(limits.authenticationDeadlineMs, { type: 'deadline' }),
+    mayPassivate: () => false,
+    receive({ message }, context) {
+      switch (message.type) {
+        case 'frame':
+          return receive(message.frame)
+        case 'update':
+          return message.reader.update(message.frame)
+        case 'epoch':
+          return documents.rebuilt(message.document, message.epoch)
+        case 'tick':
+          context.after(limits.tickMs, { type: 'tick' })
+          return tick()
+        case 'deadline':
+          return principal ? undefined : outlet.close('notAuthorised', 'Not authenticated in time.')
+        case 'done':
+          return message.run()
+        case 'end':
+          return outlet.close(message.closing, message.reason)
+        case 'gone':
+          return context.stop()
+      }
+    },
+    stopped(reason) {
+      documents.closeAll()
+      outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
+    },
+  }
+}
