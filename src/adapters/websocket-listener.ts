@@ -93,12 +93,12 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
       connectionsCheckingInterval: 1_000,
     }
     if (!tls) return createServer(http, notAWebsocket)
-    const pem = await certificate(tls)
+    const pem = await certificateOf(tls)
     const server = createTlsServer(
-      { ...http, ...pem, minVersion: 'TLSv1.2', handshakeTimeout: handshakeTimeoutMs },
+      { ...http, cert: pem.cert, key: pem.key, minVersion: 'TLSv1.2', handshakeTimeout: handshakeTimeoutMs },
       notAWebsocket,
     )
-    running.stops.push(followCertificate(server, tls, telemetry))
+    running.stops.push(followCertificate(server, tls, pem.state, telemetry))
     return server
   }
 
@@ -242,12 +242,21 @@ function every(periodMs: number, action: () => void): () => void {
 
 type CertificateFiles = NonNullable<WebsocketListenerOptions['tls']>
 
+interface Certificate {
+  readonly cert: Buffer
+  readonly key: Buffer
+  /** Which state of the files this is; taken before they were read, so that no change is missed. */
+  readonly state: string
+}
+
 /** @throws {ListenRefused} when a file cannot be read or the two do not belong together. */
-async function certificate({ certificateFile, keyFile }: CertificateFiles): Promise<{ cert: Buffer; key: Buffer }> {
+async function certificateOf(files: CertificateFiles): Promise<Certificate> {
+  const { certificateFile, keyFile } = files
   try {
+    const state = await stateOf(files)
     const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)])
     createSecureContext({ cert, key })
-    return { cert, key }
+    return { cert, key, state }
   } catch (error) {
     throw new ListenRefused(
       `The certificate ${certificateFile} and the key ${keyFile} cannot be used: ${error instanceof Error ? error.message : error}`,
@@ -255,29 +264,34 @@ async function certificate({ certificateFile, keyFile }: CertificateFiles): Prom
   }
 }
 
+async function stateOf(files: CertificateFiles): Promise<string> {
+  const stats = await Promise.all([stat(files.certificateFile), stat(files.keyFile)])
+  return stats.map(({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`).join(' ')
+}
+
 /** Looks at the files every so often rather than watching them: links that are swapped by renewal tools escape watchers. */
-function followCertificate(server: TlsServer, files: CertificateFiles, telemetry: Telemetry): () => void {
-  const signature = async () => {
-    const stats = await Promise.all([stat(files.certificateFile), stat(files.keyFile)])
-    return stats.map(({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`).join(' ')
-  }
-  const seen: { signature: string | undefined; looking: boolean } = { signature: undefined, looking: false }
+function followCertificate(
+  server: TlsServer,
+  files: CertificateFiles,
+  current: string,
+  telemetry: Telemetry,
+): () => void {
+  let [inUse, looking] = [current, false]
   const look = async () => {
-    if (seen.looking) return
-    seen.looking = true
+    if (looking) return
+    looking = true
     try {
-      const now = await signature()
-      const changed = seen.signature !== undefined && seen.signature !== now
-      if (changed) server.setSecureContext({ ...(await certificate(files)), minVersion: 'TLSv1.2' })
-      if (changed) telemetry.log('info', 'listener.certificate-reloaded')
-      seen.signature = now
+      if ((await stateOf(files)) === inUse) return
+      const { cert, key, state } = await certificateOf(files)
+      server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' })
+      inUse = state
+      telemetry.log('info', 'listener.certificate-reloaded', { file: files.certificateFile })
     } catch (error) {
-      // The old certificate stays in use; half-written files are whole at the next look.
+      // The certificate in use stays so; half-written files are whole at the next look.
       telemetry.log('warn', 'listener.certificate-unusable', { error: String(error) })
     } finally {
-      seen.looking = false
+      looking = false
     }
   }
-  void look()
   return every(files.checkEveryMs ?? 10_000, () => void look())
 }

@@ -1,0 +1,253 @@
+import { copyFile, readFile } from 'node:fs/promises'
+import { get } from 'node:http'
+import { connect as connectTcp, type Socket as TcpSocket } from 'node:net'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { WebSocket } from 'ws'
+import { browserWebsocket } from '../../src/adapters/browser/websocket.ts'
+import { websocketClient } from '../../src/adapters/websocket-client.ts'
+import { type WebsocketListenerOptions, websocketListener } from '../../src/adapters/websocket-listener.ts'
+import { type ClientListener, ListenRefused, type Socket, type Upgrade } from '../../src/ports/client-sockets.ts'
+import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
+import { temporaryFolder } from '../fixtures/temporary-folder.ts'
+import { until } from '../fixtures/until.ts'
+import { clientSocketsContract, hear } from '../ports/client-sockets.contract.ts'
+
+/*
+ * Websockets for real, on loopback: both client adapters keep the contract; plain text is refused beyond loopback; TLS
+ * takes a renewed certificate without a restart; and what a hostile client sends at the door (foreign origins, long
+ * heads, oversize and fragmented messages, half requests, compression) costs it its connection and nobody else's. Each
+ * test fails if its limit is lifted.
+ */
+const fixture = (name: string) => join(import.meta.dirname, '../fixtures', name)
+
+clientSocketsContract('ws', {
+  listener: () => websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() }),
+  factory: websocketClient(),
+})
+clientSocketsContract('the platform’s WebSocket', {
+  listener: () => websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() }),
+  factory: browserWebsocket(),
+})
+
+const test = suite('websocket listener')
+const open: { stop(): Promise<void> }[] = []
+test.after.each(async () => {
+  for (const thing of open.splice(0)) await thing.stop()
+})
+
+interface Door {
+  readonly listener: ClientListener
+  readonly sockets: Socket[]
+  readonly upgrades: Upgrade[]
+  readonly telemetry: RecordingTelemetry
+}
+
+async function door(options: Partial<WebsocketListenerOptions> = {}): Promise<Door> {
+  const telemetry = new RecordingTelemetry()
+  const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry, ...options })
+  const sockets: Socket[] = []
+  const upgrades: Upgrade[] = []
+  open.push(listener)
+  await listener.listen(upgrade => {
+    upgrades.push(upgrade)
+    return { accept: true, opened: socket => sockets.push(socket) }
+  })
+  return { listener, sockets, upgrades, telemetry }
+}
+
+const portOf = (listener: ClientListener) => Number(new URL(listener.url()).port)
+
+test('refuses plain text beyond loopback, and says what to do', async () => {
+  for (const host of ['0.0.0.0', '::']) {
+    const listener = websocketListener({ host, port: 0, telemetry: new RecordingTelemetry() })
+    const error = await listener
+      .listen(() => ({ accept: false, status: 500, reason: 'it listens' }))
+      .catch((error: unknown) => error)
+    assert.instance(error, ListenRefused)
+    assert.match(String(error), /certificate.*proxy.*127\.0\.0\.1/)
+  }
+})
+
+test('listens beyond loopback behind a declared proxy, and believes only the proxy about addresses', async () => {
+  const { listener, upgrades } = await door({ host: '0.0.0.0', proxy: 'declared' })
+  const headers = { 'x-forwarded-for': '6.6.6.6, 192.0.2.7' }
+  const client = new WebSocket(`ws://127.0.0.1:${portOf(listener)}/`, { headers })
+  await new Promise(resolve => client.once('open', resolve))
+  assert.is(upgrades[0]?.remoteAddress, '192.0.2.7')
+  client.terminate()
+})
+
+test('refuses a port that is taken, an address that is not here, and a key that does not fit its certificate', async () => {
+  const { listener } = await door()
+  const refusals: [Partial<WebsocketListenerOptions>, RegExp][] = [
+    [{ port: portOf(listener) }, /EADDRINUSE.*another port/],
+    [{ host: 'nowhere.invalid' }, /no address of this machine/],
+    [{ tls: { certificateFile: fixture('tls-a.crt.pem'), keyFile: fixture('tls-b.key.pem') } }, /cannot be used/],
+    [{ tls: { certificateFile: fixture('absent.pem'), keyFile: fixture('tls-b.key.pem') } }, /cannot be used/],
+  ]
+  for (const [options, message] of refusals) {
+    const error = await door(options).catch((error: unknown) => error)
+    assert.instance(error, ListenRefused)
+    assert.match(String(error), message)
+  }
+})
+
+test('serves TLS, and a renewed certificate without a restart', async () => {
+  await using folder = await temporaryFolder()
+  const [certificateFile, keyFile] = [join(folder.path, 'crt.pem'), join(folder.path, 'key.pem')]
+  const install = async (name: string) => {
+    await copyFile(fixture(`tls-${name}.key.pem`), keyFile)
+    await copyFile(fixture(`tls-${name}.crt.pem`), certificateFile)
+  }
+  await install('a')
+  const { listener, telemetry } = await door({ host: '0.0.0.0', tls: { certificateFile, keyFile, checkEveryMs: 20 } })
+  const url = `wss://127.0.0.1:${portOf(listener)}/`
+  const trusting = async (name: string) =>
+    websocketClient({ certificateAuthority: await readFile(fixture(`tls-${name}.crt.pem`), 'utf8') })
+
+  const early = hear(await (await trusting('a')).connect(url, []))
+  await install('b')
+  await until(() => telemetry.events('listener.certificate-reloaded').length > 0, { what: 'the renewal is noticed' })
+  const late = hear(await (await trusting('b')).connect(url, []))
+  const refused = await (await trusting('a')).connect(url, []).catch((error: unknown) => error)
+  assert.match(String(refused), /self-signed|certificate/)
+  assert.equal([early.closed, late.closed], [[], []], 'who was connected stays')
+  assert.match(listener.url(), /^wss:/)
+})
+
+test('keeps the old certificate while the new files do not fit together', async () => {
+  await using folder = await temporaryFolder()
+  const [certificateFile, keyFile] = [join(folder.path, 'crt.pem'), join(folder.path, 'key.pem')]
+  await copyFile(fixture('tls-a.key.pem'), keyFile)
+  await copyFile(fixture('tls-a.crt.pem'), certificateFile)
+  const { listener, telemetry } = await door({ tls: { certificateFile, keyFile, checkEveryMs: 20 } })
+  await copyFile(fixture('tls-b.key.pem'), keyFile)
+  await until(() => telemetry.events('listener.certificate-unusable').length > 0, { what: 'the misfit is noticed' })
+  const client = websocketClient({ certificateAuthority: await readFile(fixture('tls-a.crt.pem'), 'utf8') })
+  const socket = await client.connect(listener.url(), [])
+  socket.close(1000, '')
+})
+
+test('lets pages of allowed origins in, and those without an origin, and no others', async () => {
+  const { listener } = await door({ allowedOrigins: ['https://app.a.example'] })
+  const status = (origin?: string) =>
+    new Promise<number>(resolve => {
+      const client = new WebSocket(listener.url(), origin === undefined ? {} : { origin })
+      client.once('open', () => resolve(101))
+      client.once('unexpected-response', (_request, response) => {
+        resolve(response.statusCode ?? 0)
+        client.terminate()
+      })
+      client.on('error', () => {})
+    })
+  assert.is(await status(), 101)
+  assert.is(await status('https://app.a.example'), 101)
+  assert.is(await status('https://evil.example'), 403)
+  assert.is(await status('null'), 403)
+})
+
+test('answers plain HTTP with what is here', async () => {
+  const { listener } = await door()
+  const fetched = (path: string) =>
+    new Promise<[number, string]>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: portOf(listener), path }, async response => {
+        let body = ''
+        for await (const chunk of response) body += String(chunk)
+        resolve([response.statusCode ?? 0, body])
+      }).on('error', reject)
+    })
+  const [status, text] = await fetched('/v1/client')
+  assert.is(status, 426)
+  assert.match(text, /websocket/)
+  assert.is((await fetched('/'))[0], 404)
+})
+
+/** Sends raw bytes and waits until the server ends the connection; answers all that it said. */
+function raw(port: number, send: (socket: TcpSocket) => void): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(port, '127.0.0.1', () => send(socket))
+    const chunks: Buffer[] = []
+    socket.on('data', chunk => chunks.push(chunk))
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
+    socket.setTimeout(8_000, () => {
+      socket.destroy()
+      reject(new Error('The server kept the connection open.'))
+    })
+  })
+}
+
+test('refuses a head above 8 KiB, and what is no request', async () => {
+  const { listener, upgrades } = await door()
+  const head = Array.from({ length: 2_000 }, (_, index) => `X-Flood-${index}: x`).join('\r\n')
+  assert.match(
+    await raw(portOf(listener), socket => socket.write(`GET / HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n`)),
+    /^HTTP\/1\.1 431 /,
+  )
+  assert.match(await raw(portOf(listener), socket => socket.write('\x16\x03\x01 not http\r\n\r\n')), /^HTTP\/1\.1 400 /)
+  assert.is(upgrades.length, 0)
+})
+
+test('drops a client that does not finish its request', async () => {
+  const { listener } = await door({ handshakeTimeoutMs: 100 })
+  await raw(portOf(listener), socket => socket.write('GET /v1/client HTTP/1.1\r\nHost: a\r\n'))
+})
+
+test('closes on a message that is too large, in one frame or in fragments, and on a flood of tiny fragments', async () => {
+  const { listener, sockets } = await door({ maxPayloadBytes: 10_000 })
+  const code = async (attack: (client: WebSocket) => void) => {
+    const client = new WebSocket(listener.url())
+    await new Promise(resolve => client.once('open', resolve))
+    client.on('error', () => {})
+    const closed = new Promise<number>(resolve => client.once('close', resolve))
+    attack(client)
+    return closed
+  }
+  const fragments = (client: WebSocket, count: number, bytes: number) => {
+    for (let index = 0; index < count; index++) client.send(Buffer.alloc(bytes), { fin: false })
+  }
+  assert.is(await code(client => client.send(Buffer.alloc(10_001))), 1009)
+  assert.is(await code(client => fragments(client, 12, 1_000)), 1009)
+  assert.is(await code(client => fragments(client, 100, 1)), 1008)
+  const heard = sockets.map(hear)
+  assert.ok(heard.every(({ frames }) => frames.length === 0))
+  const client = new WebSocket(listener.url())
+  await new Promise(resolve => client.once('open', resolve))
+  client.send(Buffer.alloc(10_000))
+  const last = hear(await until(() => sockets[3], { what: 'the honest client is in' }))
+  await until(() => last.frames.length === 1, { what: 'a message of the very size' })
+  client.terminate()
+})
+
+test('does not compress, whatever the client offers', async () => {
+  const { listener } = await door()
+  const client = new WebSocket(listener.url(), { perMessageDeflate: true })
+  await new Promise(resolve => client.once('open', resolve))
+  assert.is(client.extensions, '')
+  client.terminate()
+})
+
+test('drops connections that do not answer two pings', async () => {
+  const { listener, sockets } = await door({ pingEveryMs: 30 })
+  const dead = new WebSocket(listener.url(), { autoPong: false })
+  const alive = new WebSocket(listener.url())
+  for (const client of [dead, alive]) await new Promise(resolve => client.once('open', resolve))
+  const [atDead, atAlive] = sockets.map(hear)
+  await until(() => (atDead?.closed.length ?? 0) > 0, { what: 'the dead one is dropped' })
+  assert.is(atAlive?.closed.length, 0)
+  alive.terminate()
+})
+
+test('tells a client of Node why it was refused', async () => {
+  const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() })
+  open.push(listener)
+  await listener.listen(() => ({ accept: false, status: 403, reason: 'The ticket is not good.' }))
+  const error = await websocketClient()
+    .connect(listener.url(), [])
+    .catch((error: unknown) => error)
+  assert.match(String(error), /status 403: The ticket is not good\./)
+})
+
+test.run()
