@@ -2,9 +2,8 @@
 // @generated from file wire.proto (package cpns.v1, syntax proto3)
 /* eslint-disable */
 
-// What servers say to each other. Every message is one length-prefixed frame of at most 1 MiB; every bound named here
-// is checked when a frame is decoded (wire.ts). Repeated values are columns of bytes rather than lists of messages: a
-// frame then costs its bytes, not a million small objects.
+// What servers say to each other. Every message is one length-prefixed frame of at most 1 MiB. The bounds named here
+// are checked on the bytes, before anything is built from them (frame-shape.ts); what the values mean, after (wire.ts).
 //
 // No enums: the generated code has to run under type stripping.
 
@@ -16,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wire.proto.
  */
 export const file_wire: GenFile = /*@__PURE__*/
-  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50IksKBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhEKCW1hbmlmZXN0cxgCIAMoDBILCgNydW4YAyABKAwSEAoIY2xvY2tfbXMYBCABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAki6wEKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIAEIJCgdjb250ZW50IlYKBFBhZ2USDQoFcm91bmQYASABKA0SDQoFYWZ0ZXIYAiABKAkSEQoJZG9jdW1lbnRzGAMgAygJEg8KB2RpZ2VzdHMYBCABKAwSDAoEbGFzdBgFIAEoCCIWCgVQYWdlZBINCgVyb3VuZBgBIAEoDSJUCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSCwoDYXNrGAUgASgIIiwKB0VudHJpZXMSEAoIZG9jdW1lbnQYASABKAkSDwoHZW50cmllcxgCIAMoDCIYCgRCZWF0EhAKCGNsb2NrX21zGAEgASgEIggKBkJlaGluZCJcCgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIOCgZwYXJhbXMYAiABKAwSHQoFcHJvb2YYAyABKAsyDi5jcG5zLnYxLlByb29mEhIKCnRpbWVvdXRfbXMYBCABKA0iigEKBVByb29mEhAKCG9wZXJhdG9yGAEgASgJEhAKCGlkZW50aXR5GAIgASgJEhAKCGV4ZWN1dG9yGAMgASgJEhAKCGRvY3VtZW50GAQgASgJEhIKCmNvbW1hbmRfaWQYBSABKAkSEgoKZXhwaXJlc19tcxgGIAEoBBIRCglzaWduYXR1cmUYByABKAwiSQoGQW5zd2VyEg8KBXZhbHVlGAEgASgMSAASIwoHcmVmdXNhbBgCIAEoCzIQLmNwbnMudjEuUmVmdXNhbEgAQgkKB2NvbnRlbnQiaQoHUmVmdXNhbBIOCgZzdGF0dXMYASABKA0SDQoFY2F1c2UYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIbCg5yZXRyeV9hZnRlcl9tcxgEIAEoDUgAiAEBQhEKD19yZXRyeV9hZnRlcl9tc2IGcHJvdG8z");
+  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAki6wEKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIAEIJCgdjb250ZW50IlYKBFBhZ2USDQoFcm91bmQYASABKA0SDQoFYWZ0ZXIYAiABKAkSEQoJZG9jdW1lbnRzGAMgAygJEg8KB2RpZ2VzdHMYBCABKAwSDAoEbGFzdBgFIAEoCCIWCgVQYWdlZBINCgVyb3VuZBgBIAEoDSJoCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSDgoGZm9ya2VkGAUgAygNEg8KB3B1cnBvc2UYBiABKA0iLAoHRW50cmllcxIQCghkb2N1bWVudBgBIAEoCRIPCgdlbnRyaWVzGAIgAygMIhgKBEJlYXQSEAoIY2xvY2tfbXMYASABKAQiCAoGQmVoaW5kIlwKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDSKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJJCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zYgZwcm90bzM");
 
 /**
  * /cpns/hello/1. Each side sends `hello`, reads the other's, then sends `verdict`; both must accept.
@@ -61,23 +60,31 @@ export type Hello = Message<"cpns.v1.Hello"> & {
   versions: number[];
 
   /**
-   * Signed manifests: the sender's own operator's, then others that it knows; at most 256 of 64 KiB each.
+   * The operator that the sender belongs to.
    *
-   * @generated from field: repeated bytes manifests = 2;
+   * @generated from field: string operator = 2;
+   */
+  operator: string;
+
+  /**
+   * Signed manifests: what leads from the root of the sender's operator to its newest, then those of others that it
+   * knows; at most 256 of 64 KiB each.
+   *
+   * @generated from field: repeated bytes manifests = 3;
    */
   manifests: Uint8Array[];
 
   /**
    * 16 random bytes, new at every start of the server.
    *
-   * @generated from field: bytes run = 3;
+   * @generated from field: bytes run = 4;
    */
   run: Uint8Array;
 
   /**
    * The sender's wall clock, milliseconds since 1970.
    *
-   * @generated from field: uint64 clock_ms = 4;
+   * @generated from field: uint64 clock_ms = 5;
    */
   clockMs: bigint;
 };
@@ -238,7 +245,7 @@ export const PagedSchema: GenMessage<Paged> = /*@__PURE__*/
   messageDesc(file_wire, 5);
 
 /**
- * "I hold this, durably": a receipt. With `ask`: "send me what I lack of it, then tell me what you hold".
+ * "I hold this of the document, durably."
  *
  * @generated from message cpns.v1.Have
  */
@@ -249,7 +256,7 @@ export type Have = Message<"cpns.v1.Have"> & {
   document: string;
 
   /**
-   * The logs that count, as columns: 16 bytes, a length, and 32 bytes for each. At most 8,192.
+   * The logs that count, as columns: 16 bytes of id, a length, 32 bytes of hash for each. At most 4,096.
    *
    * @generated from field: bytes logs = 2;
    */
@@ -266,9 +273,18 @@ export type Have = Message<"cpns.v1.Have"> & {
   hashes: Uint8Array;
 
   /**
-   * @generated from field: bool ask = 5;
+   * Positions in the columns of logs that are cut at a fork.
+   *
+   * @generated from field: repeated uint32 forked = 5;
    */
-  ask: boolean;
+  forked: number[];
+
+  /**
+   * 0: a receipt. 1: asks for what is lacking, and for a reply. 2: the reply, after what was lacking, or its beginning.
+   *
+   * @generated from field: uint32 purpose = 6;
+   */
+  purpose: number;
 };
 
 /**
@@ -279,7 +295,8 @@ export const HaveSchema: GenMessage<Have> = /*@__PURE__*/
   messageDesc(file_wire, 6);
 
 /**
- * Entries of one document, oldest first within each log; `SignedEntry` protobufs, passed on as they were signed.
+ * Entries of one document, oldest first within each log; `SignedEntry` protobufs, passed on as they were signed. At most
+ * 4,096.
  *
  * @generated from message cpns.v1.Entries
  */

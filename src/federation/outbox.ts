@@ -1,0 +1,115 @@
+import type { DocumentId } from '../ports/names.ts'
+import type { Head, Purpose, SyncMessage } from './wire.ts'
+
+/** What is to be sent next. What can be looked up is looked up then: what waits stays small, and what is sent is fresh. */
+export type Outgoing =
+  | { readonly type: 'message'; readonly message: SyncMessage }
+  /** An ask of the peer's, with what it holds. */
+  | { readonly type: 'answer'; readonly document: DocumentId; readonly heads: readonly Head[] }
+  /** What this server holds. */
+  | { readonly type: 'have'; readonly document: DocumentId; readonly purpose: Exclude<Purpose, 'reply'> }
+  /** Entries that have just become durable. */
+  | { readonly type: 'push'; readonly document: DocumentId; readonly entries: readonly Uint8Array[] }
+
+export interface OutboxLimits {
+  /** Bytes of pushed entries that wait; what a peer falls behind by more is found again by reconciliation. */
+  readonly maxPushBytes: number
+  /** Documents of which answers or receipts wait. */
+  readonly maxDocuments: number
+}
+
+/**
+ * What waits to be sent to one peer, bounded whatever the peer does. Entries of one document travel together, receipts of
+ * one document become one; when too much waits, everything that reconciliation finds again is dropped at once.
+ */
+export class Outbox {
+  readonly #limits: OutboxLimits
+  readonly #messages: SyncMessage[] = []
+  readonly #answers = new Map<DocumentId, readonly Head[]>()
+  readonly #haves = new Map<DocumentId, 'receipt' | 'ask'>()
+  readonly #pushes = new Map<DocumentId, Uint8Array[]>()
+  #pushBytes = 0
+  /** Which kind had its turn last, so that none starves the others. */
+  #turn = 0
+
+  constructor(limits: OutboxLimits) {
+    this.#limits = limits
+  }
+
+  get isEmpty(): boolean {
+    return this.#messages.length + this.#answers.size + this.#haves.size + this.#pushes.size === 0
+  }
+
+  /** To be sent before anything else. There are only ever a few: pages, heartbeats, manifests. */
+  message(message: SyncMessage): void {
+    this.#messages.push(message)
+  }
+
+  /** Returns whether there was room. */
+  answer(document: DocumentId, heads: readonly Head[]): boolean {
+    if (this.#isFull(this.#answers, document)) return false
+    this.#answers.set(document, heads)
+    return true
+  }
+
+  /** Returns whether there was room. */
+  have(document: DocumentId, purpose: 'receipt' | 'ask'): boolean {
+    if (this.#isFull(this.#haves, document)) return false
+    if (purpose === 'ask' || !this.#haves.has(document)) this.#haves.set(document, purpose)
+    return true
+  }
+
+  /** Returns whether there was room; if not, all pushed entries were dropped. */
+  push(document: DocumentId, entries: readonly Uint8Array[]): boolean {
+    this.#pushBytes += entries.reduce((sum, { length }) => sum + length, 0)
+    if (this.#pushBytes > this.#limits.maxPushBytes || this.#isFull(this.#pushes, document)) {
+      this.#pushes.clear()
+      this.#pushBytes = 0
+      return false
+    }
+    const waiting = this.#pushes.get(document)
+    if (waiting) waiting.push(...entries)
+    else this.#pushes.set(document, [...entries])
+    return true
+  }
+
+  take(): Outgoing | undefined {
+    const message = this.#messages.shift()
+    if (message) return { type: 'message', message }
+    const kinds = [this.#takeAnswer, this.#takeHave, this.#takePush]
+    for (let tries = 0; tries < kinds.length; tries++) {
+      const taken = kinds[this.#turn++ % kinds.length]?.call(this)
+      if (taken) return taken
+    }
+    return undefined
+  }
+
+  #takeAnswer(): Outgoing | undefined {
+    for (const [document, heads] of this.#answers) {
+      this.#answers.delete(document)
+      return { type: 'answer', document, heads }
+    }
+    return undefined
+  }
+
+  #takeHave(): Outgoing | undefined {
+    for (const [document, purpose] of this.#haves) {
+      this.#haves.delete(document)
+      return { type: 'have', document, purpose }
+    }
+    return undefined
+  }
+
+  #takePush(): Outgoing | undefined {
+    for (const [document, entries] of this.#pushes) {
+      this.#pushes.delete(document)
+      this.#pushBytes -= entries.reduce((sum, { length }) => sum + length, 0)
+      return { type: 'push', document, entries }
+    }
+    return undefined
+  }
+
+  #isFull(waiting: ReadonlyMap<DocumentId, unknown>, document: DocumentId): boolean {
+    return waiting.size >= this.#limits.maxDocuments && !waiting.has(document)
+  }
+}

@@ -1,0 +1,428 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
+import { base64url } from 'multiformats/bases/base64'
+import type { Json } from '../document/documents.ts'
+import { asDocumentId } from '../document/names.ts'
+import { type DocumentId, InvalidName, isOperatorId, type LogId, type OperatorId } from '../ports/names.ts'
+import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
+import { bytes, checkShape, MalformedFrame, message, number, type Shape, shape } from './frame-shape.ts'
+import { maxManifestBytes } from './manifest.ts'
+import {
+  AnswerSchema,
+  GreetingSchema,
+  RequestSchema,
+  SyncSchema,
+  type Have as WireHave,
+  type Page as WirePage,
+} from './wire_pb.ts'
+
+/*
+ * The frames of wire.proto as values that the rest can trust: ids are ids, columns fit, nothing is longer than allowed.
+ */
+
+export { MalformedFrame } from './frame-shape.ts'
+
+/** The longest frame, either way: several times the largest entry, so that a few travel together. */
+export const maxFrameBytes = 1024 * 1024
+/** Documents in one page: some 64 KiB. */
+export const maxPageDocuments = 512
+/** Logs of one document; honest ones have a few. */
+export const maxHeads = 4_096
+/** Entries in one frame, however small. */
+export const maxEntriesPerFrame = 4_096
+export const maxHelloManifests = 256
+/** Bytes of manifests in one hello; what does not fit follows later, one by one. */
+export const maxHelloManifestBytes = 768 * 1024
+/** JSON of a command or an answer. */
+export const maxJsonBytes = 512 * 1024
+
+const maxDocumentIdBytes = 1_024
+const maxNameBytes = 253
+const runBytes = 16
+const logBytes = 16
+const hashBytes = 32
+
+export interface Hello {
+  readonly versions: readonly number[]
+  readonly operator: OperatorId
+  readonly manifests: readonly Uint8Array[]
+  readonly run: Uint8Array
+  /** Milliseconds since 1970. */
+  readonly clock: number
+}
+
+export type Greeting =
+  | { readonly type: 'hello'; readonly hello: Hello }
+  /** `refused`: the reason, if so. */
+  | { readonly type: 'verdict'; readonly refused: string | undefined }
+
+/** What somebody holds of one log. */
+export interface Head {
+  readonly log: LogId
+  readonly length: number
+  readonly hash: Uint8Array
+  readonly forked?: boolean
+}
+
+export interface Leaf {
+  readonly document: DocumentId
+  readonly digest: Uint8Array
+}
+
+/** See `Page` in wire.proto. */
+export interface Page {
+  readonly type: 'page'
+  readonly round: number
+  readonly after: string
+  readonly leaves: readonly Leaf[]
+  readonly last: boolean
+}
+
+/** In the order of the numbers that stand for them. */
+const purposes = ['receipt', 'ask', 'reply'] as const
+export type Purpose = (typeof purposes)[number]
+
+export interface Have {
+  readonly type: 'have'
+  readonly document: DocumentId
+  readonly heads: readonly Head[]
+  readonly purpose: Purpose
+}
+
+export interface Entries {
+  readonly type: 'entries'
+  readonly document: DocumentId
+  readonly entries: readonly Uint8Array[]
+}
+
+export type SyncMessage =
+  | Page
+  | { readonly type: 'paged'; readonly round: number }
+  | Have
+  | Entries
+  | { readonly type: 'manifest'; readonly manifest: Uint8Array }
+  | { readonly type: 'beat'; readonly clock: number }
+  | { readonly type: 'behind' }
+
+export interface Request {
+  readonly command: ForwardedCommand
+  readonly timeoutMs: number
+}
+
+// --- shapes
+
+const document = bytes(maxDocumentIdBytes)
+const name = bytes(maxNameBytes)
+
+const greetingShape = shape(
+  [
+    1,
+    message(
+      [1, number(16)],
+      [2, name],
+      [3, bytes(maxManifestBytes, maxHelloManifests)],
+      [4, bytes(runBytes)],
+      [5, number()],
+    ),
+  ],
+  [2, message([1, number()], [2, bytes(64)])],
+)
+
+const syncShape = shape(
+  [
+    1,
+    message(
+      [1, number()],
+      [2, document],
+      [3, bytes(maxDocumentIdBytes, maxPageDocuments)],
+      [4, bytes(maxPageDocuments * hashBytes)],
+      [5, number()],
+    ),
+  ],
+  [2, message([1, number()])],
+  [
+    3,
+    message(
+      [1, document],
+      [2, bytes(maxHeads * logBytes)],
+      [3, number(maxHeads)],
+      [4, bytes(maxHeads * hashBytes)],
+      [5, number(maxHeads)],
+      [6, number()],
+    ),
+  ],
+  [4, message([1, document], [2, bytes(maxFrameBytes, maxEntriesPerFrame)])],
+  [5, bytes(maxManifestBytes)],
+  [6, message([1, number()])],
+  [7, message()],
+)
+
+const proofShape = message(
+  [1, name],
+  [2, bytes(128)],
+  [3, name],
+  [4, document],
+  [5, bytes(64)],
+  [6, number()],
+  [7, bytes(64)],
+)
+const requestShape = shape([1, bytes(64)], [2, bytes(maxJsonBytes)], [3, proofShape], [4, number()])
+const answerShape = shape(
+  [1, bytes(maxJsonBytes)],
+  [2, message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])],
+)
+
+/** Checks bounds, then decodes. @throws {MalformedFrame} */
+function decoded<T extends { readonly $typeName: string }>(
+  schema: GenMessage<T>,
+  expected: Shape,
+  frame: Uint8Array,
+): T {
+  checkShape(frame, expected)
+  try {
+    return fromBinary(schema, frame, { readUnknownFields: false }) as T
+  } catch (error) {
+    throw new MalformedFrame(`The frame cannot be read (${error instanceof Error ? error.message : error}).`)
+  }
+}
+
+// --- hello
+
+export function encodeGreeting(greeting: Greeting): Uint8Array {
+  const content =
+    greeting.type === 'hello'
+      ? { case: 'hello' as const, value: helloFields(greeting.hello) }
+      : {
+          case: 'verdict' as const,
+          value: { accepted: greeting.refused === undefined, reason: greeting.refused ?? '' },
+        }
+  return toBinary(GreetingSchema, create(GreetingSchema, { content }))
+}
+
+const helloFields = ({ versions, operator, manifests, run, clock }: Hello) => ({
+  versions: [...versions],
+  operator,
+  manifests: [...manifests],
+  run,
+  clockMs: BigInt(clock),
+})
+
+/** @throws {MalformedFrame} */
+export function decodeGreeting(frame: Uint8Array): Greeting {
+  const { content } = decoded(GreetingSchema, greetingShape, frame)
+  switch (content.case) {
+    case 'hello': {
+      const { versions, operator, manifests, run, clockMs } = content.value
+      if (!isOperatorId(operator)) throw new MalformedFrame('The operator is not one.')
+      if (run.length !== runBytes) throw new MalformedFrame(`A run has ${runBytes} bytes.`)
+      return { type: 'hello', hello: { versions, operator, manifests, run, clock: timeFrom(clockMs) } }
+    }
+    case 'verdict': {
+      const { accepted, reason } = content.value
+      return { type: 'verdict', refused: accepted ? undefined : reason || 'unknown' }
+    }
+    case undefined:
+      throw new MalformedFrame('The greeting says nothing.')
+  }
+}
+
+// --- sync
+
+export function encodeSync(sync: SyncMessage): Uint8Array {
+  return toBinary(SyncSchema, create(SyncSchema, { content: syncFields(sync) }))
+}
+
+function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['content'] & object {
+  switch (sync.type) {
+    case 'page': {
+      const { round, after, leaves, last } = sync
+      const documents = leaves.map(leaf => leaf.document)
+      const digests = column(
+        leaves.map(leaf => leaf.digest),
+        hashBytes,
+      )
+      return { case: 'page', value: { round, after, documents, digests, last } }
+    }
+    case 'paged':
+      return { case: 'paged', value: { round: sync.round } }
+    case 'have':
+      return { case: 'have', value: haveFields(sync) }
+    case 'entries':
+      return { case: 'entries', value: { document: sync.document, entries: [...sync.entries] } }
+    case 'manifest':
+      return { case: 'manifest', value: sync.manifest }
+    case 'beat':
+      return { case: 'beat', value: { clockMs: BigInt(sync.clock) } }
+    case 'behind':
+      return { case: 'behind', value: {} }
+  }
+}
+
+const haveFields = ({ document, heads, purpose }: Have) => ({
+  document,
+  logs: column(
+    heads.map(({ log }) => base64url.baseDecode(log)),
+    logBytes,
+  ),
+  lengths: heads.map(({ length }) => length),
+  hashes: column(
+    heads.map(({ hash }) => hash),
+    hashBytes,
+  ),
+  forked: heads.flatMap(({ forked }, index) => (forked ? [index] : [])),
+  purpose: purposes.indexOf(purpose),
+})
+
+/** @throws {MalformedFrame} */
+export function decodeSync(frame: Uint8Array): SyncMessage {
+  const { content } = decoded(SyncSchema, syncShape, frame)
+  switch (content.case) {
+    case 'page':
+      return pageFrom(content.value)
+    case 'paged':
+      return { type: 'paged', round: content.value.round }
+    case 'have':
+      return haveFrom(content.value)
+    case 'entries':
+      return { type: 'entries', document: documentFrom(content.value.document), entries: content.value.entries }
+    case 'manifest':
+      return { type: 'manifest', manifest: content.value }
+    case 'beat':
+      return { type: 'beat', clock: timeFrom(content.value.clockMs) }
+    case 'behind':
+      return { type: 'behind' }
+    case undefined:
+      throw new MalformedFrame('The message says nothing.')
+  }
+}
+
+function pageFrom({ round, after, documents, digests, last }: WirePage): Page {
+  if (digests.length !== documents.length * hashBytes) throw new MalformedFrame('A page has one digest per document.')
+  let before = after
+  const leaves = documents.map((text, index) => {
+    const document = documentFrom(text)
+    if (document <= before) throw new MalformedFrame('The documents of a page are not in order.')
+    before = document
+    return { document, digest: digests.slice(index * hashBytes, (index + 1) * hashBytes) }
+  })
+  if (leaves.length === 0 && !last) throw new MalformedFrame('A page without documents is the last.')
+  return { type: 'page', round, after, leaves, last }
+}
+
+function haveFrom({ document, logs, lengths, hashes, forked, purpose: code }: WireHave): Have {
+  const purpose = purposes[code]
+  if (!purpose) throw new MalformedFrame(`Purpose ${code} is not known.`)
+  if (logs.length !== lengths.length * logBytes || hashes.length !== lengths.length * hashBytes) {
+    throw new MalformedFrame('The columns of the logs do not fit together.')
+  }
+  const cut = new Set(forked)
+  const heads = lengths.map((length, index) => ({
+    log: base64url.baseEncode(logs.subarray(index * logBytes, (index + 1) * logBytes)) as LogId,
+    length,
+    hash: hashes.slice(index * hashBytes, (index + 1) * hashBytes),
+    ...(cut.has(index) && { forked: true }),
+  }))
+  return { type: 'have', document: documentFrom(document), heads, purpose }
+}
+
+// --- request
+
+export function encodeRequest({ command, timeoutMs }: Request): Uint8Array {
+  const { method, params, proof } = command
+  return toBinary(
+    RequestSchema,
+    create(RequestSchema, {
+      method,
+      params: jsonBytes(params),
+      timeoutMs,
+      ...(proof && { proof: proofFields(proof) }),
+    }),
+  )
+}
+
+const proofFields = ({ expires, signature, ...names }: CommandProof) => ({
+  ...names,
+  expiresMs: BigInt(expires),
+  signature: base64url.baseDecode(signature),
+})
+
+/** @throws {MalformedFrame} */
+export function decodeRequest(frame: Uint8Array): Request {
+  const { method, params, proof, timeoutMs } = decoded(RequestSchema, requestShape, frame)
+  if (!/^[a-z]+(\.[a-zA-Z]+)+$/.test(method)) throw new MalformedFrame('The method is not one.')
+  if (!proof) return { command: { method, params: jsonFrom(params) }, timeoutMs }
+  const { operator, identity, executor, document, commandId, expiresMs, signature } = proof
+  if (!isOperatorId(operator) || !isOperatorId(executor))
+    throw new MalformedFrame('An operator of the proof is not one.')
+  const names = { operator, identity, executor, document: documentFrom(document), commandId }
+  const checked = { ...names, expires: timeFrom(expiresMs), signature: base64url.baseEncode(signature) }
+  return { command: { method, params: jsonFrom(params), proof: checked }, timeoutMs }
+}
+
+export function encodeAnswer(answer: CommandAnswer): Uint8Array {
+  const content = answer.ok
+    ? { case: 'value' as const, value: jsonBytes(answer.value) }
+    : {
+        case: 'refusal' as const,
+        value: {
+          status: answer.status,
+          cause: answer.cause.slice(0, 64),
+          message: answer.message.slice(0, 512),
+          ...(answer.retryAfterMs !== undefined && { retryAfterMs: Math.max(0, Math.round(answer.retryAfterMs)) }),
+        },
+      }
+  return toBinary(AnswerSchema, create(AnswerSchema, { content }))
+}
+
+/** @throws {MalformedFrame} */
+export function decodeAnswer(frame: Uint8Array): CommandAnswer {
+  const { content } = decoded(AnswerSchema, answerShape, frame)
+  switch (content.case) {
+    case 'value':
+      return { ok: true, value: jsonFrom(content.value) }
+    case 'refusal': {
+      const { status, cause, message, retryAfterMs } = content.value
+      return { ok: false, status, cause, message, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    }
+    case undefined:
+      throw new MalformedFrame('The answer says nothing.')
+  }
+}
+
+/** The JSON of a command or answer, or a frame too large for it. @throws {MalformedFrame} */
+function jsonBytes(value: Json): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(value))
+  if (text.length <= maxJsonBytes) return text
+  throw new MalformedFrame(`${text.length} bytes of JSON do not fit: at most ${maxJsonBytes} may be sent.`)
+}
+
+function jsonFrom(text: Uint8Array): Json {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text)) as Json
+  } catch {
+    throw new MalformedFrame('The JSON cannot be read.')
+  }
+}
+
+// --- values
+
+function documentFrom(text: string): DocumentId {
+  try {
+    return asDocumentId(text)
+  } catch (error) {
+    if (error instanceof InvalidName) throw new MalformedFrame(error.message)
+    throw error
+  }
+}
+
+function timeFrom(ms: bigint): number {
+  if (ms > 8_640_000_000_000_000n) throw new MalformedFrame('The time is beyond all calendars.')
+  return Number(ms)
+}
+
+/** Values of one length, one after another. */
+function column(values: readonly Uint8Array[], lengthBytes: number): Uint8Array {
+  const joined = new Uint8Array(values.length * lengthBytes)
+  for (const [index, value] of values.entries()) joined.set(value, index * lengthBytes)
+  return joined
+}

@@ -1,0 +1,176 @@
+/*
+ * Property: what is encoded is decoded as the same; whatever else arrives is refused as malformed, in time linear in its
+ * bytes, before anything is built from it. Fails when a bound is missing (a frame of a million fields is accepted, or
+ * takes long), or when a decoder lets another error out.
+ */
+import * as fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { CommandAnswer } from '../../src/federation/federation.ts'
+import {
+  decodeAnswer,
+  decodeGreeting,
+  decodeRequest,
+  decodeSync,
+  encodeAnswer,
+  encodeGreeting,
+  encodeRequest,
+  encodeSync,
+  type Greeting,
+  MalformedFrame,
+  maxFrameBytes,
+  maxJsonBytes,
+  type Request,
+  type SyncMessage,
+} from '../../src/federation/wire.ts'
+import type { DocumentId, LogId, OperatorId } from '../../src/ports/names.ts'
+
+const document = 'pn/a.example/home' as DocumentId
+const operator = 'a.example' as OperatorId
+const bytes = (length: number, seed = 7) => Uint8Array.from({ length }, (_, index) => (index * seed) & 0xff)
+const log = Buffer.from(bytes(16)).toString('base64url') as LogId
+
+const greetings: Greeting[] = [
+  {
+    type: 'hello',
+    hello: { versions: [1, 2], operator, manifests: [bytes(10), bytes(500)], run: bytes(16), clock: 1e12 },
+  },
+  { type: 'verdict', refused: undefined },
+  { type: 'verdict', refused: 'revoked' },
+]
+const syncs: SyncMessage[] = [
+  { type: 'page', round: 3, after: '', leaves: [{ document, digest: bytes(32) }], last: false },
+  { type: 'page', round: 0, after: document, leaves: [], last: true },
+  { type: 'paged', round: 4_000_000_000 },
+  { type: 'have', document, heads: [], purpose: 'receipt' },
+  {
+    type: 'have',
+    document,
+    heads: [
+      { log, length: 5, hash: bytes(32) },
+      { log, length: 1, hash: bytes(32, 3), forked: true },
+    ],
+    purpose: 'ask',
+  },
+  { type: 'entries', document, entries: [bytes(1), bytes(300), new Uint8Array()] },
+  { type: 'manifest', manifest: bytes(40) },
+  { type: 'beat', clock: 1_800_000_000_000 },
+  { type: 'behind' },
+]
+const proof = {
+  operator,
+  identity: 'user-1',
+  executor: 'b.example' as OperatorId,
+  document,
+  commandId: 'c'.repeat(22),
+  expires: 1_800_000_000_000,
+  signature: Buffer.from(bytes(64)).toString('base64url'),
+}
+const requests: Request[] = [
+  { command: { method: 'pne.register', params: { a: [1, 'x', null] } }, timeoutMs: 10_000 },
+  { command: { method: 'pn.update', params: {}, proof }, timeoutMs: 1 },
+]
+const answers: CommandAnswer[] = [
+  { ok: true, value: { deep: { er: [true] } } },
+  { ok: false, status: 409, cause: 'CONFLICT', message: 'There is one already.' },
+  { ok: false, status: 503, cause: 'OVERLOADED', message: 'Later.', retryAfterMs: 0 },
+]
+
+const decoders = [decodeGreeting, decodeSync, decodeRequest, decodeAnswer]
+
+function refuses(decode: (frame: Uint8Array) => unknown, frame: Uint8Array): void {
+  try {
+    decode(frame)
+  } catch (error) {
+    assert.instance(error, MalformedFrame)
+    return
+  }
+  assert.unreachable('should have been refused')
+}
+
+test('every message comes back as it was sent', () => {
+  for (const greeting of greetings) assert.equal(decodeGreeting(encodeGreeting(greeting)), greeting)
+  for (const sync of syncs) assert.equal(decodeSync(encodeSync(sync)), sync)
+  for (const request of requests) assert.equal(decodeRequest(encodeRequest(request)), request)
+  for (const answer of answers) assert.equal(decodeAnswer(encodeAnswer(answer)), answer)
+})
+
+test('any bytes decode or are malformed, never anything else; so do mutants of good frames', () => {
+  const good = [...greetings.map(encodeGreeting), ...syncs.map(encodeSync), ...requests.map(encodeRequest)]
+  const mutant = fc.tuple(fc.constantFrom(...good), fc.nat(), fc.nat(255), fc.nat(4)).map(([frame, at, value, cut]) => {
+    const changed = frame.slice(0, frame.length - cut)
+    if (changed.length > 0) changed[at % changed.length] = value
+    return changed
+  })
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), mutant), fc.constantFrom(...decoders), (frame, decode) => {
+      try {
+        decode(frame)
+      } catch (error) {
+        if (!(error instanceof MalformedFrame)) throw error
+      }
+    }),
+    { numRuns: 20_000 },
+  )
+})
+
+/** A message whose one field `outer` holds `inner`. */
+const wrapped = (outer: number, inner: Uint8Array) =>
+  Buffer.concat([Uint8Array.of((outer << 3) | 2, ...varint(inner.length)), inner])
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]
+}
+
+test('frames of countless tiny fields are refused from their bytes', () => {
+  const fill = (...pattern: number[]) =>
+    Uint8Array.from({ length: maxFrameBytes - 16 }, (_, index) => pattern[index % pattern.length] ?? 0)
+  const field = (number: number) => (number << 3) | 2
+  for (const [decode, frame] of [
+    [decodeSync, wrapped(4, fill(field(2), 0))],
+    [decodeSync, wrapped(1, fill(field(3), 0))],
+    [decodeSync, wrapped(3, wrapped(3, fill(1)))],
+    [decodeSync, wrapped(3, fill(3 << 3, 1))],
+    [decodeSync, fill(field(7), 0)],
+    [decodeSync, fill(field(15), 0)],
+    [decodeGreeting, wrapped(1, fill(field(3), 0))],
+    [decodeGreeting, wrapped(1, fill(1 << 3, 1))],
+    [decodeAnswer, fill(field(1), 0)],
+  ] as const)
+    refuses(decode, frame)
+})
+
+test('what is too long, does not fit together, or is out of order is refused', () => {
+  const [page] = syncs
+  if (page?.type !== 'page') throw new Error('the first is a page')
+  const leaf = page.leaves[0]
+  if (!leaf) throw new Error('it has a leaf')
+  const other = { ...leaf, document: 'pn/a.example/aaa' as DocumentId }
+  for (const wrong of [
+    { ...page, leaves: [leaf, other] },
+    { ...page, leaves: [leaf, leaf] },
+    { ...page, leaves: [{ ...leaf, document: 'nonsense' as DocumentId }] },
+    { ...page, leaves: [] },
+    { ...page, after: 'x' },
+    {
+      ...page,
+      leaves: Array.from({ length: 513 }, (_, at) => ({
+        ...leaf,
+        document: `pn/a.example/${at + 1000}` as DocumentId,
+      })),
+    },
+    { type: 'manifest' as const, manifest: bytes(70_000) },
+    { type: 'beat' as const, clock: 8.7e15 },
+  ])
+    refuses(decodeSync, encodeSync(wrong))
+  // One log, two lengths.
+  const have = encodeSync({ type: 'have', document, heads: [{ log, length: 5, hash: bytes(32) }], purpose: 'ask' })
+  const at = have.indexOf(0x1a, 2 + document.length)
+  refuses(decodeSync, Buffer.concat([have.subarray(0, at), Uint8Array.of(0x1a, 2, 5), have.subarray(at + 3)]))
+})
+
+test('JSON that is too long is refused before it is sent', () => {
+  refuses(() => encodeAnswer({ ok: true, value: 'x'.repeat(maxJsonBytes) }), bytes(0))
+})
+
+test.run()
