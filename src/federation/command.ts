@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { OperatorId } from '../ports/names.ts'
+import type { CommandProof } from './federation.ts'
 
 /** The response codes that clients and servers see, with the cause each stands for by default. */
 export const statuses = {
@@ -57,6 +58,9 @@ export interface MethodSpec<Params = unknown, Result = unknown> {
 /** A method with what executes it. `params` have passed the schema. */
 export interface Command<Params = unknown, Result = unknown> {
   readonly spec: MethodSpec<Params, Result>
-  /** @throws {CommandRefused} */
-  execute(params: Params, principal: Principal): Promise<Result>
+  /**
+   * `proof` is the client's own, if it gave one: with it a command that another operator executes is forwarded.
+   * @throws {CommandRefused}
+   */
+  execute(params: Params, principal: Principal, proof?: CommandProof): Promise<Result>
 }

@@ -1,8 +1,7 @@
-import { base64url } from 'multiformats/bases/base64'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { Random } from '../ports/random.ts'
-import { framed, joined, utf8 } from './framing.ts'
+import { framed, fromBase64url, joined, toBase64url, utf8 } from './framing.ts'
 import type { Way } from './registration-seal.ts'
 
 /*
@@ -55,11 +54,11 @@ export function createChallenges(options: {
       view.setBigUint64(4, BigInt(expires))
       const body = joined(head, random.bytes(nonceBytes))
       const mac = macOf(keys.get(current) as Uint8Array, body, way)
-      return { challenge: base64url.baseEncode(joined(body, mac)), expires }
+      return { challenge: toBase64url(joined(body, mac)), expires }
     },
 
     check(way, challenge, now) {
-      const bytes = decoded(challenge)
+      const bytes = fromBase64url(challenge)
       if (bytes?.length !== headBytes + nonceBytes + macBytes) return forged
       const body = bytes.subarray(0, headBytes + nonceBytes)
       const view = new DataView(bytes.buffer, bytes.byteOffset, headBytes)
@@ -72,11 +71,3 @@ export function createChallenges(options: {
 }
 
 const forged: ChallengeVerdict = { ok: false, reason: 'forged' }
-
-function decoded(text: string): Uint8Array | undefined {
-  try {
-    return base64url.baseDecode(text)
-  } catch {
-    return undefined
-  }
-}

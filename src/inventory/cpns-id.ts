@@ -1,7 +1,6 @@
-import { base64url } from 'multiformats/bases/base64'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { framed } from './framing.ts'
+import { framed, toBase64url } from './framing.ts'
 
 /**
  * The CPNS ID of a PNE: `cpns:<operator>:<22 characters>`, the last part 128 bits, in base64url, of HMAC-SHA-256 over
@@ -15,5 +14,5 @@ export function cpnsIdOf(
   identity: string,
 ): string {
   const mac = crypto.hmacSha256(cpnsIdKey, framed('cpns id v1', operator, identity))
-  return `cpns:${operator}:${base64url.baseEncode(mac.slice(0, 16))}`
+  return `cpns:${operator}:${toBase64url(mac.slice(0, 16))}`
 }

@@ -1,10 +1,12 @@
+import { base64url } from 'multiformats/bases/base64'
+
 /*
- * Bytes to be hashed, signed or bound: built so that no two different lists of texts give the same bytes.
+ * Bytes to be hashed, sealed or bound, and their text form.
  */
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-/** Texts one after another, each after its length in bytes. */
+/** Texts one after another, each after its length in bytes: no two different lists give the same bytes. */
 export const framed = (...texts: readonly string[]): Uint8Array =>
   joined(...texts.map(utf8).flatMap(bytes => [lengthOf(bytes), bytes]))
 
@@ -22,4 +24,15 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
     at += part.length
   }
   return whole
+}
+
+export const toBase64url = (bytes: Uint8Array): string => base64url.baseEncode(bytes)
+
+/** `undefined` when `text` is not base64url, without padding, of whole bytes. */
+export function fromBase64url(text: string): Uint8Array | undefined {
+  try {
+    return base64url.baseDecode(text)
+  } catch {
+    return undefined
+  }
 }

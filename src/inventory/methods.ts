@@ -218,6 +218,17 @@ export const pneConfirm = spec({
   refusals: [403, 404, 409, 410, 423],
 })
 
+export type PnEstablishParams = z.infer<typeof pnEstablish.params>
+export type PnEstablishResult = z.infer<typeof pnEstablish.result>
+export type PnUpdateParams = z.infer<typeof pnUpdate.params>
+export type PnUpdateResult = z.infer<typeof pnUpdate.result>
+export type PnReleaseParams = z.infer<typeof pnRelease.params>
+export type PnReleaseResult = z.infer<typeof pnRelease.result>
+export type PnInventoryParams = z.infer<typeof pnInventory.params>
+export type PnGrantParams = z.infer<typeof pnGrant.params>
+export type PnGrantResult = z.infer<typeof pnGrant.result>
+export type GatewayAttachParams = z.infer<typeof gatewayAttach.params>
+export type GatewayAttachResult = z.infer<typeof gatewayAttach.result>
 export type PneChallengeParams = z.infer<typeof pneChallenge.params>
 export type PneChallengeResult = z.infer<typeof pneChallenge.result>
 export type PneRegisterParams = z.infer<typeof pneRegister.params>

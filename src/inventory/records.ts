@@ -50,6 +50,9 @@ const grantRecord = z.object({
 /** `gateway/<gatewayId>`, in the document of the gateway's operator. */
 const gatewayRecord = z.object({ epoch, grant: grantId.optional(), identity })
 
+/** What the home operator has undone: admissions by other operators, each up to the stamp it had. */
+const undone = z.record(z.string().max(253), time)
+
 const admitted = z.object({
   state: z.literal('admitted'),
   epoch,
@@ -63,17 +66,15 @@ const admitted = z.object({
    * admission was never made. So no gateway that dies half way leaves a member behind.
    */
   pendingUntil: time.optional(),
+  undone: undone.optional(),
 })
 
-/** `roster/<operator>/<pneId>`, in the home document. */
-const rosterRecord = z.discriminatedUnion('state', [
-  admitted,
-  /**
-   * Removed, although other operators have admitted it: their admissions stamped up to `through` no longer count. A mark
-   * could not say that, since compaction may leave marks out, nor could its stamp, since it is of another clock.
-   */
-  z.object({ state: z.literal('removed'), epoch, through: time }),
-])
+/**
+ * `roster/<operator>/<pneId>`, in the home document. Removed, where other operators have admitted the PNE too, is a value
+ * that names their admissions, not a mark: compaction may leave marks out, and a mark's stamp is of another clock than
+ * theirs.
+ */
+const rosterRecord = z.discriminatedUnion('state', [admitted, z.object({ state: z.literal('removed'), epoch, undone })])
 
 /** `registration/<operator>/<pneId>/<transaction>`, in the document of the PNE's own operator. */
 const registrationRecord = z.object({
@@ -224,8 +225,21 @@ function pneOf(operatorPart: string | undefined, pneId: string | undefined): Pne
 
 function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: Register): Stamped<T> | undefined {
   const parsed = schema.safeParse(value)
-  return parsed.success && time.safeParse(stamp).success ? { ...parsed.data, stamp, server } : undefined
+  return parsed.success ? { ...parsed.data, stamp, server } : undefined
 }
+
+/** What one register says, for who writes it next. */
+export const asRoster = (register: Register | undefined): Stamped<RosterRecord> | undefined =>
+  register && read(rosterRecord, register)
+export const asRegistration = (register: Register | undefined): Stamped<RegistrationRecord> | undefined =>
+  register && read(registrationRecord, register)
+
+/** The operators that a home document grants something, now or once: those whose `visit/…` documents can matter. */
+export const granteesOf = (home: Registers): OperatorId[] =>
+  [...home.entries('grant/')].flatMap(([key, { value }]) => {
+    const grantee = key.slice('grant/'.length)
+    return value !== null && isOperatorId(grantee) ? [grantee] : []
+  })
 
 /** A record as a register's value. Fields that are absent stay absent. */
 export const asValue = (

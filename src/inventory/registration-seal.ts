@@ -1,8 +1,7 @@
-import { base64url } from 'multiformats/bases/base64'
 import { z } from 'zod'
 import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../ports/crypto.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { framed, joined, utf8 } from './framing.ts'
+import { framed, fromBase64url, joined, toBase64url, utf8 } from './framing.ts'
 import {
   type Capabilities,
   capabilities,
@@ -122,7 +121,7 @@ export async function sealRegistration(
   const keyEpoch = challenge.registrationKey.epoch
   const bound = { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge: challenge.challenge }
   const context = await crypto.hpke.seal({
-    recipientPublicKey: base64url.baseDecode(challenge.registrationKey.publicKey),
+    recipientPublicKey: decoded(challenge.registrationKey.publicKey),
     info: infoOf({ ...bound, expires: challenge.expires, pskId: psk.id }),
     aad: new Uint8Array(0),
     plaintext: utf8(JSON.stringify(contentSchema.parse(content))),
@@ -133,8 +132,8 @@ export async function sealRegistration(
     params: {
       ...bound,
       pskId: psk.id,
-      enc: base64url.baseEncode(context.enc),
-      sealed: base64url.baseEncode(context.ciphertext),
+      enc: toBase64url(context.enc),
+      sealed: toBase64url(context.ciphertext),
     },
     openAnswer: sealed => openAnswer(crypto, context, context.enc, decoded(sealed)),
   }
@@ -149,7 +148,7 @@ async function openAnswer(
   const { key, nonce } = await answerKey(crypto, context, enc, sealed.subarray(0, responseNonceBytes))
   const plaintext = await crypto.aesGcmOpen(key, nonce, sealed.slice(responseNonceBytes), new Uint8Array(0))
   const { cpnsId, lifetimeMs, server } = parsed(answerSchema, plaintext)
-  return { cpnsId, lifetimeMs, sessionKey: await sessionKeyOf(crypto, context, base64url.baseDecode(server)) }
+  return { cpnsId, lifetimeMs, sessionKey: await sessionKeyOf(crypto, context, decoded(server)) }
 }
 
 /* The operator's half. */
@@ -200,10 +199,10 @@ export async function openRegistration(
       const responseNonce = random.subarray(0, responseNonceBytes)
       const server = random.subarray(responseNonceBytes)
       const { key, nonce } = await answerKey(crypto, context, enc, responseNonce)
-      const plaintext = utf8(JSON.stringify({ cpnsId, lifetimeMs, server: base64url.baseEncode(server) }))
+      const plaintext = utf8(JSON.stringify({ cpnsId, lifetimeMs, server: toBase64url(server) }))
       const ciphertext = crypto.aesGcm.seal(key, nonce, plaintext, new Uint8Array(0))
       return {
-        sealed: base64url.baseEncode(joined(responseNonce, ciphertext)),
+        sealed: toBase64url(joined(responseNonce, ciphertext)),
         sessionKey: await sessionKeyOf(crypto, context, server),
       }
     },
@@ -221,11 +220,9 @@ function parsed<T>(schema: z.ZodType<T>, plaintext: Uint8Array): T {
 
 /** What a gateway relays may be no base64url at all: then it was not made by a PNE. */
 function decoded(text: string): Uint8Array {
-  try {
-    return base64url.baseDecode(text)
-  } catch {
-    throw new DecryptionFailed()
-  }
+  const bytes = fromBase64url(text)
+  if (!bytes) throw new DecryptionFailed()
+  return bytes
 }
 
 /* What both halves compute. */
@@ -238,7 +235,7 @@ export async function confirmProof(
 ): Promise<string> {
   const { home, pnId, gatewayId, operator, transaction, pneId, cpnsId } = confirmed
   const message = framed(confirmLabel, home, pnId, gatewayId, operator, transaction, pneId, cpnsId)
-  return base64url.baseEncode(await crypto.hmacSha256(sessionKey, message))
+  return toBase64url(await crypto.hmacSha256(sessionKey, message))
 }
 
 function infoOf(binding: Binding): Uint8Array {

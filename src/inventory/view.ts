@@ -1,7 +1,7 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
-import { base64url } from 'multiformats/bases/base64'
 import type { Registers } from '../document/documents.ts'
 import type { OperatorId } from '../ports/names.ts'
+import { toBase64url, utf8 } from './framing.ts'
 import type { Inventory, InventoryMember, Pne, Right } from './methods.ts'
 import {
   type Admission,
@@ -49,8 +49,13 @@ export const effectiveInventory = (name: NetworkName, documents: NetworkDocument
 /** The inventory with what only servers need of its making. */
 export interface NetworkView {
   readonly inventory: Inventory
+  /** The command that established it, and the one that released it if it is released: by them repetitions are known. */
+  readonly command: string
+  readonly releasedBy: string | undefined
   /** Grants that count now, with their ids. */
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
+  /** Grants as they were last given in this epoch, ended or not. */
+  readonly given: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
   /** By {@link pneKey}: who admitted each member, and since when; the earliest first. */
   readonly admissions: ReadonlyMap<string, readonly CountedAdmission[]>
   /** Registers of all documents that were passed over because they are not what they should be. */
@@ -74,11 +79,12 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
   const state = released ? 'released' : expired ? 'expired' : 'live'
   const { epoch } = network
 
-  const grants = new Map(
+  const given = new Map(
     sortedBy([...home.grants], ([operator]) => operator).filter(
-      ([operator, grant]) => operator !== name.home && grant.epoch === epoch && at < grant.expires,
+      ([operator, grant]) => operator !== name.home && grant.epoch === epoch,
     ),
   )
+  const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, documents.visits, epoch)
   const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
   const claims = claimsOf(home, sources)
@@ -103,6 +109,9 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
       })),
       superseded: members.flatMap(member => member.superseded),
     },
+    command: network.command,
+    releasedBy: released ? release.command : undefined,
+    given,
     grants,
     admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
     ignored: sources.reduce((sum, source) => sum + source.records.ignored, 0),
@@ -161,7 +170,7 @@ function claimsOf(home: NetworkRecords, sources: readonly Source[]): Claim[] {
   for (const source of sources.filter(({ may }) => may('admit'))) {
     for (const [key, { pne, record }] of source.records.roster) {
       if (!isAdmission(record) || !source.counts(record)) continue
-      if (record.stamp <= removedThrough(home, key, record.epoch)) continue
+      if (record.stamp <= undoneUpTo(home, key, record.epoch, source.operator)) continue
       const claim = claims.get(key) ?? { pne, admissions: [] }
       claim.admissions.push({ document: source.operator, record })
       claims.set(key, claim)
@@ -173,10 +182,10 @@ function claimsOf(home: NetworkRecords, sources: readonly Source[]): Claim[] {
 
 const isAdmission = (record: Stamped<RosterRecord>): record is Stamped<Admission> => record.state === 'admitted'
 
-/** Up to which stamp other operators' admissions of a PNE were undone by the home operator. */
-function removedThrough(home: NetworkRecords, key: string, epoch: number): number {
+/** Up to which stamp an operator's admissions of a PNE were undone by the home operator. */
+function undoneUpTo(home: NetworkRecords, key: string, epoch: number, operator: OperatorId): number {
   const record = home.roster.get(key)?.record
-  return record?.state === 'removed' && record.epoch === epoch ? record.through : -1
+  return (record?.epoch === epoch ? record.undone?.[operator] : undefined) ?? -1
 }
 
 interface Member {
@@ -241,7 +250,7 @@ function versionOf(epoch: number, members: readonly Member[]): string {
     shown.pneId,
     admissions.map(({ document, record }) => [document, record.since]),
   ])
-  return base64url.baseEncode(sha256(new TextEncoder().encode(JSON.stringify([epoch, roster]))).slice(0, 16))
+  return toBase64url(sha256(utf8(JSON.stringify([epoch, roster]))).slice(0, 16))
 }
 
 const sortedBy = <T>(values: readonly T[], key: (value: T) => string): T[] =>

@@ -1,0 +1,160 @@
+import type { ActorSystem } from '../actor/types.ts'
+import type { Documents } from '../document/documents.ts'
+import type { Command, Principal } from '../federation/command.ts'
+import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { OperatorSecrets } from '../ports/identity.ts'
+import type { KeySource } from '../ports/key-source.ts'
+import type { LogStore } from '../ports/log-store.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { attachment } from './attachment.ts'
+import { mayReadNetwork } from './authority.ts'
+import { createChallenges } from './challenges.ts'
+import { createProofCheck } from './command-proofs.ts'
+import { commandOf, type DispatchOptions, handlerOf } from './dispatch.ts'
+import { createGrants } from './entitlement.ts'
+import { establishment, release } from './establishment.ts'
+import { createExecution, derivedPnId } from './execution.ts'
+import { granting } from './granting.ts'
+import { inventoryQuery } from './inventory-query.ts'
+import { defaultLimits, type InventoryLimits } from './limits.ts'
+import { createMemory } from './memory.ts'
+import type { Inventory } from './methods.ts'
+import { createNetworks, networkOf } from './networks.ts'
+import type { Procedure } from './procedure.ts'
+import { challenging, confirming, registering } from './registration.ts'
+import { rosterUpdate } from './roster.ts'
+import { createSessionVault } from './session-vault.ts'
+import { createTurns } from './turns.ts'
+
+export interface InventoryOptions {
+  readonly operator: OperatorId
+  readonly server: ServerId
+  readonly documents: Documents
+  readonly keys: KeySource
+  readonly secrets: OperatorSecrets
+  readonly actors: ActorSystem
+  /** For what this server alone remembers; documents go through `documents`. */
+  readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly telemetry: Telemetry
+  readonly limits?: Partial<InventoryLimits>
+}
+
+/** Personal Networks at one server: their commands, who may hold and who may read their documents. */
+export interface InventoryService {
+  /** Every method of `methods.ts`, as this server's clients call it. */
+  readonly commands: readonly Command[]
+  /** Known from `start` on; the federation needs it, so it comes first, and the federation joins. */
+  readonly entitlement: Entitlement
+  /** Forwards commands through the federation, and executes those that others forward. To be called once, before `start`. */
+  join(federation: Federation): void
+  /** Reads what may be held by whom; to be awaited before the federation starts. */
+  start(): Promise<void>
+  stop(): void
+  /** Whether a client may read a document: the owner, the gateways and the elements of its PN may. */
+  mayRead(principal: Principal, document: DocumentId): Promise<boolean>
+  /** The effective inventory of a PN at a time (default: now), if this server holds its home document. */
+  inventoryOf(home: OperatorId, pnId: string, at?: number): Promise<Inventory | undefined>
+}
+
+/** How often what need no longer be remembered is removed from disk. */
+const sweepEveryMs = 3_600_000
+
+export function createInventory(options: InventoryOptions): InventoryService {
+  const { operator: self, server, documents, keys, secrets, actors, store, clock, random, crypto, telemetry } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const { macKeys } = secrets
+
+  let joined: Federation | undefined
+  const federation = () => {
+    if (!joined) throw new Error('The inventory has joined no federation yet; call join first.')
+    return joined
+  }
+
+  const networks = createNetworks({ operator: self, server, documents, clock, telemetry })
+  const memory = createMemory({ store, crypto, clock })
+  const grants = createGrants({ documents, clock, telemetry })
+  const turns = createTurns(actors, clock)
+  const { decided, flow, query } = createExecution({ networks, turns, memory, crypto, limits })
+  const challenges = createChallenges({ macKeys, crypto, random, lifetimeMs: limits.challengeMs })
+  const vault = createSessionVault({ macKeys, crypto, random })
+  const registration = { self, networks, memory, challenges, vault, keys, secrets, crypto, random, clock, limits }
+  const proofs = createProofCheck({ self, keys, crypto, clock })
+  const dispatch: DispatchOptions = {
+    self,
+    networks,
+    telemetry,
+    proofs,
+    federation,
+    replicaWaitMs: limits.replicaWaitMs,
+  }
+
+  const commands: Command[] = []
+  const handlers = new Map<string, CommandHandler>()
+  /** The one place where a method's own types end: callers have parsed its parameters by its schema. */
+  function offer<Params, Result>(procedure: Procedure<Params, Result>): void {
+    commands.push(commandOf(procedure, dispatch) as Command)
+    handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
+  }
+  offer(decided(establishment(self, derivedPnId(crypto))))
+  offer(decided(rosterUpdate({ self, ...limits })))
+  offer(decided(release))
+  offer(query(inventoryQuery(self, networks)))
+  offer(decided(granting(operator => federation().fingerprintOf(operator))))
+  offer(decided(attachment(self)))
+  offer(query(challenging(registration)))
+  offer(flow(registering(registration)))
+  offer(flow(confirming(registration)))
+
+  let cancelSweep: Cancel = () => {}
+  async function sweep(): Promise<void> {
+    try {
+      const removed = await memory.sweep()
+      if (removed > 0) telemetry.log('debug', 'inventory.memory.swept', { removed })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'inventory.memory.sweep-failed', { message })
+    }
+  }
+  function sweepLater(): void {
+    cancelSweep = clock.after(sweepEveryMs, () => {
+      sweepLater()
+      void sweep()
+    })
+  }
+
+  return {
+    commands,
+    entitlement: grants,
+
+    join(found) {
+      joined = found
+      for (const [method, handler] of handlers) found.handle(method, handler)
+    },
+
+    async start() {
+      await grants.start()
+      sweepLater()
+      await sweep()
+    },
+
+    stop() {
+      cancelSweep()
+      grants.stop()
+    },
+
+    async mayRead(principal, document) {
+      const name = networkOf(document)
+      const view = name && (await networks.view(name))
+      return view !== undefined && mayReadNetwork(view, { kind: 'subscriber', principal })
+    },
+
+    inventoryOf: async (home, pnId, at) => (await networks.view({ home, pnId }, at))?.inventory,
+  }
+}

@@ -1,0 +1,115 @@
+import type { Json } from '../document/documents.ts'
+import { WriteFailed } from '../document/documents.ts'
+import { type Command, CommandRefused, type Principal, type Status, statuses } from '../federation/command.ts'
+import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
+import type { OperatorId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Caller } from './authority.ts'
+import type { ProofCheck } from './command-proofs.ts'
+import { homeDocument, type Networks } from './networks.ts'
+import type { Procedure } from './procedure.ts'
+import { refusals } from './refusals.ts'
+
+/*
+ * Where a command goes: executed here, or forwarded to the operator that executes it; and what comes of the commands that
+ * others forward to us. A forwarded command is never forwarded on.
+ */
+
+export interface DispatchOptions {
+  readonly self: OperatorId
+  readonly networks: Networks
+  readonly telemetry: Telemetry
+  readonly proofs: ProofCheck
+  readonly replicaWaitMs: number
+  /** Known once the federation was joined. */
+  readonly federation: () => Federation
+}
+
+/** The procedure as clients call it. */
+export function commandOf<Params, Result>(
+  procedure: Procedure<Params, Result>,
+  options: DispatchOptions,
+): Command<Params, Result> {
+  const { self, networks } = options
+
+  async function route(params: Params, principal: Principal, proof?: CommandProof): Promise<Result> {
+    const caller: Caller = { kind: 'subscriber', principal }
+    const name = procedure.network(params, caller)
+    const view = await networks.view(name)
+    const executor = proof?.executor ?? procedure.executor(params, caller, view)
+    if (executor === self) return procedure.execute(params, caller)
+    if (!proof && !procedure.isVouchedFor) throw view ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
+    return forward(executor, params, proof)
+  }
+
+  async function forward(executor: OperatorId, params: Params, proof: CommandProof | undefined): Promise<Result> {
+    const command = { method: procedure.spec.method, params: asJson(params), ...(proof ? { proof } : {}) }
+    const answer = await options.federation().request(executor, command)
+    if (!answer.ok) throw refusedBy(answer)
+    const result = procedure.spec.result.safeParse(answer.value)
+    if (!result.success) throw refusals.badAnswer(executor)
+    return result.data
+  }
+
+  return {
+    spec: procedure.spec,
+    execute: (params, principal, proof) => route(params, principal, proof).catch(asRefusal),
+  }
+}
+
+/** The procedure as other operators' servers call it. */
+export function handlerOf<Params, Result>(
+  { spec, network, executor, isReady, execute }: Procedure<Params, Result>,
+  { self, networks, telemetry, proofs, replicaWaitMs }: DispatchOptions,
+): (command: ForwardedCommand, from: Forwarder) => Promise<CommandAnswer> {
+  async function run(command: ForwardedCommand, from: Forwarder): Promise<Result> {
+    const parsed = spec.params.safeParse(command.params)
+    if (!parsed.success) throw refusals.malformed(`The parameters of ${spec.method} are not what they should be.`)
+    const params = parsed.data
+    const caller: Caller = command.proof
+      ? { kind: 'subscriber', principal: await proofs.check(command, command.proof) }
+      : { kind: 'operator', operator: from.operator }
+
+    const name = network(params, caller)
+    if (command.proof && command.proof.document !== homeDocument(name))
+      throw refusals.proofRefused('is for another document')
+    const view = isReady
+      ? await networks.settled(name, found => isReady(params, found), replicaWaitMs)
+      : await networks.view(name)
+    if (executor(params, caller, view) !== self) throw refusals.elsewhere(executor(params, caller, view))
+    return execute(params, caller)
+  }
+
+  return async (command, from) => {
+    try {
+      return { ok: true, value: asJson(await run(command, from).catch(asRefusal)) }
+    } catch (error) {
+      if (error instanceof CommandRefused) return answerOf(error)
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'inventory.command.failed', { method: spec.method, from: from.server, message })
+      return answerOf(
+        new CommandRefused(500, 'The server failed to execute the command. Its operator can find out why.'),
+      )
+    }
+  }
+}
+
+/** @throws what it was, or the refusal that says it to a client. */
+function asRefusal(error: unknown): never {
+  if (error instanceof WriteFailed) throw refusals.notStored()
+  throw error
+}
+
+function answerOf({ status, reason, message, retryAfterMs }: CommandRefused): CommandAnswer {
+  return { ok: false, status, cause: reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+}
+
+/** Another operator's refusal, as far as it is one of ours: it chose the words. */
+function refusedBy({ status, cause, message, retryAfterMs }: CommandAnswer & { readonly ok: false }): CommandRefused {
+  const known: Status = status in statuses ? (status as Status) : 500
+  return new CommandRefused(known, message.slice(0, maxForeignText), cause.slice(0, 64), retryAfterMs)
+}
+const maxForeignText = 500
+
+/** Parameters and results are JSON but for members that are `undefined`. */
+const asJson = (value: unknown): Json => JSON.parse(JSON.stringify(value))

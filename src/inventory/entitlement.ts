@@ -1,0 +1,150 @@
+import type { Documents } from '../document/documents.ts'
+import { parseDocumentId } from '../document/names.ts'
+import type { Entitlement } from '../federation/federation.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
+import type { DocumentId, OperatorId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { homeDocument, visitDocument } from './networks.ts'
+import { readRecords } from './records.ts'
+
+/*
+ * Which operators may hold a document.
+ *
+ * - `pn/…`: its home, and who has an unexpired grant in it: also when the PN was released, or nobody granted would learn.
+ * - `visit/…`: its owner; and, as long as the owner has a grant itself, the home and the others granted. So nobody has to
+ *   store what an operator without a grant calls a visit.
+ * - All other documents: their owner.
+ *
+ * It is asked for every push, so the answer comes from memory: the grants of each PN, read again whenever its home
+ * document changes. What is not known yet, or could not be read, is refused.
+ */
+
+export interface Grants extends Entitlement {
+  /** Reads the grants of every PN held here, then follows them. */
+  start(): Promise<void>
+  stop(): void
+}
+
+/** What a home document grants: until when, by operator. */
+type Granted = ReadonlyMap<OperatorId, number>
+
+interface Known {
+  readonly granted: Granted
+  /** Announces the next end of a grant. */
+  readonly cancel: Cancel
+}
+
+/** Clocks of other machines are set right meanwhile, and platforms bound their timers: longer waits are taken in steps. */
+const longestWaitMs = 3_600_000
+
+export function createGrants(options: {
+  readonly documents: Documents
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}): Grants {
+  const { documents, clock, telemetry } = options
+  const known = new Map<DocumentId, Known>()
+  const listeners = new Set<(document: DocumentId) => void>()
+  /** Home documents that are being read; `true` when they have changed meanwhile. */
+  const reading = new Map<DocumentId, boolean>()
+  let unsubscribe: Cancel | undefined
+
+  const isGranted = (home: DocumentId, operator: OperatorId): boolean => {
+    const until = known.get(home)?.granted.get(operator)
+    return until !== undefined && clock.now() < until
+  }
+
+  async function refresh(home: DocumentId): Promise<void> {
+    if (reading.has(home)) {
+      reading.set(home, true)
+      return
+    }
+    do {
+      reading.set(home, false)
+      try {
+        learn(home, grantedIn(await documents.read(home)))
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        telemetry.log('error', 'inventory.grants.unreadable', { document: home, message })
+        learn(home, new Map())
+      }
+    } while (reading.get(home))
+    reading.delete(home)
+  }
+
+  function learn(home: DocumentId, granted: Granted): void {
+    const before = known.get(home)
+    before?.cancel()
+    if (!unsubscribe) return
+    if (granted.size === 0) known.delete(home)
+    else known.set(home, { granted, cancel: announceNextEnd(home, granted) })
+    if (!isEqual(before?.granted ?? new Map(), granted))
+      announce(home, new Set([...(before?.granted.keys() ?? []), ...granted.keys()]))
+  }
+
+  function announceNextEnd(home: DocumentId, granted: Granted): Cancel {
+    const ends = [...granted.values()].filter(end => end > clock.now())
+    if (ends.length === 0) return () => {}
+    const waitMs = Math.min(Math.min(...ends) - clock.now(), longestWaitMs)
+    return clock.after(waitMs, () => {
+      const ended = [...granted]
+        .filter(([, end]) => ends.includes(end) && end <= clock.now())
+        .map(([operator]) => operator)
+      known.set(home, { granted, cancel: announceNextEnd(home, granted) })
+      if (ended.length > 0) announce(home, new Set(ended))
+    })
+  }
+
+  /** The home document, and all visits: whether the home and the others may hold a visit depends on the visitor's grant. */
+  function announce(home: DocumentId, changed: ReadonlySet<OperatorId>): void {
+    const name = parseDocumentId(home)
+    if (name.kind !== 'pn') return
+    const network = { home: name.owner, pnId: name.pnId }
+    const visitors = new Set([...changed, ...(known.get(home)?.granted.keys() ?? [])])
+    const concerned = [home, ...[...visitors].map(visitor => visitDocument(network, visitor))]
+    for (const document of concerned) for (const listener of listeners) listener(document)
+  }
+
+  return {
+    mayHold(document, operator) {
+      const name = parseDocumentId(document)
+      if (name.owner === operator) return true
+      if (name.kind === 'pn') return isGranted(document, operator)
+      if (name.kind !== 'visit') return false
+      const home = homeDocument({ home: name.home, pnId: name.pnId })
+      return isGranted(home, name.owner) && (name.home === operator || isGranted(home, operator))
+    },
+
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+
+    async start() {
+      unsubscribe = documents.subscribe(({ document }) => {
+        if (document.startsWith('pn/')) void refresh(document)
+      })
+      for await (const { document } of documents.list('pn/')) await refresh(document)
+    },
+
+    stop() {
+      unsubscribe?.()
+      unsubscribe = undefined
+      for (const { cancel } of known.values()) cancel()
+      known.clear()
+    },
+  }
+}
+
+/** Grants of the current epoch: who was granted something in an earlier one has no business with this one. */
+function grantedIn(home: Parameters<typeof readRecords>[0]): Granted {
+  const { network, grants } = readRecords(home, 'pn')
+  return new Map(
+    [...grants]
+      .filter(([, { epoch }]) => epoch === network?.epoch)
+      .map(([operator, { expires }]) => [operator, expires]),
+  )
+}
+
+const isEqual = (a: Granted, b: Granted): boolean =>
+  a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

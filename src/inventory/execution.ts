@@ -1,0 +1,73 @@
+import serialize from 'canonicalize'
+import { z } from 'zod'
+import type { Crypto } from '../ports/crypto.ts'
+import type { Caller } from './authority.ts'
+import { framed, toBase64url, utf8 } from './framing.ts'
+import type { InventoryLimits } from './limits.ts'
+import type { Memory } from './memory.ts'
+import type { Networks } from './networks.ts'
+import type { CommandFields, Decided, Flow, Procedure, Query } from './procedure.ts'
+import { refusals } from './refusals.ts'
+import type { Turns } from './turns.ts'
+
+/** Makes procedures of what the methods' files say: in turn, once, remembered. */
+export interface Execution {
+  decided<Params extends CommandFields, Result>(decided: Decided<Params, Result>): Procedure<Params, Result>
+  flow<Params, Result>(flow: Flow<Params, Result>): Procedure<Params, Result>
+  query<Params, Result>(query: Query<Params, Result>): Procedure<Params, Result>
+}
+
+export function createExecution(options: {
+  readonly networks: Networks
+  readonly turns: Turns
+  readonly memory: Memory
+  readonly crypto: Pick<Crypto, 'sha256'>
+  readonly limits: InventoryLimits
+}): Execution {
+  const { networks, turns, memory, crypto, limits } = options
+  const digest = (value: unknown) => toBase64url(crypto.sha256(utf8(serialize(value) ?? '')))
+
+  return {
+    decided: decided => ({
+      ...decided,
+      execute(params, caller) {
+        const { spec } = decided
+        const name = decided.network(params, caller)
+        const names = [callerName(caller), spec.method, params.commandId]
+        const remembered = z.object({ params: z.string(), answer: spec.result })
+        const given = digest(params)
+
+        return turns.take(name, spec.method, async () => {
+          const before = await memory.recall('command', names, remembered)
+          if (before && before.params !== given) throw refusals.commandReused()
+          if (before) return before.answer
+          return networks.write(
+            name,
+            state => decided.decide(params, caller, state),
+            (answer, now) => [memory.note('command', names, { params: given, answer }, now + limits.memoryMs)],
+          )
+        })
+      },
+    }),
+
+    flow: flow => ({
+      ...flow,
+      execute: (params, caller) =>
+        turns.take(flow.network(params, caller), flow.spec.method, attempts => flow.perform(params, caller, attempts)),
+    }),
+
+    query: query => ({ ...query, execute: query.perform }),
+  }
+}
+
+/** Command ids are of whoever gave them: nobody learns another's answer by guessing an id. */
+const callerName = (caller: Caller): string =>
+  caller.kind === 'operator'
+    ? `operator ${caller.operator}`
+    : `subscriber ${caller.principal.operator} ${caller.principal.identity}`
+
+/** A PN id for a PN whose founder gave none: the same for the same command, wherever it is executed. */
+export const derivedPnId =
+  (crypto: Pick<Crypto, 'sha256'>) =>
+  (caller: Caller, commandId: string): string =>
+    `pn-${toBase64url(crypto.sha256(framed(callerName(caller), commandId)).slice(0, 16))}`

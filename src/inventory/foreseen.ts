@@ -1,0 +1,36 @@
+import type { Register, Registers, RegisterWrite } from '../document/documents.ts'
+import { isLater } from '../document/registers-view.ts'
+import type { ServerId } from '../ports/names.ts'
+
+/** The content as it will be after a decision's writes, and the keys whose writes will lose to what is there. */
+export interface Foreseen {
+  readonly registers: Registers
+  readonly overtaken: readonly string[]
+}
+
+/**
+ * What registers will say once `server` has made these writes at `now`: by it a command's answer can name the state that
+ * it brings about, and be stored in the same batch.
+ */
+export function foresee(before: Registers, writes: readonly RegisterWrite[], now: number, server: ServerId): Foreseen {
+  const changed = new Map<string, Register>()
+  const overtaken: string[] = []
+  for (const { key, value, at } of writes) {
+    const present = before.get(key)
+    const stamp = at === undefined ? Math.max(now, (present?.stamp ?? -1) + 1) : Math.min(at, now)
+    const register = { stamp, server, value }
+    if (present && !isLater(register, present)) overtaken.push(key)
+    else changed.set(key, register)
+  }
+  return {
+    overtaken,
+    registers: {
+      get: key => changed.get(key) ?? before.get(key),
+      *entries(prefix = '') {
+        const all = new Map(before.entries(prefix))
+        for (const [key, register] of changed) if (key.startsWith(prefix)) all.set(key, register)
+        yield* [...all].sort(([a], [b]) => (a < b ? -1 : 1))
+      },
+    },
+  }
+}

@@ -1,0 +1,27 @@
+/** How long things last, and how many there may be. */
+export interface InventoryLimits {
+  /** From a challenge to the sealed request. */
+  readonly challengeMs: number
+  /** From the answer to the confirmation. */
+  readonly pendingMs: number
+  /** How long a confirmed registration holds. */
+  readonly registrationMs: number
+  /** From a gateway's admission of a PNE to its registration: time for a gateway to come back and go on. */
+  readonly admissionMs: number
+  /** How long answers are remembered: longer than any client repeats a command. */
+  readonly memoryMs: number
+  /** How long a forwarded registration waits for the documents that it rests on. */
+  readonly replicaWaitMs: number
+  /** PNEs in one PN. A full roster with its registrations is well below what a document may hold. */
+  readonly maxRoster: number
+}
+
+export const defaultLimits: InventoryLimits = {
+  challengeMs: 120_000,
+  pendingMs: 120_000,
+  registrationMs: 86_400_000,
+  admissionMs: 600_000,
+  memoryMs: 86_400_000,
+  replicaWaitMs: 2_000,
+  maxRoster: 1_024,
+}

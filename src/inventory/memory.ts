@@ -1,0 +1,83 @@
+import type { z } from 'zod'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { LocalRecord, LogStore } from '../ports/log-store.ts'
+import { framed, toBase64url, utf8 } from './framing.ts'
+
+/*
+ * What this server alone remembers for a while: the answers it gave, so that a repetition gets the same one. Written in
+ * the same batch as what the answer speaks of, never replicated, removed some time after it has ended.
+ */
+
+export interface Memory {
+  /** What was noted under these names and has not ended, if it still has that shape. */
+  recall<T>(kind: MemoryKind, names: readonly string[], schema: z.ZodType<T>): Promise<T | undefined>
+  /** A record that makes this server remember `value`; to be stored by whoever writes what it speaks of. */
+  note(kind: MemoryKind, names: readonly string[], value: unknown, expires: number): LocalRecord
+  /** The record's key: for what is sealed into it. */
+  keyOf(kind: MemoryKind, names: readonly string[]): string
+  /** Removes what has ended. Answers how many records that were. */
+  sweep(): Promise<number>
+}
+
+/** `command`: answers to commands. `registration`: sealed answers to PNEs, with what it takes to confirm them. */
+export type MemoryKind = (typeof kinds)[number]
+const kinds = ['command', 'registration'] as const
+
+/** Removals go to the store in batches, so that a long list holds nobody up. */
+const sweepBatch = 500
+
+export function createMemory(options: {
+  readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
+  readonly crypto: Pick<Crypto, 'sha256'>
+  readonly clock: Pick<Clock, 'now'>
+}): Memory {
+  const { store, crypto, clock } = options
+
+  /** Hashed, since names from outside may be longer than a key. */
+  const keyOf = (kind: MemoryKind, names: readonly string[]) =>
+    `${kind}/${toBase64url(crypto.sha256(framed(...names)))}`
+
+  async function* ended(kind: MemoryKind): AsyncGenerator<string> {
+    const now = clock.now()
+    for await (const { key, value } of store.localScan(`${kind}/`)) {
+      if (endOf(value) <= now) yield key
+    }
+  }
+
+  return {
+    keyOf,
+
+    async recall(kind, names, schema) {
+      const bytes = await store.local(keyOf(kind, names))
+      if (!bytes || endOf(bytes) <= clock.now()) return undefined
+      const parsed = schema.safeParse(JSON.parse(new TextDecoder().decode(bytes.subarray(endBytes))))
+      return parsed.success ? parsed.data : undefined
+    },
+
+    note(kind, names, value, expires) {
+      const body = utf8(JSON.stringify(value))
+      const bytes = new Uint8Array(endBytes + body.length)
+      new DataView(bytes.buffer).setFloat64(0, expires)
+      bytes.set(body, endBytes)
+      return { key: keyOf(kind, names), value: bytes }
+    },
+
+    async sweep() {
+      let removed = 0
+      for (const kind of kinds) {
+        const keys = await Array.fromAsync(ended(kind))
+        for (let at = 0; at < keys.length; at += sweepBatch) {
+          const local = keys.slice(at, at + sweepBatch).map(key => ({ key, value: undefined }))
+          await store.commit({ documents: [], local })
+          removed += local.length
+        }
+      }
+      return removed
+    },
+  }
+}
+
+/** A record begins with its end (milliseconds since 1970, a big-endian double), so that a sweep need not parse it. */
+const endBytes = 8
+const endOf = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset, endBytes).getFloat64(0)

@@ -1,0 +1,141 @@
+import type { DocumentNotice, Documents, Registers, RegisterWrite } from '../document/documents.ts'
+import { documentId, parseDocumentId } from '../document/names.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { LocalRecord } from '../ports/log-store.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { foresee } from './foreseen.ts'
+import { granteesOf } from './records.ts'
+import { refusals } from './refusals.ts'
+import { type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from './view.ts'
+
+/** What a decision about a PN is made on: the view, this operator's own document in it, and the time. */
+export interface NetworkState {
+  /** `undefined` where no such PN is known. */
+  readonly view: NetworkView | undefined
+  /** `pn/…` at the home operator, else this operator's `visit/…`. The decision's writes go there. */
+  readonly own: Registers
+  readonly now: number
+}
+
+export interface NetworkDecision<T> {
+  readonly writes: readonly RegisterWrite[]
+  /** The answer, which may speak of the state that the writes bring about. */
+  readonly answer: (after: () => NetworkView) => T
+}
+
+/** The Personal Networks that this server holds documents of. */
+export interface Networks {
+  view(name: NetworkName, at?: number): Promise<NetworkView | undefined>
+  /** This operator's own document of the PN. */
+  own(name: NetworkName): Promise<Registers>
+  /**
+   * Decides and writes, durably, in this operator's own document of the PN; local records go into the same batch.
+   * @throws {CommandRefused} what the decision throws; 409 when a later command has decided already.
+   */
+  write<T>(
+    name: NetworkName,
+    decide: (state: NetworkState) => NetworkDecision<T>,
+    local: (answer: T, now: number) => readonly LocalRecord[],
+  ): Promise<T>
+  /** The view once it satisfies `isReady`, or as it is after `waitMs`: for what a peer says has happened and is on its way. */
+  settled(
+    name: NetworkName,
+    isReady: (view: NetworkView | undefined) => boolean,
+    waitMs: number,
+  ): Promise<NetworkView | undefined>
+}
+
+export const homeDocument = ({ home, pnId }: NetworkName): DocumentId => documentId({ kind: 'pn', owner: home, pnId })
+export const visitDocument = ({ home, pnId }: NetworkName, owner: OperatorId): DocumentId =>
+  documentId({ kind: 'visit', owner, home, pnId })
+
+/** The PN that a document is about, if it is about one. */
+export function networkOf(document: DocumentId): NetworkName | undefined {
+  const name = parseDocumentId(document)
+  if (name.kind === 'pn') return { home: name.owner, pnId: name.pnId }
+  return name.kind === 'visit' ? { home: name.home, pnId: name.pnId } : undefined
+}
+
+export function createNetworks(options: {
+  readonly operator: OperatorId
+  readonly server: ServerId
+  readonly documents: Documents
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}): Networks {
+  const { operator, server, documents, clock, telemetry } = options
+
+  const ownDocument = (name: NetworkName) =>
+    name.home === operator ? homeDocument(name) : visitDocument(name, operator)
+
+  /** Visits count under a grant only, so the grants say which to read. */
+  async function read(name: NetworkName): Promise<NetworkDocuments> {
+    const home = await documents.read(homeDocument(name))
+    const visitors = granteesOf(home).filter(visitor => visitor !== name.home)
+    const visits = await Promise.all(
+      visitors.map(async visitor => [visitor, await documents.read(visitDocument(name, visitor))] as const),
+    )
+    return { home, visits: new Map(visits) }
+  }
+
+  const withOwn = (name: NetworkName, all: NetworkDocuments, own: Registers): NetworkDocuments =>
+    name.home === operator ? { ...all, home: own } : { ...all, visits: new Map(all.visits).set(operator, own) }
+
+  async function view(name: NetworkName, at = clock.now()): Promise<NetworkView | undefined> {
+    const found = viewOf(name, await read(name), at)
+    if (found && found.ignored > 0) telemetry.count('cpns_inventory_ignored_registers_total', {}, found.ignored)
+    return found
+  }
+
+  return {
+    view,
+
+    own: name => documents.read(ownDocument(name)),
+
+    async write(name, decide, local) {
+      const all = await read(name)
+      return documents.write(ownDocument(name), (own, now) => {
+        const { writes, answer } = decide({ view: viewOf(name, withOwn(name, all, own), now), own, now })
+        const foreseen = foresee(own, writes, now, server)
+        if (foreseen.overtaken.length > 0) throw refusals.overtaken(foreseen.overtaken)
+        const answered = answer(() => {
+          const after = viewOf(name, withOwn(name, all, foreseen.registers), now)
+          if (!after) throw refusals.pnUnknown(name)
+          return after
+        })
+        return { writes, local: local(answered, now), answer: answered }
+      })
+    },
+
+    async settled(name, isReady, waitMs) {
+      const deadline = clock.elapsed() + waitMs
+      for (;;) {
+        const change = nextChange(documents, clock, name, deadline - clock.elapsed())
+        const current = await view(name)
+        if (isReady(current) || clock.elapsed() >= deadline) {
+          change.forget()
+          return current
+        }
+        await change.happened
+      }
+    },
+  }
+}
+
+/** Resolves when a document of the PN has changed, or after `waitMs`. Listens from the moment of the call. */
+function nextChange(documents: Documents, clock: Clock, name: NetworkName, waitMs: number) {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const concerns = ({ document }: DocumentNotice) => {
+    const about = networkOf(document)
+    return about?.home === name.home && about.pnId === name.pnId
+  }
+  const unsubscribe = documents.subscribe(notice => concerns(notice) && forget())
+  const cancel = clock.after(Math.max(0, waitMs), () => forget())
+  function forget() {
+    unsubscribe()
+    cancel()
+    resolve()
+  }
+  return { happened: promise, forget }
+}

@@ -1,0 +1,121 @@
+import { CommandRefused } from '../federation/command.ts'
+import type { OperatorId } from '../ports/names.ts'
+import { type Pne, pnEstablish, type Right } from './methods.ts'
+import { pneKey } from './records.ts'
+import type { NetworkName } from './view.ts'
+
+/*
+ * Every way in which a command on a Personal Network is refused: status, cause (stable, for programs) and message (what
+ * is wrong and what to do, for people).
+ */
+
+const shown = ({ home, pnId }: NetworkName): string => `${pnId} of ${home}`
+
+export const refusals = {
+  malformed: (message: string) => new CommandRefused(400, message, 'MALFORMED'),
+
+  authFailed: () =>
+    new CommandRefused(401, 'The sealed request or the proof was not made with this PNE’s key.', 'AUTH_FAILED'),
+  challengeForged: () =>
+    new CommandRefused(
+      401,
+      'The challenge is not one of this operator for this way. Ask for one.',
+      'CHALLENGE_UNKNOWN',
+    ),
+  challengeExpired: () => new CommandRefused(401, 'The challenge has expired. Ask for a new one.', 'CHALLENGE_EXPIRED'),
+  proofRefused: (why: string) => new CommandRefused(401, `The proof of the command ${why}.`, 'PROOF_REFUSED'),
+
+  notTheOwner: (name: NetworkName) =>
+    new CommandRefused(403, `Only the owner of ${shown(name)} may do this, itself or by a proof of its own.`),
+  notAuthorised: (what: string) => new CommandRefused(403, what),
+  gatewayUnknown: (gatewayId: string, name: NetworkName) =>
+    new CommandRefused(
+      403,
+      `The caller is not attached to ${shown(name)} as gateway ${gatewayId}. Attach it first.`,
+      'GATEWAY_UNKNOWN',
+    ),
+  noGrant: (operator: OperatorId, right: Right, name: NetworkName) =>
+    new CommandRefused(
+      403,
+      `${operator} has no grant with the right "${right}" in ${shown(name)}, or none that this server knows of yet.`,
+      'NO_GRANT',
+    ),
+  elsewhere: (operator: OperatorId) =>
+    new CommandRefused(
+      403,
+      `Only servers of ${operator} execute this; give a proof to have it forwarded.`,
+      'ELSEWHERE',
+    ),
+
+  pnUnknown: (name: NetworkName) =>
+    new CommandRefused(404, `This server knows of no Personal Network ${shown(name)}.`, 'PN_UNKNOWN'),
+  pneUnknown: (pne: Pne) =>
+    new CommandRefused(404, `${pne.operator} has no subscriber for the PNE ${pne.pneId}.`, 'PNE_UNKNOWN'),
+  transactionUnknown: () =>
+    new CommandRefused(404, 'No registration with this transaction was answered. Register.', 'TRANSACTION_UNKNOWN'),
+
+  established: (name: NetworkName) =>
+    new CommandRefused(
+      409,
+      `${shown(name)} exists. Choose another id, or leave it to "${pnEstablish.method}".`,
+      'PN_EXISTS',
+    ),
+  version: (expected: string, actual: string) =>
+    new CommandRefused(409, `The roster has version ${actual}, not ${expected}. Read it again.`, 'VERSION_CONFLICT'),
+  overtaken: (keys: readonly string[]) =>
+    new CommandRefused(409, `A later command has decided about ${keys.join(', ')} already.`, 'OVERTAKEN'),
+  commandReused: () =>
+    new CommandRefused(409, 'Another command was given under this command id. Use a new one.', 'COMMAND_REUSED'),
+  rosterFull: (limit: number) =>
+    new CommandRefused(409, `The roster holds ${limit} PNEs, as many as it may. Remove some first.`, 'ROSTER_FULL'),
+  fingerprint: (operator: OperatorId) =>
+    new CommandRefused(
+      409,
+      `The root keys of ${operator} have another fingerprint. Compare it with its operator before granting anything.`,
+      'FINGERPRINT_MISMATCH',
+    ),
+  gatewayTaken: (gatewayId: string) =>
+    new CommandRefused(409, `Gateway ${gatewayId} is another subscriber’s. Choose another id.`, 'GATEWAY_EXISTS'),
+  notMember: (pne: Pne) =>
+    new CommandRefused(409, `${pneKey(pne)} is not in the roster. Add it with pn.update first.`, 'NOT_MEMBER'),
+  transactionReused: () =>
+    new CommandRefused(409, 'Another request was made under this transaction. Use a new one.', 'TRANSACTION_REUSED'),
+  keyEpoch: (epoch: number) =>
+    new CommandRefused(409, `Registration key ${epoch} is not in use. Ask for a new challenge.`, 'KEY_EPOCH_UNKNOWN'),
+  answeredElsewhere: () =>
+    new CommandRefused(
+      409,
+      'Another server of this operator answered this registration and alone can confirm it. Confirm it there, or register again with the same transaction.',
+      'ANSWERED_ELSEWHERE',
+    ),
+  superseded: () =>
+    new CommandRefused(409, 'A later registration has taken the place of this one. Register again.', 'SUPERSEDED'),
+  notConfirmed: () =>
+    new CommandRefused(409, 'The registration was not confirmed in time, or has ended. Register again.', 'EXPIRED'),
+
+  released: (name: NetworkName) => new CommandRefused(410, `${shown(name)} was released.`, 'PN_RELEASED'),
+  expired: (name: NetworkName) => new CommandRefused(410, `${shown(name)} has expired.`, 'PN_EXPIRED'),
+
+  tooManyAttempts: (retryAfterMs: number) =>
+    new CommandRefused(429, 'Too many requests of this PNE failed. Wait.', 'RATE_LIMITED', retryAfterMs),
+  badAnswer: (operator: OperatorId) =>
+    new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
+  overloaded: (retryAfterMs: number) =>
+    new CommandRefused(503, 'The server has too much to do. Try again later.', 'OVERLOADED', retryAfterMs),
+  notStored: () =>
+    new CommandRefused(
+      503,
+      'What the command says could not be stored; nothing was changed. Try again.',
+      'NOT_STORED',
+      1_000,
+    ),
+  keySource: () =>
+    new CommandRefused(
+      503,
+      'The source of subscribers’ keys cannot be reached. Try again.',
+      'KEY_SOURCE_UNAVAILABLE',
+      1_000,
+    ),
+  timeout: () =>
+    new CommandRefused(504, 'No answer in time; it may still be done. Repeat it with the same id.', 'TIMEOUT'),
+} as const

@@ -1,0 +1,136 @@
+import type { Registers, RegisterWrite } from '../document/documents.ts'
+import type { OperatorId } from '../ports/names.ts'
+import { type Caller, isGateway, isOwner, live, operatorOf, requireRight } from './authority.ts'
+import { timed } from './establishment.ts'
+import { type Pne, type PnUpdateParams, type PnUpdateResult, pnUpdate } from './methods.ts'
+import type { Decided } from './procedure.ts'
+import { type Admission, asRoster, asValue, keys, pneKey } from './records.ts'
+import { refusals } from './refusals.ts'
+import type { CountedAdmission, NetworkView } from './view.ts'
+
+/*
+ * `pn.update`: who is in the roster.
+ *
+ * The owner's word is firm. What a gateway admits on its own (the non-member flow: first PN Update, then Registration) is
+ * held open for a while only: if the registration fails and nobody takes the admission back, it ends by itself.
+ *
+ * At the home operator admissions stand in the home document. An operator with the right `admit` writes those of its own
+ * gateways in its `visit/…` document, with nobody else reached; it may take back what was admitted there.
+ *
+ * A change that is already so is no change: it conflicts with no version, and is written nowhere.
+ */
+
+export interface RosterRules {
+  readonly self: OperatorId
+  readonly admissionMs: number
+  readonly maxRoster: number
+}
+
+export const rosterUpdate = (rules: RosterRules): Decided<PnUpdateParams, PnUpdateResult> => ({
+  spec: pnUpdate,
+  network: ({ home, pnId }) => ({ home, pnId }),
+
+  executor({ home }, caller, view) {
+    const { self } = rules
+    if (self === home || !view || caller.kind === 'operator') return home
+    if (caller.principal.operator !== self || !isGateway(view, caller.principal)) return home
+    requireRight(view, self, 'admit')
+    return self
+  },
+
+  decide(params, caller, state) {
+    const view = live({ home: params.home, pnId: params.pnId }, state.view)
+    const isFirm = isOwner(view, caller)
+    if (!isFirm) requireAdmitter(view, caller)
+    const change = { view, caller, rules, isFirm, own: state.own, now: state.now, time: params.time }
+
+    const pnes = [...new Map(params.pnes.map(pne => [pneKey(pne), pne])).values()]
+    const writes = pnes
+      .flatMap(pne => (params.operation === 'add' ? addition(pne, change) : removal(pne, change)))
+      .map(write => ({ ...write, ...timed(params.time) }))
+
+    const { version } = view.inventory
+    if (writes.length > 0 && params.expectedVersion !== undefined && params.expectedVersion !== version) {
+      throw refusals.version(params.expectedVersion, version)
+    }
+    if (params.operation === 'add' && view.admissions.size + writes.length > rules.maxRoster) {
+      throw refusals.rosterFull(rules.maxRoster)
+    }
+    return { writes, answer: after => ({ version: after().inventory.version }) }
+  },
+})
+
+interface Change {
+  readonly view: NetworkView
+  readonly caller: Caller
+  readonly rules: RosterRules
+  readonly isFirm: boolean
+  readonly own: Registers
+  readonly now: number
+  readonly time: number | undefined
+}
+
+/** Gateways of the PN, and operators with the right `admit` for theirs. @throws {CommandRefused} 403 */
+function requireAdmitter(view: NetworkView, caller: Caller): void {
+  if (caller.kind === 'subscriber' && !isGateway(view, caller.principal)) {
+    throw refusals.notAuthorised('Only the owner and the gateways of the Personal Network may change its roster.')
+  }
+  requireRight(view, operatorOf(caller), 'admit')
+}
+
+function addition(pne: Pne, { view, caller, rules, isFirm, own, now, time }: Change): RegisterWrite[] {
+  const present = view.admissions.get(pneKey(pne)) ?? []
+  if (present.length > 0 && (!isFirm || present.some(isForGood))) return []
+
+  const isHome = view.inventory.home === rules.self
+  const key = isHome ? keys.roster(pne) : keys.admission(pne)
+  const undone = undoneIn(own, pne, view.inventory.epoch)
+  // The stamp that the register will have: what was registered before stays behind it, whatever this server's clock says.
+  const stamp = time === undefined ? Math.max(now, (own.get(key)?.stamp ?? -1) + 1) : Math.min(time, now)
+  const admission: Admission = {
+    state: 'admitted',
+    by: operatorOf(caller),
+    since: Math.min(stamp, ...present.map(({ record }) => record.since)),
+    ...ground(view, rules.self),
+    ...(isFirm ? {} : { pendingUntil: stamp + rules.admissionMs }),
+    ...(undone ? { undone } : {}),
+  }
+  return [{ key, value: asValue(admission) }]
+}
+
+const isForGood = ({ record }: CountedAdmission): boolean => record.pendingUntil === undefined
+
+function removal(pne: Pne, { view, caller, rules, isFirm, own }: Change): RegisterWrite[] {
+  const { home, epoch } = view.inventory
+  const present = view.admissions.get(pneKey(pne)) ?? []
+  if (present.length === 0) return []
+
+  const by = operatorOf(caller)
+  const isTheirs = ({ document, record }: CountedAdmission) => (rules.self === home ? record.by : document) === by
+  if (!isFirm && by !== home && !present.every(isTheirs)) {
+    throw refusals.notAuthorised(
+      `${pneKey(pne)} was admitted by others. The owner, or a gateway of ${home}, can remove it.`,
+    )
+  }
+  if (rules.self !== home) return [{ key: keys.admission(pne), value: null }]
+
+  const elsewhere = present
+    .filter(({ document }) => document !== home)
+    .map(({ document, record }) => [document, record.stamp])
+  const undone = { ...undoneIn(own, pne, epoch), ...Object.fromEntries(elsewhere) }
+  const value = Object.keys(undone).length === 0 ? null : asValue({ state: 'removed', epoch, undone })
+  return [{ key: keys.roster(pne), value }]
+}
+
+/** What this, the home operator, has undone of others' admissions of the PNE: to be kept, whatever is written next. */
+function undoneIn(own: Registers, pne: Pne, epoch: number): Readonly<Record<string, number>> | undefined {
+  const record = asRoster(own.get(keys.roster(pne)))
+  return record?.epoch === epoch ? record.undone : undefined
+}
+
+/** What everything that is said in a PN names: its epoch, and the grant that allows it. */
+export function ground(view: NetworkView, self: OperatorId): { readonly epoch: number; readonly grant?: string } {
+  const { epoch } = view.inventory
+  const grant = view.grants.get(self)
+  return grant ? { epoch, grant: grant.id } : { epoch }
+}
