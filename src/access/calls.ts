@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
 import type { Caller, MethodTable, SessionMethod } from './methods.ts'
+import { commandProof } from './protocol.ts'
 
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
 export type Reply = (outcome: Outcome) => void
@@ -31,11 +32,14 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     begin(name, params, caller, reply) {
       const method = methods.get(name)
       if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
-      const checked = method.spec.params.safeParse(params ?? {})
+      const { own, proof } = method.takesProof ? split(params ?? {}) : { own: params ?? {}, proof: undefined }
+      const checked = method.spec.params.safeParse(own)
       if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
+      const proved = commandProof.optional().safeParse(proof)
+      if (!proved.success) return settle(name, { error: invalidParams(`${name}, commandProof`, proved.error) }, reply)
       if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
       inFlight += 1
-      void execute(method, checked.data, caller).then(outcome =>
+      void execute(method, checked.data, proved.data ? { ...caller, proof: proved.data } : caller).then(outcome =>
         connection.tell({
           type: 'done',
           what: name,
@@ -69,6 +73,14 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     telemetry.count('cpns_access_requests_total', { method: name, status })
     reply(outcome)
   }
+}
+
+/** The proof stands among the parameters, and is none of the command's own. */
+function split(params: unknown): { readonly own: unknown; readonly proof: unknown } {
+  if (typeof params !== 'object' || params === null || !('commandProof' in params))
+    return { own: params, proof: undefined }
+  const { commandProof, ...own } = params
+  return { own, proof: commandProof }
 }
 
 /** What a caller can do something about. */

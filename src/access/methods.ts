@@ -1,4 +1,5 @@
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
+import type { CommandProof } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
 import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
 import type { SessionDocuments } from './session-documents.ts'
@@ -7,10 +8,14 @@ import type { SessionDocuments } from './session-documents.ts'
 export interface Caller {
   readonly principal: Principal
   readonly documents: SessionDocuments
+  /** The client's own proof of this command, if it gave one. */
+  readonly proof?: CommandProof
 }
 
 export interface SessionMethod {
   readonly spec: MethodSpec
+  /** Whether a client may add a `commandProof`, by which other operators execute it. */
+  readonly takesProof?: boolean
   /** `params` have passed the schema. @throws {CommandRefused} */
   execute(params: unknown, caller: Caller): Promise<unknown>
 }
@@ -49,5 +54,6 @@ function method<P, R>(
 
 const ofCommand = (command: Command): SessionMethod => ({
   spec: command.spec,
-  execute: (params, { principal }) => command.execute(params, principal),
+  takesProof: true,
+  execute: (params, { principal, proof }) => command.execute(params, principal, proof),
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type MethodSpec, type Status, statuses } from '../federation/command.ts'
 import {
+  commandProof,
   connectionMethods,
   type NotificationSpec,
   notifications,
@@ -43,29 +44,35 @@ export function openRpc(commands: readonly MethodSpec[]) {
       ].join(' '),
       license: { name: 'Apache-2.0' },
     },
-    methods: [...methods.map(methodObject), ...notifications.map(notificationObject)],
+    methods: [
+      ...connectionMethods.map(spec => methodObject(spec, [])),
+      ...commands.map(spec => methodObject(spec, [proofParameter])),
+      ...notifications.map(notificationObject),
+    ],
     components: {
       errors: {
         ...Object.fromEntries(Object.entries(protocolErrors).map(([name, error]) => [name, withData(error)])),
         ...Object.fromEntries([...used].sort().map(status => [String(status), refusalObject(status)])),
       },
-      schemas: { errorData: schemaOf(errorData, 'output') },
+      schemas: { errorData: schemaOf(errorData, 'output'), commandProof: schemaOf(commandProof, 'input') },
     },
   }
 }
 
 const dataReference = { $ref: '#/components/schemas/errorData' }
 const withData = (error: { readonly code: number; readonly message: string }) => ({ ...error, data: dataReference })
+/** By it a server passes a command on to the operator that executes it. */
+const proofParameter = { name: 'commandProof', required: false, schema: { $ref: '#/components/schemas/commandProof' } }
 const refusalObject = (status: Status) => withData({ code: status, message: statuses[status] })
 
-function methodObject(spec: MethodSpec) {
+function methodObject(spec: MethodSpec, more: readonly object[]) {
   const open = spec.method === sessionAuthenticate.method || spec.method === rpcDiscover.method
   const refusals = [...new Set([...everywhere, ...spec.refusals])].sort()
   return {
     name: spec.method,
     summary: spec.summary,
     paramStructure: 'by-name',
-    params: paramsOf(spec.params),
+    params: [...paramsOf(spec.params), ...more],
     result: { name: 'result', schema: schemaOf(spec.result, 'output') },
     errors: [...Object.keys(protocolErrors), ...refusals].map(name => ({ $ref: `#/components/errors/${name}` })),
     ...(open ? { 'x-before-authentication': true } : {}),

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { asDocumentId } from '../document/names.ts'
 import type { MethodSpec } from '../federation/command.ts'
-import type { DocumentId } from '../ports/names.ts'
+import type { CommandProof } from '../federation/federation.ts'
+import { type DocumentId, isOperatorId, type OperatorId } from '../ports/names.ts'
 
 /*
  * What clients and servers agree on: where to connect, how to close, and the methods that belong to the connection itself.
@@ -60,7 +61,7 @@ export function mayReconnect(code: number): boolean {
 const bytes32 = z
   .string()
   .regex(/^[A-Za-z0-9_-]{43}$/, { error: 'expected 32 bytes in base64url, without padding: 43 characters' })
-const signature = z.string().regex(/^[A-Za-z0-9_-]{43,86}$/, {
+const macOrSignature = z.string().regex(/^[A-Za-z0-9_-]{43,86}$/, {
   error: 'expected an HMAC-SHA-256 (43 characters) or an Ed25519 signature (86 characters) in base64url',
 })
 const time = z.int().min(0).max(8.64e15)
@@ -73,6 +74,26 @@ const document = z.string().transform((text, context): DocumentId => {
   }
 })
 const channel = z.int().min(1)
+
+const operator = z.string().transform((text, context): OperatorId => {
+  if (isOperatorId(text)) return text
+  context.addIssue({ code: 'custom', message: 'expected an operator, such as a.example' })
+  return z.NEVER
+})
+
+/**
+ * Beside its own parameters every command takes `commandProof`: the client's own signature over the command, with which
+ * a server passes it on to the operator that executes it.
+ */
+export const commandProof: z.ZodType<CommandProof> = z.strictObject({
+  operator,
+  identity: z.string().min(1).max(128),
+  executor: operator,
+  document,
+  commandId: z.string().min(1).max(64),
+  expires: time,
+  signature: macOrSignature,
+})
 
 const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 
@@ -90,7 +111,7 @@ export const proofRequest = z.strictObject({
   mechanism,
   identity: z.string().min(1).max(128),
   /** See `handshake.ts`. */
-  proof: signature,
+  proof: macOrSignature,
 })
 export const challengeAnswer = z.strictObject({
   challenge: bytes32,
@@ -99,7 +120,7 @@ export const challengeAnswer = z.strictObject({
   server: z.string(),
   url: z.string(),
   expires: time,
-  signature,
+  signature: macOrSignature,
 })
 export const sessionAnswer = z.strictObject({
   session: z.string(),

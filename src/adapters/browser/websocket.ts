@@ -4,14 +4,24 @@ import { ConnectFailed, type Socket, type SocketEvents, type SocketFactory } fro
  * Websockets by the platform's own `WebSocket`, as browsers have it. They tell a page nothing of why a connection failed,
  * so neither does {@link ConnectFailed} here.
  */
-export const browserWebsocket = (): SocketFactory => ({
+export const browserWebsocket = (options: { readonly timeoutMs?: number } = {}): SocketFactory => ({
   connect: (url, subprotocols) =>
     new Promise<Socket>((resolve, reject) => {
       const websocket = new WebSocket(url, [...subprotocols])
       websocket.binaryType = 'arraybuffer'
       const socket = socketOf(websocket)
-      websocket.addEventListener('open', () => resolve(socket), { once: true })
-      websocket.addEventListener('close', () => reject(new ConnectFailed(`${url} cannot be reached.`)), { once: true })
+      const timer = setTimeout(() => {
+        reject(new ConnectFailed(`${url} does not answer.`))
+        websocket.close()
+      }, options.timeoutMs ?? 10_000)
+      websocket.addEventListener('open', () => {
+        clearTimeout(timer)
+        resolve(socket)
+      })
+      websocket.addEventListener('close', () => {
+        clearTimeout(timer)
+        reject(new ConnectFailed(`${url} cannot be reached.`))
+      })
     }),
 })
 

@@ -1,0 +1,94 @@
+import { challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from '../access/handshake.ts'
+import { type ChallengeAnswer, type SessionAnswer, sessionAuthenticate } from '../access/protocol.ts'
+import { fromBase64url, toBase64url } from '../inventory/framing.ts'
+import type { ClientCrypto } from '../ports/crypto.ts'
+import { signedBytes } from '../ports/identity.ts'
+import { type OperatorId, publicKeyOf, type ServerId, serverId } from '../ports/names.ts'
+import { ProtocolViolation, ServerNotTrusted } from './errors.ts'
+import type { Wire } from './wire.ts'
+
+/** What a client proves itself with. */
+export type ClientCredential =
+  | { readonly kind: 'psk'; readonly key: Uint8Array }
+  | { readonly kind: 'ed25519'; readonly privateKey: Uint8Array }
+
+/** A client of an operator, as it was provisioned. */
+export interface ClientIdentity {
+  readonly operator: OperatorId
+  readonly identity: string
+  readonly credential: ClientCredential
+  /** The operator's servers. Nothing is proved to any other. */
+  readonly servers: readonly ServerId[]
+}
+
+/** An authenticated session, and the server that it is with. */
+export interface Authenticated extends SessionAnswer {
+  readonly server: ServerId
+}
+
+/**
+ * Proves both sides to each other; `url` is the base URL that was dialled.
+ * @throws {ServerNotTrusted} before anything is proved to the wrong one; {@link RequestRefused} 401.
+ */
+export async function authenticate(
+  wire: Wire,
+  url: string,
+  client: ClientIdentity,
+  crypto: ClientCrypto,
+  timeoutMs: number,
+): Promise<Authenticated> {
+  const dialled = normalUrl(url)
+  if (dialled === undefined)
+    throw new ServerNotTrusted(`${url} is no websocket URL: use wss://… (or ws://127.0.0.1:…).`)
+  const nonce = toBase64url(crypto.randomBytes(32))
+  const challenge = await wire.call(sessionAuthenticate, { nonce, url: dialled }, timeoutMs)
+  if (!('challenge' in challenge)) throw new ProtocolViolation('The server answered a nonce with a session.')
+  const server = await checkServer(challenge, nonce, dialled, client, crypto)
+  const { identity, credential } = client
+  const message = proofBytes({ ...challenge, nonce }, credential.kind, identity)
+  const proof = toBase64url(await prove(credential, client.operator, message, crypto))
+  const session = await wire.call(sessionAuthenticate, { mechanism: credential.kind, identity, proof }, timeoutMs)
+  if (!('session' in session)) throw new ProtocolViolation('The server answered a proof with a challenge.')
+  return { ...session, server }
+}
+
+async function checkServer(
+  challenge: ChallengeAnswer,
+  nonce: string,
+  dialled: string,
+  { operator, servers }: ClientIdentity,
+  crypto: ClientCrypto,
+): Promise<ServerId> {
+  const { server, url } = challenge
+  const known = servers.find(known => known === server)
+  if (known === undefined || challenge.operator !== operator) {
+    throw new ServerNotTrusted(
+      `${dialled} is server ${server} of ${challenge.operator}, none that was expected of ${operator}.`,
+    )
+  }
+  if (url !== dialled)
+    throw new ServerNotTrusted(`${dialled} passed on a challenge of ${url}: somebody stands in between.`)
+  const digest = await crypto.sha256(challengeBytes({ ...challenge, nonce }))
+  const signature = fromBase64url(challenge.signature) ?? new Uint8Array(0)
+  const message = signedBytes('cpns-challenge-v1', digest)
+  if (await crypto.ed25519Verify(publicKeyOf(serverId(known)), message, signature)) return known
+  throw new ServerNotTrusted(`${dialled} could not prove that it is server ${server}.`)
+}
+
+async function prove(
+  credential: ClientCredential,
+  operator: OperatorId,
+  message: Uint8Array,
+  crypto: ClientCrypto,
+): Promise<Uint8Array> {
+  switch (credential.kind) {
+    case 'psk': {
+      const key = await crypto.hkdfSha256(credential.key, pskSalt(operator), pskInfo, 32)
+      return crypto.hmacSha256(key, message)
+    }
+    case 'ed25519': {
+      const digest = await crypto.sha256(message)
+      return crypto.ed25519Sign(credential.privateKey, signedBytes('cpns-authenticate-v1', digest))
+    }
+  }
+}
