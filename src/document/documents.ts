@@ -54,8 +54,9 @@ export interface IngestResult {
   readonly known: number
   /** Refused, each with its reason; the rest was taken all the same. */
   readonly refused: readonly {
-    readonly log: LogId
-    readonly seq: number
+    /** `undefined` when the bytes do not tell. */
+    readonly log: LogId | undefined
+    readonly seq: number | undefined
     readonly reason: RefusalReason
     readonly detail: string
   }[]
@@ -99,7 +100,10 @@ export interface DocumentObserver {
 
 export interface Observation {
   readonly epoch: number
-  /** What the document holds beyond `stateVector` (a Yjs state vector; empty = everything), as a V1 update. */
+  /**
+   * What the document holds beyond `stateVector` (a Yjs state vector; empty = everything), as a V1 update.
+   * @throws {EpochPassed} when the observer was told of a new epoch.
+   */
   diff(stateVector?: Uint8Array): Promise<Uint8Array>
   close(): void
 }
@@ -127,18 +131,26 @@ export interface Documents {
   list(prefix: string, from?: string): AsyncIterable<IndexRecord>
   /** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */
   ingest(document: DocumentId, entries: readonly Uint8Array[], source: ServerId): Promise<IngestResult>
-  /** Entries held here beyond `version`, oldest first within each log, about `maxBytes` of them at the most (at least one). */
+  /**
+   * Entries held here beyond `version`, oldest first within each log, about `maxBytes` of them at the most (at least one).
+   * When nothing else is left, the evidence of forked logs comes too.
+   *
+   * Replicas that hold different entries under the same numbers have equal versions and unequal digests. So that this is
+   * found and settled, the asker says the hash of the last entry it holds of each log in `hashes` (those of its heads):
+   * a log in which that entry is another one here is offered from its beginning.
+   */
   missing(
     document: DocumentId,
     version: Version,
     maxBytes: number,
+    hashes?: ReadonlyMap<LogId, Uint8Array>,
   ): Promise<{
     readonly entries: readonly Uint8Array[]
     readonly more: boolean
   }>
   /** Remembers durably that `server` holds `version`: by it compaction knows which marks it may leave out. */
   receipt(document: DocumentId, server: ServerId, version: Version): Promise<void>
-  /** Starts a new log that supersedes this server's old ones, whether or not it is due. */
+  /** Starts a new log that supersedes this server's old ones, whether or not it is due. @throws {NotTheOwner} {WriteFailed} */
   compact(document: DocumentId): Promise<void>
   /** Forgets a document altogether, on disk too. */
   forget(document: DocumentId): Promise<void>
@@ -154,4 +166,9 @@ export class NotTheOwner extends Error {
 /** The write could not be stored; nothing of it was shown. Try again, or at another server. */
 export class WriteFailed extends Error {
   override readonly name = 'WriteFailed'
+}
+
+/** The document was rebuilt since the observation began: observe it again. */
+export class EpochPassed extends Error {
+  override readonly name = 'EpochPassed'
 }

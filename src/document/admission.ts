@@ -1,0 +1,297 @@
+import type { Crypto } from '../ports/crypto.ts'
+import type { LogHead } from '../ports/log-store.ts'
+import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
+import type { Authorship, IngestResult, RefusalReason } from './documents.ts'
+import { isSigned, MalformedEntry, openEntry, type SealedEntry } from './entry.ts'
+import { guardUpdate } from './guard.ts'
+import type { Claim, Ledger } from './ledger.ts'
+import { deadIn } from './ledger.ts'
+import type { DocumentLimits } from './limits.ts'
+import { clientIdOf } from './log.ts'
+
+/*
+ * Whether entries that a peer sent may be stored. Each is checked by what costs least first: size, encoding, document,
+ * owner, its place in the log, signature, update. Nothing is stored here and no Y.Doc is built: what comes out says what
+ * the logs would look like.
+ */
+
+/** What entries are judged by. */
+export interface AdmissionRules {
+  readonly document: DocumentId
+  readonly owner: OperatorId
+  readonly crypto: Crypto
+  readonly authorship: Authorship
+  readonly limits: DocumentLimits
+}
+
+type Refused = IngestResult['refused'][number]
+
+/** Entries that could be read and are of the document, by log and in order of sequence number. */
+export interface Arrivals {
+  readonly byLog: ReadonlyMap<LogId, readonly SealedEntry[]>
+  readonly refused: readonly Refused[]
+}
+
+/** The first two entries found to have one sequence number. */
+export interface Fork {
+  readonly log: LogId
+  readonly seq: number
+  /** The other entry, `SignedEntry` encoded; the first is the one held. */
+  readonly second: SealedEntry
+}
+
+/** What is to be done about the entries. */
+export interface Admission {
+  readonly appended: readonly SealedEntry[]
+  readonly heads: readonly LogHead[]
+  readonly claims: readonly Claim[]
+  /** At most one per log: the lowest. */
+  readonly forks: readonly Fork[]
+  readonly known: number
+  readonly refused: readonly Refused[]
+  readonly gaps: readonly LogId[]
+}
+
+/** Logs of one document at most, so that its index stays small. Honest servers have a few each. */
+const maxLogs = 256
+/** Logs that the claims of one document may name, and claims: what is looked through at each change stays bounded. */
+const maxClaimedLogs = 4_096
+const maxClaims = 256
+
+export function openArrivals(bytes: readonly Uint8Array[], rules: AdmissionRules): Arrivals {
+  const byLog = new Map<LogId, SealedEntry[]>()
+  const refused: Refused[] = []
+  for (const each of bytes) {
+    const arrival = openArrival(each, rules)
+    if ('reason' in arrival) refused.push(arrival)
+    else if (!byLog.get(arrival.entry.log)?.push(arrival)) byLog.set(arrival.entry.log, [arrival])
+  }
+  for (const entries of byLog.values()) entries.sort((a, b) => a.entry.seq - b.entry.seq)
+  return { byLog, refused }
+}
+
+function openArrival(bytes: Uint8Array, { document, owner, crypto, authorship, limits }: AdmissionRules) {
+  if (bytes.length > limits.maxEntryBytes)
+    return refusal(undefined, 'too-large', `${bytes.length} bytes; at most ${limits.maxEntryBytes} are taken`)
+  const sealed = opened(bytes, crypto)
+  if (sealed instanceof MalformedEntry) return refusal(undefined, 'malformed', sealed.message)
+  if (sealed.entry.document !== document)
+    return refusal(sealed, 'wrong-document', `it is of ${sealed.entry.document}, not of ${document}`)
+  if (!authorship.mayHaveWritten(owner, sealed.entry.server))
+    return refusal(sealed, 'not-the-owner', `${sealed.entry.server} is in no manifest of ${owner}`)
+  return sealed
+}
+
+function opened(bytes: Uint8Array, crypto: Crypto): SealedEntry | MalformedEntry {
+  try {
+    return openEntry(bytes, crypto)
+  } catch (error) {
+    if (error instanceof MalformedEntry) return error
+    throw error
+  }
+}
+
+function refusal(sealed: SealedEntry | undefined, reason: RefusalReason, detail: string): Refused {
+  return { log: sealed?.entry.log, seq: sealed?.entry.seq, reason, detail }
+}
+
+/** Where each log is known already: sequence numbers of arrivals that the replica holds, and must compare with. */
+export function heldAmong(arrivals: Arrivals, ledger: Ledger): Map<LogId, { from: number; to: number }> {
+  const ranges = new Map<LogId, { from: number; to: number }>()
+  for (const head of ledger.heads) {
+    const held = arrivals.byLog.get(head.log)?.filter(({ entry }) => entry.seq < head.length) ?? []
+    const [first] = held
+    const last = held.at(-1)
+    if (first && last) ranges.set(head.log, { from: first.entry.seq, to: last.entry.seq + 1 })
+  }
+  return ranges
+}
+
+/** Judges arrivals one after another, keeping what the logs would look like with those that passed. */
+export function admit(
+  arrivals: Arrivals,
+  ledger: Ledger,
+  /** Hash of an entry that the replica holds. */
+  hashOf: (log: LogId, seq: number) => Uint8Array | undefined,
+  rules: AdmissionRules,
+): Admission {
+  const judge = new Judge(ledger, hashOf, rules)
+  for (const [log, entries] of arrivals.byLog) judge.log(log, entries)
+  return { ...judge.admission, refused: [...arrivals.refused, ...judge.admission.refused] }
+}
+
+/** The end of a log, with what was appended to it. */
+interface Tail {
+  readonly head: LogHead
+  readonly clientId: number
+}
+
+class Judge {
+  readonly admission = {
+    appended: [] as SealedEntry[],
+    heads: [] as LogHead[],
+    claims: [] as Claim[],
+    forks: [] as Fork[],
+    known: 0,
+    refused: [] as Refused[],
+    gaps: [] as LogId[],
+  }
+  readonly #ledger: Ledger
+  readonly #heads: ReadonlyMap<LogId, LogHead>
+  readonly #dead: ReadonlyMap<LogId, number>
+  readonly #hashOf: (log: LogId, seq: number) => Uint8Array | undefined
+  readonly #rules: AdmissionRules
+  #clientIds: Set<number> | undefined
+  #bytes: number
+  #logs: number
+
+  constructor(ledger: Ledger, hashOf: (log: LogId, seq: number) => Uint8Array | undefined, rules: AdmissionRules) {
+    this.#ledger = ledger
+    this.#heads = new Map(ledger.heads.map(head => [head.log, head]))
+    this.#dead = deadIn(ledger)
+    this.#hashOf = hashOf
+    this.#rules = rules
+    this.#bytes = ledger.heads.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#logs = ledger.heads.length
+  }
+
+  /** Judges the arrivals of one log, in order of sequence number. */
+  log(log: LogId, entries: readonly SealedEntry[]): void {
+    const held = this.#heads.get(log)
+    if (!held && this.#isOld(log, entries)) return
+    const appended: SealedEntry[] = []
+    let tail = held && { head: held, clientId: clientIdOf(log, this.#rules.crypto) }
+    let forkAt = Number.POSITIVE_INFINITY
+    for (const [at, sealed] of entries.entries()) {
+      const { seq } = sealed.entry
+      const length = tail?.head.length ?? 0
+      if (seq < Math.min(length, forkAt)) {
+        const first = appended[seq - (held?.length ?? 0)]?.hash ?? this.#hashOf(log, seq)
+        if (first && same(first, sealed.hash)) this.admission.known++
+        else if (this.#isForged(sealed, tail)) continue
+        else {
+          forkAt = seq
+          this.admission.forks.push({ log, seq, second: sealed })
+          this.#refuse(sealed, 'equivocation', 'the server has signed another entry with this number')
+        }
+        continue
+      }
+      if (forkAt < Number.POSITIVE_INFINITY || tail?.head.forked) {
+        if (seq === (tail?.head.forked ? length : forkAt)) this.admission.known++
+        else this.#refuse(sealed, 'forked', 'the log is cut: its server has signed two entries with one number')
+        continue
+      }
+      if (seq > length) {
+        this.admission.gaps.push(log)
+        break
+      }
+      const next = this.#next(sealed, tail)
+      if (!next) {
+        for (const later of entries.slice(at + 1)) this.#refuse(later, 'broken-chain', 'an entry before it was refused')
+        break
+      }
+      tail = next
+      appended.push(sealed)
+    }
+    this.#keep(appended, tail)
+  }
+
+  /** A log that was superseded is taken again only if it is offered whole and goes on beyond what was copied of it. */
+  #isOld(log: LogId, entries: readonly SealedEntry[]): boolean {
+    const dead = this.#dead.get(log)
+    if (dead === undefined) return false
+    const whole = entries.findIndex(({ entry }, index) => entry.seq !== index) < 0
+    if (whole && entries.length > dead + 1) return false
+    for (const { entry } of entries) {
+      if (entry.seq <= dead) this.admission.known++
+      else if (!this.admission.gaps.includes(log)) this.admission.gaps.push(log)
+    }
+    return true
+  }
+
+  /** The log's end with one more entry, or `undefined` if the entry was refused. */
+  #next(sealed: SealedEntry, tail: Tail | undefined): Tail | undefined {
+    const { entry, hash, bytes } = sealed
+    const { limits } = this.#rules
+    if (tail && !same(entry.prev, tail.head.hash))
+      return this.#refuse(sealed, 'broken-chain', 'it does not follow on the entry before it')
+    if (this.#bytes + bytes.length > limits.maxReplicaBytes)
+      return this.#refuse(sealed, 'document-full', `the document would exceed ${limits.maxReplicaBytes} bytes`)
+    if (this.#claimsTooMuch(sealed))
+      return this.#refuse(sealed, 'document-full', 'the document claims to supersede too many logs')
+    const clientId = tail?.clientId ?? this.#clientIdFor(sealed)
+    if (clientId === undefined || this.#isForged(sealed, tail)) return undefined
+    const clock = this.#guard(sealed, clientId, tail?.head.clock ?? 0)
+    if (clock === undefined) return undefined
+    this.#bytes += bytes.length
+    const head = {
+      log: entry.log,
+      server: entry.server,
+      length: entry.seq + 1,
+      hash,
+      bytes: (tail?.head.bytes ?? 0) + bytes.length,
+      clock,
+    }
+    return { head, clientId }
+  }
+
+  /** The log's next clock, or `undefined` if the update was refused. */
+  #guard(sealed: SealedEntry, clientId: number, nextClock: number): number | undefined {
+    const { update, log } = sealed.entry
+    if (update.length === 0) return nextClock
+    const verdict = guardUpdate(update, { root: log, clientId, nextClock })
+    if (verdict.ok) return verdict.nextClock
+    return this.#refuse(sealed, 'bad-update', `${verdict.reason}, at byte ${verdict.at}`)
+  }
+
+  #isForged(sealed: SealedEntry, tail: Tail | undefined): boolean {
+    const { entry } = sealed
+    if (tail && tail.head.server !== entry.server)
+      this.#refuse(sealed, 'bad-signature', `the log is ${tail.head.server}'s, not ${entry.server}'s`)
+    else if (!isSigned(sealed, this.#rules.crypto))
+      this.#refuse(sealed, 'bad-signature', 'its server has not signed it')
+    else return false
+    return true
+  }
+
+  /** The Yjs client of a log that is new here, unless that is another log's too. */
+  #clientIdFor(sealed: SealedEntry): number | undefined {
+    const { crypto } = this.#rules
+    if (this.#logs >= maxLogs) return this.#refuse(sealed, 'document-full', `the document has ${maxLogs} logs already`)
+    this.#clientIds ??= new Set(this.#ledger.heads.map(({ log }) => clientIdOf(log, crypto)))
+    const clientId = clientIdOf(sealed.entry.log, crypto)
+    if (this.#clientIds.has(clientId))
+      return this.#refuse(sealed, 'client-clash', 'another log of the document has the same Yjs clientID')
+    return clientId
+  }
+
+  #claimsTooMuch({ entry }: SealedEntry): boolean {
+    if (entry.supersedes.length === 0 && entry.after.length === 0) return false
+    const claims = [...this.#ledger.claims, ...this.admission.claims]
+    const named = claims.reduce((sum, { supersedes, after }) => sum + supersedes.length + after.length, 0)
+    return claims.length >= maxClaims || named + entry.supersedes.length + entry.after.length > maxClaimedLogs
+  }
+
+  #keep(appended: readonly SealedEntry[], tail: Tail | undefined): void {
+    const [first] = appended
+    if (!first || !tail) return
+    this.admission.heads.push(tail.head)
+    if (first.entry.seq === 0) {
+      this.#logs++
+      this.#clientIds?.add(tail.clientId)
+    }
+    for (const sealed of appended) {
+      this.admission.appended.push(sealed)
+      const { log, seq, supersedes, after } = sealed.entry
+      if (supersedes.length > 0) this.admission.claims.push({ by: log, seq, supersedes, after, believed: false })
+    }
+  }
+
+  #refuse(sealed: SealedEntry, reason: RefusalReason, detail: string): undefined {
+    this.admission.refused.push(refusal(sealed, reason, detail))
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at])
+}

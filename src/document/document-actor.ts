@@ -1,0 +1,324 @@
+import type { ActorContext, Behaviour, Envelope, Message, Question } from '../actor/types.ts'
+import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
+import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
+import { append, type Batch, beginLog, type Outcome, stage } from './append.ts'
+import { compact } from './compaction.ts'
+import { type Content, HeldView } from './content.ts'
+import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
+import {
+  type DocumentNotice,
+  type DocumentObserver,
+  EpochPassed,
+  type IngestResult,
+  type Mutation,
+  WriteFailed,
+} from './documents.ts'
+import { type Ingested, ingest, Revenants } from './ingest.ts'
+import type { Ledger } from './ledger.ts'
+import { ownerOf } from './names.ts'
+import type { OwnLogs } from './own-logs.ts'
+import { type DocumentsContext, Replica } from './replica.ts'
+
+export interface Write extends Message, Question<unknown> {
+  readonly type: 'write'
+  readonly mutation: Mutation<unknown>
+}
+export interface Read extends Message, Question<HeldView> {
+  readonly type: 'read'
+}
+export interface Ingest extends Message, Question<IngestResult> {
+  readonly type: 'ingest'
+  readonly entries: readonly Uint8Array[]
+  readonly source: ServerId
+}
+export interface Observe extends Message, Question<number> {
+  readonly type: 'observe'
+  readonly observer: DocumentObserver
+}
+export interface Unobserve extends Message {
+  readonly type: 'unobserve'
+  readonly observer: DocumentObserver
+}
+export interface Diff extends Message, Question<Uint8Array> {
+  readonly type: 'diff'
+  readonly observer: DocumentObserver
+  readonly stateVector: Uint8Array | undefined
+}
+export interface Compact extends Message, Question<void> {
+  readonly type: 'compact'
+}
+export interface Forget extends Message, Question<void> {
+  readonly type: 'forget'
+}
+/** What a document is asked. Everything but `unobserve` is answered. */
+export type DocumentMessage = Write | Read | Ingest | Observe | Unobserve | Diff | Compact | Forget
+
+/** What the actors of one server's documents share. */
+export interface Surroundings {
+  readonly context: DocumentsContext
+  readonly ownLogs: OwnLogs
+  readonly publish: (notice: DocumentNotice) => void
+}
+
+/** Mutations decided in one go: enough to fill any entry, few enough to keep others waiting only briefly. */
+const maxBatch = 256
+const isWrite = (message: DocumentMessage): boolean => message.type === 'write'
+
+/**
+ * One document while it is in memory. One message at a time, and at most one commit under way: what queued up meanwhile is
+ * decided together and goes into the next. Nobody sees what is not durable: readers wait their turn, notices and answers
+ * come after the commit, and when it fails the content is thrown away and read again from the log; this run goes on under
+ * a new log.
+ */
+export class DocumentActor implements Behaviour<DocumentMessage> {
+  readonly #replica: Replica
+  readonly #around: Surroundings
+  readonly #observers = new Set<DocumentObserver>()
+  readonly #revenants: Revenants
+  #own: LogId | undefined
+  #mayCompact = true
+
+  constructor(document: DocumentId, around: Surroundings) {
+    this.#replica = new Replica(document, around.context)
+    this.#around = around
+    this.#revenants = new Revenants(around.context.limits.maxDocumentBytes)
+    this.#own = around.ownLogs.of(document)
+  }
+
+  receive(envelope: Envelope<DocumentMessage>, actor: ActorContext<DocumentMessage>): void | Promise<void> {
+    const { message } = envelope
+    switch (message.type) {
+      case 'write':
+        return this.#write([envelope, ...actor.take(maxBatch - 1, isWrite)])
+      case 'read':
+        return this.#respond(envelope, async () => new HeldView((await this.#replica.loadContent()).held))
+      case 'ingest':
+        return this.#ingest(envelope, message)
+      case 'observe':
+        return this.#respond(envelope, () => this.#observe(message.observer))
+      case 'unobserve':
+        this.#observers.delete(message.observer)
+        return
+      case 'diff':
+        return this.#respond(envelope, () => this.#diff(message))
+      case 'compact':
+        return this.#respond(envelope, () => this.#compact())
+      case 'forget':
+        return this.#respond(envelope, () => this.#forget())
+    }
+  }
+
+  mayPassivate(): boolean {
+    return this.#observers.size === 0
+  }
+
+  /** Whoever still observes hears that the document starts afresh: it is no longer followed here. */
+  stopped(): void {
+    this.#startAfresh(this.#replica.index?.epoch ?? 0)
+  }
+
+  // --- writing
+
+  async #write(envelopes: readonly Envelope<DocumentMessage>[]): Promise<void> {
+    let waiting = envelopes
+    try {
+      while (waiting.length > 0) waiting = waiting.slice(await this.#commit(waiting))
+    } catch (error) {
+      for (const envelope of waiting) envelope.refuse(this.#writeFailed(error))
+      return
+    }
+    if (this.#isDue()) await this.#compactInPassing()
+  }
+
+  /** Commits what the first of the envelopes ask for, and answers them. Returns how many they were. */
+  async #commit(envelopes: readonly Envelope<DocumentMessage>[]): Promise<number> {
+    const { context } = this.#around
+    const replica = this.#replica
+    const content = replica.content ?? (await replica.loadContent())
+    const ledger = replica.ledger ?? (await replica.loadLedger())
+    this.#own ??= beginLog(ledger, context)
+    const batch = stage(mutationsOf(envelopes), replica, content, ledger, this.#own, context)
+    if (batch.changes.size > 0) await this.#append(batch, content, ledger)
+    else if (batch.local.length > 0) await context.store.commit({ documents: [], local: batch.local })
+    for (const [at, outcome] of batch.outcomes.entries()) tell(envelopes[at], outcome)
+    return batch.outcomes.length
+  }
+
+  async #append(batch: Batch, content: Content, ledger: Ledger): Promise<void> {
+    const { context, ownLogs } = this.#around
+    try {
+      const { entry, update } = await append(batch, this.#replica, content, ledger, context)
+      if (entry.seq === 0) ownLogs.begin(this.#replica.document, entry.log)
+      this.#publish([entry], 'own')
+      this.#show(update)
+    } catch (error) {
+      this.#startOver(error)
+      throw error
+    }
+  }
+
+  /** After a commit that failed: what is durable is read again, and the log it was for is left as it is. */
+  #startOver(error: unknown): void {
+    const epoch = this.#replica.index?.epoch ?? 0
+    this.#replica.reset()
+    this.#abandonLog()
+    if (!(error instanceof CommitRefused)) this.#startAfresh(epoch)
+  }
+
+  #abandonLog(): void {
+    this.#own = undefined
+    this.#around.ownLogs.abandon(this.#replica.document)
+  }
+
+  #writeFailed(error: unknown): Error {
+    const why = error instanceof Error ? error.message : String(error)
+    return new WriteFailed(`${this.#replica.document} could not be written: ${why}`, { cause: error })
+  }
+
+  // --- what peers send
+
+  async #ingest(envelope: Envelope<DocumentMessage>, { entries, source }: Ingest): Promise<void> {
+    const replica = this.#replica
+    try {
+      const ingested = await ingest(entries, replica, this.#revenants, this.#around.context)
+      this.#take(ingested, source)
+      envelope.answer({ ...ingested.result, index: replica.index })
+    } catch (error) {
+      this.#startOver(error)
+      envelope.answer(this.#notStored(entries, error))
+      return
+    }
+    if (this.#isDue() || this.#isCallForCompaction()) await this.#compactInPassing()
+  }
+
+  /** Shows what is durable now. */
+  #take({ appended, rebuilt }: Ingested, source: ServerId): void {
+    if (appended.length === 0 && !rebuilt) return
+    const replica = this.#replica
+    const { server } = this.#around.context.identity
+    const own = this.#own
+    // Nobody but this run writes its log: if it was cut, dropped or went on without us, its key is used elsewhere too.
+    if (own && (appended.some(({ entry }) => entry.log === own) || (rebuilt && !this.#isHeld(own)))) this.#abandonLog()
+    if (rebuilt) replica.become(undefined)
+    const read = appended.filter(({ entry }) => replica.content?.apply(entry, entry.server === server))
+    this.#publish(
+      appended.map(({ entry, bytes }) => ({ log: entry.log, seq: entry.seq, bytes })),
+      source,
+    )
+    if (rebuilt) this.#startAfresh(replica.index?.epoch ?? 0)
+    for (const { entry } of read) if (entry.update.length > 0) this.#show(entry.update)
+  }
+
+  #isHeld(log: LogId): boolean {
+    return this.#replica.ledger?.heads.some(head => head.log === log && !head.forked) === true
+  }
+
+  #notStored(entries: readonly Uint8Array[], error: unknown): IngestResult {
+    const { telemetry } = this.#around.context
+    const detail = error instanceof Error ? error.message : String(error)
+    telemetry.log('error', 'document.not-stored', { document: this.#replica.document, detail })
+    const refused = entries.map(() => ({ log: undefined, seq: undefined, reason: 'storage' as const, detail }))
+    return { stored: 0, known: 0, refused, gaps: [], index: undefined }
+  }
+
+  // --- compaction
+
+  #isDue(): boolean {
+    const { content, ledger, document } = this.#replica
+    const { identity, limits, operator } = this.#around.context
+    if (!content || !ledger || !this.#mayCompact || ownerOf(document) !== operator) return false
+    const { ownLiveBytes: liveBytes, ownGarbageBytes: garbageBytes } = content
+    return isDue({ ledger, ownLog: this.#own, liveBytes, garbageBytes }, identity.server, limits)
+  }
+
+  /** Whether logs came that were superseded once and are longer than known, or that nobody else will clear away. */
+  #isCallForCompaction(): boolean {
+    const { ledger, document } = this.#replica
+    const { identity, authorship, operator } = this.#around.context
+    if (!ledger || !this.#mayCompact || ownerOf(document) !== operator) return false
+    return hasRevived(ledger, identity.server) || hasOrphans(ledger, identity.server, authorship.servers(operator))
+  }
+
+  /** Nobody waits for it: a failure is reported, and not tried again in this life. */
+  async #compactInPassing(): Promise<void> {
+    try {
+      await this.#compact()
+    } catch (error) {
+      this.#mayCompact = false
+      const { document } = this.#replica
+      const detail = error instanceof Error ? error.message : String(error)
+      this.#around.context.telemetry.log('warn', 'document.compaction-failed', { document, detail })
+    }
+  }
+
+  async #compact(): Promise<void> {
+    const { context, ownLogs } = this.#around
+    try {
+      const compacted = await compact(this.#replica, context)
+      if (!compacted) return
+      this.#own = compacted.log
+      ownLogs.begin(this.#replica.document, compacted.log)
+      this.#replica.become(compacted.content)
+      this.#publish(compacted.entries, 'own')
+      this.#startAfresh(this.#replica.index?.epoch ?? 0)
+      context.telemetry.count('cpns_compactions_total')
+    } catch (error) {
+      this.#startOver(error)
+      throw this.#writeFailed(error)
+    }
+  }
+
+  async #forget(): Promise<void> {
+    const epoch = (this.#replica.index?.epoch ?? 0) + 1
+    await this.#replica.forget()
+    this.#abandonLog()
+    this.#publish([], 'own')
+    this.#startAfresh(epoch)
+  }
+
+  // --- those who look
+
+  async #observe(observer: DocumentObserver): Promise<number> {
+    await this.#replica.loadContent()
+    this.#observers.add(observer)
+    return this.#replica.index?.epoch ?? 0
+  }
+
+  async #diff({ observer, stateVector }: Diff): Promise<Uint8Array> {
+    if (!this.#observers.has(observer))
+      throw new EpochPassed(`${this.#replica.document} is no longer followed by this observation; observe it again.`)
+    const content = await this.#replica.loadContent()
+    return content.diff(stateVector)
+  }
+
+  #show(update: Uint8Array): void {
+    for (const observer of this.#observers) observer.update(update)
+  }
+
+  #startAfresh(epoch: number): void {
+    const observers = [...this.#observers]
+    this.#observers.clear()
+    for (const observer of observers) observer.epoch(epoch)
+  }
+
+  #publish(entries: readonly StoredEntry[], source: 'own' | ServerId): void {
+    const { document, index } = this.#replica
+    this.#around.publish({ document, entries, source, index })
+  }
+
+  async #respond(envelope: Envelope<DocumentMessage>, action: () => Promise<unknown>): Promise<void> {
+    try {
+      envelope.answer(await action())
+    } catch (error) {
+      envelope.refuse(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+}
+
+const mutationsOf = (envelopes: readonly Envelope<DocumentMessage>[]): Mutation<unknown>[] =>
+  envelopes.flatMap(({ message }) => (message.type === 'write' ? [message.mutation] : []))
+
+function tell(envelope: Envelope<DocumentMessage> | undefined, outcome: Outcome): void {
+  if (outcome.ok) envelope?.answer(outcome.answer)
+  else envelope?.refuse(outcome.error)
+}

@@ -1,0 +1,128 @@
+import type { LocalRecord } from '../ports/log-store.ts'
+import type { ServerId } from '../ports/names.ts'
+import { type Held, type HeldRegisters, HeldView, type Place } from './content.ts'
+import type { Json, Mutation, Register, RegisterWrite } from './documents.ts'
+import { InvalidRegister } from './limits.ts'
+import { lookup, put } from './ordered-map.ts'
+import { isLater, maxJsonDepth, maxStamp } from './registers-view.ts'
+
+/** What a mutation decided, as registers that are ready to be stored. Nothing has happened yet. */
+export interface Decision {
+  /** The content with the decision in it. */
+  readonly held: HeldRegisters
+  readonly changes: readonly (readonly [key: string, held: Held])[]
+  /** At most what the changes take in an entry. */
+  readonly bytes: number
+  /** Whether it only removes registers: then it may use a full document's last room. */
+  readonly removesOnly: boolean
+  readonly local: readonly LocalRecord[]
+  readonly answer: unknown
+}
+
+/** Whose stamps are made, and where what is written will lie. */
+export interface Pen {
+  readonly server: ServerId
+  readonly place: Place
+}
+
+const maxKeyBytes = 1_024
+/** Of an item besides key, value and server: info, origin or root name, stamp, lengths, and its part in the delete set. */
+const itemOverheadBytes = 96
+
+/**
+ * Lets a mutation decide on `held`, and stamps what it writes.
+ *
+ * A stamp is max(now, the key's greatest stamp + 1), so that a write always wins over what its server has seen. A command
+ * that says its own time gets min(that, now), and is left out where it would not win: so a command that is executed twice,
+ * here or elsewhere, has happened once.
+ *
+ * @throws what the mutation throws; {@link InvalidRegister}
+ */
+export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
+  const { writes, local = [], answer } = mutation(new HeldView(held), now)
+  const changes: [string, Held][] = []
+  let after = held
+  let bytes = 0
+  let removesOnly = true
+  for (const write of writes) {
+    assertKey(write.key)
+    const writeBytes = registerBytes(write.key, write.value)
+    const register = stamped(write, lookup(after, write.key)?.register, now, pen.server)
+    if (!register) continue
+    const change = { register, place: pen.place }
+    after = put(after, write.key, change)
+    changes.push([write.key, change])
+    bytes += writeBytes
+    removesOnly &&= write.value === null
+  }
+  return { held: after, changes, bytes, removesOnly, local, answer }
+}
+
+/** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. */
+function stamped(
+  { key, value, at }: RegisterWrite,
+  before: Register | undefined,
+  now: number,
+  server: ServerId,
+): Register | undefined {
+  if (at !== undefined) {
+    const register = { stamp: Math.min(at, now), server, value }
+    if (!Number.isSafeInteger(at) || at < 0) throw new InvalidRegister(key, `${at} is no time`)
+    return before && !isLater(register, before) ? undefined : register
+  }
+  const stamp = before && before.stamp >= now ? before.stamp + 1 : now
+  if (stamp > maxStamp) throw new InvalidRegister(key, 'its stamp has reached the end of time')
+  return { stamp, server, value }
+}
+
+/** @throws {InvalidRegister} */
+function assertKey(key: string): void {
+  if (key.length === 0 || textBytes(key, key) > maxKeyBytes)
+    throw new InvalidRegister(key, `a key has 1 to ${maxKeyBytes} bytes`)
+}
+
+/** At most what a register takes in an update. @throws {InvalidRegister} when the value is not JSON */
+export const registerBytes = (key: string, value: Json): number =>
+  itemOverheadBytes + textBytes(key, key) + jsonBytes(key, value, maxJsonDepth)
+
+/** At most what lib0's "any" encoding makes of a value. @throws {InvalidRegister} */
+function jsonBytes(key: string, value: Json, depth: number): number {
+  switch (typeof value) {
+    case 'string':
+      return 6 + textBytes(key, value)
+    case 'number':
+      if (!Number.isFinite(value)) throw new InvalidRegister(key, `${value} is not JSON`)
+      return 9
+    case 'boolean':
+      return 1
+    case 'object':
+      return value === null ? 1 : containerBytes(key, value, depth)
+    default:
+      throw new InvalidRegister(key, `${typeof value} is not JSON`)
+  }
+}
+
+function containerBytes(key: string, value: object, depth: number): number {
+  if (depth === 0) throw new InvalidRegister(key, `its value nests deeper than ${maxJsonDepth}`)
+  let bytes = 6
+  if (Array.isArray(value)) {
+    for (const item of value) bytes += jsonBytes(key, item, depth - 1)
+    return bytes
+  }
+  for (const [name, item] of Object.entries(value)) {
+    if (name === '__proto__') throw new InvalidRegister(key, 'its value has a member "__proto__"')
+    bytes += 5 + textBytes(key, name) + jsonBytes(key, item, depth - 1)
+  }
+  return bytes
+}
+
+/** At most the bytes of a text in UTF-8. A lone surrogate has no encoding: it would read differently elsewhere. */
+function textBytes(key: string, text: string): number {
+  if (!text.isWellFormed()) throw new InvalidRegister(key, 'it holds half a surrogate pair')
+  let bytes = text.length
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit >= 0x80) bytes += unit >= 0x800 ? 2 : 1
+  }
+  return bytes
+}

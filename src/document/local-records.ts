@@ -1,0 +1,65 @@
+import { base64url } from 'multiformats/bases/base64'
+import type { Crypto } from '../ports/crypto.ts'
+import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
+import type { Version } from './documents.ts'
+import type { Claim } from './ledger.ts'
+
+/*
+ * What this server remembers about a document beside its logs, as local records of the store:
+ *
+ *   claims/<document>                  what the logs held here claim to supersede
+ *   receipt/<document>/<server>        the version that a server has said it holds
+ *   evidence/<document>/<log>/<seq>    two entries that a server signed under one sequence number
+ *
+ * <document> is the SHA-256 of its id, which may be longer than a key. The store proves that nobody else changed them.
+ */
+
+export interface LocalKeys {
+  readonly claims: string
+  readonly receipts: string
+  receipt(server: ServerId): string
+  readonly evidence: string
+  evidenceOf(log: LogId, seq: number): string
+}
+
+export function localKeys(document: DocumentId, crypto: Pick<Crypto, 'sha256'>): LocalKeys {
+  const name = base64url.baseEncode(crypto.sha256(new TextEncoder().encode(document)))
+  const receipts = `receipt/${name}/`
+  const evidence = `evidence/${name}/`
+  return {
+    claims: `claims/${name}`,
+    receipts,
+    receipt: server => receipts + server,
+    evidence,
+    evidenceOf: (log, seq) => `${evidence}${log}/${seq}`,
+  }
+}
+
+/** The server that a receipt's key names. */
+export const receiptServer = (key: string): ServerId => key.slice(key.lastIndexOf('/') + 1) as ServerId
+
+export const encodeVersion = (version: Version): Uint8Array => encode([...version])
+export const decodeVersion = (bytes: Uint8Array): Version => new Map(decode<[LogId, number][]>(bytes))
+
+export function encodeClaims(claims: readonly Claim[]): Uint8Array {
+  return encode(
+    claims.map(claim => ({
+      ...claim,
+      supersedes: claim.supersedes.map(({ log, seq, hash }) => ({ log, seq, hash: base64url.baseEncode(hash) })),
+    })),
+  )
+}
+
+type StoredClaim = Omit<Claim, 'supersedes'> & {
+  readonly supersedes: readonly { readonly log: LogId; readonly seq: number; readonly hash: string }[]
+}
+
+export function decodeClaims(bytes: Uint8Array): Claim[] {
+  return decode<StoredClaim[]>(bytes).map(claim => ({
+    ...claim,
+    supersedes: claim.supersedes.map(({ log, seq, hash }) => ({ log, seq, hash: base64url.baseDecode(hash) })),
+  }))
+}
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+const decode = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes))

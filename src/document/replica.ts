@@ -1,0 +1,169 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { ServerIdentity } from '../ports/identity.ts'
+import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore, StoredEntry } from '../ports/log-store.ts'
+import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { Content } from './content.ts'
+import type { Authorship } from './documents.ts'
+import { hashOfStored, openStoredEntry } from './entry.ts'
+import { type Claim, emptyLedger, indexOf, type Ledger } from './ledger.ts'
+import type { DocumentLimits } from './limits.ts'
+import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
+
+/** What the documents of one server share. */
+export interface DocumentsContext {
+  readonly operator: OperatorId
+  readonly identity: ServerIdentity
+  readonly store: LogStore
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly random: Random
+  readonly authorship: Authorship
+  readonly telemetry: Telemetry
+  readonly limits: DocumentLimits
+}
+
+/** A change of a document that is to become durable. */
+export interface Change {
+  readonly ledger: Ledger
+  readonly append: readonly StoredEntry[]
+  readonly drop: DocumentChange['drop']
+  readonly local: readonly LocalRecord[]
+}
+
+/**
+ * One document as this server holds it: its ledger, read when it is first asked for, and its content, read from the log
+ * when somebody looks. Both are what is durable, and change only by {@link commit}; after a commit that failed they are
+ * read anew.
+ */
+export class Replica {
+  readonly document: DocumentId
+  readonly #context: DocumentsContext
+  #keys: LocalKeys | undefined
+  #ledger: Ledger | undefined
+  #index: IndexRecord | undefined
+  #content: Content | undefined
+
+  constructor(document: DocumentId, context: DocumentsContext) {
+    this.document = document
+    this.#context = context
+  }
+
+  get keys(): LocalKeys {
+    this.#keys ??= localKeys(this.document, this.#context.crypto)
+    return this.#keys
+  }
+
+  /** `undefined` until it was read, and when the document is not held. */
+  get index(): IndexRecord | undefined {
+    return this.#index
+  }
+
+  /** The ledger if it is in memory; else {@link loadLedger}. */
+  get ledger(): Ledger | undefined {
+    return this.#ledger
+  }
+
+  /** The content if it is in memory; else {@link loadContent}. */
+  get content(): Content | undefined {
+    return this.#content
+  }
+
+  async loadLedger(): Promise<Ledger> {
+    if (this.#ledger) return this.#ledger
+    const { store } = this.#context
+    const index = await store.index(this.document)
+    const claims = index && (await store.local(this.keys.claims))
+    this.#index = index
+    this.#ledger = index
+      ? { heads: index.heads, epoch: index.epoch, claims: claims ? decodeClaims(claims) : [] }
+      : emptyLedger
+    return this.#ledger
+  }
+
+  async loadContent(): Promise<Content> {
+    if (this.#content) return this.#content
+    const { heads } = await this.loadLedger()
+    const content = await this.readContent(heads)
+    this.#content = content
+    return content
+  }
+
+  /** The content of some of the document's logs, read from the store. */
+  async readContent(heads: readonly LogHead[]): Promise<Content> {
+    const content = new Content(this.document, this.#context.crypto)
+    if (heads.length === 0) return content
+    const byLog = new Map(heads.map(head => [head.log, head]))
+    const { server } = this.#context.identity
+    for await (const { log, seq, bytes } of this.#context.store.entries(this.document)) {
+      const head = byLog.get(log)
+      if (!head || seq >= head.length) continue
+      content.apply({ log, seq, update: openStoredEntry(bytes).update }, head.server === server)
+    }
+    return content
+  }
+
+  /** Hashes of stored entries of a log, `from` to below `to`. */
+  async hashes(log: LogId, from: number, to: number): Promise<Map<number, Uint8Array>> {
+    const hashes = new Map<number, Uint8Array>()
+    for await (const { seq, bytes } of this.#context.store.entries(this.document, log, from)) {
+      if (seq >= to) break
+      hashes.set(seq, hashOfStored(bytes, this.#context.crypto))
+    }
+    return hashes
+  }
+
+  /**
+   * Makes a change durable. What the content takes of it is the caller's to apply: before, if a failure may cost it.
+   * @throws what the store throws; then ledger and content are forgotten
+   */
+  async commit({ ledger, append, drop, local }: Change): Promise<IndexRecord> {
+    const sameClaims = ledger.claims === (this.#ledger ?? emptyLedger).claims
+    const superseded = sameClaims ? (this.#index?.superseded ?? []) : undefined
+    const index = indexOf(this.document, ledger, this.#context.crypto, superseded)
+    const records = sameClaims ? local : [...local, this.#claimsRecord(ledger.claims)]
+    try {
+      await this.#context.store.commit({
+        documents: [{ document: this.document, index, append, drop }],
+        local: records,
+      })
+    } catch (error) {
+      this.reset()
+      throw error
+    }
+    this.#ledger = ledger
+    this.#index = index
+    return index
+  }
+
+  /** Removes the document from the store, and all that is remembered about it. @throws what the store throws */
+  async forget(): Promise<void> {
+    const { store } = this.#context
+    const keys = [this.keys.claims]
+    for (const prefix of [this.keys.receipts, this.keys.evidence])
+      for await (const { key } of store.localScan(prefix)) keys.push(key)
+    await store.commit({
+      documents: [{ document: this.document, index: undefined, append: [], drop: [] }],
+      local: keys.map(key => ({ key, value: undefined })),
+    })
+    this.reset()
+  }
+
+  /** Puts a content that was built aside in the place of the one in memory. */
+  become(content: Content | undefined): void {
+    this.#content = content
+  }
+
+  /** Forgets what is in memory: it is read from the store again. */
+  reset(): void {
+    this.#ledger = undefined
+    this.#index = undefined
+    this.#content = undefined
+  }
+
+  #claimsRecord(claims: readonly Claim[]): LocalRecord {
+    return { key: this.keys.claims, value: claims.length > 0 ? encodeClaims(claims) : undefined }
+  }
+}
