@@ -177,7 +177,6 @@ export class Cell {
   }
 
   #getReady(): void {
-    this.#cancelWait()
     this.#enter('ready')
     this.#system.enqueue(this)
   }
@@ -225,7 +224,7 @@ export class Cell {
     if (result instanceof Promise) {
       if (!life.isOver) this.#enter('busy')
       result.then(life.settled, life.failed)
-    } else if (!life.isOver) life.conclude()
+    } else life.conclude()
   }
 
   #rest(): void {
@@ -246,7 +245,6 @@ export class Cell {
     this.#enter('failed')
     this.#cancelWait = this.#system.clock.after(this.#kind.supervision.withinMs, () => this.#leave())
     this.#discard('failed', new ActorStopped(this.path, 'failed too often', error))
-    this.#notifyStopped()
   }
 
   /** Ends this life by intent. What arrives from here on begins another. */
@@ -255,7 +253,7 @@ export class Cell {
     this.#ending = true
     this.#kind.forget(this)
     const why = new ActorStopped(this.path, 'was stopped')
-    if (reason !== 'passivated') this.#discard('stopped', why)
+    this.#discard('stopped', why)
     const life = this.#life
     if (life) this.#close(life, reason, why, () => this.#ended())
     else this.#ended()

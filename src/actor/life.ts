@@ -88,6 +88,7 @@ export class Life implements ActorContext<Message> {
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     for (const letter of [...this.handed, ...this.#owed]) letter.abandon(why)
+    this.handed.length = 0
   }
 
   #owe(letter: Letter): void {

@@ -25,8 +25,10 @@ export class Queue<T> {
     const value = this.#ring[this.#head]
     this.#ring[this.#head] = undefined
     this.#head = (this.#head + 1) & (this.#ring.length - 1)
-    if (--this.#length === 0 && this.#ring.length > worthShrinking) this.#ring = new Array(smallest)
-    if (this.#length === 0) this.#head = 0
+    if (--this.#length === 0 && this.#ring.length > worthShrinking) {
+      this.#ring = new Array(smallest)
+      this.#head = 0
+    }
     return value
   }
 

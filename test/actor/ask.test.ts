@@ -84,6 +84,18 @@ test('asks share one timer of the clock, and answered ones never time out', asyn
   assert.is(trace.filter(({ kind }) => kind === 'dead-letter').length, 0)
 })
 
+test('many timeouts, each at its own time, need few timers', async () => {
+  const { system, clock } = rig()
+  const ref = system.actor(silent, 'a')
+  const set = clock.timersSet
+  const outcomes = Array.from({ length: 1_000 }, (_, n) =>
+    outcomeOf(ref.ask({ type: 'say' }, { timeoutMs: 1_000 - n })),
+  )
+  await clock.run(1_100)
+  assert.ok(outcomes.every(({ error }) => error instanceof AskTimeout))
+  assert.ok(clock.timersSet - set <= 85, `${clock.timersSet - set} timers`)
+})
+
 test('an answer that comes after the timeout is a dead letter, counted once', async () => {
   const { system, clock, trace } = rig()
   const held: Envelope<Say>[] = []
@@ -220,7 +232,9 @@ test('the trace tells what each message came from', async () => {
 
 test('a trace or an error hook that throws is not asked again, and harms nobody', async () => {
   const clock = new ManualClock()
+  let called = 0
   const hook = () => {
+    called++
     throw new Error('broken hook')
   }
   const system = createActorSystem({ clock, random: seededRandom('hooks'), trace: hook, onError: hook })
@@ -229,6 +243,7 @@ test('a trace or an error hook that throws is not asked again, and harms nobody'
     'a',
   )
   assert.is(await ref.ask({ type: 'say' }, { timeoutMs: 100 }), 'fine')
+  assert.is(called, 2, 'each once')
 })
 
 test('asks that nobody awaits are no unhandled rejections', async () => {

@@ -106,6 +106,8 @@ test('drain ends with actors that have failed, are leaving, or were never there'
   system.actor(failing, 'a').tell({ type: 'say' })
   system.actor(leaving, 'a').tell({ type: 'say' })
   await clock.run(200)
+  system.actor(leaving, 'b').tell({ type: 'say' })
+  await settle()
   const drained = outcomeOf(system.drain().then(() => 'drained'))
   await settle()
   assert.equal(drained, {}, 'who is leaving is waited for')

@@ -99,6 +99,106 @@ test('too many active: the least recently used leave', async () => {
   )
 })
 
+test('the bound holds although some are at work: those that rest make room', async () => {
+  const { system } = rig()
+  const hold = gate()
+  const kind = kindOf(async ({ message }) => (message.type === 'work' ? hold.promise : undefined), {
+    passivation: { maxActive: 1 },
+  })
+  system.actor(kind, 'idle').tell({ type: 'say' })
+  await settle()
+  system.actor(kind, 'busy').tell({ type: 'work' })
+  await settle()
+  assert.not(system.isActive(kind, 'idle'), 'it left when the other one came')
+  system.actor(kind, 'brief').tell({ type: 'say' })
+  await settle()
+  assert.is(system.activeCount(), 1, 'it left when it was done')
+  hold.open()
+  await settle()
+  assert.ok(system.isActive(kind, 'busy'))
+})
+
+test('who has failed, was killed or is leaving does not count', async () => {
+  const { system, clock } = rig()
+  const saved = gate()
+  const options = { passivation: { maxActive: 1 }, supervision: { maxRestarts: 0 } }
+  const kind = kindOf(
+    ({ message }) => {
+      if (message.type === 'fail') throw new Error('as told')
+    },
+    { ...options, stopped: async reason => (reason === 'passivated' ? saved.promise : undefined) },
+  )
+  system.actor(kind, 'failed').tell({ type: 'fail' })
+  system.actor(kind, 'killed').tell({ type: 'say' })
+  await settle()
+  system.kill(kind, 'killed')
+  for (const key of ['leaving', 'here']) {
+    system.actor(kind, key).tell({ type: 'say' })
+    await settle()
+  }
+  system.actor(kind, 'here').tell({ type: 'say' })
+  await settle()
+  assert.equal(
+    ['leaving', 'here'].map(key => system.isActive(kind, key)),
+    [true, true],
+  )
+  saved.open()
+  await clock.run(1)
+  assert.equal(
+    ['leaving', 'here'].map(key => system.isActive(kind, key)),
+    [false, true],
+  )
+})
+
+test('many that may not leave do not keep the others', async () => {
+  const { system } = rig()
+  const kind = {
+    name: 'test',
+    passivation: { maxActive: 25 },
+    create: (key: string) => ({ receive() {}, mayPassivate: () => !key.startsWith('unsaved') }),
+  }
+  for (let n = 0; n < 20; n++) system.actor<Say>(kind, `unsaved ${n}`).tell({ type: 'say' })
+  for (let n = 0; n < 200; n++) {
+    system.actor<Say>(kind, `${n}`).tell({ type: 'say' })
+    await settle()
+  }
+  assert.is(system.activeCount(), 25)
+})
+
+test('nobody is asked while at work; who wakes while asked stays', async () => {
+  const { system, clock, trace } = rig()
+  const hold = gate()
+  let atWork = false
+  let asked = 0
+  const kind = {
+    name: 'test',
+    passivation: { idleMs },
+    create: (key: string) => ({
+      async receive({ message }: Envelope<Say>) {
+        if (message.type !== 'work') return
+        atWork = true
+        await hold.promise
+        atWork = false
+      },
+      mayPassivate() {
+        assert.not(atWork)
+        if (++asked === 1) system.actor<Say>(kind, key).tell({ type: 'wake' })
+        return true
+      },
+    }),
+  }
+  system.actor<Say>(kind, 'a').tell({ type: 'work' })
+  await clock.run(3_500)
+  assert.is(asked, 0)
+  hold.open()
+  await clock.run(1_000)
+  assert.is(asked, 1)
+  assert.ok(system.isActive(kind, 'a'))
+  await clock.run(2_000)
+  assert.is(trace.filter(({ kind }) => kind === 'activated').length, 1)
+  assert.is(trace.filter(({ kind }) => kind === 'passivated').length, 1)
+})
+
 test('who may not leave stays, by age as by number, and leaves once it may', async () => {
   const { system, clock } = rig()
   const unsaved = new Set(['a'])

@@ -90,6 +90,8 @@ test('one at a time, in order, once, and every asker hears: under every interlea
       }
       const { stopped, failed, overflow } = system.deadLetters()
       assert.is(handled.length + stopped + failed + overflow, steps.length, 'handled, or a counted dead letter')
+      const done = trace.filter(({ kind }) => kind === 'handled' || kind === 'failed').map(({ seq }) => seq)
+      assert.is(new Set(done).size, done.length, 'traced once')
       const seqs = trace.filter(({ kind }) => kind === 'sent').map(({ seq }) => seq)
       assert.equal(
         seqs,

@@ -135,6 +135,25 @@ test('too many failures: given up, messages refused for a period, then a new lif
   assert.is(failures.at(-1)?.outcome, 'restarted')
 })
 
+test('a kind may set its own budget', async () => {
+  const { system, clock, failures } = rig()
+  const kind = kindOf(
+    () => {
+      throw new Error('broken')
+    },
+    { supervision: { maxRestarts: 1, minBackoffMs: 1_000 } },
+  )
+  system.actor(kind, 'a').tell({ type: 'say' })
+  system.actor(kind, 'a').tell({ type: 'say' })
+  await clock.run(499)
+  assert.is(failures.length, 1)
+  await clock.run(501)
+  assert.equal(
+    failures.map(({ outcome }) => outcome),
+    ['restarted', 'stopped'],
+  )
+})
+
 test('failures that are far apart are always forgiven', async () => {
   const { system, clock, failures } = rig()
   const ref = system.actor(
@@ -208,6 +227,67 @@ test('a cancelled timer stays silent, even if it fired and still waits', async (
   hold.open()
   await clock.run(5_000)
   assert.equal(seen, ['start', 'kept'])
+})
+
+test('a life that failed can do nothing to the next one', async () => {
+  const { system, clock, failures } = rig()
+  const hold = gate()
+  const seen: string[] = []
+  const kind = kindOf(async ({ message }, context) => {
+    seen.push(message.type)
+    if (message.type === 'slow') await hold.promise
+    if (message.type !== 'fail') return
+    void hold.promise.then(() => {
+      for (const stolen of context.take(10, () => true)) seen.push(`stolen ${stolen.message.type}`)
+      context.after(1, { type: 'ghost' })
+      context.stop()
+    })
+    throw new Error('as told')
+  })
+  const ref = system.actor(kind, 'a')
+  ref.tell({ type: 'fail' })
+  ref.tell({ type: 'slow' })
+  ref.tell({ type: 'say' })
+  await clock.run(50)
+  hold.open()
+  await clock.run(1_000)
+  await settle()
+  assert.equal(seen, ['fail', 'slow', 'say'])
+  assert.ok(system.isActive(kind, 'a'))
+  assert.is(failures.length, 1)
+})
+
+test('a life that was killed stays dead when its promises settle', async () => {
+  for (const end of ['receive', 'started', 'stopped'] as const) {
+    const { system, clock, trace } = rig()
+    const hold = gate()
+    const kind = kindOf(
+      async () => {
+        if (end === 'receive') await hold.promise
+        if (end === 'stopped') throw new Error('as told')
+      },
+      {
+        started: async () => (end === 'started' ? hold.promise : undefined),
+        stopped: () => hold.promise,
+      },
+    )
+    system.actor(kind, 'a').tell({ type: 'say' })
+    await settle()
+    system.kill(kind, 'a')
+    hold.open()
+    await clock.run(10_000)
+    assert.is(trace.filter(({ kind }) => kind === 'activated' || kind === 'restarted').length, 1, end)
+    assert.is(clock.pending, 0, end)
+  }
+})
+
+test('an actor may kill itself', async () => {
+  const { system, trace } = rig()
+  const kind = kindOf(() => system.kill(kind, 'a'))
+  const asked = outcomeOf(system.actor(kind, 'a').ask({ type: 'say' }, { timeoutMs: 1_000 }))
+  await settle()
+  assert.instance(asked.error, ActorStopped)
+  assert.not(trace.some(({ kind }) => kind === 'handled'))
 })
 
 test('a dead life is powerless', async () => {
@@ -295,6 +375,8 @@ test('kill acts at once, whatever the actor is about, and what is queued is dead
     assert.is(r.system.deadLetters().stopped, queued, name)
     await r.clock.run(10_000)
     assert.not(seen.includes('say'), name)
+    assert.is(r.trace.filter(({ kind }) => kind === 'activated').length, 1, name)
+    assert.is(r.clock.pending, 0, name)
     assert.equal(ends, [{ waiting: 'failed', ending: 'stopped' }[name] ?? 'killed'], name)
     r.system.actor(kind, 'a').tell({ type: 'again' })
     await settle()
@@ -344,6 +426,45 @@ test('stop waits for the current message, not for those behind it, and resolves 
   assert.equal(ends, ['stopped'])
   assert.equal(seen, [0, 2], 'what came while it was stopping began a new life')
   await system.stop(kind, 'nobody')
+})
+
+test('who was asked to stop and is killed has stopped', async () => {
+  const { system } = rig()
+  const kind = kindOf(() => new Promise(() => {}))
+  system.actor(kind, 'a').tell({ type: 'say' })
+  await settle()
+  const stopped = outcomeOf(system.stop(kind, 'a').then(() => true))
+  await settle()
+  assert.equal(stopped, {})
+  system.kill(kind, 'a')
+  await settle()
+  assert.equal(stopped, { value: true })
+})
+
+test('a stop that is asked for twice ends one life; the next begins with a clean record', async () => {
+  const { system, clock, trace } = rig()
+  const clean = gate()
+  const kind = kindOf(
+    ({ message }) => {
+      if (message.type === 'fail') throw new Error('as told')
+    },
+    { stopped: async reason => (reason === 'stopped' ? clean.promise : undefined) },
+  )
+  const ref = system.actor(kind, 'a')
+  ref.tell({ type: 'fail' })
+  await clock.run(100)
+  const first = system.stop(kind, 'a')
+  await settle()
+  const second = system.stop(kind, 'a')
+  ref.tell({ type: 'say' })
+  clean.open()
+  await Promise.all([first, second])
+  await settle()
+  assert.ok(system.isActive(kind, 'a'))
+  assert.equal(
+    trace.filter(({ kind }) => !['sent', 'handled'].includes(kind)).map(({ kind }) => kind),
+    ['activated', 'failed', 'restarted', 'stopped', 'activated'],
+  )
 })
 
 test('a stop that was asked for goes before a restart', async () => {
