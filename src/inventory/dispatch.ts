@@ -1,5 +1,6 @@
-import type { Json } from '../document/documents.ts'
-import { WriteFailed } from '../document/documents.ts'
+import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
+import { type Json, WriteFailed } from '../document/documents.ts'
+import { DocumentFull } from '../document/limits.ts'
 import { type Command, CommandRefused, type Principal, type Status, statuses } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
@@ -97,6 +98,9 @@ export function handlerOf<Params, Result>(
 /** @throws what it was, or the refusal that says it to a client. */
 function asRefusal(error: unknown): never {
   if (error instanceof WriteFailed) throw refusals.notStored()
+  if (error instanceof DocumentFull) throw refusals.full()
+  if (error instanceof AskTimeout) throw refusals.timeout()
+  if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
   throw error
 }
 

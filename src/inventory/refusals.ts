@@ -68,6 +68,8 @@ export const refusals = {
     new CommandRefused(409, 'Another command was given under this command id. Use a new one.', 'COMMAND_REUSED'),
   rosterFull: (limit: number) =>
     new CommandRefused(409, `The roster holds ${limit} PNEs, as many as it may. Remove some first.`, 'ROSTER_FULL'),
+  full: () =>
+    new CommandRefused(409, 'The documents of this Personal Network have no more room. Remove something.', 'PN_FULL'),
   fingerprint: (operator: OperatorId) =>
     new CommandRefused(
       409,

@@ -1,8 +1,7 @@
-import { ActorStopped, AskTimeout, asError, MailboxFull } from '../actor/errors.ts'
+import { asError } from '../actor/errors.ts'
 import type { ActorKind, ActorSystem, Message, Question } from '../actor/types.ts'
 import type { Clock } from '../ports/clock.ts'
 import { Attempts } from './attempts.ts'
-import { refusals } from './refusals.ts'
 import type { NetworkName } from './view.ts'
 
 /*
@@ -14,7 +13,7 @@ import type { NetworkName } from './view.ts'
 export interface Turns {
   /**
    * Runs `flow` when it is its turn, and answers with what it answers.
-   * @throws what the flow throws; {@link CommandRefused} 503 when too many wait, 504 when it takes too long.
+   * @throws what the flow throws; {@link MailboxFull} when too many wait, {@link AskTimeout} when it takes too long.
    */
   take<T>(name: NetworkName, method: string, flow: (attempts: Attempts) => Promise<T>): Promise<T>
 }
@@ -37,11 +36,11 @@ export function createTurns(actors: ActorSystem, clock: Clock): Turns {
     create() {
       const attempts = new Attempts(clock)
       return {
-        async receive({ message, answer, refuse }) {
+        async receive(envelope) {
           try {
-            answer(await message.flow(attempts))
+            envelope.answer(await envelope.message.flow(attempts))
           } catch (error) {
-            refuse(asError(error)) // the flow's failure, not the actor's: its counts stay good
+            envelope.refuse(asError(error)) // the flow's failure, not the actor's: its counts stay good
           }
         },
         mayPassivate: () => attempts.isClear(),
@@ -50,15 +49,7 @@ export function createTurns(actors: ActorSystem, clock: Clock): Turns {
   }
 
   return {
-    async take<T>(name: NetworkName, method: string, flow: (attempts: Attempts) => Promise<T>): Promise<T> {
-      const actor = actors.actor(kind, `${name.home}/${name.pnId}`)
-      try {
-        return await actor.ask<T>({ type: method, flow }, { timeoutMs: turnTimeoutMs })
-      } catch (error) {
-        if (error instanceof AskTimeout) throw refusals.timeout()
-        if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
-        throw error
-      }
-    },
+    take: <T>(name: NetworkName, method: string, flow: (attempts: Attempts) => Promise<T>): Promise<T> =>
+      actors.actor(kind, `${name.home}/${name.pnId}`).ask<T>({ type: method, flow }, { timeoutMs: turnTimeoutMs }),
   }
 }
