@@ -119,7 +119,7 @@ test('the bound holds although some are at work: those that rest make room', asy
 })
 
 test('who has failed, was killed or is leaving does not count', async () => {
-  const { system, clock } = rig()
+  const { system, clock, trace } = rig()
   const saved = gate()
   const options = { passivation: { maxActive: 1 }, supervision: { maxRestarts: 0 } }
   const kind = kindOf(
@@ -148,6 +148,7 @@ test('who has failed, was killed or is leaving does not count', async () => {
     ['leaving', 'here'].map(key => system.isActive(kind, key)),
     [false, true],
   )
+  assert.is(trace.filter(({ kind }) => kind === 'passivated').length, 1)
 })
 
 test('many that may not leave do not keep the others', async () => {
