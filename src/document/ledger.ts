@@ -45,7 +45,7 @@ export function settle(ledger: Ledger): Settled {
   if (ledger.claims.length === 0) return { ledger, dropped: [] }
   const believed = believable(ledger)
   const claims = ledger.claims.map(claim => (believed.has(claim) ? { ...claim, believed: true } : claim))
-  const dead = deadLogs(claims)
+  const dead = deadLogs(claims.filter(claim => claim.believed))
   const isDead = ({ log, length }: LogHead): boolean => (dead.get(log) ?? -1) >= length - 1
   const dropped = new Set(ledger.heads.filter(isDead).map(head => head.log))
   if (dropped.size === 0) return { ledger: { ...ledger, claims }, dropped: [] }

@@ -4,6 +4,7 @@ import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Authorship, Documents, IngestResult, Json } from '../../src/document/documents.ts'
+import { openStoredEntry } from '../../src/document/entry.ts'
 import type { DocumentLimits } from '../../src/document/limits.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { versionOf } from '../../src/document/version.ts'
@@ -102,15 +103,19 @@ export class DocumentServer {
     )
   }
 
-  /** Brings `other` whatever this server holds beyond it, in pages. */
+  /** Brings `other` whatever this server holds beyond it, page after page: what was sent is not sent again. */
   async sendTo(other: DocumentServer, { document = home, pageBytes = 64 * 1024 } = {}): Promise<IngestResult[]> {
     const results: IngestResult[] = []
+    const index = await other.documents.index(document)
+    const hashes = new Map<LogId, Uint8Array>(index?.heads.map(head => [head.log, head.hash]))
+    const version = new Map(versionOf(index))
     for (let more = true; more; ) {
-      const index = await other.documents.index(document)
-      const hashes = new Map<LogId, Uint8Array>(index?.heads.map(head => [head.log, head.hash]))
-      const page = await this.documents.missing(document, versionOf(index), pageBytes, hashes)
-      if (page.entries.length === 0) break
-      results.push(await other.documents.ingest(document, page.entries, this.id))
+      const page = await this.documents.missing(document, version, pageBytes, hashes)
+      if (page.entries.length > 0) results.push(await other.documents.ingest(document, page.entries, this.id))
+      for (const { log, seq } of page.entries.map(openStoredEntry)) {
+        version.set(log, seq + 1)
+        hashes.delete(log)
+      }
       more = page.more
     }
     return results
