@@ -129,6 +129,7 @@ test('who has failed, was killed or is leaving does not count', async () => {
     { ...options, stopped: async reason => (reason === 'passivated' ? saved.promise : undefined) },
   )
   system.actor(kind, 'failed').tell({ type: 'fail' })
+  await settle()
   system.actor(kind, 'killed').tell({ type: 'say' })
   await settle()
   system.kill(kind, 'killed')
