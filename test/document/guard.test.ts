@@ -1,0 +1,177 @@
+import * as fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { applyUpdate } from 'yjs'
+import { type GuardedLog, guardUpdate, maxUpdateBytes, maxUpdateItems } from '../../src/document/guard.ts'
+import { historyOf } from '../../src/document/history.ts'
+import type { Steps } from '../../src/document/strict-reader.ts'
+import { assertHarmless, countingSteps, docOf, sceneAfter } from './corpus/applied.ts'
+import { type Attack, attackScene, attacks, honestContinuation } from './corpus/attacks.ts'
+import { commits, HonestWriter, ownLog, updatesOf } from './corpus/honest.ts'
+import { fuzz } from './corpus/mutants.ts'
+import { guardsWithoutOneRule } from './corpus/rules.ts'
+import { first, type Piece, register, update } from './corpus/update.ts'
+
+/*
+ * The guard lets pass what honest servers write, all of it, and nothing that harms whoever applies it.
+ */
+
+const test = suite('update guard')
+
+const incoming: GuardedLog = { ...ownLog, nextClock: attackScene.nextClock }
+const applying = (): GuardedLog => ({ ...incoming, history: historyOf(docOf(attackScene), ownLog) })
+
+test('honest updates pass, with and without history, and end at the clock that Yjs is at', () => {
+  fc.assert(
+    fc.property(commits, log => {
+      const updates = updatesOf(ownLog, log)
+      let nextClock = 0
+      for (const [index, update] of updates.entries()) {
+        const doc = docOf(sceneAfter(updates.slice(0, index), nextClock))
+        const stateless = guardUpdate(update, { ...ownLog, nextClock })
+        assert.equal(guardUpdate(update, { ...ownLog, nextClock, history: historyOf(doc, ownLog) }), stateless)
+        if (!stateless.ok) return assert.unreachable(`${stateless.reason} at ${stateless.at}`)
+        nextClock = stateless.nextClock
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('each attack is refused by its rule', () => {
+  assert.ok(guardUpdate(honestContinuation, applying()).ok)
+  for (const { name, update, refusal, needsHistory } of attacks) {
+    const answer = guardUpdate(update, needsHistory ? applying() : incoming)
+    assert.is(answer.ok ? 'passed' : answer.reason, refusal, name)
+    if (needsHistory) assert.ok(guardUpdate(update, incoming).ok, `${name}: stopped without history`)
+  }
+})
+
+/** A guard that lacks a rule may run into what the rule is for. */
+function passes(guard: typeof guardUpdate, { update, needsHistory }: Attack): boolean {
+  try {
+    return guard(update, needsHistory ? applying() : incoming).ok
+  } catch {
+    return false
+  }
+}
+
+test('each rule is needed: without it, one of the attacks passes', async () => {
+  const { guards, remove } = await guardsWithoutOneRule()
+  try {
+    assert.ok(guards.length > 30)
+    for (const { refusal, place, guardUpdate: lacking } of guards) {
+      // Read beyond the end yields zeros, which other rules stop, so this one only saves their time.
+      if (refusal === 'truncated') continue
+      const stopped = attacks.filter(attack => attack.refusal === refusal)
+      assert.ok(
+        stopped.some(attack => passes(lacking, attack)),
+        `"${refusal}" at ${place} stops no attack that nothing else stops`,
+      )
+    }
+  } finally {
+    await remove()
+  }
+})
+
+test('the bounds themselves pass', () => {
+  const { root, clientId } = ownLog
+  const value = (content: unknown): Piece => register(content, 8.64e15, 's'.repeat(64))
+  const deep = (depth: number): unknown => (depth === 1 ? [] : [deep(depth - 1)])
+  const updates = [
+    update(clientId, 0, [first(root, 'k'.repeat(1_024), value(deep(16)))]),
+    update(clientId, 0, [
+      first(root, 'ü'.repeat(512), value([-(2 ** 53 - 1), 2 ** 53 - 1, -0, 1e308, 0.1, 2 ** -126])),
+    ]),
+    update(clientId, 0, [first(root, '\ufeff', value('\ufeff\0🔑\u{10ffff}'))]),
+    update(
+      clientId,
+      0,
+      Array.from({ length: maxUpdateItems }, (_, item) => first(root, `${item}`, register(0, 0, 's'))),
+    ),
+  ]
+  const full = update(clientId, 0, [first(root, 'k', value(''))])
+  updates.push(update(clientId, 0, [first(root, 'k', value('x'.repeat(maxUpdateBytes - full.length - 2)))]))
+  assert.is(updates.at(-1)?.length, maxUpdateBytes)
+  countingSteps(steps => {
+    for (const [index, edge] of updates.entries()) {
+      const answer = guardUpdate(edge, { root, clientId, nextClock: 0 })
+      if (!answer.ok) return assert.unreachable(`update ${index} ${answer.reason} at ${answer.at}`)
+      assertHarmless(docOf(sceneAfter([], 0)), ownLog, edge, answer.nextClock, steps)
+    }
+  })
+})
+
+/** Steps of Yjs and of the guard per byte, for a log that writes `keys` registers and then overwrites them all, twice. */
+function stepsPerByte(keys: number): number[] {
+  const writer = new HonestWriter()
+  const names = Array.from({ length: keys }, (_, key) => `key ${key}`)
+  return countingSteps(steps => {
+    const doc = docOf(sceneAfter([], 0))
+    return [0, 1, 2].flatMap(round => {
+      const written = writer.commit(names.map(key => ({ key, stamp: round, value: null })))
+      const log = { ...ownLog, nextClock: round * keys, history: historyOf(doc, ownLog) }
+      const guardSteps: Steps = { taken: 0 }
+      assert.ok(guardUpdate(written, log, guardSteps).ok)
+      const before = steps()
+      applyUpdate(doc, written)
+      return [(steps() - before) / written.length, guardSteps.taken / written.length]
+    })
+  })
+}
+
+test('work is linear: ten times the registers cost ten times the steps', () => {
+  const few = stepsPerByte(250)
+  const many = stepsPerByte(2_500)
+  for (const [index, perByte] of many.entries()) assert.ok(perByte < 1.1 * (few[index] ?? 0), `${few} → ${many}`)
+})
+
+test('without history a key could be claimed new again and again, and each time costs its whole past', () => {
+  const { root, clientId } = ownLog
+  const again = (clock: number): Uint8Array => update(clientId, clock, [first(root, 'k')])
+  countingSteps(steps => {
+    const doc = docOf(sceneAfter([], 0))
+    const cost = (clock: number): number => {
+      const before = steps()
+      applyUpdate(doc, again(clock))
+      return steps() - before
+    }
+    const costs = Array.from({ length: 1_000 }, (_, clock) => {
+      const log = { ...ownLog, nextClock: clock }
+      assert.ok(guardUpdate(again(clock), log).ok)
+      const applying = guardUpdate(again(clock), { ...log, history: historyOf(doc, ownLog) })
+      assert.is(applying.ok, clock === 0)
+      return cost(clock)
+    })
+    assert.ok((costs.at(-1) ?? 0) > 1_000)
+  })
+})
+
+test('the work of one update is bounded by what the log holds, even without history', () => {
+  const { root, clientId } = ownLog
+  const keys = Array.from({ length: 100 }, (_, key) => `key ${key}`)
+  countingSteps(steps => {
+    const doc = docOf(sceneAfter([], 0))
+    for (let clock = 0; clock < 5_000; clock += keys.length) {
+      const written = update(
+        clientId,
+        clock,
+        keys.map(key => first(root, key)),
+      )
+      assert.ok(guardUpdate(written, { ...ownLog, nextClock: clock }).ok)
+      const before = steps()
+      applyUpdate(doc, written)
+      assert.ok(steps() - before < 8 * (clock + written.length))
+    }
+  })
+})
+
+test('50,000 mutants: what passes is harmless', () => {
+  const seed = Number(process.env.CPNS_FUZZ_SEED ?? Date.now() % 2 ** 32)
+  console.log(`guard mutants from seed ${seed} (CPNS_FUZZ_SEED=${seed} repeats them)`)
+  const report = fuzz(seed, 50_000)
+  assert.ok(report.passed > 5_000, `only ${report.passed} passed: the mutants have become too wild`)
+  assert.ok(report.applied > 2_000, `only ${report.applied} passed with history: the mutants have become too wild`)
+})
+
+test.run()
