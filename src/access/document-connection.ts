@@ -28,12 +28,8 @@ export function documentConnection(options: DocumentConnectionOptions): Connecti
   const reader = createDocumentReader({
     send: message => outlet.send(encodeMessage(message)),
     sendShared: frame => outlet.send(frame.bare),
-    onDiff: update =>
-      tell({
-        type: 'done',
-        what: 'diff',
-        run: () => (update ? reader.answer(update) : outlet.close('internal', unreadable)),
-      }),
+    onDiff: update => tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
+    onFailure: () => outlet.close('internal', unreadable),
   })
   let checkedMs = clock.elapsed()
 

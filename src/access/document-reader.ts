@@ -11,8 +11,8 @@ export interface DocumentReader {
   follow(following: Following): void
   receive(message: YMessage): void
   update(frame: SharedFrame): void
-  /** What `Following.diff` answered. */
-  answer(update: Uint8Array): void
+  /** What `Following.diff` answered; `undefined` if it failed. */
+  answer(update: Uint8Array | undefined): void
   /** Nothing is sent any more, whatever is still under way. */
   close(): void
 }
@@ -20,14 +20,16 @@ export interface DocumentReader {
 export interface DocumentReaderOptions {
   readonly send: (message: YMessage) => void
   readonly sendShared: (frame: SharedFrame) => void
-  /** Is to hand what `Following.diff` answered to `answer`, in a turn of the connection; `undefined` if it failed. */
+  /** Is to hand what `Following.diff` answered to `answer`, in a turn of the connection. */
   readonly onDiff: (update: Uint8Array | undefined) => void
+  /** The document cannot be read now. */
+  readonly onFailure: () => void
 }
 
 export const readOnlyReason =
   'This document is read-only here: documents change by commands. What you wrote was not taken; discard it.'
 
-export function createDocumentReader({ send, sendShared, onDiff }: DocumentReaderOptions): DocumentReader {
+export function createDocumentReader({ send, sendShared, onDiff, onFailure }: DocumentReaderOptions): DocumentReader {
   let following: Following | undefined
   /** The client has said what it has, and is to hear of every change. */
   let live = false
@@ -75,6 +77,7 @@ export function createDocumentReader({ send, sendShared, onDiff }: DocumentReade
     answer(update) {
       asking = false
       if (closed) return
+      if (!update) return onFailure()
       send({ kind: 'step2', update })
       ask()
     },

@@ -49,7 +49,7 @@ const invalidRequest = (message: string): RpcError => ({
 
 const version = z.literal('2.0')
 const id = z.union([z.string().max(128), z.number(), z.null()])
-const call = z.object({ jsonrpc: version, id: id.optional(), method: z.string().max(128), params: z.unknown() })
+const call = z.object({ jsonrpc: version, id: id.optional(), method: z.string().max(128), params: z.unknown().optional() })
 const result = z.object({ jsonrpc: version, id, result: z.unknown() })
 const failure = z.object({
   jsonrpc: version,
@@ -100,7 +100,7 @@ function incoming(json: unknown): Incoming {
   const asFailure = failure.safeParse(json)
   if (asFailure.success) return { kind: 'error', id: asFailure.data.id, error: plainError(asFailure.data.error) }
   const asResult = result.safeParse(json)
-  if (asResult.success && isObject(json) && 'result' in json) {
+  if (asResult.success) {
     return { kind: 'result', id: asResult.data.id, result: asResult.data.result }
   }
   const known = hasId.safeParse(json)
@@ -112,8 +112,6 @@ function incoming(json: unknown): Incoming {
     ),
   }
 }
-
-const isObject = (json: unknown): json is object => typeof json === 'object' && json !== null
 
 const plainError = ({ code, message, data }: z.infer<typeof failure>['error']): RpcError =>
   data === undefined ? { code, message } : { code, message, data }

@@ -55,7 +55,8 @@ export function createSessionDocuments(options: SessionDocumentsOptions): Sessio
     const reader = createDocumentReader({
       send: message => outlet.send(encodeMessage(message, channel)),
       sendShared: frame => outlet.send(frame.withChannel),
-      onDiff: update => tell({ type: 'done', what: 'diff', run: () => answered(reader, update) }),
+      onDiff: update => tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
+      onFailure: () => outlet.close('internal', 'A document cannot be read now. Try again.'),
     })
     const following = await feeds.follow(document, {
       update: frame => tell({ type: 'update', reader, frame }),
@@ -67,11 +68,6 @@ export function createSessionDocuments(options: SessionDocumentsOptions): Sessio
     if (ended) reader.close()
     else byChannel.set(channel, open)
     return open
-  }
-
-  function answered(reader: DocumentReader, update: Uint8Array | undefined) {
-    if (update) reader.answer(update)
-    else outlet.close('internal', 'A document cannot be read now. Try again.')
   }
 
   function end(open: OpenDocument) {
