@@ -49,7 +49,12 @@ const invalidRequest = (message: string): RpcError => ({
 
 const version = z.literal('2.0')
 const id = z.union([z.string().max(128), z.number(), z.null()])
-const call = z.object({ jsonrpc: version, id: id.optional(), method: z.string().max(128), params: z.unknown().optional() })
+const call = z.object({
+  jsonrpc: version,
+  id: id.optional(),
+  method: z.string().max(128),
+  params: z.unknown().optional(),
+})
 const result = z.object({ jsonrpc: version, id, result: z.unknown() })
 const failure = z.object({
   jsonrpc: version,

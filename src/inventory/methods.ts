@@ -8,9 +8,12 @@ import { isOperatorId, type OperatorId } from '../ports/names.ts'
  * base64url without padding. Times are milliseconds since 1970, durations milliseconds.
  */
 
-const operator = z.custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value), {
-  error: 'expected an operator: a lower-case domain name such as a.example',
-})
+const operator = z
+  .custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value), {
+    error: 'expected an operator: a lower-case domain name such as a.example',
+  })
+  // A check by a function has no JSON Schema of its own: this is what descriptions of the methods say.
+  .meta({ type: 'string', description: 'An operator: a lower-case domain name' })
 const segment = z.string().refine(isSegment, { error: 'expected 1 to 128 of A-Z a-z 0-9 . _ ~ @ + -' })
 const commandId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, {
   error: 'expected 16 to 64 characters of base64url',
