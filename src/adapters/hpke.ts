@@ -4,8 +4,13 @@ import { DecryptionFailed, type Hpke, type HpkeContext, type HpkePsk } from '../
 /** RFC 9180 §9.5: a shorter pre-shared key could be guessed off line. */
 const minPskBytes = 32
 
-/** HPKE over WebCrypto; the same file serves Node and browsers. */
-export function hpke(): Hpke {
+/**
+ * HPKE over WebCrypto; the same file serves Node and browsers.
+ *
+ * @param keyMaterial where new and ephemeral keys are derived from (RFC 9180 §7.1.3, 32 bytes at each call) instead of
+ * the platform's randomness: for simulations and for the RFC's test vectors
+ */
+export function hpke(keyMaterial?: () => Uint8Array): Hpke {
   const suite = new CipherSuite({
     kem: new DhkemX25519HkdfSha256(),
     kdf: new HkdfSha256(),
@@ -15,7 +20,7 @@ export function hpke(): Hpke {
 
   return {
     async generateKeyPair() {
-      const pair = await kem.generateKeyPair()
+      const pair = keyMaterial ? await kem.deriveKeyPair(keyMaterial()) : await kem.generateKeyPair()
       return {
         publicKey: new Uint8Array(await kem.serializePublicKey(pair.publicKey)),
         privateKey: new Uint8Array(await kem.serializePrivateKey(pair.privateKey)),
@@ -27,6 +32,7 @@ export function hpke(): Hpke {
         recipientPublicKey: await kem.deserializePublicKey(recipientPublicKey),
         info,
         ...usable(psk),
+        ...(keyMaterial && { ekm: keyMaterial() }),
       })
       const ciphertext = new Uint8Array(await context.seal(plaintext, aad))
       return { enc: new Uint8Array(context.enc), ciphertext, export: exportOf(context) }

@@ -2,8 +2,9 @@ import { mkdir, open, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, type LogStore } from '../ports/log-store.ts'
-import { formatVersion, metaKey, type Operation, putMeta, readMeta, UnknownFormat } from './record-format.ts'
-import { type Table, tableLogStore } from './table-log-store.ts'
+import type { Operation, Table } from '../ports/table.ts'
+import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
+import { tableLogStore } from './table-log-store.ts'
 
 export interface LevelLogStoreOptions {
   /**

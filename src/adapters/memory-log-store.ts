@@ -1,6 +1,7 @@
 import { CommitRefused, type LogStore } from '../ports/log-store.ts'
-import { entryKey, indexKey, type KeyRange, localKey, type Operation } from './record-format.ts'
-import { type Table, tableLogStore } from './table-log-store.ts'
+import type { KeyRange, Operation, Table } from '../ports/table.ts'
+import { entryKey, indexKey, localKey } from './record-format.ts'
+import { tableLogStore } from './table-log-store.ts'
 
 /** What becomes of a write that a power cut finds unsynced: gone, partly there, or there after all. */
 export type Fate = 'lost' | 'torn' | 'kept'

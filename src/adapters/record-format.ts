@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { CorruptRecord, type IndexRecord, type LogHead, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
+import type { KeyRange, Operation } from '../ports/table.ts'
 
 /*
  * How the records of a log store lie in an ordered table of bytes, whatever keeps the table.
@@ -17,18 +18,6 @@ import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 
 /** Raised when a payload changes its layout; a record of another version is refused, never guessed at. */
 export const formatVersion = 1
-
-/** A record to be put, or removed when `value` is `undefined`. */
-export interface Operation {
-  readonly key: Uint8Array
-  readonly value: Uint8Array | undefined
-}
-
-/** Keys with `from <= key < to`, in order of bytes. */
-export interface KeyRange {
-  readonly from: Uint8Array
-  readonly to: Uint8Array
-}
 
 /** A store, or a record in it, that a newer (or foreign) program wrote. */
 export class UnknownFormat extends Error {

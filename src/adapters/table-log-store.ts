@@ -9,14 +9,13 @@ import {
   type StoredEntry,
 } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
+import type { KeyRange, Operation, Table } from '../ports/table.ts'
 import {
   entryRange,
   indexKey,
   indexRange,
-  type KeyRange,
   localKey,
   localRange,
-  type Operation,
   putEntry,
   putIndex,
   putLocal,
@@ -25,21 +24,6 @@ import {
   readLocal,
   removal,
 } from './record-format.ts'
-
-/** An ordered table of bytes that writes batches atomically: what a log store needs of a disk. */
-export interface Table {
-  /**
-   * Resolves when all operations, in their order, would survive a power cut. Rejects with {@link CommitRefused} when
-   * nothing of them was stored; with anything else when that is not known. Called again only when the last call has settled.
-   */
-  write(operations: readonly Operation[]): Promise<void>
-  get(key: Uint8Array): Promise<Uint8Array | undefined>
-  /** Records of the range, in order of key, as they are when the iteration begins. */
-  records(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
-  /** The keys alone. */
-  keys(range: KeyRange): AsyncIterable<Uint8Array>
-  close(): Promise<void>
-}
 
 /** One flush holds about so much: more would make everybody in it wait for the slowest disk write. */
 const maxBatchBytes = 4 * 1024 * 1024

@@ -1,0 +1,29 @@
+/** A record to be put, or removed when `value` is `undefined`. */
+export interface Operation {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | undefined
+}
+
+/** Keys with `from <= key < to`, in order of bytes. */
+export interface KeyRange {
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+}
+
+/**
+ * An ordered table of bytes that writes batches atomically: what a log store needs of a disk. Production and simulation
+ * differ below it, so that group commit and the format of records are the same code in both.
+ */
+export interface Table {
+  /**
+   * Resolves when all operations, in their order, would survive a power cut. Rejects with `CommitRefused` when nothing
+   * of them was stored; with anything else when that is not known. Called again only when the last call has settled.
+   */
+  write(operations: readonly Operation[]): Promise<void>
+  get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /** Records of the range, in order of key, as they are when the iteration begins. */
+  records(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
+  /** The keys alone. */
+  keys(range: KeyRange): AsyncIterable<Uint8Array>
+  close(): Promise<void>
+}
