@@ -39,7 +39,9 @@ export function commandOf<Params, Result>(
     const view = await networks.view(name)
     const executor = proof?.executor ?? procedure.executor(params, caller, view)
     if (executor === self) return procedure.execute(params, caller)
-    if (!proof && !procedure.isVouchedFor) throw view ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
+    if (!proof && !procedure.isVouchedFor) {
+      throw view || executor === principal.operator ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
+    }
     return forward(executor, params, proof)
   }
 
