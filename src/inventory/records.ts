@@ -229,8 +229,6 @@ function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: 
 }
 
 /** What one register says, for who writes it next. */
-export const asRoster = (register: Register | undefined): Stamped<RosterRecord> | undefined =>
-  register && read(rosterRecord, register)
 export const asRegistration = (register: Register | undefined): Stamped<RegistrationRecord> | undefined =>
   register && read(registrationRecord, register)
 

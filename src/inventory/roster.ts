@@ -4,7 +4,7 @@ import { type Caller, isGateway, isOwner, live, operatorOf, requireRight } from 
 import { timed } from './establishment.ts'
 import { type Pne, type PnUpdateParams, type PnUpdateResult, pnUpdate } from './methods.ts'
 import type { Decided } from './procedure.ts'
-import { type Admission, asRoster, asValue, keys, pneKey } from './records.ts'
+import { type Admission, asValue, keys, pneKey } from './records.ts'
 import { refusals } from './refusals.ts'
 import type { CountedAdmission, NetworkView } from './view.ts'
 
@@ -84,23 +84,25 @@ function addition(pne: Pne, { view, caller, rules, isFirm, own, now, time }: Cha
 
   const isHome = view.inventory.home === rules.self
   const key = isHome ? keys.roster(pne) : keys.admission(pne)
-  const undone = undoneIn(own, pne, view.inventory.epoch)
-  // The stamp that the register will have: what was registered before stays behind it, whatever this server's clock says.
+  const undone = view.undone.get(pneKey(pne)) ?? {}
+  // The stamp that the register will have, and past what was undone: whatever clocks say, what was registered before
+  // stays behind it.
   const stamp = time === undefined ? Math.max(now, (own.get(key)?.stamp ?? -1) + 1) : Math.min(time, now)
+  const since = Math.max(stamp, ...Object.values(undone).map(past => past + 1))
   const admission: Admission = {
     state: 'admitted',
     by: operatorOf(caller),
-    since: Math.min(stamp, ...present.map(({ record }) => record.since)),
+    since: Math.min(since, ...present.map(({ record }) => record.since)),
     ...ground(view, rules.self),
     ...(isFirm ? {} : { pendingUntil: stamp + rules.admissionMs }),
-    ...(undone ? { undone } : {}),
+    ...(isHome && Object.keys(undone).length > 0 ? { undone } : {}),
   }
   return [{ key, value: asValue(admission) }]
 }
 
 const isForGood = ({ record }: CountedAdmission): boolean => record.pendingUntil === undefined
 
-function removal(pne: Pne, { view, caller, rules, isFirm, own }: Change): RegisterWrite[] {
+function removal(pne: Pne, { view, caller, rules, isFirm }: Change): RegisterWrite[] {
   const { home, epoch } = view.inventory
   const present = view.admissions.get(pneKey(pne)) ?? []
   if (present.length === 0) return []
@@ -117,15 +119,9 @@ function removal(pne: Pne, { view, caller, rules, isFirm, own }: Change): Regist
   const elsewhere = present
     .filter(({ document }) => document !== home)
     .map(({ document, record }) => [document, record.stamp])
-  const undone = { ...undoneIn(own, pne, epoch), ...Object.fromEntries(elsewhere) }
+  const undone = { ...view.undone.get(pneKey(pne)), ...Object.fromEntries(elsewhere) }
   const value = Object.keys(undone).length === 0 ? null : asValue({ state: 'removed', epoch, undone })
   return [{ key: keys.roster(pne), value }]
-}
-
-/** What this, the home operator, has undone of others' admissions of the PNE: to be kept, whatever is written next. */
-function undoneIn(own: Registers, pne: Pne, epoch: number): Readonly<Record<string, number>> | undefined {
-  const record = asRoster(own.get(keys.roster(pne)))
-  return record?.epoch === epoch ? record.undone : undefined
 }
 
 /** What everything that is said in a PN names: its epoch, and the grant that allows it. */

@@ -58,9 +58,14 @@ export interface NetworkView {
   readonly given: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
   /** By {@link pneKey}: who admitted each member, and since when; the earliest first. */
   readonly admissions: ReadonlyMap<string, readonly CountedAdmission[]>
+  /** By {@link pneKey}: which admissions of other operators the home operator has undone, each up to the stamp it had. */
+  readonly undone: ReadonlyMap<string, Undone>
   /** Registers of all documents that were passed over because they are not what they should be. */
   readonly ignored: number
 }
+
+/** By operator. */
+export type Undone = Readonly<Record<string, number>>
 
 /** An admission that counts, with the operator in whose document it stands. */
 export interface CountedAdmission {
@@ -87,7 +92,8 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, documents.visits, epoch)
   const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
-  const claims = claimsOf(home, sources)
+  const undone = undoneBy(home, epoch)
+  const claims = claimsOf(undone, sources)
   const members = state === 'live' ? membersOf(claims, sources, at) : []
 
   return {
@@ -114,6 +120,7 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
     given,
     grants,
     admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
+    undone,
     ignored: sources.reduce((sum, source) => sum + source.records.ignored, 0),
   }
 }
@@ -165,12 +172,12 @@ interface Claim {
   readonly admissions: readonly CountedAdmission[]
 }
 
-function claimsOf(home: NetworkRecords, sources: readonly Source[]): Claim[] {
+function claimsOf(undone: ReadonlyMap<string, Undone>, sources: readonly Source[]): Claim[] {
   const claims = new Map<string, { pne: Pne; admissions: CountedAdmission[] }>()
   for (const source of sources.filter(({ may }) => may('admit'))) {
     for (const [key, { pne, record }] of source.records.roster) {
       if (!isAdmission(record) || !source.counts(record)) continue
-      if (record.stamp <= undoneUpTo(home, key, record.epoch, source.operator)) continue
+      if (record.stamp <= (undone.get(key)?.[source.operator] ?? -1)) continue
       const claim = claims.get(key) ?? { pne, admissions: [] }
       claim.admissions.push({ document: source.operator, record })
       claims.set(key, claim)
@@ -182,11 +189,12 @@ function claimsOf(home: NetworkRecords, sources: readonly Source[]): Claim[] {
 
 const isAdmission = (record: Stamped<RosterRecord>): record is Stamped<Admission> => record.state === 'admitted'
 
-/** Up to which stamp an operator's admissions of a PNE were undone by the home operator. */
-function undoneUpTo(home: NetworkRecords, key: string, epoch: number, operator: OperatorId): number {
-  const record = home.roster.get(key)?.record
-  return (record?.epoch === epoch ? record.undone?.[operator] : undefined) ?? -1
-}
+const undoneBy = (home: NetworkRecords, epoch: number): Map<string, Undone> =>
+  new Map(
+    [...home.roster].flatMap(([key, { record }]) =>
+      record.epoch === epoch && record.undone ? [[key, record.undone] as const] : [],
+    ),
+  )
 
 interface Member {
   readonly shown: InventoryMember
