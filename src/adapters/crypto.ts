@@ -21,6 +21,7 @@ const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 
 const keyBytes = 32
 const hashBytes = 32
+const nonceBytes = 12
 const tagBytes = 16
 
 /** Parsed public keys kept: more than the servers that one server hears from; each takes about a kilobyte. */
@@ -55,10 +56,10 @@ function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Arra
 
 /** Written out, because node's own refuses an `info` above 1,024 bytes. */
 function hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Uint8Array {
-  const blocks = Math.ceil(lengthBytes / hashBytes)
-  if (!(blocks >= 0 && blocks <= 255)) {
+  if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > 255 * hashBytes) {
     throw new RangeError(`HKDF-SHA-256 gives 0 to ${255 * hashBytes} bytes, not ${lengthBytes}.`)
   }
+  const blocks = Math.ceil(lengthBytes / hashBytes)
   const pseudorandomKey = hmacSha256(salt, secret)
   const output = new Uint8Array(blocks * hashBytes)
   let block = new Uint8Array(0)
@@ -123,7 +124,11 @@ function ed25519(): Crypto['ed25519'] {
 
 const aesGcm: Crypto['aesGcm'] = {
   seal(key, nonce, plaintext, aad) {
-    const cipher = createCipheriv(cipherFor(key), key, nonce, { authTagLength: tagBytes })
+    const name = cipherFor(key)
+    if (nonce.length !== nonceBytes) {
+      throw new RangeError(`An AES-GCM nonce has ${nonceBytes} bytes here, not ${nonce.length}.`)
+    }
+    const cipher = createCipheriv(name, key, nonce, { authTagLength: tagBytes })
     cipher.setAAD(aad)
     const sealed = new Uint8Array(plaintext.length + tagBytes)
     sealed.set(cipher.update(plaintext))
@@ -135,7 +140,7 @@ const aesGcm: Crypto['aesGcm'] = {
   open(key, nonce, ciphertext, aad) {
     const name = cipherFor(key)
     const end = ciphertext.length - tagBytes
-    if (end < 0) throw new DecryptionFailed()
+    if (end < 0 || nonce.length !== nonceBytes) throw new DecryptionFailed()
     try {
       const cipher = createDecipheriv(name, key, nonce, { authTagLength: tagBytes })
       cipher.setAAD(aad)

@@ -53,6 +53,10 @@ export function webCrypto(): ClientCrypto {
     },
 
     async aesGcmOpen(key, nonce, ciphertext, aad) {
+      if (key.length !== 16 && key.length !== 32) {
+        throw new RangeError(`An AES-GCM key has 16 or 32 bytes here, not ${key.length}.`)
+      }
+      if (nonce.length !== 12) throw new DecryptionFailed()
       const aesKey = await subtle.importKey('raw', bytes(key), 'AES-GCM', false, ['decrypt'])
       const parameters = { name: 'AES-GCM', iv: bytes(nonce), additionalData: bytes(aad), tagLength: 128 }
       try {
@@ -77,10 +81,10 @@ const signed = async (key: CryptoKey, data: Uint8Array): Promise<Bytes> =>
 
 /** Written out, because Node's WebCrypto refuses an `info` above 1,024 bytes. */
 async function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Promise<Uint8Array> {
-  const blocks = Math.ceil(lengthBytes / hashBytes)
-  if (!(blocks >= 0 && blocks <= 255)) {
+  if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > 255 * hashBytes) {
     throw new RangeError(`HKDF-SHA-256 gives 0 to ${255 * hashBytes} bytes, not ${lengthBytes}.`)
   }
+  const blocks = Math.ceil(lengthBytes / hashBytes)
   const pseudorandomKey = await hmacKey(await signed(await hmacKey(salt), secret))
   const output = new Uint8Array(blocks * hashBytes)
   let block = new Uint8Array(0)
