@@ -182,7 +182,7 @@ test('both make the same signatures and agree on what verifies, whatever is put 
       const key = node.ed25519.publicKey(privateKey)
       const signature = node.ed25519.sign(privateKey, message)
       assert.equal(await web.ed25519Sign(privateKey, message), signature)
-      const parts = { key, message, signature }
+      const parts: Record<'key' | 'message' | 'signature', Uint8Array> = { key, message, signature }
       const changed = flip && parts[flip.part]
       if (changed) parts[flip.part] = flipped(changed, flip.at, flip.bit)
       const verdict = node.ed25519.verify(parts.key, parts.message, parts.signature)
@@ -248,7 +248,7 @@ test('AES-GCM opens what it sealed, and nothing that was changed', async () => {
       assert.equal(node.aesGcm.open(key, nonce, ciphertext, aad), plaintext)
       assert.equal(await web.aesGcmOpen(key, nonce, ciphertext, aad), plaintext)
 
-      const parts = { key, nonce, ciphertext, aad }
+      const parts: Record<typeof part, Uint8Array> = { key, nonce, ciphertext, aad }
       if (parts[part].length === 0) return
       parts[part] = cut && part !== 'key' ? parts[part].slice(1) : flipped(parts[part], at, bit)
       const input = [parts.key, parts.nonce, parts.ciphertext, parts.aad] as const

@@ -9,7 +9,7 @@ const hashBytes = 32
 /** What one call of `getRandomValues` may be asked for. */
 const randomChunkBytes = 65_536
 
-/** WebCrypto's types refuse arrays over shared memory; none is ever made here. */
+/** WebCrypto refuses arrays over shared memory, which nothing here makes; the ports' types do not say so. */
 type Bytes = Uint8Array<ArrayBuffer>
 const bytes = (array: Uint8Array): Bytes => array as Bytes
 
