@@ -14,7 +14,9 @@ export type Outgoing =
 export interface OutboxLimits {
   /** Bytes of pushed entries that wait; what a peer falls behind by more is found again by reconciliation. */
   readonly maxPushBytes: number
-  /** Documents of which answers or receipts wait. */
+  /** Answers that wait, each with what the peer said it holds. */
+  readonly maxAnswers: number
+  /** Documents of which entries, or asks and receipts, wait. */
   readonly maxDocuments: number
 }
 
@@ -47,7 +49,7 @@ export class Outbox {
 
   /** Returns whether there was room. */
   answer(document: DocumentId, heads: readonly Head[]): boolean {
-    if (this.#isFull(this.#answers, document)) return false
+    if (this.#answers.size >= this.#limits.maxAnswers && !this.#answers.has(document)) return false
     this.#answers.set(document, heads)
     return true
   }

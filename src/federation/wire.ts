@@ -26,8 +26,8 @@ export { MalformedFrame } from './frame-shape.ts'
 export const maxFrameBytes = 1024 * 1024
 /** Documents in one page: some 64 KiB. */
 export const maxPageDocuments = 512
-/** Logs of one document; honest ones have a few. */
-export const maxHeads = 4_096
+/** Logs of one document: a multiple of what documents take. */
+export const maxHeads = 1_024
 /** Entries in one frame, however small. */
 export const maxEntriesPerFrame = 4_096
 export const maxHelloManifests = 256

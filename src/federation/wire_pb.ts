@@ -256,7 +256,7 @@ export type Have = Message<"cpns.v1.Have"> & {
   document: string;
 
   /**
-   * The logs that count, as columns: 16 bytes of id, a length, 32 bytes of hash for each. At most 4,096.
+   * The logs that count, as columns: 16 bytes of id, a length, 32 bytes of hash for each. At most 1,024.
    *
    * @generated from field: bytes logs = 2;
    */

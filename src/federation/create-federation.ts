@@ -1,0 +1,258 @@
+import type { ActorSystem } from '../actor/types.ts'
+import type { Documents } from '../document/documents.ts'
+import { ownerOf } from '../document/names.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
+import type { ServerIdentity } from '../ports/identity.ts'
+import type { OperatorId, ServerId } from '../ports/names.ts'
+import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { exchangeWith } from './exchange.ts'
+import type {
+  CommandAnswer,
+  CommandHandler,
+  Entitlement,
+  Federation,
+  ForwardedCommand,
+  LinkStatus,
+} from './federation.ts'
+import { createGreeter, type PeerRefusal } from './greeting.ts'
+import { defaultLinkLimits, type LinkLimits } from './limits.ts'
+import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
+import {
+  createRequestServer,
+  defaultRequestLimits,
+  type RequestLimits,
+  refusal,
+  requestProtocol,
+  sendRequest,
+} from './requests.ts'
+import { SyncSession } from './sync-session.ts'
+import type { Trust, TrustChange } from './trust.ts'
+import { maxFrameBytes } from './wire.ts'
+
+/** Versions of the protocol that are spoken, the newest first. */
+const protocolVersions: readonly number[] = [1]
+
+/** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
+const tendMs = 10_000
+/** Requests of one peer that wait for its link to be up here too. */
+const maxEarlyRequests = 64
+
+export interface FederationOptions {
+  readonly operator: OperatorId
+  readonly identity: ServerIdentity
+  readonly trust: Trust
+  readonly network: PeerNetwork
+  readonly documents: Documents
+  readonly entitlement: Entitlement
+  readonly actors: ActorSystem
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  readonly versions?: readonly number[]
+  readonly links?: Partial<LinkLimits>
+  readonly requests?: Partial<RequestLimits>
+}
+
+interface Peer {
+  readonly status: LinkStatus
+  /** While it is up. */
+  readonly session: SyncSession | undefined
+}
+
+/** This server among the others: a link to every server of every trusted operator, its own operator's included. */
+export function createFederation(options: FederationOptions): Federation {
+  const { operator, identity, trust, network, documents, entitlement, actors, clock, random, telemetry } = options
+  const limits = { ...defaultLinkLimits, ...options.links }
+  const requestLimits = { ...defaultRequestLimits, ...options.requests }
+  const self = identity.server
+  const peers = new Map<ServerId, Peer>()
+  const handlers = new Map<string, CommandHandler>()
+  /** Until when peers are cut off, by the clock's elapsed milliseconds. */
+  const cutOffs = new Map<ServerId, number>()
+  const earlyRequests = new Map<ServerId, PeerStream[]>()
+  const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
+  const ends: Cancel[] = []
+  let isRunning = false
+
+  const link = linkKind({
+    self,
+    network,
+    trust,
+    greeter: createGreeter({ versions: options.versions ?? protocolVersions, trust, random, clock }),
+    clock,
+    random,
+    telemetry,
+    limits,
+    tell,
+    report,
+    session: ({ operator: of, ...session }) =>
+      new SyncSession({
+        ...session,
+        peer: session.stream.peer,
+        exchange: exchangeWith(of, operator, entitlement),
+        isOwn: document => ownerOf(document) === operator,
+        documents,
+        offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
+        clock,
+        telemetry,
+        limits,
+      }),
+    cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
+  })
+
+  function tell(server: ServerId, message: LinkMessage): void {
+    if (!isRunning) return
+    try {
+      actors.actor(link, server).tell(message)
+    } catch (error) {
+      // The link is given up for a while, or the server is stopping; `tend` begins it again.
+      if (message.type === 'stream' || message.type === 'opened') message.stream.reset('The link is not available.')
+      telemetry.log('debug', 'link.not-told', { peer: server, type: message.type, message: String(error) })
+    }
+  }
+
+  function report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void {
+    if (status) peers.set(server, { status, session })
+    else peers.delete(server)
+    if (session || !status || status.state === 'down') releaseRequests(server)
+  }
+
+  const refuse = (server: ServerId): PeerRefusal | undefined => {
+    if ((cutOffs.get(server) ?? 0) > clock.elapsed()) return 'cut-off'
+    return trust.refuse(server)
+  }
+
+  /** Every server that this one should have a link to, and every one that it has. */
+  function tendAll(): void {
+    const named = trust.operators().flatMap(of => trust.servers(of))
+    for (const server of new Set([...named, ...peers.keys()])) {
+      if (server === self || (refuse(server) && !peers.has(server))) continue
+      tell(server, { type: 'tend' })
+    }
+  }
+
+  function tendForEver(): void {
+    tendAll()
+    ends[0] = clock.after(tendMs, tendForEver)
+  }
+
+  function trustChanged(change: TrustChange): void {
+    tendAll()
+    const newest = change.type === 'manifest' ? trust.path(change.operator).at(-1) : undefined
+    if (newest) eachSession(session => session.manifest(newest))
+  }
+
+  function eachSession(act: (session: SyncSession) => void): void {
+    for (const { session } of peers.values()) {
+      try {
+        if (session) act(session)
+      } catch (error) {
+        session?.fail(error instanceof Error ? error.message : String(error))
+      }
+    }
+  }
+
+  // --- requests of others
+
+  function stream(stream: PeerStream): void {
+    const peer = peers.get(stream.peer)
+    const early = earlyRequests.get(stream.peer) ?? []
+    if (stream.protocol !== requestProtocol) tell(stream.peer, { type: 'stream', stream })
+    else if (peer?.status.state === 'up') serve(stream, peer.status.operator)
+    else if (peer?.status.state === 'greeting' && early.length < maxEarlyRequests) {
+      earlyRequests.set(stream.peer, [...early, stream])
+    } else stream.reset('There is no link.')
+  }
+
+  function serve(stream: PeerStream, from: OperatorId): void {
+    void requests.serve(stream, { operator: from, server: stream.peer })
+  }
+
+  /** Requests that came before the link was up here: it is now, or will not be. */
+  function releaseRequests(server: ServerId): void {
+    const early = earlyRequests.get(server) ?? []
+    earlyRequests.delete(server)
+    const peer = peers.get(server)
+    for (const stream of early) {
+      if (peer?.status.state === 'up') serve(stream, peer.status.operator)
+      else stream.reset('There is no link.')
+    }
+  }
+
+  // --- own requests
+
+  async function request(to: OperatorId, command: ForwardedCommand): Promise<CommandAnswer> {
+    if (to === operator) {
+      const handler = handlers.get(command.method)
+      return handler ? handler(command, { operator, server: self }) : refusal(404, `There is no ${command.method}.`)
+    }
+    if (!trust.isValid(to)) {
+      return refusal(403, `${to} is not trusted here: its manifest is missing or has expired.`, 'OPERATOR_NOT_TRUSTED')
+    }
+    const deadlineMs = clock.elapsed() + requestLimits.timeoutMs
+    for (const server of shuffled(upServers(to))) {
+      const leftMs = deadlineMs - clock.elapsed()
+      if (leftMs <= 0) return refusal(504, `${to} did not answer within ${requestLimits.timeoutMs} ms.`)
+      const sent = await sendRequest(server, command, leftMs, { network, clock })
+      if (sent.type === 'answered') return sent.answer
+    }
+    return refusal(423, `No server of ${to} can be reached; try again when the link is back.`)
+  }
+
+  const upServers = (of: OperatorId): ServerId[] =>
+    [...peers.values()].flatMap(({ status }) =>
+      status.operator === of && status.state === 'up' ? [status.server] : [],
+    )
+
+  /** So that the servers of an operator share what is asked of it. */
+  function shuffled(servers: readonly ServerId[]): ServerId[] {
+    const keyed = servers.map(server => ({ server, key: random.fraction() }))
+    return keyed.sort((a, b) => a.key - b.key).map(({ server }) => server)
+  }
+
+  return {
+    operator,
+    server: self,
+
+    async start() {
+      isRunning = true
+      await network.start({
+        protocols: [helloProtocol, syncProtocol, requestProtocol],
+        maxFrameBytes,
+        gate: { refuse },
+        events: {
+          connected: server => tell(server, { type: 'connected' }),
+          disconnected(server) {
+            if (peers.has(server)) tell(server, { type: 'disconnected' })
+          },
+          stream,
+          refused(server, reason) {
+            telemetry.count('cpns_peer_refused_total', { reason })
+            telemetry.log('warn', 'peer.refused', { peer: server, reason })
+          },
+        },
+      })
+      tendForEver()
+      ends.push(
+        documents.subscribe(notice => eachSession(session => session.push(notice))),
+        entitlement.subscribe(document => eachSession(session => session.review(document))),
+        trust.subscribe(trustChanged),
+      )
+      telemetry.log('info', 'federation.started', { server: self, addresses: network.addresses().join(' ') })
+    },
+
+    async stop() {
+      isRunning = false
+      for (const end of ends) end()
+      await Promise.all([...peers.keys()].map(server => actors.stop(link, server)))
+      await network.stop()
+    },
+
+    request,
+    handle: (method, handler) => void handlers.set(method, handler),
+    links: () => [...peers.values()].map(({ status }) => status),
+    fingerprintOf: of => trust.fingerprintOf(of),
+  }
+}

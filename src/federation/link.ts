@@ -1,0 +1,356 @@
+import type { ActorContext, ActorKind, Behaviour, Envelope, StopReason } from '../actor/types.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
+import type { OperatorId, ServerId } from '../ports/names.ts'
+import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { type Conduct, good, sentence } from './conduct.ts'
+import type { LinkStatus } from './federation.ts'
+import { type Greeted, type Greeter, greet, type PeerRefusal } from './greeting.ts'
+import { backoffMs, type LinkLimits } from './limits.ts'
+import type { SyncEvents, SyncSession } from './sync-session.ts'
+import type { Trust } from './trust.ts'
+
+export const helloProtocol = '/cpns/hello/1'
+export const syncProtocol = '/cpns/sync/1'
+
+/** What a link hears. `life` tells what belongs to the present connection from what comes late. */
+export type LinkMessage =
+  /** It is to be up, if it may be: said at the start, and whenever trust has changed. */
+  | { readonly type: 'tend' }
+  | { readonly type: 'connected' }
+  | { readonly type: 'disconnected' }
+  /** The peer opened a stream of hello or sync. */
+  | { readonly type: 'stream'; readonly stream: PeerStream }
+  | { readonly type: 'dialled'; readonly life: number }
+  | { readonly type: 'unreachable'; readonly life: number; readonly reason: string }
+  | { readonly type: 'greeted'; readonly life: number; readonly greeted: Greeted }
+  | { readonly type: 'opened'; readonly life: number; readonly stream: PeerStream }
+  | { readonly type: 'reconciled'; readonly life: number }
+  | { readonly type: 'broken'; readonly life: number; readonly reason: string }
+
+/** What all links share. */
+export interface LinkSurroundings {
+  readonly self: ServerId
+  readonly network: PeerNetwork
+  readonly trust: Trust
+  readonly greeter: Greeter
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  readonly limits: LinkLimits
+  /** Sends a link a message; what reaches nobody, since the link has ended, is dropped. */
+  tell(server: ServerId, message: LinkMessage): void
+  /** Begins to synchronise with a peer that was accepted as a server of `operator`. */
+  session(options: {
+    readonly stream: PeerStream
+    readonly operator: OperatorId
+    readonly drives: boolean
+    readonly conduct: Conduct
+    readonly events: SyncEvents
+  }): SyncSession
+  /** Hears of every change of a link, and of the session while it is up. `undefined`: there is no link any more. */
+  report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void
+  /** Keeps the peer from connecting for a while. */
+  cutOff(server: ServerId, durationMs: number): void
+}
+
+/**
+ * - `down`: no connection; dials again when its time comes.
+ * - `connecting`: a dial is under way.
+ * - `greeting`: connected; hello is being said or awaited, then the stream of sync. `operator`: accepted as its server.
+ * - `up`: documents are synchronised.
+ */
+type State =
+  | { readonly at: 'down'; readonly reason: string }
+  | { readonly at: 'connecting' }
+  | { readonly at: 'greeting'; readonly operator?: OperatorId; readonly early?: PeerStream }
+  | { readonly at: 'up'; readonly operator: OperatorId; readonly session: SyncSession }
+
+/** Whether the peer could not be reached at all, or was, and then something went wrong. */
+type Failure = 'unreachable' | 'broken'
+
+/** The links to other servers: one actor for each. */
+export const linkKind = (around: LinkSurroundings): ActorKind<LinkMessage> => ({
+  name: 'link',
+  create: key => new Link(key as ServerId, around),
+})
+
+/**
+ * The link to one server: dials until the connection stands, for ever; then greets, then synchronises. Whatever goes
+ * wrong, it closes the connection and begins again. Either side may dial, but the server with the smaller id speaks first
+ * and opens the streams: so there is one link, whoever dialled, and however many connections there are.
+ */
+class Link implements Behaviour<LinkMessage> {
+  readonly #peer: ServerId
+  readonly #around: LinkSurroundings
+  readonly #speaksFirst: boolean
+  #context: ActorContext<LinkMessage> | undefined
+  #state: State = { at: 'down', reason: 'It was not tried yet.' }
+  /** Rises with every new beginning and end: what comes from before is void. */
+  #life = 0
+  #failures: { readonly kind: Failure; readonly count: number } = { kind: 'unreachable', count: 0 }
+  #conduct: Conduct = good
+  #clockSkewMs: number | undefined
+  #cancelTimer: Cancel = () => {}
+
+  constructor(peer: ServerId, around: LinkSurroundings) {
+    this.#peer = peer
+    this.#around = around
+    this.#speaksFirst = around.self < peer
+  }
+
+  started(context: ActorContext<LinkMessage>): void {
+    this.#context = context
+    this.#wait(this.#around.limits.redial.minMs, { type: 'tend' })
+  }
+
+  stopped(reason: StopReason): void {
+    this.#leave(`The link was ${reason}.`)
+    this.#around.report(this.#peer, undefined)
+    this.#disconnect(`The link was ${reason}.`)
+  }
+
+  receive({ message }: Envelope<LinkMessage>): void {
+    if ('life' in message && message.life !== this.#life) {
+      if (message.type === 'opened') message.stream.reset('The link has begun again.')
+      return
+    }
+    switch (message.type) {
+      case 'tend':
+        this.#tend()
+        break
+      case 'connected':
+        this.#connected()
+        break
+      case 'disconnected':
+        if (this.#state.at !== 'down' && this.#state.at !== 'connecting')
+          this.#fail('broken', 'The connection is gone.')
+        break
+      case 'stream':
+        this.#stream(message.stream)
+        break
+      case 'dialled':
+        // The network says so when it is connected; if it does not, the connection has not lasted so long.
+        this.#wait(this.#around.limits.greetingTimeoutMs, this.#brokenBy('The connection did not last.'))
+        break
+      case 'unreachable':
+        this.#fail('unreachable', message.reason)
+        break
+      case 'greeted':
+        this.#greeted(message.greeted)
+        break
+      case 'opened':
+        this.#up(message.stream)
+        break
+      case 'reconciled':
+        this.#failures = { kind: 'unreachable', count: 0 }
+        this.#around.telemetry.log('info', 'link.reconciled', { peer: this.#peer })
+        break
+      case 'broken':
+        this.#fail('broken', message.reason)
+    }
+  }
+
+  // --- connecting
+
+  #tend(): void {
+    const refused = this.#around.trust.refuse(this.#peer)
+    if (refused) {
+      if (this.#state.at !== 'down') this.#refuse(refused)
+      this.#context?.stop()
+    } else if (this.#state.at === 'down') this.#dial()
+  }
+
+  #dial(): void {
+    const { network, trust } = this.#around
+    const addresses = trust
+      .operatorsOf(this.#peer)
+      .flatMap(operator => trust.manifestOf(operator)?.servers ?? [])
+      .flatMap(server => (server.peerId === this.#peer ? server.addresses : []))
+    const life = this.#begin({ at: 'connecting' })
+    network.dial(this.#peer, addresses).then(
+      () => this.#tell({ type: 'dialled', life }),
+      error => this.#tell({ type: 'unreachable', life, reason: messageOf(error) }),
+    )
+  }
+
+  #connected(): void {
+    if (this.#state.at !== 'down' && this.#state.at !== 'connecting') return
+    const life = this.#greeting()
+    if (this.#speaksFirst) {
+      this.#follow(this.#around.network.open(this.#peer, helloProtocol).then(stream => this.#greet(stream, life)))
+    }
+  }
+
+  // --- greeting
+
+  #greeting(): number {
+    const life = this.#begin({ at: 'greeting' })
+    this.#wait(2 * this.#around.limits.greetingTimeoutMs, this.#brokenBy('The peer did not greet in time.'))
+    return life
+  }
+
+  #stream(stream: PeerStream): void {
+    if (this.#speaksFirst) stream.reset('The server with the smaller id opens the streams.')
+    else if (stream.protocol === helloProtocol) {
+      // Whatever stood here before is over: the peer may have restarted before its old connection was missed.
+      this.#follow(this.#greet(stream, this.#greeting()))
+    } else if (this.#state.at !== 'greeting' || this.#state.early) stream.reset('This stream is not expected now.')
+    else if (this.#state.operator) this.#up(stream)
+    // The peer has heard our verdict before we have heard its.
+    else this.#state = { ...this.#state, early: stream }
+  }
+
+  async #greet(stream: PeerStream, life: number): Promise<void> {
+    const { greeter, clock, limits } = this.#around
+    const greeted = await greet(stream, greeter, { clock, timeoutMs: limits.greetingTimeoutMs })
+    this.#tell({ type: 'greeted', life, greeted })
+  }
+
+  #greeted(greeted: Greeted): void {
+    if (this.#state.at !== 'greeting') return
+    if (!greeted.ok) {
+      if (greeted.by === 'us') this.#refuse(greeted.reason)
+      else this.#around.telemetry.log('warn', 'peer.refuses', { peer: this.#peer, reason: greeted.reason })
+      this.#fail('broken', greeted.by === 'us' ? greeted.reason : `The peer refuses: ${greeted.reason}.`)
+      return
+    }
+    const { operator, clock } = greeted.hello
+    const { early } = this.#state
+    this.#become({ at: 'greeting', operator })
+    this.#heardClock(clock)
+    if (early) this.#up(early)
+    else if (this.#speaksFirst) {
+      const life = this.#life
+      const opened = this.#around.network.open(this.#peer, syncProtocol)
+      this.#follow(opened.then(stream => this.#tell({ type: 'opened', life, stream })))
+    }
+  }
+
+  #refuse(reason: PeerRefusal): void {
+    const { telemetry } = this.#around
+    telemetry.count('cpns_peer_refused_total', { reason })
+    telemetry.log('warn', 'peer.refused', { peer: this.#peer, reason })
+  }
+
+  // --- up
+
+  #up(stream: PeerStream): void {
+    if (this.#state.at !== 'greeting' || !this.#state.operator) {
+      stream.reset('This stream is not expected now.')
+      return
+    }
+    const { operator } = this.#state
+    const life = this.#life
+    this.#cancelTimer()
+    const session = this.#around.session({
+      stream,
+      operator,
+      drives: this.#speaksFirst,
+      conduct: this.#conduct,
+      events: {
+        ended: reason => this.#tell({ type: 'broken', life, reason }),
+        reconciled: () => this.#tell({ type: 'reconciled', life }),
+        clock: peerMs => this.#heardClock(peerMs),
+      },
+    })
+    this.#become({ at: 'up', operator, session })
+    this.#around.telemetry.log('info', 'link.up', { peer: this.#peer, operator })
+  }
+
+  #heardClock(peerMs: number): void {
+    const { clock, limits, telemetry } = this.#around
+    const wasOff = Math.abs(this.#clockSkewMs ?? 0) > limits.maxSkewMs
+    this.#clockSkewMs = peerMs - clock.now()
+    if (!wasOff && Math.abs(this.#clockSkewMs) > limits.maxSkewMs) {
+      telemetry.count('cpns_clock_alarms_total')
+      telemetry.log('error', 'peer.clock-skew', { peer: this.#peer, skewMs: this.#clockSkewMs })
+    }
+    this.#become(this.#state)
+  }
+
+  // --- ending
+
+  /** Closes what there is of a connection, and tries again later. */
+  #fail(kind: Failure, reason: string): void {
+    const { telemetry, limits, random } = this.#around
+    const isNews = this.#state.at !== 'connecting' || this.#failures.count === 0
+    this.#begin({ at: 'down', reason })
+    this.#disconnect(reason)
+    if (isNews) telemetry.log('info', 'link.down', { peer: this.#peer, reason })
+    if (this.#isCutOff()) {
+      this.#refuse('cut-off')
+      this.#around.cutOff(this.#peer, limits.cutOffMs)
+      this.#wait(limits.cutOffMs, { type: 'tend' })
+      return
+    }
+    this.#failures = { kind, count: this.#failures.kind === kind ? this.#failures.count + 1 : 1 }
+    const backoff = kind === 'unreachable' ? limits.redial : limits.regreet
+    this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'tend' })
+  }
+
+  #isCutOff(): boolean {
+    const { clock, limits } = this.#around
+    return sentence(this.#conduct, clock.elapsed(), limits.conduct) === 'cut-off'
+  }
+
+  #disconnect(reason: string): void {
+    this.#around.network.disconnect(this.#peer, reason).catch(error => {
+      this.#around.telemetry.log('warn', 'link.not-disconnected', { peer: this.#peer, message: messageOf(error) })
+    })
+  }
+
+  // --- state
+
+  /** Leaves what was before. Returns the number of the new life. */
+  #begin(state: State): number {
+    this.#leave('The link begins again.')
+    this.#life++
+    this.#become(state)
+    return this.#life
+  }
+
+  #leave(reason: string): void {
+    this.#cancelTimer()
+    if (this.#state.at === 'greeting') this.#state.early?.reset(reason)
+    if (this.#state.at !== 'up') return
+    this.#conduct = this.#state.session.conduct
+    this.#state.session.end(reason)
+  }
+
+  #become(state: State): void {
+    this.#state = state
+    const operator = ('operator' in state && state.operator) || this.#around.trust.operatorsOf(this.#peer)[0]
+    if (!operator) return
+    const status = {
+      server: this.#peer,
+      operator,
+      state: state.at,
+      ...(state.at === 'down' && { reason: state.reason }),
+      ...(this.#clockSkewMs !== undefined && { clockSkewMs: this.#clockSkewMs }),
+    }
+    this.#around.report(this.#peer, status, state.at === 'up' ? state.session : undefined)
+  }
+
+  #wait(delayMs: number, message: LinkMessage): void {
+    this.#cancelTimer()
+    this.#cancelTimer = this.#context?.after(delayMs, message) ?? (() => {})
+  }
+
+  /** The present life is broken if the promise rejects. */
+  #follow(promise: Promise<void>): void {
+    const life = this.#life
+    promise.catch(error => this.#tell({ type: 'broken', life, reason: messageOf(error) }))
+  }
+
+  #brokenBy(reason: string): LinkMessage {
+    return { type: 'broken', life: this.#life, reason }
+  }
+
+  #tell(message: LinkMessage): void {
+    this.#around.tell(this.#peer, message)
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

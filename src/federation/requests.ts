@@ -1,0 +1,204 @@
+import type { Clock } from '../ports/clock.ts'
+import { type PeerNetwork, type PeerStream, PeerUnreachable, StreamClosed } from '../ports/peer-network.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { CommandRefused, type Status, statuses } from './command.ts'
+import type { CommandAnswer, CommandHandler, ForwardedCommand, Forwarder } from './federation.ts'
+import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MalformedFrame, type Request } from './wire.ts'
+
+/*
+ * Forwarded commands: one stream for each, a request one way and an answer the other. Commands are made so that executed
+ * twice they have happened once; so one that got lost on its way may be sent again, through another server.
+ */
+
+export const requestProtocol = '/cpns/request/1'
+
+export interface RequestLimits {
+  /** How long a forwarded command may take, all servers tried. */
+  readonly timeoutMs: number
+  /** Commands of one peer that are executed at once; more are refused. */
+  readonly maxPerPeer: number
+  /** What a peer with too many is told. */
+  readonly retryAfterMs: number
+}
+
+export const defaultRequestLimits: RequestLimits = { timeoutMs: 10_000, maxPerPeer: 64, retryAfterMs: 1_000 }
+
+type Refusal = Extract<CommandAnswer, { ok: false }>
+
+export const refusal = (status: Status, message: string, cause: string = statuses[status]): Refusal => ({
+  ok: false,
+  status,
+  cause,
+  message,
+})
+
+/** What became of a request to one server. */
+export type Sent = { readonly type: 'answered'; readonly answer: CommandAnswer } | { readonly type: 'lost' }
+
+/** Sends one request to one server and waits for its answer. `lost`: it broke off, and another server may be asked. */
+export async function sendRequest(
+  peer: Forwarder['server'],
+  command: ForwardedCommand,
+  timeoutMs: number,
+  { network, clock }: { readonly network: PeerNetwork; readonly clock: Clock },
+): Promise<Sent> {
+  const frame = encoded(() => encodeRequest({ command, timeoutMs: Math.max(1, Math.floor(timeoutMs)) }))
+  if (!frame) return { type: 'answered', answer: refusal(400, 'The command is too large to be forwarded.') }
+  const timeout = refusal(504, `${peer} did not answer within ${Math.round(timeoutMs)} ms; it may still execute it.`)
+  let stream: PeerStream | undefined
+  let isLate = false
+  const { promise: late, resolve: becomeLate } = Promise.withResolvers<Sent>()
+  const cancel = clock.after(timeoutMs, () => {
+    isLate = true
+    stream?.reset('The request took too long.')
+    becomeLate({ type: 'answered', answer: timeout })
+  })
+
+  const asked = async (): Promise<Sent> => {
+    try {
+      stream = await network.open(peer, requestProtocol)
+      if (isLate) stream.reset('The request took too long.')
+      await stream.send(frame)
+      await stream.close()
+      const first = await stream.frames[Symbol.asyncIterator]().next()
+      return first.done ? { type: 'lost' } : { type: 'answered', answer: decodeAnswer(first.value) }
+    } catch (error) {
+      stream?.reset('The request broke off.')
+      return failed(error, peer)
+    }
+  }
+
+  try {
+    return await Promise.race([asked(), late])
+  } finally {
+    cancel()
+  }
+}
+
+function failed(error: unknown, peer: string): Sent {
+  if (error instanceof StreamClosed || error instanceof PeerUnreachable) return { type: 'lost' }
+  if (error instanceof MalformedFrame) {
+    return { type: 'answered', answer: refusal(500, `${peer} gave an answer that cannot be read: ${error.message}`) }
+  }
+  throw error
+}
+
+export interface RequestServer {
+  /** Reads the one request of a stream, has it executed, answers. Never throws. */
+  serve(stream: PeerStream, from: Forwarder): Promise<void>
+}
+
+/** Executes what peers forward. */
+export function createRequestServer(options: {
+  readonly handlers: ReadonlyMap<string, CommandHandler>
+  readonly limits: RequestLimits
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}): RequestServer {
+  const { handlers, limits, clock, telemetry } = options
+  const running = new Map<Forwarder['server'], number>()
+
+  async function answerTo({ command }: Request, from: Forwarder): Promise<CommandAnswer> {
+    const handler = handlers.get(command.method)
+    if (!handler) return refusal(404, `This server executes no ${command.method}.`, 'METHOD_UNKNOWN')
+    try {
+      return await handler(command, from)
+    } catch (error) {
+      if (error instanceof CommandRefused) {
+        const { status, reason, message, retryAfterMs } = error
+        return { ok: false, status, cause: reason, message, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+      }
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'command.failed', { method: command.method, peer: from.server, message })
+      return refusal(500, 'The command failed for a reason inside the server; its log says which.')
+    }
+  }
+
+  /** The answer, or 504 at the deadline that the asker has named; what is under way goes on. */
+  function inTime(request: Request, from: Forwarder): Promise<CommandAnswer> {
+    const timeoutMs = Math.min(request.timeoutMs, limits.timeoutMs)
+    return new Promise(resolve => {
+      const late = () => resolve(refusal(504, `The command was not executed within ${timeoutMs} ms.`))
+      const cancel = clock.after(timeoutMs, late)
+      void answerTo(request, from).then(answer => {
+        cancel()
+        resolve(answer)
+      })
+    })
+  }
+
+  async function received(stream: PeerStream): Promise<Request | undefined> {
+    const cancel = clock.after(limits.timeoutMs, () => stream.reset('No request came.'))
+    try {
+      const first = await stream.frames[Symbol.asyncIterator]().next()
+      return first.done ? undefined : decodeRequest(first.value)
+    } finally {
+      cancel()
+    }
+  }
+
+  async function answered(stream: PeerStream, from: Forwarder): Promise<CommandAnswer | undefined> {
+    const under = running.get(from.server) ?? 0
+    if (under >= limits.maxPerPeer) {
+      return { ...refusal(503, 'Too many commands of this server are under way.'), retryAfterMs: limits.retryAfterMs }
+    }
+    running.set(from.server, under + 1)
+    try {
+      const request = await received(stream)
+      if (!request) return undefined
+      const answer = await inTime(request, from)
+      if (!answer.ok) refused(request, from, answer)
+      return answer
+    } catch (error) {
+      if (error instanceof MalformedFrame) return refusal(400, error.message)
+      throw error
+    } finally {
+      const left = (running.get(from.server) ?? 1) - 1
+      if (left > 0) running.set(from.server, left)
+      else running.delete(from.server)
+    }
+  }
+
+  function refused({ command }: Request, from: Forwarder, { status, cause }: Refusal): void {
+    const { method, proof } = command
+    const fields = {
+      method,
+      peer: from.server,
+      operator: from.operator,
+      status,
+      reason: cause,
+      proof: proof !== undefined,
+    }
+    telemetry.log('info', 'command.refused', fields)
+  }
+
+  return {
+    async serve(stream, from) {
+      try {
+        const answer = await answered(stream, from)
+        if (!answer) {
+          stream.reset('There was no request.')
+          return
+        }
+        if (!answer.ok) telemetry.count('cpns_commands_refused_total', { reason: String(answer.status) })
+        const tooLarge = refusal(500, 'The answer is too large to be sent.')
+        await stream.send(encoded(() => encodeAnswer(answer)) ?? encodeAnswer(tooLarge))
+        await stream.close()
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        telemetry.log('info', 'request.broken', { peer: from.server, message })
+        stream.reset('The request broke off.')
+      }
+    },
+  }
+}
+
+/** The frame, unless what it should hold is too large for it. */
+function encoded(encode: () => Uint8Array): Uint8Array | undefined {
+  try {
+    return encode()
+  } catch (error) {
+    if (error instanceof MalformedFrame) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,388 @@
+import type { DocumentNotice, Documents } from '../document/documents.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
+import type { DocumentId, ServerId } from '../ports/names.ts'
+import type { PeerStream } from '../ports/peer-network.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { Asks } from './asks.ts'
+import { compose } from './composing.ts'
+import { after, type Conduct, faultOf, malformedFrame, type Sentence, sentence } from './conduct.ts'
+import type { Exchange } from './exchange.ts'
+import { lacks, versionOf } from './heads.ts'
+import { Lanes } from './lanes.ts'
+import type { LinkLimits } from './limits.ts'
+import { Outbox } from './outbox.ts'
+import { advance, differing, pageAfter, resting, type Source, type Walk, type WalkEvent } from './reconcile.ts'
+import { decodeSync, type Entries, encodeSync, type Have, MalformedFrame, type Page, type SyncMessage } from './wire.ts'
+
+export interface SyncSessionOptions {
+  readonly stream: PeerStream
+  readonly peer: ServerId
+  /** Whether this side goes through the documents; the other compares. */
+  readonly drives: boolean
+  readonly exchange: Exchange
+  /** Whether receipts of the document matter here: whether this server writes it. */
+  readonly isOwn: (document: DocumentId) => boolean
+  readonly documents: Documents
+  readonly offerManifest: (manifest: Uint8Array) => Promise<void>
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  readonly limits: LinkLimits
+  /** Of the peer, from earlier sessions. */
+  readonly conduct: Conduct
+  readonly events: SyncEvents
+}
+
+export interface SyncEvents {
+  /** Called once, whatever ended the session but `end`. */
+  ended(reason: string): void
+  /** What both may hold was compared and made the same, as far as it did not change meanwhile. */
+  reconciled(): void
+  /** The peer's wall clock was heard. */
+  clock(peerMs: number): void
+}
+
+/**
+ * Synchronisation with one peer over one stream.
+ *
+ * There is one rule for what is missing: whoever learns that the other durably holds what he lacks, asks; who is asked
+ * sends some of it, then says what he holds; the asker, once that is durable, sees for himself whether to ask again. So
+ * nothing is remembered of the peer but what it was asked for, and what got lost on the way is found by asking.
+ * Reconciliation only finds the documents. Live entries are pushed; a peer that cannot keep up loses them all at once, and
+ * is reconciled with when it has taken the rest.
+ */
+export class SyncSession {
+  readonly #options: SyncSessionOptions
+  readonly #outbox: Outbox
+  readonly #lanes: Lanes
+  readonly #asks: Asks
+  #walk: Walk = resting
+  #conduct: Conduct
+  #isComparing = false
+  /** Something was dropped, or failed: a round is due once everything else was sent. */
+  #isBehind = false
+  #isOver = false
+  /** When the last frame came; `undefined` while this side is busy with it. */
+  #listeningMs: number | undefined
+  /** Since when a frame has been on its way out. */
+  #sendingMs: number | undefined
+  #wake = () => {}
+  #cancelBeat: Cancel = () => {}
+  #cancelRetry: Cancel | undefined
+
+  constructor(options: SyncSessionOptions) {
+    this.#options = options
+    this.#outbox = new Outbox(options.limits.outbox)
+    this.#lanes = new Lanes(options.limits.maxInProgress, error => this.#failed(error))
+    this.#asks = new Asks(options.clock)
+    this.#conduct = options.conduct
+    this.#beat()
+    this.#read().catch(error => this.#failed(error))
+    this.#pump().catch(error => this.#failed(error))
+    if (options.drives) this.#step({ type: 'due' })
+  }
+
+  get conduct(): Conduct {
+    return this.#conduct
+  }
+
+  /** Something became durable here. */
+  push({ document, entries, source }: DocumentNotice): void {
+    const { exchange, peer } = this.#options
+    if (source === peer || entries.length === 0 || !exchange.mayGive(document)) return
+    const bytes = entries.map(entry => entry.bytes)
+    if (!this.#outbox.push(document, bytes)) this.#fallBehind()
+    this.#wake()
+  }
+
+  /** Who may hold the document has changed: compares it with the peer, if it may pass at all. */
+  review(document: DocumentId): void {
+    const { exchange } = this.#options
+    if (exchange.mayGive(document) || exchange.mayTake(document)) this.#ask(document)
+  }
+
+  /** A manifest was accepted here. */
+  manifest(manifest: Uint8Array): void {
+    this.#send({ type: 'manifest', manifest })
+  }
+
+  /** Ends the session from this side; nothing is heard of it any more. */
+  end(reason: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#cancelBeat()
+    this.#cancelRetry?.()
+    this.#asks.settleAll()
+    this.#wake()
+    this.#options.stream.reset(reason)
+  }
+
+  /** Ends the session, and says so. */
+  fail(reason: string): void {
+    if (this.#isOver) return
+    this.end(reason)
+    this.#options.events.ended(reason)
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof MalformedFrame) this.#fault(malformedFrame)
+    this.fail(error instanceof Error ? error.message : String(error))
+  }
+
+  // --- what arrives
+
+  async #read(): Promise<void> {
+    const { stream, clock, limits } = this.#options
+    this.#listeningMs = clock.elapsed()
+    for await (const frame of stream.frames) {
+      if (this.#isOver) return
+      this.#listeningMs = undefined
+      await this.#receive(decodeSync(frame))
+      if (this.#sentence() === 'throttled') await new Promise<void>(resolve => clock.after(limits.throttleMs, resolve))
+      this.#listeningMs = clock.elapsed()
+    }
+    this.fail('The peer closed the stream.')
+  }
+
+  /** Resolves when there is room for the next message. */
+  async #receive(message: SyncMessage): Promise<void> {
+    const { drives, events, offerManifest } = this.#options
+    switch (message.type) {
+      case 'page':
+        return this.#page(message)
+      case 'paged':
+        return this.#step(message)
+      case 'have':
+        return this.#about(message.document, () => this.#have(message))
+      case 'entries':
+        return this.#about(message.document, () => this.#entries(message))
+      case 'manifest':
+        return this.#lanes.enter('manifests', () => offerManifest(message.manifest))
+      case 'beat':
+        return events.clock(message.clock)
+      case 'behind':
+        if (drives) this.#step({ type: 'due' })
+    }
+  }
+
+  /** Does something about a document in its lane. If it fails, the other documents are not to suffer: it is tried later. */
+  #about(document: DocumentId, task: () => Promise<void>): Promise<void> {
+    return this.#lanes.enter(document, async () => {
+      if (this.#isOver) return
+      try {
+        await task()
+      } catch (error) {
+        this.#troubled(document, error)
+      }
+    })
+  }
+
+  #troubled(document: DocumentId, error: unknown): void {
+    const { telemetry, peer, clock, limits } = this.#options
+    const message = error instanceof Error ? error.message : String(error)
+    telemetry.count('cpns_sync_failures_total')
+    telemetry.log('error', 'sync.failed', { document, peer, message })
+    this.#asks.settle(document)
+    this.#cancelRetry ??= clock.after(limits.retryMs, () => {
+      this.#cancelRetry = undefined
+      this.#fallBehind()
+      this.#wake()
+    })
+  }
+
+  async #entries({ document, entries }: Entries): Promise<void> {
+    const { documents, exchange, peer, telemetry } = this.#options
+    if (!exchange.mayTake(document)) {
+      telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
+      telemetry.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
+      return
+    }
+    const { refused, gaps, stored } = await documents.ingest(document, entries, peer)
+    for (const { reason, detail } of refused) {
+      telemetry.count('cpns_entries_refused_total', { reason })
+      telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
+      this.#fault(faultOf(reason))
+    }
+    if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
+    if (gaps.length > 0) this.#ask(document)
+    else if (this.#outbox.have(document, 'receipt')) this.#wake()
+  }
+
+  async #have({ document, heads, purpose }: Have): Promise<void> {
+    const { documents, exchange, isOwn, peer } = this.#options
+    if (isOwn(document)) await documents.receipt(document, peer, versionOf(heads))
+    if (purpose === 'ask') {
+      if (!this.#outbox.answer(document, heads)) this.#fallBehind()
+      this.#wake()
+    }
+    const isOpen = this.#asks.has(document)
+    const isNews = purpose === 'ask' ? !isOpen : purpose === 'reply' && isOpen
+    if (!isNews) return
+    const index = await documents.index(document)
+    const isLacking = exchange.mayTake(document) && lacks(index, heads)
+    if (purpose === 'ask') {
+      if (isLacking) this.#ask(document)
+      return
+    }
+    if (isLacking && this.#asks.hasChanged(document, index?.digest)) this.#sendAsk(document)
+    else this.#settle(document, isLacking)
+  }
+
+  // --- asking
+
+  /** Asks the peer for what it holds of the document. Resolves when all of it is here, or there is no more to be had. */
+  #ask(document: DocumentId): Promise<void> {
+    if (!this.#asks.has(document)) {
+      this.#asks.begin(document)
+      this.#sendAsk(document)
+    }
+    return this.#asks.settled(document)
+  }
+
+  #sendAsk(document: DocumentId): void {
+    if (!this.#outbox.have(document, 'ask')) {
+      this.#fallBehind()
+      this.#asks.settle(document)
+    }
+    this.#wake()
+  }
+
+  #settle(document: DocumentId, isLacking: boolean): void {
+    this.#asks.settle(document)
+    if (!isLacking) return
+    const { telemetry, peer } = this.#options
+    telemetry.count('cpns_documents_unsettled_total')
+    telemetry.log('info', 'sync.unsettled', { document, peer })
+  }
+
+  // --- reconciliation
+
+  /** Documents held here that may be given. */
+  readonly #source: Source = async function* (this: SyncSession, from: string) {
+    const { documents, exchange } = this.#options
+    for await (const { document, digest } of documents.list('', from)) {
+      if (document > from && exchange.mayGive(document)) yield { document, digest }
+    }
+  }.bind(this)
+
+  #step(event: WalkEvent): void {
+    const before = this.#walk
+    this.#walk = advance(before, event)
+    if (this.#walk === before) return
+    if (this.#walk.state === 'reading') {
+      this.#sendPage(this.#walk.round, this.#walk.after).catch(error => this.#failed(error))
+    }
+    if (this.#walk.state === 'resting') this.#options.events.reconciled()
+  }
+
+  async #sendPage(round: number, from: string): Promise<void> {
+    const page = await pageAfter(this.#source, round, from)
+    if (this.#isOver) return
+    this.#send(page)
+    this.#step({ type: 'sent', page })
+  }
+
+  #page(page: Page): void {
+    if (this.#options.drives || this.#isComparing) {
+      this.fail('A page came out of turn.')
+      return
+    }
+    this.#isComparing = true
+    this.#compare(page).catch(error => this.#failed(error))
+  }
+
+  async #compare(page: Page): Promise<void> {
+    const { exchange, limits, events } = this.#options
+    const open = new Set<Promise<void>>()
+    for await (const document of differing(page, this.#source)) {
+      if (this.#isOver) return
+      if (!exchange.mayGive(document) && !exchange.mayTake(document)) continue
+      const settled = this.#ask(document).then(() => void open.delete(settled))
+      open.add(settled)
+      if (open.size >= limits.maxAsks) await Promise.race(open)
+    }
+    await Promise.all(open)
+    this.#isComparing = false
+    this.#send({ type: 'paged', round: page.round })
+    if (page.last && !this.#isOver) events.reconciled()
+  }
+
+  #fallBehind(): void {
+    if (this.#isBehind) return
+    this.#isBehind = true
+    const { telemetry, peer } = this.#options
+    telemetry.count('cpns_link_behind_total')
+    telemetry.log('info', 'link.behind', { peer })
+  }
+
+  #catchUp(): void {
+    if (!this.#isBehind) return
+    this.#isBehind = false
+    if (this.#options.drives) this.#step({ type: 'due' })
+    else this.#send({ type: 'behind' })
+  }
+
+  // --- what goes out
+
+  #send(message: SyncMessage): void {
+    this.#outbox.message(message)
+    this.#wake()
+  }
+
+  async #pump(): Promise<void> {
+    while (!this.#isOver) {
+      if (this.#outbox.isEmpty) this.#catchUp()
+      const next = this.#outbox.take()
+      if (!next) await new Promise<void>(resolve => (this.#wake = resolve))
+      else if (next.type === 'message') await this.#sendNow(next.message)
+      else await this.#sendAll(next)
+    }
+  }
+
+  async #sendAll(next: Exclude<Parameters<typeof compose>[0], { type: 'message' }>): Promise<void> {
+    const { documents, exchange, limits } = this.#options
+    const composing = { documents, exchange, asks: this.#asks, answerBytes: limits.answerBytes }
+    const messages = await compose(next, composing).catch(error => {
+      this.#troubled(next.document, error)
+      return []
+    })
+    for (const message of messages) await this.#sendNow(message)
+  }
+
+  async #sendNow(message: SyncMessage): Promise<void> {
+    if (this.#isOver) return
+    this.#sendingMs = this.#options.clock.elapsed()
+    await this.#options.stream.send(encodeSync(message))
+    this.#sendingMs = undefined
+  }
+
+  // --- watching
+
+  #beat(): void {
+    const { clock, limits } = this.#options
+    this.#cancelBeat = clock.after(limits.heartbeatMs, () => {
+      this.#send({ type: 'beat', clock: clock.now() })
+      const problem = this.#problem(clock.elapsed())
+      if (problem === undefined) this.#beat()
+      else this.fail(problem)
+    })
+  }
+
+  #problem(nowMs: number): string | undefined {
+    const { silenceMs, askTimeoutMs } = this.#options.limits
+    if (nowMs - (this.#listeningMs ?? nowMs) > silenceMs) return 'The peer fell silent.'
+    if (nowMs - (this.#sendingMs ?? nowMs) > silenceMs) return 'The peer takes nothing.'
+    return this.#asks.oldestMs() > askTimeoutMs ? 'The peer does not answer.' : undefined
+  }
+
+  #fault(fault: number): void {
+    if (fault === 0) return
+    const { clock, limits } = this.#options
+    this.#conduct = after(this.#conduct, fault, clock.elapsed(), limits.conduct)
+    if (this.#sentence() === 'cut-off') this.fail('Cut off after too many faults.')
+  }
+
+  #sentence(): Sentence {
+    const { clock, limits } = this.#options
+    return sentence(this.#conduct, clock.elapsed(), limits.conduct)
+  }
+}
