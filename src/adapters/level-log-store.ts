@@ -1,8 +1,9 @@
 import { mkdir, open, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
-import { CommitRefused, type LogStore } from '../ports/log-store.ts'
+import { CommitRefused, CorruptRecord, type LogStore } from '../ports/log-store.ts'
 import type { Operation, Table } from '../ports/table.ts'
+import { journalDamage } from './level-journal.ts'
 import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
 
@@ -20,6 +21,7 @@ const roomCheckBytes = 1024 * 1024
 /** Records are read ahead in chunks of about so much. */
 const readAheadBytes = 256 * 1024
 const formatName = 'format'
+const closedName = 'closed'
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>
 
@@ -29,17 +31,18 @@ type Level = ClassicLevel<Uint8Array, Uint8Array>
  * and hashed bytes that hardly compress, and a flipped bit then spoils one record instead of a block.
  *
  * @throws {StoreInUse} when a process has it open, this one included; {@link UnknownFormat} when another release wrote it;
- * {@link StoreDamaged} when LevelDB cannot open it.
+ * {@link StoreDamaged} when acknowledged commits are damaged, or LevelDB cannot open it.
  */
 export async function openLevelLogStore(folder: string, options: LevelLogStoreOptions = {}): Promise<LogStore> {
   const { reserveBytes = defaultReserveBytes } = options
   await makeFolder(folder)
+  await assertJournal(folder)
   const level = await openLevel(folder)
   try {
     await assertFormat(level, folder)
   } catch (error) {
     await level.close()
-    throw error
+    throw error instanceof CorruptRecord ? damaged(folder, error.message, error) : error
   }
   return tableLogStore(levelTable(level, folder, reserveBytes))
 }
@@ -53,6 +56,17 @@ export class StoreInUse extends Error {
 export class StoreDamaged extends Error {
   override readonly name = 'StoreDamaged'
 }
+
+async function assertJournal(folder: string): Promise<void> {
+  const damage = await journalDamage(folder)
+  if (damage) throw damaged(folder, `${damage.file} has changed on the disk at byte ${damage.at}`)
+}
+
+const damaged = (folder: string, what: string, cause?: unknown): StoreDamaged =>
+  new StoreDamaged(
+    `The store in ${folder} cannot be opened: ${what}. Restore it from a backup, or move the folder away and let peers fill a new one.`,
+    { cause },
+  )
 
 /** The new folder's own name is made durable too: an fsync of a file says nothing about the folders above it. */
 async function makeFolder(folder: string): Promise<void> {
@@ -85,11 +99,7 @@ async function openLevel(folder: string): Promise<Level> {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     if (codeOf(cause) === 'LEVEL_LOCKED')
       throw new StoreInUse(`The store in ${folder} is open in another process; stop that server first.`, { cause })
-    throw new StoreDamaged(
-      `The store in ${folder} cannot be opened (${cause instanceof Error ? cause.message : cause}). ` +
-        'Restore it from a backup, or start with an empty folder and let peers fill it.',
-      { cause },
-    )
+    throw damaged(folder, cause instanceof Error ? cause.message : String(cause), cause)
   }
 }
 
@@ -98,7 +108,7 @@ const codeOf = (error: unknown): unknown =>
 
 async function assertFormat(level: Level, folder: string): Promise<void> {
   const key = metaKey(formatName)
-  const value = await level.get(key)
+  const value = await level.get(key).catch(asCorruption)
   if (value === undefined) return level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
   const [version = 0] = readMeta(key, value)
   if (version !== formatVersion) throw new UnknownFormat(`The store in ${folder}`, version)
@@ -126,23 +136,46 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
     roomBytes -= bytes
   }
 
+  async function write(operations: readonly Operation[]): Promise<void> {
+    // The chained form costs half of the array form: no object is built and read back per operation.
+    const batch = level.batch()
+    for (const { key, value } of operations) {
+      if (value) batch.put(key, value)
+      else batch.del(key)
+    }
+    await batch.write({ sync: true })
+  }
+
   return {
     async write(operations) {
       let bytes = 0
       for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
       await claimRoom(bytes)
-      // The chained form costs half of the array form: no object is built and read back per operation.
-      const batch = level.batch()
-      for (const { key, value } of operations) {
-        if (value) batch.put(key, value)
-        else batch.del(key)
-      }
-      await batch.write({ sync: true })
+      await write(operations)
     },
-    get: key => level.get(key),
+    get: key => level.get(key).catch(asCorruption),
     records: ({ from, to }) =>
-      level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false }),
-    keys: ({ from, to }) => level.keys({ gte: from, lt: to }),
-    close: () => level.close(),
+      uncorrupted(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
+    keys: ({ from, to }) => uncorrupted(level.keys({ gte: from, lt: to })),
+    async close() {
+      // Damage at the journal's very end looks like a torn write: after this, what was acknowledged is not at the end.
+      // Without it nothing is lost, so a disk that refuses it does not keep the store from being closed.
+      await write([putMeta(closedName, new Uint8Array())]).catch(() => undefined)
+      await level.close()
+    },
+  }
+}
+
+/** LevelDB sees some damage itself. @throws {CorruptRecord} in its place */
+function asCorruption(error: unknown): never {
+  if (codeOf(error) !== 'LEVEL_CORRUPTION') throw error
+  throw new CorruptRecord(`in a table file (${error instanceof Error ? error.message : error})`)
+}
+
+async function* uncorrupted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* items
+  } catch (error) {
+    asCorruption(error)
   }
 }

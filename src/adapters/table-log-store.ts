@@ -138,12 +138,25 @@ export function tableLogStore(table: Table): LogStore {
     return table.get(key)
   }
 
+  function keys(range: KeyRange): ReturnType<Table['keys']> {
+    if (closing) throw new StoreClosed()
+    return table.keys(range)
+  }
+
   function records(range: KeyRange): ReturnType<Table['records']> {
     if (closing) throw new StoreClosed()
     return table.records(range)
   }
 
   async function index(document: DocumentId): Promise<IndexRecord | undefined> {
+    const found = await storedIndex(document)
+    if (found) return found
+    // The disk can lose a record whole, key and all: then its entries are there, and were not committed just now.
+    for await (const _ of keys(entryRange(document))) return (await storedIndex(document)) ?? gone(`index ${document}`)
+    return undefined
+  }
+
+  async function storedIndex(document: DocumentId): Promise<IndexRecord | undefined> {
     const key = indexKey(document)
     const value = await get(key)
     return value && readIndex(key, value)
@@ -156,7 +169,7 @@ export function tableLogStore(table: Table): LogStore {
       const entry = readEntry(document, key, value)
       if (last && last.log !== entry.log) await assertEnd(document, last, ends)
       const expected = last?.log === entry.log ? last.seq + 1 : from
-      if (entry.seq !== expected) throw missing(document, entry.log, expected)
+      if (entry.seq !== expected) gone(`entry ${document} ${entry.log} ${expected}`)
       last = entry
       yield entry
     }
@@ -181,7 +194,7 @@ export function tableLogStore(table: Table): LogStore {
     ends.delete(last.log)
     if (next >= end) return
     const endNow = (await endsOf(document, last.log)).get(last.log) ?? 0
-    if (next < endNow) throw missing(document, last.log, next)
+    if (next < endNow) gone(`entry ${document} ${last.log} ${next}`)
   }
 
   return {
@@ -242,5 +255,6 @@ function checked(key: string): string {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const missing = (document: DocumentId, log: LogId, seq: number): CorruptRecord =>
-  new CorruptRecord(`entry ${document} ${log} ${seq} (which is gone)`)
+function gone(record: string): never {
+  throw new CorruptRecord(`${record} (which is gone)`)
+}

@@ -1,15 +1,31 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openLevelLogStore, StoreInUse } from '../../src/adapters/level-log-store.ts'
-import { CommitRefused } from '../../src/ports/log-store.ts'
-import { all, appending, documentA, logOf, logStoreContract, rejection } from '../ports/log-store.contract.ts'
+import { openLevelLogStore, StoreDamaged, StoreInUse } from '../../src/adapters/level-log-store.ts'
+import { CommitRefused, CorruptRecord, type LogStore } from '../../src/ports/log-store.ts'
+import {
+  all,
+  appending,
+  change,
+  commitOf,
+  documentA,
+  documentB,
+  entryOf,
+  indexOf,
+  logOf,
+  logStoreContract,
+  rejection,
+} from '../ports/log-store.contract.ts'
 
 /*
  * The store on disk keeps the contract on real files, in a temporary folder. Beyond the contract: it is its owner's alone,
- * open once at a time, leaves a reserve of the disk free, and never answers bytes that the disk has changed.
+ * open once at a time, leaves a reserve of the disk free, survives a power cut at any byte and a disk that fails in the
+ * middle of a write, and never answers bytes that the disk has changed, nor takes back what it acknowledged.
  */
 
 async function temporary(): Promise<{ folder: string; remove: () => Promise<void> }> {
@@ -84,6 +100,162 @@ test('a disk without the reserve is full: refused, nothing stored, reads go on',
     assert.is((await all(store.entries(documentA))).length, 1)
   } finally {
     await store.close()
+    await remove()
+  }
+})
+
+/** Commits number 0 to `count` - 1: each appends one entry to both documents at once. */
+async function commitBoth(store: LogStore, count: number): Promise<void> {
+  for (let seq = 0; seq < count; seq++)
+    await store.commit(
+      commitOf(
+        [documentA, documentB].map(document =>
+          change(document, indexOf(document, new Map([[logOf(1), seq + 1]])), {
+            append: [entryOf(logOf(1), seq, seq, 3_000)],
+          }),
+        ),
+      ),
+    )
+}
+
+/** Numbers from 0 to below `bound`, about `count` of them, the ends among them. */
+const spread = (bound: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => Math.floor((index * (bound - 1)) / (count - 1)))
+
+/** Runs `body` on copies of a folder in which one file of the kind has been changed. */
+async function onDamagedCopies(
+  folder: string,
+  suffix: string,
+  count: number,
+  damage: (file: string, size: number, index: number) => Promise<void>,
+  body: (copy: string, index: number) => Promise<void>,
+): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const copy = `${folder}-${index}`
+    await cp(folder, copy, { recursive: true })
+    const sized = await Promise.all(
+      (await filesOf(copy, suffix)).map(async file => ({ file, size: (await stat(file)).size })),
+    )
+    const largest = sized.reduce((a, b) => (b.size > a.size ? b : a))
+    await damage(largest.file, largest.size, index)
+    await body(copy, index)
+    await rm(copy, { recursive: true })
+  }
+}
+
+async function flipBit(file: string, at: number, bit: number): Promise<void> {
+  const bytes = await readFile(file)
+  bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at)
+  await writeFile(file, bytes)
+}
+
+test('a power cut at any byte of the journal leaves whole commits, the first ones', async () => {
+  const { folder, remove } = await temporary()
+  const store = await openLevelLogStore(folder)
+  try {
+    await commitBoth(store, 20)
+    const cuts = 40
+    const lengths: number[] = []
+    await onDamagedCopies(
+      folder,
+      '.log',
+      cuts,
+      (file, size, index) => truncate(file, spread(size + 1, cuts)[index]),
+      async copy => {
+        const after = await openLevelLogStore(copy)
+        const [a, b] = await Promise.all([all(after.entries(documentA)), all(after.entries(documentB))])
+        assert.equal(a, b)
+        assert.is((await after.index(documentA))?.heads[0]?.length ?? 0, a.length)
+        lengths.push(a.length)
+        await after.close()
+      },
+    )
+    assert.is(lengths[0], 0)
+    assert.is(lengths.at(-1), 20)
+    assert.equal(
+      lengths,
+      lengths.toSorted((a, b) => a - b),
+    )
+  } finally {
+    await store.close()
+    await remove()
+  }
+})
+
+test('a flipped bit anywhere in the journal of a closed store is told, and takes nothing back in silence', async () => {
+  const { folder, remove } = await temporary()
+  try {
+    const store = await openLevelLogStore(folder)
+    await commitBoth(store, 20)
+    await store.close()
+    const flips = 40
+    await onDamagedCopies(
+      folder,
+      '.log',
+      flips,
+      // The very last record says that the store was closed, and nothing else.
+      (file, size, index) => flipBit(file, spread(size - 100, flips)[index] ?? 0, index % 8),
+      async copy => assert.instance(await rejection(openLevelLogStore(copy)), StoreDamaged),
+    )
+  } finally {
+    await remove()
+  }
+})
+
+test('a flipped bit anywhere in a table file is told when what it struck is read', async () => {
+  const { folder, remove } = await temporary()
+  try {
+    const store = await openLevelLogStore(folder)
+    await commitBoth(store, 20)
+    const written = await all(store.entries(documentA))
+    await store.close()
+    await settle(folder)
+    const flips = 60
+    let told = 0
+    await onDamagedCopies(
+      folder,
+      '.ldb',
+      flips,
+      (file, size, index) => flipBit(file, spread(size, flips)[index] ?? 0, index % 8),
+      async copy => {
+        try {
+          const damaged = await openLevelLogStore(copy)
+          try {
+            for (const document of [documentA, documentB]) {
+              assert.is((await damaged.index(document))?.heads[0]?.length, 20)
+              assert.equal(await all(damaged.entries(document)), written)
+            }
+          } finally {
+            await damaged.close()
+          }
+        } catch (error) {
+          if (!(error instanceof CorruptRecord || error instanceof StoreDamaged)) throw error
+          told += 1
+        }
+      },
+    )
+    assert.ok(told > flips * 0.8, `${told} of ${flips} flips were told`)
+  } finally {
+    await remove()
+  }
+})
+
+test('a disk that fails in the middle of a write: the outcome is unknown, then all is refused, and nothing acknowledged is lost', async () => {
+  const { folder, remove } = await temporary()
+  try {
+    const child = fileURLToPath(new URL('full-disk.child.ts', import.meta.url))
+    // Files of at most 512 blocks of 512 bytes.
+    const command = 'ulimit -f 512 && exec "$0" "$1" "$2"'
+    const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, child, folder])
+    const { acknowledged, errors } = JSON.parse(stdout)
+    assert.equal(errors, ['CommitOutcomeUnknown', 'CommitRefused'])
+    assert.ok(acknowledged > 10)
+    const store = await openLevelLogStore(folder)
+    const { length } = await all(store.entries(documentA))
+    assert.ok(length === acknowledged || length === acknowledged + 1, `${length} stored, ${acknowledged} acknowledged`)
+    await store.commit(appending(documentA, logOf(1), length, 1))
+    await store.close()
+  } finally {
     await remove()
   }
 })
