@@ -3,11 +3,11 @@ import type { ActorKind, Message } from './types.ts'
 /** After so many failures within so long an actor is given up; until then it is restarted, each time a little later. */
 export type Supervision = Required<NonNullable<ActorKind<Message>['supervision']>>
 
-/** OTP's idea (intensity and period); the numbers let a passing fault of a disk or a peer pass. */
+/** OTP's intensity and period, wide enough to outlast the hiccup of a disk. */
 export const defaultSupervision: Supervision = {
   maxRestarts: 3,
   withinMs: 5_000,
-  minBackoffMs: 50,
+  minBackoffMs: 100,
   maxBackoffMs: 2_000,
 }
 

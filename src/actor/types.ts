@@ -32,7 +32,7 @@ export interface Cause {
 export type Overflow = 'reject' | 'dropOldest' | 'dropNewest'
 
 export interface AskOptions {
-  /** Mandatory: nothing waits for ever. */
+  /** Mandatory: nothing waits for ever. The asker gives up then or less than 50 ms later, never earlier. */
   readonly timeoutMs: number
   /** The envelope being handled, when an actor asks another: by it cycles are found. */
   readonly cause?: Cause
@@ -56,7 +56,10 @@ export interface ActorContext<M extends Message> {
   readonly key: string
   /** Takes up to `max` further queued messages, oldest first, as long as `accepts` holds: for those who commit in batches. */
   take(max: number, accepts: (message: M) => boolean): Envelope<M>[]
-  /** Tells itself `message` later; cancelled when the actor stops or restarts. */
+  /**
+   * Tells itself `message` later, ahead of what waits and even if the mailbox is full; cancelled when the actor stops or
+   * restarts. No use in the sense of passivation.
+   */
   after(delayMs: number, message: M): Cancel
   /** Asks to be stopped once the current message is done. */
   stop(): void
@@ -79,18 +82,29 @@ export interface Behaviour<M extends Message> {
 
 export type StopReason = 'stopped' | 'killed' | 'passivated' | 'failed' | 'drained'
 
-/** A kind of actor: one instance per key, created at the first message. */
+/** A kind of actor: one instance per key, created at the first message. To be made once: the system knows it by identity. */
 export interface ActorKind<M extends Message> {
+  /** Unique in the system; without `/`. */
   readonly name: string
   create(key: string): Behaviour<M>
   readonly mailbox?: {
+    /** Default 1,024 messages. */
     readonly capacity?: number
+    /** Default `reject`. */
     readonly overflow?: Overflow
   }
+  /** When an actor leaves memory by itself; by default never. Only messages from others count as use. */
   readonly passivation?: {
     readonly idleMs?: number
+    /** Beyond it the least recently used leave, as soon as they may. */
     readonly maxActive?: number
   }
+  /**
+   * More than `maxRestarts` (default 3) failures `withinMs` (5,000) and the actor is given up: what is queued becomes dead
+   * letters, and for another `withinMs` it refuses messages with {@link ActorStopped}; the first one after that activates
+   * it anew. Up to then it is restarted after a delay that doubles from `minBackoffMs` (100) to `maxBackoffMs` (2,000), the
+   * upper half of it random; its mailbox is kept meanwhile.
+   */
   readonly supervision?: {
     readonly maxRestarts?: number
     readonly withinMs?: number
@@ -133,7 +147,10 @@ export interface ActorSystem {
   stop(kind: { readonly name: string }, key: string): Promise<void>
   /** Stops at once: the current message's asker is failed, whatever `receive` still does is ignored. */
   kill(kind: { readonly name: string }, key: string): void
-  /** Closes admission, lets every mailbox empty, then stops all. */
+  /**
+   * Closes admission, lets every mailbox empty, then stops all. Messages that pass on a cause belong to what was begun
+   * and are admitted until the end; asks that are yet to be answered are waited for.
+   */
   drain(): Promise<void>
 }
 
