@@ -63,9 +63,14 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   const { identity, secrets } = settings
   const { operator, server } = identity
 
-  const onError = (actor: string, error: unknown) =>
-    telemetry.log('error', 'actor.failed', { actor, message: error instanceof Error ? error.message : String(error) })
-  const actors = createActorSystem({ clock, random, onError })
+  const actors = createActorSystem({
+    clock,
+    random,
+    onError(actor, error, outcome) {
+      telemetry.log('error', 'actor.failed', { actor, outcome, message: error.message })
+      telemetry.count('cpns_actor_failures_total', { outcome })
+    },
+  })
   const trust = await createTrust({ own: settings.manifest, pins: settings.pins, store, crypto, clock, telemetry })
   await trust.offer(settings.peerManifests, 'configuration')
 
@@ -101,22 +106,20 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     documents,
     entitlement: inventory.entitlement,
     actors,
-    store,
-    crypto,
     clock,
     random,
     telemetry,
   })
   inventory.join(federation)
   const access: Access = createAccess({
-    operator,
     identity,
     listener,
+    clientUrls: () => trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === server)?.clientUrls ?? [],
     documents,
     commands: inventory.commands,
     mayRead: inventory.mayRead,
     keys,
-    secrets,
+    macKeys: () => secrets.macKeys,
     actors,
     clock,
     random,
@@ -130,12 +133,14 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     trust,
     clientUrl: () => access.url(),
     async start() {
+      await inventory.start()
       await federation.start()
       await access.start()
     },
     async stop() {
       await access.stop()
       await federation.stop()
+      inventory.stop()
       await actors.drain()
       trust.stop()
       await store.close()
