@@ -27,7 +27,7 @@ export interface AccessOptions {
   readonly listener: ClientListener
   /** Base URLs under which clients know this server besides the listener's own: what its manifest names. */
   readonly clientUrls?: () => readonly string[]
-  readonly documents: Pick<Documents, 'observe'>
+  readonly documents: Pick<Documents, 'observe' | 'index'>
   readonly commands: readonly Command[]
   readonly mayRead: MayRead
   readonly keys: KeySource
@@ -75,7 +75,11 @@ export function createAccess(options: AccessOptions): Access {
     clock,
     deadlineMs: limits.authenticationDeadlineMs,
   })
-  const shared = { feeds, mayRead, tickets, clock, telemetry, limits }
+  const digestOf = async (document: DocumentId) => {
+    const index = await options.documents.index(document)
+    return index ? toBase64url(index.digest) : ''
+  }
+  const shared = { feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const newId = () => toBase64url(random.bytes(16))
 
   return {

@@ -160,7 +160,12 @@ export const documentOpen = spec({
   summary:
     'Opens a document for reading: y-protocol messages travel in binary frames that begin with the channel. Opened again, it answers the same channel.',
   params: z.strictObject({ document }),
-  result: z.strictObject({ channel, epoch: z.int().min(0) }),
+  result: z.strictObject({
+    channel,
+    epoch: z.int().min(0),
+    /** Equal at two servers if and only if they hold the same entries of the document; base64url. */
+    digest: z.string(),
+  }),
   refusals: [403, 404, 429],
 })
 

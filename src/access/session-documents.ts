@@ -15,15 +15,25 @@ export interface SessionDocumentsOptions {
   readonly feeds: Feeds
   readonly mayRead: MayRead
   readonly tickets: Tickets
+  /** What {@link OpenedDocument} calls the digest. */
+  readonly digestOf: (document: DocumentId) => Promise<string>
   /** The server URL of y-websocket clients. */
   readonly documentsUrl: () => string
   readonly limits: AccessLimits
 }
 
+/** What a client is told of a document that it opened. */
+export interface OpenedDocument {
+  readonly channel: number
+  readonly epoch: number
+  /** Equal at two servers if and only if they hold the same entries of the document; base64url. */
+  readonly digest: string
+}
+
 /** The documents that a session reads, each by its channel. */
 export interface SessionDocuments {
   /** @throws {CommandRefused} 403; 429 when too many are open. */
-  open(document: DocumentId, principal: Principal): Promise<{ readonly channel: number; readonly epoch: number }>
+  open(document: DocumentId, principal: Principal): Promise<OpenedDocument>
   close(channel: number): Record<string, never>
   /** @throws {CommandRefused} 403 */
   ticket(document: DocumentId, principal: Principal): Promise<{ ticket: string; expires: number; url: string }>
@@ -44,7 +54,7 @@ interface OpenDocument {
 }
 
 export function createSessionDocuments(options: SessionDocumentsOptions): SessionDocuments {
-  const { connection, feeds, mayRead, tickets, limits } = options
+  const { connection, feeds, mayRead, tickets, digestOf, limits } = options
   const { outlet, tell } = connection
   const byDocument = new Map<DocumentId, Promise<OpenDocument>>()
   const byChannel = new Map<number, OpenDocument>()
@@ -91,7 +101,7 @@ export function createSessionDocuments(options: SessionDocumentsOptions): Sessio
       byDocument.set(document, opening)
       try {
         const { channel, epoch } = await opening
-        return { channel, epoch }
+        return { channel, epoch, digest: await digestOf(document) }
       } catch (error) {
         if (byDocument.get(document) === opening) byDocument.delete(document)
         throw error
