@@ -34,11 +34,15 @@ const allowed = {
 
 /** The files of the server that the client shares: pure, and fit for a browser. */
 const sharedWithClient = new Set([
+  'access/frames.ts',
+  'access/handshake.ts',
+  'access/json-rpc.ts',
   'access/protocol.ts',
   'document/documents.ts',
   'document/names.ts',
   'document/registers-view.ts',
   'federation/command.ts',
+  'inventory/framing.ts',
   'inventory/methods.ts',
   'inventory/records.ts',
   'inventory/registration-seal.ts',

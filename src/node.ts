@@ -54,6 +54,15 @@ export interface CpnsNode {
   stop(): Promise<void>
 }
 
+/** Work that waits for somebody else may never end; a server that is told to stop does. */
+const drainLimitMs = 10_000
+
+const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const cancel = clock.after(limitMs, resolve)
+    work.then(resolve, reject).finally(cancel)
+  })
+
 /**
  * Puts one node together from its ports. Nothing is reached before `start`.
  * @throws {InvalidManifest} when the operator's own manifest does not hold.
@@ -141,7 +150,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       await access.stop()
       await federation.stop()
       inventory.stop()
-      await actors.drain()
+      await withinMs(clock, drainLimitMs, actors.drain())
       trust.stop()
       await store.close()
     },

@@ -18,10 +18,13 @@ export function startCommand(): Command {
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
       const node = await launch(folder.configuration, folder.at)
+      // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
+      const alive = setInterval(() => {}, 60_000)
       const signal = await interrupted()
       node.telemetry.log('info', 'node.stopping', { signal })
       await node.stop()
       node.telemetry.log('info', 'node.stopped')
+      clearInterval(alive)
     })
 }
 
