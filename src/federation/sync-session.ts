@@ -215,15 +215,12 @@ export class SyncSession {
       this.#wake()
     }
     const isOpen = this.#asks.has(document)
-    const isNews = purpose === 'ask' ? !isOpen : purpose === 'reply' && isOpen
-    if (!isNews) return
+    if (!tellsMore(purpose, heads, isOpen)) return
     const index = await documents.index(document)
     const isLacking = exchange.mayTake(document) && lacks(index, heads)
-    if (purpose === 'ask') {
+    if (!isOpen) {
       if (isLacking) this.#ask(document)
-      return
-    }
-    if (isLacking && this.#asks.hasChanged(document, index?.digest)) this.#sendAsk(document)
+    } else if (isLacking && this.#asks.hasChanged(document, index?.digest)) this.#sendAsk(document)
     else this.#settle(document, isLacking)
   }
 
@@ -384,5 +381,20 @@ export class SyncSession {
   #sentence(): Sentence {
     const { clock, limits } = this.#options
     return sentence(this.#conduct, clock.elapsed(), limits.conduct)
+  }
+}
+
+/**
+ * Whether what the peer holds is to be compared. While an ask is open its reply decides. A receipt says what the peer held
+ * in the midst of pushes that are still on their way, either way; but a fork that it has found is pushed by nobody.
+ */
+function tellsMore(purpose: Have['purpose'], heads: Have['heads'], isOpen: boolean): boolean {
+  switch (purpose) {
+    case 'ask':
+      return !isOpen
+    case 'reply':
+      return isOpen
+    case 'receipt':
+      return !isOpen && heads.some(({ forked }) => forked)
   }
 }
