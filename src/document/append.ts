@@ -1,13 +1,20 @@
 import type { LocalRecord, LogHead, StoredEntry } from '../ports/log-store.ts'
-import type { LogId } from '../ports/names.ts'
+import type { DocumentId, LogId } from '../ports/names.ts'
 import type { Content, Held, HeldRegisters, Place } from './content.ts'
 import type { Mutation } from './documents.ts'
 import { type Decision, decide } from './draft.ts'
-import { sealEntry } from './entry.ts'
+import { encodeNames, sealEntry } from './entry.ts'
 import { type Ledger, ledgerBytes } from './ledger.ts'
 import { DocumentFull, type DocumentLimits, EntryTooLarge } from './limits.ts'
 import { clientIdOf, newLogId } from './log.ts'
-import type { DocumentsContext, Replica } from './replica.ts'
+import type { Change, DocumentsContext } from './replica.ts'
+
+/** A log that this run writes. */
+export interface OwnLog {
+  readonly log: LogId
+  /** How the names that it repeats in every entry are encoded. */
+  readonly names: Uint8Array
+}
 
 /** What became of one mutation in a batch: to be told once the batch is durable. */
 export type Outcome = { readonly ok: true; readonly answer: unknown } | { readonly ok: false; readonly error: Error }
@@ -27,50 +34,52 @@ export const entryOverheadBytes = 512
 /** A full document takes removals until it exceeds its bound by this share. */
 const removalsShare = 1 / 16
 
-/** A log that nothing was written to yet, whose Yjs client is not that of another log here. */
-export function beginLog(ledger: Ledger, { crypto, random }: DocumentsContext): LogId {
+export function ownLog(log: LogId, document: DocumentId, { identity }: DocumentsContext): OwnLog {
+  return { log, names: encodeNames({ document, log, server: identity.server }) }
+}
+
+/** A log that nothing was written to yet, whose Yjs client is not that of another log of the document. */
+export function beginLog(ledger: Ledger, document: DocumentId, context: DocumentsContext): OwnLog {
+  const { crypto, random } = context
   const taken = ledger.heads.map(({ log }) => clientIdOf(log, crypto))
   for (;;) {
     const log = newLogId(random)
-    if (!taken.includes(clientIdOf(log, crypto))) return log
+    if (!taken.includes(clientIdOf(log, crypto))) return ownLog(log, document, context)
   }
 }
 
 /** Decides as many of the mutations as fit into one entry of `log`. Nothing happens yet. */
 export function stage(
   mutations: readonly Mutation<unknown>[],
-  replica: Replica,
+  document: DocumentId,
   content: Content,
   ledger: Ledger,
-  log: LogId,
+  { log }: OwnLog,
   { identity, clock, limits }: DocumentsContext,
 ): Batch {
-  const seq = headOf(ledger, log)?.length ?? 0
-  const place: Place = { log, seq, own: true, registerBytes: 0 }
+  const place: Place = { log, seq: headOf(ledger, log)?.length ?? 0, own: true, registerBytes: 0 }
   const pen = { server: identity.server, place }
-  const overheadBytes = entryOverheadBytes + replica.document.length
-  const room = { entry: limits.maxEntryBytes - overheadBytes, document: ledgerBytes(ledger) + overheadBytes }
+  const overheadBytes = entryOverheadBytes + document.length
+  const roomBytes = limits.maxEntryBytes - overheadBytes
+  const heldBytes = ledgerBytes(ledger) + overheadBytes
   const changes = new Map<string, Held>()
-  const local: LocalRecord[] = []
   const outcomes: Outcome[] = []
+  let local: readonly LocalRecord[] = none
   let held = content.held
   let bytes = 0
   for (const mutation of mutations) {
     const decision = attempt(held, mutation, clock.now(), pen)
-    if (decision instanceof Error) {
-      outcomes.push({ ok: false, error: decision })
+    const error =
+      decision instanceof Error ? decision : overflow(decision, roomBytes, heldBytes + bytes, document, limits)
+    if (decision instanceof Error || error) {
+      outcomes.push({ ok: false, error: error as Error })
       continue
     }
-    if (bytes > 0 && bytes + decision.bytes > room.entry) break
-    const error = overflow(decision, bytes, room, replica, limits)
-    if (error) {
-      outcomes.push({ ok: false, error })
-      continue
-    }
+    if (bytes > 0 && bytes + decision.bytes > roomBytes) break
     held = decision.held
     bytes += decision.bytes
     for (const [key, change] of decision.changes) changes.set(key, change)
-    local.push(...decision.local)
+    if (decision.local.length > 0) local = [...local, ...decision.local]
     outcomes.push({ ok: true, answer: decision.answer })
   }
   return { held, changes, place, local, outcomes }
@@ -90,61 +99,56 @@ function attempt(
 }
 
 function overflow(
-  decision: Decision,
-  batchBytes: number,
-  room: { readonly entry: number; readonly document: number },
-  { document }: Replica,
+  { changes, bytes, removesOnly }: Decision,
+  roomBytes: number,
+  heldBytes: number,
+  document: DocumentId,
   { maxEntryBytes, maxDocumentBytes }: DocumentLimits,
 ): Error | undefined {
-  if (decision.changes.length === 0) return undefined
-  if (decision.bytes > room.entry) return new EntryTooLarge(document, decision.bytes, maxEntryBytes)
-  const maxBytes = decision.removesOnly ? maxDocumentBytes * (1 + removalsShare) : maxDocumentBytes
-  const bytes = room.document + batchBytes + decision.bytes
-  return bytes > maxBytes ? new DocumentFull(document, bytes, maxDocumentBytes) : undefined
+  if (changes.length === 0) return undefined
+  if (bytes > roomBytes) return new EntryTooLarge(document, bytes, maxEntryBytes)
+  const maxBytes = removesOnly ? maxDocumentBytes * (1 + removalsShare) : maxDocumentBytes
+  return heldBytes + bytes > maxBytes ? new DocumentFull(document, heldBytes + bytes, maxDocumentBytes) : undefined
 }
 
-/** The entry of a batch that is durable now. */
+/** The entry that a batch becomes, and the change that makes it durable. */
 export interface Appended {
   readonly entry: StoredEntry
   readonly update: Uint8Array
+  readonly change: Change
 }
 
 /**
- * Writes a batch's registers into the content and makes the entry durable, with the batch's local records.
- * @throws what the store throws; then the replica has forgotten ledger and content, and the log must not go on
+ * Writes a batch's registers into the content, as an entry at the end of the log. If the change is not committed then, the
+ * content holds what nobody may see, and the log must not go on.
+ * @throws {EntryTooLarge}
  */
-export async function append(
+export function append(
   batch: Batch,
-  replica: Replica,
+  document: DocumentId,
   content: Content,
   ledger: Ledger,
+  { log, names }: OwnLog,
   { identity, crypto, limits }: DocumentsContext,
-): Promise<Appended> {
-  const { log, seq } = batch.place
-  const before = headOf(ledger, log)
-  const update = content.write(batch.changes, batch.held, batch.place)
+): Appended {
+  const { seq } = batch.place
   const { server } = identity
+  const before = headOf(ledger, log)
   const prev = before?.hash ?? noBytes
-  const sealed = sealEntry(
-    { document: replica.document, log, server, seq, prev, update, supersedes: none, after: none },
-    identity,
-    crypto,
-  )
-  if (sealed.bytes.length > limits.maxEntryBytes) {
-    replica.reset()
-    throw new EntryTooLarge(replica.document, sealed.bytes.length, limits.maxEntryBytes)
-  }
+  const update = content.write(batch.changes, batch.held, batch.place)
+  const unsealed = { document, log, server, seq, prev, update, supersedes: none, after: none }
+  const { bytes, hash } = sealEntry(unsealed, identity, crypto, names)
+  if (bytes.length > limits.maxEntryBytes) throw new EntryTooLarge(document, bytes.length, limits.maxEntryBytes)
   const head: LogHead = {
     log,
     server,
     length: seq + 1,
-    hash: sealed.hash,
-    bytes: (before?.bytes ?? 0) + sealed.bytes.length,
+    hash,
+    bytes: (before?.bytes ?? 0) + bytes.length,
     clock: (before?.clock ?? 0) + batch.changes.size,
   }
-  const entry = { log, seq, bytes: sealed.bytes }
-  await replica.commit({ ledger: withHead(ledger, head), append: [entry], drop: none, local: batch.local })
-  return { entry, update }
+  const entry = { log, seq, bytes }
+  return { entry, update, change: { ledger: withHead(ledger, head), append: [entry], drop: none, local: batch.local } }
 }
 
 const noBytes: Uint8Array = new Uint8Array(0)

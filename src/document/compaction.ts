@@ -1,6 +1,6 @@
 import type { LogHead, StoredEntry } from '../ports/log-store.ts'
-import type { LogId, ServerId } from '../ports/names.ts'
-import { beginLog, entryOverheadBytes } from './append.ts'
+import type { ServerId } from '../ports/names.ts'
+import { beginLog, entryOverheadBytes, type OwnLog } from './append.ts'
 import type { Content, Held, Place } from './content.ts'
 import { packed, planCopy, type Receipts } from './copy-plan.ts'
 import type { Version } from './documents.ts'
@@ -13,7 +13,7 @@ import type { DocumentsContext, Replica } from './replica.ts'
 
 /** A compaction that is durable now. */
 export interface Compacted {
-  readonly log: LogId
+  readonly log: OwnLog
   readonly entries: readonly StoredEntry[]
   /** `undefined` when it is to be read anew. */
   readonly content: Content | undefined
@@ -49,7 +49,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
 
   const remaining = ledger.heads.filter(head => !plan.logs.has(head.log))
   const fresh = await replica.readContent(remaining)
-  const own = beginLog(ledger, context)
+  const own = beginLog(ledger, replica.document, context)
   const copy = new CopiedLog(own, fresh, replica, context)
   const claimBytes = plan.supersedes.length * supersededBytes + plan.after.length * reliedBytes
   const roomBytes = limits.maxEntryBytes - entryOverheadBytes - replica.document.length
@@ -60,7 +60,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
   copy.add(entries.at(-1) ?? [], plan.supersedes, plan.after)
 
   const claim = {
-    by: own,
+    by: own.log,
     seq: copy.head.length - 1,
     supersedes: plan.supersedes,
     after: plan.after,
@@ -93,18 +93,18 @@ async function readReceipts(replica: Replica, { store }: DocumentsContext): Prom
 class CopiedLog {
   readonly entries: StoredEntry[] = []
   head: LogHead
-  readonly #log: LogId
+  readonly #own: OwnLog
   readonly #content: Content
   readonly #replica: Replica
   readonly #context: DocumentsContext
 
-  constructor(log: LogId, content: Content, replica: Replica, context: DocumentsContext) {
-    this.#log = log
+  constructor(own: OwnLog, content: Content, replica: Replica, context: DocumentsContext) {
+    this.#own = own
     this.#content = content
     this.#replica = replica
     this.#context = context
     const { server } = context.identity
-    this.head = { log, server, length: 0, hash: new Uint8Array(0), bytes: 0, clock: 0 }
+    this.head = { log: own.log, server, length: 0, hash: new Uint8Array(0), bytes: 0, clock: 0 }
   }
 
   add(registers: readonly Copy[], supersedes: readonly Superseded[], after: readonly Relied[]): void {
@@ -112,7 +112,12 @@ class CopiedLog {
     const { identity, crypto } = this.#context
     const update = this.#write(registers, seq)
     const { document } = this.#replica
-    const sealed = sealEntry({ document, log, server, seq, prev, update, supersedes, after }, identity, crypto)
+    const sealed = sealEntry(
+      { document, log, server, seq, prev, update, supersedes, after },
+      identity,
+      crypto,
+      this.#own.names,
+    )
     this.entries.push({ log, seq, bytes: sealed.bytes })
     this.head = {
       log,
@@ -126,7 +131,7 @@ class CopiedLog {
 
   #write(registers: readonly Copy[], seq: number): Uint8Array {
     if (registers.length === 0) return new Uint8Array(0)
-    const place: Place = { log: this.#log, seq, own: true, registerBytes: 0 }
+    const place: Place = { log: this.#own.log, seq, own: true, registerBytes: 0 }
     const changes = new Map<string, Held>()
     let held = this.#content.held
     for (const [key, { register }] of registers) {

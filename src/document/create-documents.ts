@@ -24,8 +24,17 @@ export function createDocuments(options: DocumentsOptions): Documents {
     context,
     ownLogs: new OwnLogs(),
     publish: notice => {
-      for (const listener of listeners) listener(notice)
+      for (const listener of listeners) tell(listener, notice)
     },
+  }
+  /** What is durable is durable, whoever fails to hear of it. */
+  function tell(listener: (notice: DocumentNotice) => void, notice: DocumentNotice): void {
+    try {
+      listener(notice)
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      context.telemetry.log('error', 'document.listener-failed', { document: notice.document, detail })
+    }
   }
   const kind: ActorKind<DocumentMessage> = {
     name: 'document',
@@ -35,17 +44,18 @@ export function createDocuments(options: DocumentsOptions): Documents {
   const patience = { timeoutMs: limits.askTimeoutMs }
   const actorOf = (document: DocumentId) => actors.actor(kind, document)
 
-  function assertOwned(document: DocumentId): void {
-    if (ownerOf(document) === operator) return
-    throw new NotTheOwner(
-      `${document} is written by ${ownerOf(document)}; ${operator} holds a replica. Forward the command.`,
+  const isOwned = (document: DocumentId): boolean => ownerOf(document) === operator
+  const notTheOwner = (document: DocumentId): Promise<never> =>
+    Promise.reject(
+      new NotTheOwner(
+        `${document} is written by ${ownerOf(document)}; ${operator} holds a replica. Forward the command.`,
+      ),
     )
-  }
 
   return {
-    async write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T> {
-      assertOwned(document)
-      return (await actorOf(document).ask({ type: 'write', mutation }, patience)) as T
+    write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T> {
+      if (!isOwned(document)) return notTheOwner(document)
+      return actorOf(document).ask<T>({ type: 'write', mutation }, patience)
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
     index: document => store.index(document),
@@ -53,13 +63,13 @@ export function createDocuments(options: DocumentsOptions): Documents {
     ingest: (document, entries, source) => actorOf(document).ask({ type: 'ingest', entries, source }, patience),
     missing: (document, version, maxBytes, hashes) => missing(document, version, maxBytes, hashes, context),
     async receipt(document, server, version) {
-      if (ownerOf(document) !== operator || server === context.identity.server) return
+      if (!isOwned(document) || server === context.identity.server) return
       const key = localKeys(document, crypto).receipt(server)
       await store.commit({ documents: [], local: [{ key, value: encodeVersion(version) }] })
     },
-    async compact(document) {
-      assertOwned(document)
-      await actorOf(document).ask({ type: 'compact' }, patience)
+    compact(document) {
+      if (!isOwned(document)) return notTheOwner(document)
+      return actorOf(document).ask({ type: 'compact' }, patience)
     },
     forget: document => actorOf(document).ask({ type: 'forget' }, patience),
     subscribe(listener) {

@@ -1,9 +1,9 @@
 import type { ActorContext, Behaviour, Envelope, Message, Question } from '../actor/types.ts'
 import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
-import { append, type Batch, beginLog, type Outcome, stage } from './append.ts'
+import { type Appended, append, beginLog, type Outcome, type OwnLog, ownLog, stage } from './append.ts'
 import { compact } from './compaction.ts'
-import { type Content, HeldView } from './content.ts'
+import { HeldView } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
 import {
   type DocumentNotice,
@@ -14,7 +14,6 @@ import {
   WriteFailed,
 } from './documents.ts'
 import { type Ingested, ingest, Revenants } from './ingest.ts'
-import type { Ledger } from './ledger.ts'
 import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
@@ -75,21 +74,25 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   readonly #around: Surroundings
   readonly #observers = new Set<DocumentObserver>()
   readonly #revenants: Revenants
-  #own: LogId | undefined
+  /** Whether this server's operator writes it. */
+  readonly #isOwned: boolean
+  #own: OwnLog | undefined
   #mayCompact = true
 
   constructor(document: DocumentId, around: Surroundings) {
     this.#replica = new Replica(document, around.context)
     this.#around = around
     this.#revenants = new Revenants(around.context.limits.maxDocumentBytes)
-    this.#own = around.ownLogs.of(document)
+    this.#isOwned = ownerOf(document) === around.context.operator
+    const log = around.ownLogs.of(document)
+    this.#own = log && ownLog(log, document, around.context)
   }
 
   receive(envelope: Envelope<DocumentMessage>, actor: ActorContext<DocumentMessage>): void | Promise<void> {
     const { message } = envelope
     switch (message.type) {
       case 'write':
-        return this.#write([envelope, ...actor.take(maxBatch - 1, isWrite)])
+        return this.#write(envelope, actor)
       case 'read':
         return this.#respond(envelope, async () => new HeldView((await this.#replica.loadContent()).held))
       case 'ingest':
@@ -102,7 +105,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'diff':
         return this.#respond(envelope, () => this.#diff(message))
       case 'compact':
-        return this.#respond(envelope, () => this.#compact())
+        return this.#respond(envelope, () => this.#compactAsked())
       case 'forget':
         return this.#respond(envelope, () => this.#forget())
     }
@@ -119,42 +122,37 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   // --- writing
 
-  async #write(envelopes: readonly Envelope<DocumentMessage>[]): Promise<void> {
-    let waiting = envelopes
+  async #write(first: Envelope<DocumentMessage>, actor: ActorContext<DocumentMessage>): Promise<void> {
+    const { context } = this.#around
+    const replica = this.#replica
+    const envelopes = [first, ...actor.take(maxBatch - 1, isWrite)]
+    let told = 0
     try {
-      while (waiting.length > 0) waiting = waiting.slice(await this.#commit(waiting))
+      while (told < envelopes.length) {
+        const content = replica.content ?? (await replica.loadContent())
+        const ledger = replica.ledger ?? (await replica.loadLedger())
+        this.#own ??= beginLog(ledger, replica.document, context)
+        const batch = stage(mutationsOf(envelopes, told), replica.document, content, ledger, this.#own, context)
+        if (batch.changes.size > 0) {
+          const appended = append(batch, replica.document, content, ledger, this.#own, context)
+          await replica.commit(appended.change)
+          this.#showOwn(appended)
+        } else if (batch.local.length > 0) await context.store.commit({ documents: [], local: batch.local })
+        for (const outcome of batch.outcomes) tell(envelopes[told++], outcome)
+      }
     } catch (error) {
-      for (const envelope of waiting) envelope.refuse(this.#writeFailed(error))
+      this.#startOver(error)
+      for (const envelope of envelopes.slice(told)) envelope.refuse(this.#writeFailed(error))
       return
     }
     if (this.#isDue()) await this.#compactInPassing()
   }
 
-  /** Commits what the first of the envelopes ask for, and answers them. Returns how many they were. */
-  async #commit(envelopes: readonly Envelope<DocumentMessage>[]): Promise<number> {
-    const { context } = this.#around
-    const replica = this.#replica
-    const content = replica.content ?? (await replica.loadContent())
-    const ledger = replica.ledger ?? (await replica.loadLedger())
-    this.#own ??= beginLog(ledger, context)
-    const batch = stage(mutationsOf(envelopes), replica, content, ledger, this.#own, context)
-    if (batch.changes.size > 0) await this.#append(batch, content, ledger)
-    else if (batch.local.length > 0) await context.store.commit({ documents: [], local: batch.local })
-    for (const [at, outcome] of batch.outcomes.entries()) tell(envelopes[at], outcome)
-    return batch.outcomes.length
-  }
-
-  async #append(batch: Batch, content: Content, ledger: Ledger): Promise<void> {
-    const { context, ownLogs } = this.#around
-    try {
-      const { entry, update } = await append(batch, this.#replica, content, ledger, context)
-      if (entry.seq === 0) ownLogs.begin(this.#replica.document, entry.log)
-      this.#publish([entry], 'own')
-      this.#show(update)
-    } catch (error) {
-      this.#startOver(error)
-      throw error
-    }
+  /** Shows an entry of this run's log that is durable now. */
+  #showOwn({ entry, update }: Appended): void {
+    if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
+    this.#publish([entry], 'own')
+    this.#show(update)
   }
 
   /** After a commit that failed: what is durable is read again, and the log it was for is left as it is. */
@@ -196,7 +194,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     if (appended.length === 0 && !rebuilt) return
     const replica = this.#replica
     const { server } = this.#around.context.identity
-    const own = this.#own
+    const own = this.#own?.log
     // Nobody but this run writes its log: if it was cut, dropped or went on without us, its key is used elsewhere too.
     if (own && (appended.some(({ entry }) => entry.log === own) || (rebuilt && !this.#isHeld(own)))) this.#abandonLog()
     if (rebuilt) replica.become(undefined)
@@ -224,18 +222,18 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   // --- compaction
 
   #isDue(): boolean {
-    const { content, ledger, document } = this.#replica
-    const { identity, limits, operator } = this.#around.context
-    if (!content || !ledger || !this.#mayCompact || ownerOf(document) !== operator) return false
+    const { content, ledger } = this.#replica
+    const { identity, limits } = this.#around.context
+    if (!content || !ledger || !this.#mayCompact || !this.#isOwned) return false
     const { ownLiveBytes: liveBytes, ownGarbageBytes: garbageBytes } = content
-    return isDue({ ledger, ownLog: this.#own, liveBytes, garbageBytes }, identity.server, limits)
+    return isDue({ ledger, ownLog: this.#own?.log, liveBytes, garbageBytes }, identity.server, limits)
   }
 
   /** Whether logs came that were superseded once and are longer than known, or that nobody else will clear away. */
   #isCallForCompaction(): boolean {
-    const { ledger, document } = this.#replica
+    const { ledger } = this.#replica
     const { identity, authorship, operator } = this.#around.context
-    if (!ledger || !this.#mayCompact || ownerOf(document) !== operator) return false
+    if (!ledger || !this.#mayCompact || !this.#isOwned) return false
     return hasRevived(ledger, identity.server) || hasOrphans(ledger, identity.server, authorship.servers(operator))
   }
 
@@ -244,6 +242,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     try {
       await this.#compact()
     } catch (error) {
+      this.#startOver(error)
       this.#mayCompact = false
       const { document } = this.#replica
       const detail = error instanceof Error ? error.message : String(error)
@@ -251,21 +250,25 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     }
   }
 
-  async #compact(): Promise<void> {
-    const { context, ownLogs } = this.#around
+  async #compactAsked(): Promise<void> {
     try {
-      const compacted = await compact(this.#replica, context)
-      if (!compacted) return
-      this.#own = compacted.log
-      ownLogs.begin(this.#replica.document, compacted.log)
-      this.#replica.become(compacted.content)
-      this.#publish(compacted.entries, 'own')
-      this.#startAfresh(this.#replica.index?.epoch ?? 0)
-      context.telemetry.count('cpns_compactions_total')
+      await this.#compact()
     } catch (error) {
       this.#startOver(error)
       throw this.#writeFailed(error)
     }
+  }
+
+  async #compact(): Promise<void> {
+    const { context, ownLogs } = this.#around
+    const compacted = await compact(this.#replica, context)
+    if (!compacted) return
+    this.#own = compacted.log
+    ownLogs.begin(this.#replica.document, compacted.log.log)
+    this.#replica.become(compacted.content)
+    this.#publish(compacted.entries, 'own')
+    this.#startAfresh(this.#replica.index?.epoch ?? 0)
+    context.telemetry.count('cpns_compactions_total')
   }
 
   async #forget(): Promise<void> {
@@ -292,13 +295,27 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 
   #show(update: Uint8Array): void {
-    for (const observer of this.#observers) observer.update(update)
+    for (const observer of this.#observers) this.#tellObserver(observer, () => observer.update(update))
   }
 
   #startAfresh(epoch: number): void {
     const observers = [...this.#observers]
     this.#observers.clear()
-    for (const observer of observers) observer.epoch(epoch)
+    for (const observer of observers) this.#tellObserver(observer, () => observer.epoch(epoch))
+  }
+
+  /** An observer that fails is dropped: what is durable is durable, whoever cannot hear of it. */
+  #tellObserver(observer: DocumentObserver, tell: () => void): void {
+    try {
+      tell()
+    } catch (error) {
+      this.#observers.delete(observer)
+      const detail = error instanceof Error ? error.message : String(error)
+      this.#around.context.telemetry.log('error', 'document.observer-failed', {
+        document: this.#replica.document,
+        detail,
+      })
+    }
   }
 
   #publish(entries: readonly StoredEntry[], source: 'own' | ServerId): void {
@@ -315,8 +332,15 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 }
 
-const mutationsOf = (envelopes: readonly Envelope<DocumentMessage>[]): Mutation<unknown>[] =>
-  envelopes.flatMap(({ message }) => (message.type === 'write' ? [message.mutation] : []))
+/** What the envelopes from `from` on ask for; only envelopes of writes are taken together. */
+function mutationsOf(envelopes: readonly Envelope<DocumentMessage>[], from: number): Mutation<unknown>[] {
+  const mutations: Mutation<unknown>[] = []
+  for (let at = from; at < envelopes.length; at++) {
+    const message = envelopes[at]?.message
+    if (message?.type === 'write') mutations.push(message.mutation)
+  }
+  return mutations
+}
 
 function tell(envelope: Envelope<DocumentMessage> | undefined, outcome: Outcome): void {
   if (outcome.ok) envelope?.answer(outcome.answer)

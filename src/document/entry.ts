@@ -82,39 +82,114 @@ const equivocation = { first: tag(1, delimited), second: tag(2, delimited) }
 
 // --- writing
 
-/** Encodes and signs. The caller sees to it that the entry's server is `identity`'s. */
-export function sealEntry(entry: Entry, identity: ServerIdentity, crypto: Pick<Crypto, 'sha256'>): SealedEntry {
-  const encoded = encodeEntry(entry)
-  const hash = crypto.sha256(encoded)
+/**
+ * Encodes and signs. The caller sees to it that the entry's server is `identity`'s.
+ * @param names what {@link encodeNames} makes of the entry's; whoever writes a log often keeps them
+ */
+export function sealEntry(
+  entry: Entry,
+  identity: ServerIdentity,
+  crypto: Pick<Crypto, 'sha256'>,
+  names: Uint8Array = encodeNames(entry),
+): SealedEntry {
+  const { bytes, entryAt, entryEnd } = unsigned(entry, names)
+  const hash = crypto.sha256(bytes.subarray(entryAt, entryEnd))
   const signature = identity.sign('cpns-entry-v1', hash)
-  return { entry, hash, signature, bytes: encodeSigned(encoded, signature) }
+  bytes.set(signature, bytes.length - signatureBytes)
+  return { entry, hash, signature, bytes }
 }
 
-export function encodeEntry(entry: Entry): Uint8Array {
+/** The `SignedEntry` message, lacking nothing but the signature, which ends it. */
+function unsigned(entry: Entry, names: Uint8Array): { bytes: Uint8Array; entryAt: number; entryEnd: number } {
+  const parts = partsOf(entry, names)
+  const entryAt = 1 + varintBytes(parts.bytes)
+  const entryEnd = entryAt + parts.bytes
+  const bytes = new Uint8Array(entryEnd + 2 + signatureBytes)
+  bytes[0] = signed.entry
+  writeVarint(bytes, 1, parts.bytes)
+  writeEntry(bytes, entryAt, parts)
+  bytes[entryEnd] = signed.signature
+  bytes[entryEnd + 1] = signatureBytes
+  return { bytes, entryAt, entryEnd }
+}
+
+/** The fields that are the same in every entry of a log. */
+export function encodeNames({ document, log, server }: Pick<Entry, 'document' | 'log' | 'server'>): Uint8Array {
   const writer = new BinaryWriter()
-  writer.uint32(field.document).string(entry.document)
-  writer.uint32(field.log).string(entry.log)
-  writer.uint32(field.server).string(entry.server)
-  if (entry.seq > 0) writer.uint32(field.seq).uint32(entry.seq)
-  if (entry.prev.length > 0) writer.uint32(field.prev).bytes(entry.prev)
-  if (entry.update.length > 0) writer.uint32(field.update).bytes(entry.update)
-  for (const { log, seq, hash } of entry.supersedes) {
+  writer.uint32(field.document).string(document)
+  writer.uint32(field.log).string(log)
+  writer.uint32(field.server).string(server)
+  return writer.finish()
+}
+
+function encodeClaim({ supersedes, after }: Entry): Uint8Array {
+  if (supersedes.length === 0 && after.length === 0) return noBytes
+  const writer = new BinaryWriter()
+  for (const { log, seq, hash } of supersedes) {
     writer.uint32(field.supersedes).fork().uint32(superseded.log).string(log)
     if (seq > 0) writer.uint32(superseded.seq).uint32(seq)
     writer.uint32(superseded.hash).bytes(hash).join()
   }
-  for (const { log, length } of entry.after) {
+  for (const { log, length } of after) {
     writer.uint32(field.after).fork().uint32(relied.log).string(log)
     writer.uint32(relied.length).uint32(length).join()
   }
   return writer.finish()
 }
 
-function encodeSigned(entry: Uint8Array, signature: Uint8Array): Uint8Array {
-  const writer = new BinaryWriter()
-  writer.uint32(signed.entry).bytes(entry)
-  writer.uint32(signed.signature).bytes(signature)
-  return writer.finish()
+/** An entry ready to be written, and the bytes that it will take. */
+interface Parts {
+  readonly names: Uint8Array
+  readonly seq: number
+  readonly prev: Uint8Array
+  readonly update: Uint8Array
+  readonly claim: Uint8Array
+  readonly bytes: number
+}
+
+function partsOf(entry: Entry, names: Uint8Array): Parts {
+  const { seq, prev, update } = entry
+  const claim = encodeClaim(entry)
+  const seqBytes = seq > 0 ? 1 + varintBytes(seq) : 0
+  const bytes = names.length + seqBytes + fieldBytes(prev.length) + fieldBytes(update.length) + claim.length
+  return { names, seq, prev, update, claim, bytes }
+}
+
+const fieldBytes = (length: number): number => (length > 0 ? 1 + varintBytes(length) + length : 0)
+
+function writeEntry(into: Uint8Array, from: number, { names, seq, prev, update, claim }: Parts): void {
+  into.set(names, from)
+  let at = from + names.length
+  if (seq > 0) {
+    into[at] = field.seq
+    at = writeVarint(into, at + 1, seq)
+  }
+  at = writeField(into, at, field.prev, prev)
+  at = writeField(into, at, field.update, update)
+  into.set(claim, at)
+}
+
+function writeField(into: Uint8Array, at: number, tag: number, value: Uint8Array): number {
+  if (value.length === 0) return at
+  into[at] = tag
+  const from = writeVarint(into, at + 1, value.length)
+  into.set(value, from)
+  return from + value.length
+}
+
+/** Writes an unsigned number below 2^31; answers where it ends. */
+function writeVarint(into: Uint8Array, from: number, value: number): number {
+  let at = from
+  let rest = value
+  for (; rest > 0x7f; rest >>>= 7) into[at++] = (rest & 0x7f) | 0x80
+  into[at] = rest
+  return at + 1
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let rest = value; rest > 0x7f; rest >>>= 7) bytes++
+  return bytes
 }
 
 // --- reading
@@ -126,9 +201,16 @@ function encodeSigned(entry: Uint8Array, signature: Uint8Array): Uint8Array {
 export function openEntry(bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>): SealedEntry {
   const { encoded, signature } = decodeSigned(bytes)
   const entry = decodeEntry(encoded)
-  if (!same(encodeSigned(encoded, signature), bytes) || !same(encodeEntry(entry), encoded))
+  if (!isCanonical(entry, signature, bytes))
     throw new MalformedEntry('The entry is not encoded in the one way that it may be.')
   return { entry, hash: crypto.sha256(encoded), signature, bytes }
+}
+
+/** Whether the message is what {@link sealEntry} would have made of its contents. */
+function isCanonical(entry: Entry, signature: Uint8Array, bytes: Uint8Array): boolean {
+  const again = unsigned(entry, encodeNames(entry)).bytes
+  again.set(signature, again.length - signatureBytes)
+  return same(again, bytes)
 }
 
 /** Reads what this server has stored, and checked before it did. @throws {MalformedEntry} */
@@ -286,6 +368,7 @@ export function decodeEquivocation(bytes: Uint8Array): Equivocation {
   return { first, second }
 }
 
+/** Byte by byte: an entry is public. */
 function same(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false

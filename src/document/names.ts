@@ -104,4 +104,8 @@ function nameOf(text: string): DocumentName | undefined {
 }
 
 /** The operator that alone writes the document. */
-export const ownerOf = (document: DocumentId): OperatorId => document.split('/', 2)[1] as OperatorId
+export function ownerOf(document: DocumentId): OperatorId {
+  const from = document.indexOf('/') + 1
+  const to = document.indexOf('/', from)
+  return document.slice(from, to < 0 ? undefined : to) as OperatorId
+}

@@ -1,0 +1,42 @@
+/** One figure of a benchmark, and what it must reach, if anything. */
+export interface Figure {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly atLeast?: number
+  readonly atMost?: number
+}
+
+export interface Bench {
+  readonly name: string
+  /** What it measures, in a sentence. */
+  readonly summary: string
+  /** Measures; `progress` tells the one who waits. */
+  run(progress: (line: string) => void): Promise<readonly Figure[]>
+}
+
+export const isMissed = ({ value, atLeast, atMost }: Figure): boolean =>
+  (atLeast !== undefined && !(value >= atLeast)) || (atMost !== undefined && !(value <= atMost))
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >>> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** How much was done in how much time, and how much of the processors it took, all threads together. */
+export interface Measured {
+  readonly perSecond: number
+  readonly cpuUs: number
+}
+
+/** Runs `work`, which answers how often it has done what is measured. */
+export async function measured(work: () => Promise<number>): Promise<Measured> {
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  const count = await work()
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { perSecond: count / seconds, cpuUs: (user + system) / count }
+}

@@ -1,0 +1,52 @@
+import { writeFile } from 'node:fs/promises'
+import { arch, cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type Bench, type Figure, isMissed } from './bench.ts'
+import { documentBench } from './document.ts'
+
+/*
+ * `npm run bench -- [NAME…] [--out FILE]`: runs the benchmarks named, or all; prints progress and a table in Markdown,
+ * writes the figures as JSON to FILE, and exits with 1 when one of them is missed.
+ */
+
+const benches: readonly Bench[] = [documentBench]
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } })
+const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
+if (unknown.length > 0) {
+  console.error(`There is no benchmark ${unknown.join(', ')}; there are ${benches.map(({ name }) => name).join(', ')}.`)
+  process.exit(2)
+}
+
+const chosen = benches.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+const results: { readonly bench: string; readonly figures: readonly Figure[] }[] = []
+for (const bench of chosen) {
+  console.log(`${bench.name}: ${bench.summary}`)
+  const figures = await bench.run(line => console.log(`  ${line}`))
+  results.push({ bench: bench.name, figures })
+  console.log(`\n${table(figures)}\n`)
+}
+
+if (values.out !== undefined) {
+  const machine = { node: process.version, arch: arch(), cpus: cpus().length, cpu: cpus()[0]?.model }
+  await writeFile(values.out, `${JSON.stringify({ machine, results }, undefined, 2)}\n`)
+}
+const missed = results.flatMap(({ figures }) => figures.filter(isMissed))
+for (const { name, value, unit } of missed) console.error(`MISSED ${name}: ${round(value)} ${unit}`)
+process.exit(missed.length > 0 ? 1 : 0)
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map(figure => `| ${figure.name} | ${round(figure.value)} ${figure.unit} | ${wanted(figure)} |`)
+  return ['| figure | value | wanted |', '|---|---|---|', ...rows].join('\n')
+}
+
+function wanted(figure: Figure): string {
+  const { atLeast, atMost } = figure
+  if (atLeast === undefined && atMost === undefined) return ''
+  const bound = atLeast !== undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
+  return `${bound} ${isMissed(figure) ? '✘' : '✔'}`
+}
+
+function round(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : value.toPrecision(3)
+}
