@@ -19,7 +19,15 @@ export interface Challenges {
 }
 
 export type ChallengeVerdict =
-  | { readonly ok: true; readonly expires: number }
+  | {
+      readonly ok: true
+      readonly expires: number
+      /**
+       * Bytes for what answers this challenge: all servers of the operator draw the same for the same `use`, nobody else
+       * can foresee them.
+       */
+      draw(use: Uint8Array, lengthBytes: number): Uint8Array
+    }
   | { readonly ok: false; readonly reason: 'forged' | 'expired' }
 
 const headBytes = 12
@@ -33,14 +41,20 @@ export function createChallenges(options: {
   readonly lifetimeMs: number
 }): Challenges {
   const { crypto, random, lifetimeMs } = options
+  const derived = (key: Uint8Array, purpose: string) => crypto.hkdfSha256(key, new Uint8Array(0), utf8(purpose), 32)
   const keys = new Map(
     options.macKeys.map(({ version, key }) => [
       version,
-      crypto.hkdfSha256(key, new Uint8Array(0), utf8('cpns registration challenge v1'), 32),
+      {
+        mac: derived(key, 'cpns registration challenge v1'),
+        draw: derived(key, 'cpns registration answer bytes v1'),
+      },
     ]),
   )
   const current = options.macKeys.at(-1)?.version
-  if (current === undefined) throw new RangeError('An operator needs at least one MAC key to make challenges with.')
+  const currentKey = current === undefined ? undefined : keys.get(current)?.mac
+  if (current === undefined || !currentKey)
+    throw new RangeError('An operator needs at least one MAC key to make challenges with.')
 
   const macOf = (key: Uint8Array, body: Uint8Array, { home, pnId, gatewayId, operator }: Way) =>
     crypto.hmacSha256(key, body, framed(home, pnId, gatewayId, operator))
@@ -53,7 +67,7 @@ export function createChallenges(options: {
       view.setUint32(0, current)
       view.setBigUint64(4, BigInt(expires))
       const body = joined(head, random.bytes(nonceBytes))
-      const mac = macOf(keys.get(current) as Uint8Array, body, way)
+      const mac = macOf(currentKey, body, way)
       return { challenge: toBase64url(joined(body, mac)), expires }
     },
 
@@ -63,9 +77,10 @@ export function createChallenges(options: {
       const body = bytes.subarray(0, headBytes + nonceBytes)
       const view = new DataView(bytes.buffer, bytes.byteOffset, headBytes)
       const key = keys.get(view.getUint32(0))
-      if (!key || !crypto.equal(macOf(key, body, way), bytes.subarray(body.length))) return forged
+      if (!key || !crypto.equal(macOf(key.mac, body, way), bytes.subarray(body.length))) return forged
       const expires = Number(view.getBigUint64(4))
-      return now < expires ? { ok: true, expires } : { ok: false, reason: 'expired' }
+      if (now >= expires) return { ok: false, reason: 'expired' }
+      return { ok: true, expires, draw: (use, lengthBytes) => crypto.hkdfSha256(key.draw, bytes, use, lengthBytes) }
     },
   }
 }

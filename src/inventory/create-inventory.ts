@@ -27,7 +27,6 @@ import { createNetworks, networkOf } from './networks.ts'
 import type { Procedure } from './procedure.ts'
 import { challenging, confirming, registering } from './registration.ts'
 import { rosterUpdate } from './roster.ts'
-import { createSessionVault } from './session-vault.ts'
 import { createTurns } from './turns.ts'
 
 export interface InventoryOptions {
@@ -69,7 +68,6 @@ const sweepEveryMs = 3_600_000
 export function createInventory(options: InventoryOptions): InventoryService {
   const { operator: self, server, documents, keys, secrets, actors, store, clock, random, crypto, telemetry } = options
   const limits = { ...defaultLimits, ...options.limits }
-  const { macKeys } = secrets
 
   let joined: Federation | undefined
   const federation = () => {
@@ -82,18 +80,10 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const grants = createGrants({ documents, clock, telemetry })
   const turns = createTurns(actors, clock)
   const { decided, flow, query } = createExecution({ networks, turns, memory, crypto, limits })
-  const challenges = createChallenges({ macKeys, crypto, random, lifetimeMs: limits.challengeMs })
-  const vault = createSessionVault({ macKeys, crypto, random })
-  const registration = { self, networks, memory, challenges, vault, keys, secrets, crypto, random, clock, limits }
+  const challenges = createChallenges({ macKeys: secrets.macKeys, crypto, random, lifetimeMs: limits.challengeMs })
+  const registration = { self, networks, memory, challenges, keys, secrets, crypto, clock, limits }
   const proofs = createProofCheck({ self, keys, crypto, clock })
-  const dispatch: DispatchOptions = {
-    self,
-    networks,
-    telemetry,
-    proofs,
-    federation,
-    replicaWaitMs: limits.replicaWaitMs,
-  }
+  const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
 
   const commands: Command[] = []
   const handlers = new Map<string, CommandHandler>()

@@ -4,7 +4,6 @@ import { DocumentFull } from '../document/limits.ts'
 import { type Command, CommandRefused, type Principal, type Status, statuses } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Telemetry } from '../ports/telemetry.ts'
 import type { Caller } from './authority.ts'
 import type { ProofCheck } from './command-proofs.ts'
 import { homeDocument, type Networks } from './networks.ts'
@@ -19,7 +18,6 @@ import { refusals } from './refusals.ts'
 export interface DispatchOptions {
   readonly self: OperatorId
   readonly networks: Networks
-  readonly telemetry: Telemetry
   readonly proofs: ProofCheck
   readonly replicaWaitMs: number
   /** Known once the federation was joined. */
@@ -60,10 +58,10 @@ export function commandOf<Params, Result>(
   }
 }
 
-/** The procedure as other operators' servers call it. */
+/** The procedure as other operators' servers call it. Refuses by throwing, as commands do. */
 export function handlerOf<Params, Result>(
   { spec, network, executor, isReady, execute }: Procedure<Params, Result>,
-  { self, networks, telemetry, proofs, replicaWaitMs }: DispatchOptions,
+  { self, networks, proofs, replicaWaitMs }: DispatchOptions,
 ): (command: ForwardedCommand, from: Forwarder) => Promise<CommandAnswer> {
   async function run(command: ForwardedCommand, from: Forwarder): Promise<Result> {
     const parsed = spec.params.safeParse(command.params)
@@ -83,18 +81,7 @@ export function handlerOf<Params, Result>(
     return execute(params, caller)
   }
 
-  return async (command, from) => {
-    try {
-      return { ok: true, value: asJson(await run(command, from).catch(asRefusal)) }
-    } catch (error) {
-      if (error instanceof CommandRefused) return answerOf(error)
-      const message = error instanceof Error ? error.message : String(error)
-      telemetry.log('error', 'inventory.command.failed', { method: spec.method, from: from.server, message })
-      return answerOf(
-        new CommandRefused(500, 'The server failed to execute the command. Its operator can find out why.'),
-      )
-    }
-  }
+  return async (command, from) => ({ ok: true, value: asJson(await run(command, from).catch(asRefusal)) })
 }
 
 /** @throws what it was, or the refusal that says it to a client. */
@@ -104,10 +91,6 @@ function asRefusal(error: unknown): never {
   if (error instanceof AskTimeout) throw refusals.timeout()
   if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
   throw error
-}
-
-function answerOf({ status, reason, message, retryAfterMs }: CommandRefused): CommandAnswer {
-  return { ok: false, status, cause: reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
 
 /** Another operator's refusal, as far as it is one of ours: it chose the words. */

@@ -14,13 +14,11 @@ export interface Memory {
   recall<T>(kind: MemoryKind, names: readonly string[], schema: z.ZodType<T>): Promise<T | undefined>
   /** A record that makes this server remember `value`; to be stored by whoever writes what it speaks of. */
   note(kind: MemoryKind, names: readonly string[], value: unknown, expires: number): LocalRecord
-  /** The record's key: for what is sealed into it. */
-  keyOf(kind: MemoryKind, names: readonly string[]): string
   /** Removes what has ended. Answers how many records that were. */
   sweep(): Promise<number>
 }
 
-/** `command`: answers to commands. `registration`: sealed answers to PNEs, with what it takes to confirm them. */
+/** `command`: answers to commands. `registration`: sealed answers to PNEs. */
 export type MemoryKind = (typeof kinds)[number]
 const kinds = ['command', 'registration'] as const
 
@@ -46,8 +44,6 @@ export function createMemory(options: {
   }
 
   return {
-    keyOf,
-
     async recall(kind, names, schema) {
       const bytes = await store.local(keyOf(kind, names))
       if (!bytes || endOf(bytes) <= clock.now()) return undefined

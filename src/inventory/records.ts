@@ -88,6 +88,11 @@ const registrationRecord = z.object({
   mode,
   capabilities,
   expires: time,
+  /**
+   * SHA-256 of the proof that confirms it, base64url: by it every server of the operator knows the proof when it comes,
+   * and nobody learns anything of the session key.
+   */
+  confirmation: z.string().length(43),
 })
 
 export type NetworkRecord = z.infer<typeof networkRecord>

@@ -52,7 +52,11 @@ export const refusals = {
   pneUnknown: (pne: Pne) =>
     new CommandRefused(404, `${pne.operator} has no subscriber for the PNE ${pne.pneId}.`, 'PNE_UNKNOWN'),
   transactionUnknown: () =>
-    new CommandRefused(404, 'No registration with this transaction was answered. Register.', 'TRANSACTION_UNKNOWN'),
+    new CommandRefused(
+      404,
+      'This server knows of no registration with this transaction. Send its request again, or register.',
+      'TRANSACTION_UNKNOWN',
+    ),
 
   established: (name: NetworkName) =>
     new CommandRefused(
@@ -84,12 +88,6 @@ export const refusals = {
     new CommandRefused(409, 'Another request was made under this transaction. Use a new one.', 'TRANSACTION_REUSED'),
   keyEpoch: (epoch: number) =>
     new CommandRefused(409, `Registration key ${epoch} is not in use. Ask for a new challenge.`, 'KEY_EPOCH_UNKNOWN'),
-  answeredElsewhere: () =>
-    new CommandRefused(
-      409,
-      'Another server of this operator answered this registration and alone can confirm it. Confirm it there, or register again with the same transaction.',
-      'ANSWERED_ELSEWHERE',
-    ),
   superseded: () =>
     new CommandRefused(409, 'A later registration has taken the place of this one. Register again.', 'SUPERSEDED'),
   notConfirmed: () =>

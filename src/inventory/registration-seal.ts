@@ -21,7 +21,11 @@ import {
  *
  * Answer: sealed as a response of Oblivious HTTP (RFC 9458, section 4.4) under a secret exported from that context.
  *
- * Session key: HKDF of a second export with 32 fresh bytes of the server as salt. The PNE proves that it has it by a MAC.
+ * Session key: HKDF of a second export with 32 bytes of the server as salt. The PNE proves that it has it by a MAC.
+ *
+ * The server's bytes, response nonce included, are not drawn at random but from a key that the servers of the operator
+ * share, the challenge, the request and the answer (as RFC 6979 does for signatures): so that each of them gives the same
+ * answer to the same request, and never two answers under one nonce. They are as fresh as the challenge.
  */
 
 const requestLabel = 'cpns registration request v1'
@@ -156,15 +160,17 @@ async function openAnswer(
 /** An opened request, and the means to answer it. */
 export interface OpenedRegistration {
   readonly content: RegistrationContent
-  /** Seals the answer, once. `random` gives the response nonce and the server's share of the session key: 48 bytes. */
+  /**
+   * Seals the answer. `bytes` are {@link answerBytes} bytes that nobody can foresee, for the response nonce and the server's
+   * share of the session key; they may only be the same where the answer is.
+   */
   sealAnswer(
     answer: { readonly cpnsId: string; readonly lifetimeMs: number },
-    random: Uint8Array,
+    bytes: Uint8Array,
   ): Promise<{ readonly sealed: string; readonly sessionKey: Uint8Array }>
 }
 
-/** How many fresh random bytes an answer takes. */
-export const answerRandomBytes = responseNonceBytes + serverBytes
+export const answerBytes = responseNonceBytes + serverBytes
 
 /**
  * Opens a registration request with the operator's registration key of its epoch and the PNE's pre-shared key.
@@ -193,11 +199,10 @@ export async function openRegistration(
 
   return {
     content: parsed(contentSchema, context.plaintext),
-    async sealAnswer({ cpnsId, lifetimeMs }, random) {
-      if (random.length !== answerRandomBytes)
-        throw new RangeError(`An answer takes ${answerRandomBytes} random bytes.`)
-      const responseNonce = random.subarray(0, responseNonceBytes)
-      const server = random.subarray(responseNonceBytes)
+    async sealAnswer({ cpnsId, lifetimeMs }, bytes) {
+      if (bytes.length !== answerBytes) throw new RangeError(`An answer takes ${answerBytes} bytes.`)
+      const responseNonce = bytes.subarray(0, responseNonceBytes)
+      const server = bytes.subarray(responseNonceBytes)
       const { key, nonce } = await answerKey(crypto, context, enc, responseNonce)
       const plaintext = utf8(JSON.stringify({ cpnsId, lifetimeMs, server: toBase64url(server) }))
       const ciphertext = crypto.aesGcm.seal(key, nonce, plaintext, new Uint8Array(0))

@@ -5,7 +5,6 @@ import { type Crypto, DecryptionFailed } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Random } from '../ports/random.ts'
 import type { Attempts } from './attempts.ts'
 import { type Caller, isMember, live, requireGateway, requireRight } from './authority.ts'
 import type { Challenges } from './challenges.ts'
@@ -27,26 +26,19 @@ import {
 } from './methods.ts'
 import type { Networks } from './networks.ts'
 import type { Flow, Query } from './procedure.ts'
-import { asRegistration, asValue, keys, pneKey, type RegistrationRecord } from './records.ts'
+import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from './records.ts'
 import { refusals } from './refusals.ts'
-import {
-  answerRandomBytes,
-  confirmProof,
-  type OpenedRegistration,
-  openRegistration,
-  type Way,
-} from './registration-seal.ts'
+import { answerBytes, confirmProof, type OpenedRegistration, openRegistration, type Way } from './registration-seal.ts'
 import { ground } from './roster.ts'
-import type { SessionVault } from './session-vault.ts'
 import type { NetworkView } from './view.ts'
 
 /*
  * The registration of a PNE, at its own operator: challenge, sealed request, confirmation.
  *
- * What is said counts from the moment it is in this operator's document of the PN; the sealed answer, and the session key
- * (itself sealed), are local records in the same batch. So a repeated request gets the identical answer, also after a
- * crash; and another server of the operator, which has the document but not the answer, seals a new one to the same PNE
- * for the same registration.
+ * What is said counts from the moment it is in this operator's document of the PN; the sealed answer is a local record in
+ * the same batch. So a repeated request gets the identical answer, also after a crash. Every other server of the operator
+ * computes the same answer from the same request, and knows the PNE's confirmation by a hash in the document: so a
+ * registration goes on at any of them. The session key itself is kept nowhere.
  *
  * Each registration is a register of its own, named by its transaction: two that happen at once, at servers that do not
  * reach each other, both stay to be seen, and the view says which counts. A confirmation clears away those before it.
@@ -57,11 +49,9 @@ export interface RegistrationOptions {
   readonly networks: Networks
   readonly memory: Memory
   readonly challenges: Challenges
-  readonly vault: SessionVault
   readonly keys: KeySource
   readonly secrets: OperatorSecrets
   readonly crypto: Crypto
-  readonly random: Random
   readonly clock: Clock
   readonly limits: InventoryLimits
 }
@@ -70,11 +60,8 @@ export interface RegistrationOptions {
 const answered = z.object({
   /** Digest of the request: a repetition is byte for byte the same. */
   request: z.string(),
-  gatewayId: z.string(),
-  cpnsId: z.string(),
   status: z.literal([200, 201]),
   sealed: z.string(),
-  session: z.object({ version: z.int(), sealed: z.string() }),
 })
 type Answered = z.infer<typeof answered>
 
@@ -98,7 +85,7 @@ export function challenging(options: RegistrationOptions): Query<PneChallengePar
 }
 
 export function registering(options: RegistrationOptions): Flow<PneRegisterParams, PneRegisterResult> {
-  const { self, networks, memory, challenges, vault, secrets, crypto, random, clock, limits } = options
+  const { self, networks, memory, challenges, secrets, crypto, clock, limits } = options
 
   return {
     spec: pneRegister,
@@ -124,21 +111,13 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
 
       const pne = pneOf(params)
       if (!isMember(view, pne)) throw refusals.notMember(pne)
-      const opened = await open(params, attempts)
-      const cpnsId = cpnsIdOf(crypto, secrets.cpnsIdKey, self, pne.pneId)
+      const { registered, sealed } = await answer(params, request, attempts)
       const status = stateOf(view, pne) === 'active' ? 200 : 201
-      const answer = { cpnsId, lifetimeMs: limits.registrationMs }
-      const { sealed, sessionKey } = await opened.sealAnswer(answer, random.bytes(answerRandomBytes))
-
-      const session = vault.seal(sessionKey, memory.keyOf('registration', names))
-      const record: Answered = { request, gatewayId: params.gatewayId, cpnsId, status, sealed, session }
+      const record: Answered = { request, status, sealed }
       return networks.write(
         name,
         state => ({
-          writes: pendingWrites(params, passable(params, caller, state.view), state.own, state.now, {
-            ...opened.content,
-            cpnsId,
-          }),
+          writes: pendingWrites(params, passable(params, caller, state.view), state.own, state.now, registered),
           answer: () => ({ status, sealed }),
         }),
         (_, now) => [memory.note('registration', names, record, now + limits.memoryMs)],
@@ -146,15 +125,30 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     },
   }
 
-  /** @throws {CommandRefused} 401, 404, 409, 429, 503 */
-  async function open(params: PneRegisterParams, attempts: Attempts): Promise<OpenedRegistration> {
+  /** Opens the request and seals its answer. @throws {CommandRefused} 401, 404, 409, 429, 503 */
+  async function answer(
+    params: PneRegisterParams,
+    request: string,
+    attempts: Attempts,
+  ): Promise<{ readonly registered: Registered; readonly sealed: string }> {
     const pne = pneOf(params)
     attempts.admit(pne)
     const challenge = challenges.check(wayOf(params), params.challenge, clock.now())
     if (!challenge.ok) throw challenge.reason === 'expired' ? refusals.challengeExpired() : refusals.challengeForged()
+    const opened = await open(params, challenge.expires, attempts)
+
+    const cpnsId = cpnsIdOf(crypto, secrets.cpnsIdKey, self, pne.pneId)
+    const lifetimeMs = limits.registrationMs
+    const bytes = challenge.draw(framed(request, cpnsId, `${lifetimeMs}`), answerBytes)
+    const { sealed, sessionKey } = await opened.sealAnswer({ cpnsId, lifetimeMs }, bytes)
+    const proof = await confirmProof(crypto, sessionKey, { ...params, cpnsId })
+    return { sealed, registered: { ...opened.content, cpnsId, confirmation: digestOf(crypto, proof) } }
+  }
+
+  async function open(params: PneRegisterParams, expires: number, attempts: Attempts): Promise<OpenedRegistration> {
+    const pne = pneOf(params)
     const key = secrets.registrationKeys.find(({ epoch }) => epoch === params.keyEpoch)
     if (!key) throw refusals.keyEpoch(params.keyEpoch)
-
     const subscriber = await options.keys.find(params.pskId).catch(() => {
       throw refusals.keySource()
     })
@@ -166,7 +160,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     try {
       if (identity !== params.pneId || credential.kind !== 'psk') throw new DecryptionFailed()
       return await openRegistration(crypto, {
-        binding: { ...params, expires: challenge.expires },
+        binding: { ...params, expires },
         enc: params.enc,
         sealed: params.sealed,
         registrationKey: key.privateKey,
@@ -185,19 +179,21 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     view: NetworkView,
     own: Registers,
     now: number,
-    content: Pick<RegistrationRecord, 'mode' | 'capabilities' | 'cpnsId'>,
+    registered: Registered,
   ): RegisterWrite[] {
     const pne = pneOf(params)
     const admission = view.admissions.get(pneKey(pne))?.[0]
     if (!admission) throw refusals.notMember(pne)
-    const present = asRegistration(own.get(keys.registration(pne, params.transaction)))
-    if (present && present.gatewayId !== params.gatewayId) throw refusals.transactionReused()
-    // Answered by another server of this operator: the registration stands as that one wrote it.
-    if (present && now < present.expires) return []
+    const key = keys.registration(pne, params.transaction)
+    const present = asRegistration(own.get(key))
+    if (present && now < present.expires) {
+      if (present.confirmation !== registered.confirmation) throw refusals.transactionReused()
+      return [] // another server of this operator has answered: the registration stands as that one wrote it
+    }
 
     const record: RegistrationRecord = {
       ...ground(view, self),
-      ...content,
+      ...registered,
       admission: admission.record.since,
       state: 'pending',
       gatewayId: params.gatewayId,
@@ -206,44 +202,49 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     const stale = others(own, pne, params.transaction).filter(
       ({ record: other }) => !other || other.state === 'pending' || other.expires <= now,
     )
-    return [{ key: keys.registration(pne, params.transaction), value: asValue(record) }, ...stale.map(clear)]
+    return [{ key, value: asValue(record) }, ...stale.map(clear)]
   }
 }
 
 export function confirming(options: RegistrationOptions): Flow<PneConfirmParams, PneConfirmResult> {
-  const { networks, memory, vault, crypto, limits } = options
+  const { networks, crypto, limits } = options
 
   return {
     spec: pneConfirm,
     network: nameOf,
     executor: executorOf,
     isVouchedFor: true,
-    isReady: ({ operator }, view) => view !== undefined && mayRegister(view, operator),
+    isReady: (params, view) =>
+      view?.registrations.get(pneKey(pneOf(params)))?.some(({ transaction }) => transaction === params.transaction) ===
+      true,
 
     async perform(params, caller, attempts) {
       const name = nameOf(params)
       passable(params, caller, await networks.view(name))
       const pne = pneOf(params)
-      const key = keys.registration(pne, params.transaction)
-      const cpnsId = await proved(params, attempts)
+      attempts.admit(pne)
+      const { confirmation } = registrationIn(await networks.own(name), params)
+      if (digestOf(crypto, params.proof) !== confirmation) {
+        attempts.failed(pne)
+        throw refusals.authFailed()
+      }
 
       return networks.write(
         name,
-        state => {
-          const view = passable(params, caller, state.view)
-          if (!isMember(view, pne)) throw refusals.notMember(pne)
-          const present = asRegistration(state.own.get(key))
-          if (!present) throw refusals.superseded()
-          if (present.expires <= state.now) throw refusals.notConfirmed()
-          if (present.state === 'active') {
-            return { writes: [], answer: () => ({ state: 'active', cpnsId, expires: present.expires }) }
-          }
+        ({ view, own, now }) => {
+          if (!isMember(passable(params, caller, view), pne)) throw refusals.notMember(pne)
+          const present = registrationIn(own, params)
           const { stamp: _, server: __, ...record } = present
-          const expires = state.now + limits.registrationMs
+          const { cpnsId } = record
+          if (record.expires <= now) throw refusals.notConfirmed()
+          if (record.state === 'active') {
+            return { writes: [], answer: () => ({ state: 'active', cpnsId, expires: record.expires }) }
+          }
+          const expires = now + limits.registrationMs
           const active: RegistrationRecord = { ...record, state: 'active', expires }
-          const before = others(state.own, pne, params.transaction)
+          const before = others(own, pne, params.transaction)
           return {
-            writes: [{ key, value: asValue(active) }, ...before.map(clear)],
+            writes: [{ key: keys.registration(pne, params.transaction), value: asValue(active) }, ...before.map(clear)],
             answer: () => ({ state: 'active', cpnsId, expires }),
           }
         },
@@ -252,30 +253,21 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
     },
   }
 
-  /** The CPNS ID that was allocated, once the proof holds. @throws {CommandRefused} 401, 404, 409, 429 */
-  async function proved(params: PneConfirmParams, attempts: Attempts): Promise<string> {
-    const pne = pneOf(params)
-    attempts.admit(pne)
-    const names = transactionNames(params)
-    const before = await memory.recall('registration', names, answered)
-    if (!before || before.gatewayId !== params.gatewayId) {
-      const present = asRegistration(
-        (await networks.own(nameOf(params))).get(keys.registration(pne, params.transaction)),
-      )
-      throw present ? refusals.answeredElsewhere() : refusals.transactionUnknown()
-    }
-    const { cpnsId, session } = before
-    const sessionKey = vault.open(session, memory.keyOf('registration', names))
-    if (!sessionKey) throw refusals.transactionUnknown()
-    const expected = await confirmProof(crypto, sessionKey, { ...params, cpnsId })
-    const proof = fromBase64url(params.proof)
-    if (!proof || !crypto.equal(proof, fromBase64url(expected) as Uint8Array)) {
-      attempts.failed(pne)
-      throw refusals.authFailed()
-    }
-    return cpnsId
+  /** @throws {CommandRefused} 404, 409 */
+  function registrationIn(own: Registers, params: PneConfirmParams): Stamped<RegistrationRecord> {
+    const register = own.get(keys.registration(pneOf(params), params.transaction))
+    const record = asRegistration(register)
+    if (record && record.gatewayId === params.gatewayId) return record
+    throw register?.value === null ? refusals.superseded() : refusals.transactionUnknown()
   }
 }
+
+/** What the sealed request and its answer add to a registration. */
+type Registered = Pick<RegistrationRecord, 'mode' | 'capabilities' | 'cpnsId' | 'confirmation'>
+
+/** Hashing what is compared: how far two hashes agree tells nothing. */
+const digestOf = (crypto: Pick<Crypto, 'sha256'>, proof: string): string =>
+  toBase64url(crypto.sha256(fromBase64url(proof) ?? new Uint8Array(0)))
 
 type WayParams = PneChallengeParams
 

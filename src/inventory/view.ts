@@ -58,6 +58,8 @@ export interface NetworkView {
   readonly given: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
   /** By {@link pneKey}: who admitted each member, and since when; the earliest first. */
   readonly admissions: ReadonlyMap<string, readonly CountedAdmission[]>
+  /** By {@link pneKey}: what the PNE's own operator has said of it under its grant, whether it counts now or not. */
+  readonly registrations: ReadonlyMap<string, readonly StampedRegistration[]>
   /** By {@link pneKey}: which admissions of other operators the home operator has undone, each up to the stamp it had. */
   readonly undone: ReadonlyMap<string, Undone>
   /** Registers of all documents that were passed over because they are not what they should be. */
@@ -94,7 +96,8 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
   const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
   const undone = undoneBy(home, epoch)
   const claims = claimsOf(undone, sources)
-  const members = state === 'live' ? membersOf(claims, sources, at) : []
+  const registrations = registrationsOf(sources)
+  const members = state === 'live' ? membersOf(claims, registrations, at) : []
 
   return {
     inventory: {
@@ -120,6 +123,7 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
     given,
     grants,
     admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
+    registrations,
     undone,
     ignored: sources.reduce((sum, source) => sum + source.records.ignored, 0),
   }
@@ -202,8 +206,11 @@ interface Member {
   readonly admissions: readonly CountedAdmission[]
 }
 
-function membersOf(claims: readonly Claim[], sources: readonly Source[], at: number): Member[] {
-  const registrations = registrationsOf(sources)
+function membersOf(
+  claims: readonly Claim[],
+  registrations: ReadonlyMap<string, readonly StampedRegistration[]>,
+  at: number,
+): Member[] {
   return claims.flatMap(claim => {
     const member = memberOf(claim, registrations.get(pneKey(claim.pne)) ?? [], at)
     return member ? [member] : []

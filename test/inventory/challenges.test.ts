@@ -19,8 +19,23 @@ const server = (macKeys = [old, current]) => createChallenges({ macKeys, crypto,
 test('good at every server of the operator until it ends', () => {
   const { challenge, expires } = server().issue(way, 5_000)
   assert.is(expires, 6_000)
-  assert.equal(server().check(way, challenge, 5_999), { ok: true, expires })
+  const verdict = server().check(way, challenge, 5_999)
+  assert.ok(verdict.ok)
+  assert.is(verdict.expires, expires)
   assert.equal(server().check(way, challenge, 6_000), { ok: false, reason: 'expired' })
+})
+
+test('what is drawn for it is the same at every server, and another for another use, challenge or operator', () => {
+  const [first, second] = [server().issue(way, 5_000), server().issue(way, 5_000)]
+  const use = new TextEncoder().encode('use')
+  const drawn = (challenge: string, what = use, by = server()) => {
+    const verdict = by.check(way, challenge, 5_000)
+    return verdict.ok ? toBase64url(verdict.draw(what, 48)) : undefined
+  }
+  assert.is(drawn(first.challenge), drawn(first.challenge))
+  assert.is.not(drawn(first.challenge), drawn(second.challenge))
+  assert.is.not(drawn(first.challenge), drawn(first.challenge, use.subarray(1)))
+  assert.is(drawn(first.challenge, use, server([{ version: 2, key: random.bytes(32) }])), undefined)
 })
 
 test('good while its key is known, and no longer', () => {

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
 import {
-  answerRandomBytes,
+  answerBytes,
   type Binding,
   confirmProof,
   openRegistration,
@@ -68,7 +68,7 @@ seal('both halves agree on content, CPNS ID, lifetime, session key and proof', a
   assert.equal(opened.content, content)
 
   const given = { cpnsId: 'cpns:b.example:x', lifetimeMs: 1_000 }
-  const { sealed: answer, sessionKey } = await opened.sealAnswer(given, random.bytes(answerRandomBytes))
+  const { sealed: answer, sessionKey } = await opened.sealAnswer(given, random.bytes(answerBytes))
   const got = await request.openAnswer(answer)
   assert.equal(got, { ...given, sessionKey })
 
@@ -125,7 +125,7 @@ seal('an answer opens unchanged, and for the request it answers alone', async ()
   const keys = await crypto.hpke.generateKeyPair()
   const { request, binding } = await sealed(keys)
   const opened = await open(keys, binding, request)
-  const { sealed: answer } = await opened.sealAnswer({ cpnsId: 'x', lifetimeMs: 1 }, random.bytes(answerRandomBytes))
+  const { sealed: answer } = await opened.sealAnswer({ cpnsId: 'x', lifetimeMs: 1 }, random.bytes(answerBytes))
   const bytes = fromBase64url(answer) as Uint8Array
   for (let at = 0; at < bytes.length; at++) {
     await fails(request.openAnswer(toBase64url(flipped(bytes, at))), `answer ${at}`)

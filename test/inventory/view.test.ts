@@ -69,6 +69,7 @@ const admission = fc
 const removed = fc
   .record({ epoch, stamps: fc.dictionary(fc.constantFrom<string>(b, c), at) })
   .map(({ epoch, stamps }) => ({ state: 'removed', epoch, undone: { ...stamps } }))
+const confirmation = 'x'.repeat(43)
 const registration = fc.record({
   epoch,
   grant: grantId,
@@ -78,6 +79,7 @@ const registration = fc.record({
   gatewayId: fc.constantFrom('hub', 'porch'),
   mode: fc.constant('PNE'),
   capabilities: fc.constant({}),
+  confirmation: fc.constant(confirmation),
   expires: late,
 })
 const gateway = entry(
@@ -358,6 +360,7 @@ const registrationOf = (more: Json & object = {}) => ({
   gatewayId: 'hub',
   mode: 'PNE',
   capabilities: {},
+  confirmation,
   expires: 90,
   ...more,
 })

@@ -7,7 +7,13 @@ import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Authorship, Documents, Json, Version } from '../../src/document/documents.ts'
 import { CommandRefused, type Principal } from '../../src/federation/command.ts'
-import type { CommandAnswer, CommandHandler, CommandProof, Federation } from '../../src/federation/federation.ts'
+import type {
+  CommandAnswer,
+  CommandHandler,
+  CommandProof,
+  Federation,
+  ForwardedCommand,
+} from '../../src/federation/federation.ts'
 import { createInventory, type InventoryService } from '../../src/inventory/create-inventory.ts'
 import type { InventoryLimits } from '../../src/inventory/limits.ts'
 import type { Inventory, PneRegisterResult } from '../../src/inventory/methods.ts'
@@ -236,6 +242,20 @@ export async function world(
     async stop() {
       for (const server of servers) await server.stop()
     },
+  }
+}
+
+/** As the federation answers for a handler that refuses. */
+export async function answerOf(
+  handler: CommandHandler,
+  command: ForwardedCommand,
+  from: Server,
+): Promise<CommandAnswer> {
+  try {
+    return await handler(command, { operator: from.operator, server: from.id })
+  } catch (error) {
+    if (!(error instanceof CommandRefused)) throw error
+    return { ok: false, status: error.status, cause: error.reason, message: error.message }
   }
 }
 
