@@ -2,7 +2,6 @@ import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 
 interface Ask {
-  readonly sinceMs: number
   /** Digest of what was held when it was sent. */
   digest: Uint8Array | undefined
   readonly settled: Promise<void>
@@ -13,6 +12,8 @@ interface Ask {
 export class Asks {
   readonly #clock: Clock
   readonly #open = new Map<DocumentId, Ask>()
+  /** When an ask was last answered, or begun while there was no other. */
+  #movedMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -29,12 +30,8 @@ export class Asks {
 
   begin(document: DocumentId): void {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#open.set(document, {
-      sinceMs: this.#clock.elapsed(),
-      digest: undefined,
-      settled: promise,
-      settle: resolve,
-    })
+    if (this.#open.size === 0) this.#moved()
+    this.#open.set(document, { digest: undefined, settled: promise, settle: resolve })
   }
 
   /** The ask is on its way, and names what has this digest. */
@@ -43,14 +40,16 @@ export class Asks {
     if (ask) ask.digest = digest
   }
 
-  /** Whether the answer has changed something: if not, asking again would not either. */
+  /** Whether an answer has changed something: if not, asking again would not either. */
   hasChanged(document: DocumentId, digest: Uint8Array | undefined): boolean {
+    this.#moved()
     const before = this.#open.get(document)?.digest
     if (!before || !digest) return before !== digest
     return before.length !== digest.length || before.some((byte, at) => byte !== digest[at])
   }
 
   settle(document: DocumentId): void {
+    this.#moved()
     const ask = this.#open.get(document)
     this.#open.delete(document)
     ask?.settle()
@@ -60,10 +59,12 @@ export class Asks {
     for (const document of [...this.#open.keys()]) this.settle(document)
   }
 
-  /** How long the oldest has been open. */
-  oldestMs(): number {
-    // Asks are kept in the order in which they began.
-    for (const { sinceMs } of this.#open.values()) return this.#clock.elapsed() - sinceMs
-    return 0
+  /** For how long nothing was answered while something was asked. */
+  stalledMs(): number {
+    return this.#open.size === 0 ? 0 : this.#clock.elapsed() - this.#movedMs
+  }
+
+  #moved(): void {
+    this.#movedMs = this.#clock.elapsed()
   }
 }

@@ -19,8 +19,10 @@ export interface Composing {
 }
 
 /** The messages that something queued has become by now: what may no longer be given has become nothing. */
-export async function compose(next: Outgoing, { documents, exchange, asks, answerBytes }: Composing) {
-  if (next.type === 'message') return [next.message]
+export async function compose(
+  next: Exclude<Outgoing, { type: 'message' }>,
+  { documents, exchange, asks, answerBytes }: Composing,
+): Promise<readonly SyncMessage[]> {
   const { document } = next
   const mayGive = exchange.mayGive(document)
   switch (next.type) {

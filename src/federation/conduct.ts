@@ -39,8 +39,8 @@ const faults: Readonly<Record<RefusalReason, number>> = {
   storage: 0,
 }
 
-/** A frame that cannot be read is no accident: the stream is intact, or it would not have arrived. */
-export const malformedFrame = 20
+/** A frame that cannot be read or comes out of turn is no accident: the stream is intact, or it would not have arrived. */
+export const brokenProtocol = 20
 
 export const faultOf = (reason: RefusalReason): number => faults[reason]
 

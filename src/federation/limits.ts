@@ -19,8 +19,10 @@ export interface LinkLimits {
   readonly heartbeatMs: number
   /** A peer that says nothing for so long, or takes nothing, is gone: several heartbeats. */
   readonly silenceMs: number
-  /** How long a document that was asked for may take. */
+  /** How long nothing that was asked for may come. */
   readonly askTimeoutMs: number
+  /** How long receipts are gathered before they are stored. */
+  readonly receiptDelayMs: number
   /** After what failed here for one document, all of them are compared again. */
   readonly retryMs: number
   /** From the connection to both verdicts, and from those to the first stream. */
@@ -46,6 +48,7 @@ export const defaultLinkLimits: LinkLimits = {
   heartbeatMs: 5_000,
   silenceMs: 20_000,
   askTimeoutMs: 60_000,
+  receiptDelayMs: 1_000,
   retryMs: 30_000,
   greetingTimeoutMs: 10_000,
   maxSkewMs: 5 * 60 * 1000,

@@ -1,18 +1,20 @@
-import type { DocumentNotice, Documents } from '../document/documents.ts'
+import type { DocumentNotice, Documents, Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asks } from './asks.ts'
 import { compose } from './composing.ts'
-import { after, type Conduct, faultOf, malformedFrame, type Sentence, sentence } from './conduct.ts'
+import { after, brokenProtocol, type Conduct, faultOf, type Sentence, sentence } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import { lacks, versionOf } from './heads.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
-import { Outbox } from './outbox.ts'
-import { advance, differing, pageAfter, resting, type Source, type Walk, type WalkEvent } from './reconcile.ts'
-import { decodeSync, type Entries, encodeSync, type Have, MalformedFrame, type Page, type SyncMessage } from './wire.ts'
+import { Outbox, type Outgoing } from './outbox.ts'
+import { Receipts } from './receipts.ts'
+import { OutOfTurn, Reconciler } from './reconciler.ts'
+import { Sender } from './sender.ts'
+import { decodeSync, type Entries, type Have, MalformedFrame, type SyncMessage } from './wire.ts'
 
 export interface SyncSessionOptions {
   readonly stream: PeerStream
@@ -53,32 +55,54 @@ export interface SyncEvents {
 export class SyncSession {
   readonly #options: SyncSessionOptions
   readonly #outbox: Outbox
+  readonly #sender: Sender
   readonly #lanes: Lanes
   readonly #asks: Asks
-  #walk: Walk = resting
+  readonly #reconciler: Reconciler
+  readonly #receipts: Receipts
   #conduct: Conduct
-  #isComparing = false
   /** Something was dropped, or failed: a round is due once everything else was sent. */
   #isBehind = false
   #isOver = false
   /** When the last frame came; `undefined` while this side is busy with it. */
   #listeningMs: number | undefined
-  /** Since when a frame has been on its way out. */
-  #sendingMs: number | undefined
-  #wake = () => {}
   #cancelBeat: Cancel = () => {}
   #cancelRetry: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
+    const { stream, drives, exchange, clock, limits, events, conduct } = options
+    const failed = (error: unknown) => this.#failed(error)
     this.#options = options
-    this.#outbox = new Outbox(options.limits.outbox)
-    this.#lanes = new Lanes(options.limits.maxInProgress, error => this.#failed(error))
-    this.#asks = new Asks(options.clock)
-    this.#conduct = options.conduct
+    this.#conduct = conduct
+    this.#outbox = new Outbox(limits.outbox)
+    this.#lanes = new Lanes(limits.maxInProgress, failed)
+    this.#asks = new Asks(clock)
+    this.#receipts = new Receipts(
+      (document, version) => this.#received(document, version),
+      clock,
+      limits.receiptDelayMs,
+    )
+    this.#sender = new Sender({
+      stream,
+      outbox: this.#outbox,
+      compose: next => this.#compose(next),
+      idle: () => this.#catchUp(),
+      clock,
+    })
+    this.#reconciler = new Reconciler({
+      drives,
+      source: from => this.#leaves(from),
+      mayPass: document => exchange.mayGive(document) || exchange.mayTake(document),
+      ask: document => this.#ask(document),
+      maxAsks: limits.maxAsks,
+      send: message => this.#send(message),
+      reconciled: events.reconciled,
+      failed,
+    })
     this.#beat()
-    this.#read().catch(error => this.#failed(error))
-    this.#pump().catch(error => this.#failed(error))
-    if (options.drives) this.#step({ type: 'due' })
+    this.#read().catch(failed)
+    this.#sender.run().catch(failed)
+    if (drives) this.#reconciler.due()
   }
 
   get conduct(): Conduct {
@@ -91,7 +115,7 @@ export class SyncSession {
     if (source === peer || entries.length === 0 || !exchange.mayGive(document)) return
     const bytes = entries.map(entry => entry.bytes)
     if (!this.#outbox.push(document, bytes)) this.#fallBehind()
-    this.#wake()
+    this.#sender.wake()
   }
 
   /** Who may hold the document has changed: compares it with the peer, if it may pass at all. */
@@ -112,7 +136,9 @@ export class SyncSession {
     this.#cancelBeat()
     this.#cancelRetry?.()
     this.#asks.settleAll()
-    this.#wake()
+    this.#reconciler.end()
+    this.#sender.end()
+    this.#receipts.flush()
     this.#options.stream.reset(reason)
   }
 
@@ -124,7 +150,7 @@ export class SyncSession {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof MalformedFrame) this.#fault(malformedFrame)
+    if (error instanceof MalformedFrame || error instanceof OutOfTurn) this.#fault(brokenProtocol)
     this.fail(error instanceof Error ? error.message : String(error))
   }
 
@@ -145,12 +171,12 @@ export class SyncSession {
 
   /** Resolves when there is room for the next message. */
   async #receive(message: SyncMessage): Promise<void> {
-    const { drives, events, offerManifest } = this.#options
+    const { events, offerManifest } = this.#options
     switch (message.type) {
       case 'page':
-        return this.#page(message)
+        return this.#reconciler.page(message)
       case 'paged':
-        return this.#step(message)
+        return this.#reconciler.paged(message.round)
       case 'have':
         return this.#about(message.document, () => this.#have(message))
       case 'entries':
@@ -160,7 +186,7 @@ export class SyncSession {
       case 'beat':
         return events.clock(message.clock)
       case 'behind':
-        if (drives) this.#step({ type: 'due' })
+        return this.#reconciler.behind()
     }
   }
 
@@ -182,10 +208,11 @@ export class SyncSession {
     telemetry.count('cpns_sync_failures_total')
     telemetry.log('error', 'sync.failed', { document, peer, message })
     this.#asks.settle(document)
+    if (this.#isOver) return
     this.#cancelRetry ??= clock.after(limits.retryMs, () => {
       this.#cancelRetry = undefined
       this.#fallBehind()
-      this.#wake()
+      this.#sender.wake()
     })
   }
 
@@ -204,15 +231,15 @@ export class SyncSession {
     }
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (gaps.length > 0) this.#ask(document)
-    else if (this.#outbox.have(document, 'receipt')) this.#wake()
+    else if (this.#outbox.have(document, 'receipt')) this.#sender.wake()
   }
 
   async #have({ document, heads, purpose }: Have): Promise<void> {
-    const { documents, exchange, isOwn, peer } = this.#options
-    if (isOwn(document)) await documents.receipt(document, peer, versionOf(heads))
+    const { documents, exchange, isOwn } = this.#options
+    if (isOwn(document)) this.#receipts.note(document, versionOf(heads))
     if (purpose === 'ask') {
       if (!this.#outbox.answer(document, heads)) this.#fallBehind()
-      this.#wake()
+      this.#sender.wake()
     }
     const isOpen = this.#asks.has(document)
     if (!tellsMore(purpose, heads, isOpen)) return
@@ -222,6 +249,11 @@ export class SyncSession {
       if (isLacking) this.#ask(document)
     } else if (isLacking && this.#asks.hasChanged(document, index?.digest)) this.#sendAsk(document)
     else this.#settle(document, isLacking)
+  }
+
+  #received(document: DocumentId, version: Version): void {
+    const { documents, peer } = this.#options
+    documents.receipt(document, peer, version).catch(error => this.#troubled(document, error))
   }
 
   // --- asking
@@ -240,7 +272,7 @@ export class SyncSession {
       this.#fallBehind()
       this.#asks.settle(document)
     }
-    this.#wake()
+    this.#sender.wake()
   }
 
   #settle(document: DocumentId, isLacking: boolean): void {
@@ -251,56 +283,14 @@ export class SyncSession {
     telemetry.log('info', 'sync.unsettled', { document, peer })
   }
 
-  // --- reconciliation
+  // --- catching up
 
   /** Documents held here that may be given. */
-  readonly #source: Source = async function* (this: SyncSession, from: string) {
+  async *#leaves(from: string) {
     const { documents, exchange } = this.#options
     for await (const { document, digest } of documents.list('', from)) {
       if (document > from && exchange.mayGive(document)) yield { document, digest }
     }
-  }.bind(this)
-
-  #step(event: WalkEvent): void {
-    const before = this.#walk
-    this.#walk = advance(before, event)
-    if (this.#walk === before) return
-    if (this.#walk.state === 'reading') {
-      this.#sendPage(this.#walk.round, this.#walk.after).catch(error => this.#failed(error))
-    }
-    if (this.#walk.state === 'resting') this.#options.events.reconciled()
-  }
-
-  async #sendPage(round: number, from: string): Promise<void> {
-    const page = await pageAfter(this.#source, round, from)
-    if (this.#isOver) return
-    this.#send(page)
-    this.#step({ type: 'sent', page })
-  }
-
-  #page(page: Page): void {
-    if (this.#options.drives || this.#isComparing) {
-      this.fail('A page came out of turn.')
-      return
-    }
-    this.#isComparing = true
-    this.#compare(page).catch(error => this.#failed(error))
-  }
-
-  async #compare(page: Page): Promise<void> {
-    const { exchange, limits, events } = this.#options
-    const open = new Set<Promise<void>>()
-    for await (const document of differing(page, this.#source)) {
-      if (this.#isOver) return
-      if (!exchange.mayGive(document) && !exchange.mayTake(document)) continue
-      const settled = this.#ask(document).then(() => void open.delete(settled))
-      open.add(settled)
-      if (open.size >= limits.maxAsks) await Promise.race(open)
-    }
-    await Promise.all(open)
-    this.#isComparing = false
-    this.#send({ type: 'paged', round: page.round })
-    if (page.last && !this.#isOver) events.reconciled()
   }
 
   #fallBehind(): void {
@@ -314,42 +304,25 @@ export class SyncSession {
   #catchUp(): void {
     if (!this.#isBehind) return
     this.#isBehind = false
-    if (this.#options.drives) this.#step({ type: 'due' })
-    else this.#send({ type: 'behind' })
+    this.#reconciler.due()
   }
 
   // --- what goes out
 
   #send(message: SyncMessage): void {
     this.#outbox.message(message)
-    this.#wake()
+    this.#sender.wake()
   }
 
-  async #pump(): Promise<void> {
-    while (!this.#isOver) {
-      if (this.#outbox.isEmpty) this.#catchUp()
-      const next = this.#outbox.take()
-      if (!next) await new Promise<void>(resolve => (this.#wake = resolve))
-      else if (next.type === 'message') await this.#sendNow(next.message)
-      else await this.#sendAll(next)
-    }
-  }
-
-  async #sendAll(next: Exclude<Parameters<typeof compose>[0], { type: 'message' }>): Promise<void> {
+  async #compose(next: Outgoing): Promise<readonly SyncMessage[]> {
+    if (next.type === 'message') return [next.message]
     const { documents, exchange, limits } = this.#options
-    const composing = { documents, exchange, asks: this.#asks, answerBytes: limits.answerBytes }
-    const messages = await compose(next, composing).catch(error => {
+    try {
+      return await compose(next, { documents, exchange, asks: this.#asks, answerBytes: limits.answerBytes })
+    } catch (error) {
       this.#troubled(next.document, error)
       return []
-    })
-    for (const message of messages) await this.#sendNow(message)
-  }
-
-  async #sendNow(message: SyncMessage): Promise<void> {
-    if (this.#isOver) return
-    this.#sendingMs = this.#options.clock.elapsed()
-    await this.#options.stream.send(encodeSync(message))
-    this.#sendingMs = undefined
+    }
   }
 
   // --- watching
@@ -367,8 +340,8 @@ export class SyncSession {
   #problem(nowMs: number): string | undefined {
     const { silenceMs, askTimeoutMs } = this.#options.limits
     if (nowMs - (this.#listeningMs ?? nowMs) > silenceMs) return 'The peer fell silent.'
-    if (nowMs - (this.#sendingMs ?? nowMs) > silenceMs) return 'The peer takes nothing.'
-    return this.#asks.oldestMs() > askTimeoutMs ? 'The peer does not answer.' : undefined
+    if (this.#sender.stalledMs() > silenceMs) return 'The peer takes nothing.'
+    return this.#asks.stalledMs() > askTimeoutMs ? 'The peer does not answer.' : undefined
   }
 
   #fault(fault: number): void {

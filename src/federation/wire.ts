@@ -5,8 +5,7 @@ import type { Json } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
 import { type DocumentId, InvalidName, isOperatorId, type LogId, type OperatorId } from '../ports/names.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
-import { bytes, checkShape, MalformedFrame, message, number, type Shape, shape } from './frame-shape.ts'
-import { maxManifestBytes } from './manifest.ts'
+import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
 import {
   AnswerSchema,
   GreetingSchema,
@@ -15,32 +14,30 @@ import {
   type Have as WireHave,
   type Page as WirePage,
 } from './wire_pb.ts'
+import {
+  answerShape,
+  greetingShape,
+  hashBytes,
+  logBytes,
+  maxJsonBytes,
+  requestShape,
+  runBytes,
+  syncShape,
+} from './wire-shapes.ts'
 
 /*
  * The frames of wire.proto as values that the rest can trust: ids are ids, columns fit, nothing is longer than allowed.
  */
 
 export { MalformedFrame } from './frame-shape.ts'
-
-/** The longest frame, either way: several times the largest entry, so that a few travel together. */
-export const maxFrameBytes = 1024 * 1024
-/** Documents in one page: some 64 KiB. */
-export const maxPageDocuments = 512
-/** Logs of one document: a multiple of what documents take. */
-export const maxHeads = 1_024
-/** Entries in one frame, however small. */
-export const maxEntriesPerFrame = 4_096
-export const maxHelloManifests = 256
-/** Bytes of manifests in one hello; what does not fit follows later, one by one. */
-export const maxHelloManifestBytes = 768 * 1024
-/** JSON of a command or an answer. */
-export const maxJsonBytes = 512 * 1024
-
-const maxDocumentIdBytes = 1_024
-const maxNameBytes = 253
-const runBytes = 16
-const logBytes = 16
-const hashBytes = 32
+export {
+  maxEntriesPerFrame,
+  maxFrameBytes,
+  maxHelloManifestBytes,
+  maxHelloManifests,
+  maxJsonBytes,
+  maxPageDocuments,
+} from './wire-shapes.ts'
 
 export interface Hello {
   readonly versions: readonly number[]
@@ -108,69 +105,6 @@ export interface Request {
   readonly command: ForwardedCommand
   readonly timeoutMs: number
 }
-
-// --- shapes
-
-const document = bytes(maxDocumentIdBytes)
-const name = bytes(maxNameBytes)
-
-const greetingShape = shape(
-  [
-    1,
-    message(
-      [1, number(16)],
-      [2, name],
-      [3, bytes(maxManifestBytes, maxHelloManifests)],
-      [4, bytes(runBytes)],
-      [5, number()],
-    ),
-  ],
-  [2, message([1, number()], [2, bytes(64)])],
-)
-
-const syncShape = shape(
-  [
-    1,
-    message(
-      [1, number()],
-      [2, document],
-      [3, bytes(maxDocumentIdBytes, maxPageDocuments)],
-      [4, bytes(maxPageDocuments * hashBytes)],
-      [5, number()],
-    ),
-  ],
-  [2, message([1, number()])],
-  [
-    3,
-    message(
-      [1, document],
-      [2, bytes(maxHeads * logBytes)],
-      [3, number(maxHeads)],
-      [4, bytes(maxHeads * hashBytes)],
-      [5, number(maxHeads)],
-      [6, number()],
-    ),
-  ],
-  [4, message([1, document], [2, bytes(maxFrameBytes, maxEntriesPerFrame)])],
-  [5, bytes(maxManifestBytes)],
-  [6, message([1, number()])],
-  [7, message()],
-)
-
-const proofShape = message(
-  [1, name],
-  [2, bytes(128)],
-  [3, name],
-  [4, document],
-  [5, bytes(64)],
-  [6, number()],
-  [7, bytes(64)],
-)
-const requestShape = shape([1, bytes(64)], [2, bytes(maxJsonBytes)], [3, proofShape], [4, number()])
-const answerShape = shape(
-  [1, bytes(maxJsonBytes)],
-  [2, message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])],
-)
 
 /** Checks bounds, then decodes. @throws {MalformedFrame} */
 function decoded<T extends { readonly $typeName: string }>(

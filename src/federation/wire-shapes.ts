@@ -1,0 +1,87 @@
+import { bytes, message, number, shape } from './frame-shape.ts'
+import { maxManifestBytes } from './manifest.ts'
+
+/*
+ * The bounds of wire.proto, field by field.
+ */
+
+/** The longest frame, either way: several times the largest entry, so that a few travel together. */
+export const maxFrameBytes = 1024 * 1024
+/** Documents in one page: some 64 KiB. */
+export const maxPageDocuments = 512
+/** Logs of one document: a multiple of what documents take. */
+export const maxHeads = 1_024
+/** Entries in one frame, however small. */
+export const maxEntriesPerFrame = 4_096
+export const maxHelloManifests = 256
+/** Bytes of manifests in one hello; what does not fit follows later, one by one. */
+export const maxHelloManifestBytes = 768 * 1024
+/** JSON of a command or an answer. */
+export const maxJsonBytes = 512 * 1024
+
+export const runBytes = 16
+export const logBytes = 16
+export const hashBytes = 32
+const maxDocumentIdBytes = 1_024
+const maxNameBytes = 253
+
+const document = bytes(maxDocumentIdBytes)
+const name = bytes(maxNameBytes)
+
+export const greetingShape = shape(
+  [
+    1,
+    message(
+      [1, number(16)],
+      [2, name],
+      [3, bytes(maxManifestBytes, maxHelloManifests)],
+      [4, bytes(runBytes)],
+      [5, number()],
+    ),
+  ],
+  [2, message([1, number()], [2, bytes(64)])],
+)
+
+export const syncShape = shape(
+  [
+    1,
+    message(
+      [1, number()],
+      [2, document],
+      [3, bytes(maxDocumentIdBytes, maxPageDocuments)],
+      [4, bytes(maxPageDocuments * hashBytes)],
+      [5, number()],
+    ),
+  ],
+  [2, message([1, number()])],
+  [
+    3,
+    message(
+      [1, document],
+      [2, bytes(maxHeads * logBytes)],
+      [3, number(maxHeads)],
+      [4, bytes(maxHeads * hashBytes)],
+      [5, number(maxHeads)],
+      [6, number()],
+    ),
+  ],
+  [4, message([1, document], [2, bytes(maxFrameBytes, maxEntriesPerFrame)])],
+  [5, bytes(maxManifestBytes)],
+  [6, message([1, number()])],
+  [7, message()],
+)
+
+const proofShape = message(
+  [1, name],
+  [2, bytes(128)],
+  [3, name],
+  [4, document],
+  [5, bytes(64)],
+  [6, number()],
+  [7, bytes(64)],
+)
+export const requestShape = shape([1, bytes(64)], [2, bytes(maxJsonBytes)], [3, proofShape], [4, number()])
+export const answerShape = shape(
+  [1, bytes(maxJsonBytes)],
+  [2, message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])],
+)
