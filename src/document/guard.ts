@@ -24,14 +24,14 @@ import { any, Refused, refuse as refuseWith, type Steps, StrictReader, type Unre
  * - No other root or log is touched: an item lies in the root it names, or in that of its origin, which is of the same log.
  * - It allocates no more than in proportion to its bytes: each item that the count claims has been found.
  *
- * And the time? In its own root a log meets no other client, so the scan for concurrent items ends at its first step. But Yjs
- * walks the whole history of a key whenever an item claims to be its first, and splits a run of deleted items whose middle
- * is named as origin. Bytes and clock cannot show that a key is new; only the log's past can. A replica does not keep that
- * past decoded, and must not judge by what it happens to have in memory: it would refuse what its neighbour keeps. So the
- * guard is asked twice. When an entry comes in, without `history`: the answer is the same at every server. And before
- * it is applied to a Y.Doc, with the `history` that the Y.Doc itself is: the first update that does not continue it ends the
- * log for readers. That too is the same everywhere, as it follows from the log alone. Then every item is the first of its key
- * or follows the last: integration takes constant steps per item, and a binary search for its origin.
+ * And the time? In its own root a log meets no other client, so the scan for concurrent items ends at its first step. But
+ * Yjs walks the whole history of a key whenever an item claims to be its first. Bytes and clock cannot show that a key is
+ * new; only the log's past can. A replica does not keep that past decoded, and must not judge by what it happens to have in
+ * memory: it would refuse what its neighbour keeps. So the guard is asked twice. When an entry comes in, without `history`: the
+ * answer is the same at every server. And before it is applied to a Y.Doc, with the `history` that the Y.Doc itself is: the
+ * first update that does not continue it ends the log for readers. That too is the same everywhere, as it follows from the
+ * log alone. Then every item is the first of its key or follows the last, and takes Yjs constant steps and a binary search
+ * for its origin; once it is applied, `keepApart` sees to it that no later update makes Yjs join or move what is there.
  */
 
 export interface GuardedLog {
@@ -74,7 +74,6 @@ export type GuardRefusal =
   | 'does not delete what it overwrites'
   | 'has bytes left over'
   | 'has no items'
-  | 'has too many items'
   | 'is not after the last item of its key'
   | 'is not in the root of the log'
   | 'is not the first item of its key'
@@ -84,15 +83,14 @@ export type GuardRefusal =
   | 'of several clients'
   | 'origin is not of an earlier update'
   | 'register is not [stamp, server, value]'
-  | 'server is not 1 to 64 bytes'
+  | 'server is not 52 bytes'
   | 'stamp is no time'
   | 'writes a key twice'
 
 export const maxUpdateBytes = 256 * 1024
-/** More than fit into the largest update of honest registers, each of which names a server in 52 characters. */
-export const maxUpdateItems = 4_096
 export const maxKeyBytes = 1_024
-const maxServerBytes = 64
+/** The PeerId of an Ed25519 key, which is always so long. It also keeps an item's memory in proportion to its bytes. */
+const serverBytes = 52
 
 /** Judges one update of a log, as said above; an entry without an update is not asked about. Never throws. */
 export function guardUpdate(update: Uint8Array, log: GuardedLog, steps: Steps = { taken: 0 }): GuardAnswer {
@@ -141,7 +139,6 @@ class Pass {
     if (this.#reader.count() !== 1) refuse('of several clients')
     const items = this.#reader.count()
     if (items === 0) refuse('has no items')
-    if (items > maxUpdateItems) refuse('has too many items')
     this.#ownClient()
     if (this.#reader.count() !== nextClock) refuse('clock is not the next')
     for (let item = 0; item < items; item++) this.#item()
@@ -190,7 +187,7 @@ class Pass {
     if (!(Number.isSafeInteger(stamp) && stamp >= 0 && stamp <= maxStamp)) refuse('stamp is no time')
     if (this.#reader.byte() !== any.text) refuse('register is not [stamp, server, value]')
     const from = this.#reader.text()
-    if (this.at === from || this.at - from > maxServerBytes) refuse('server is not 1 to 64 bytes')
+    if (this.at - from !== serverBytes) refuse('server is not 52 bytes')
     this.#reader.json(maxJsonDepth)
   }
 

@@ -2,15 +2,15 @@ import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { applyUpdate } from 'yjs'
-import { type GuardedLog, guardUpdate, maxUpdateBytes, maxUpdateItems } from '../../src/document/guard.ts'
+import { type GuardedLog, guardUpdate, maxUpdateBytes } from '../../src/document/guard.ts'
 import { historyOf } from '../../src/document/history.ts'
 import type { Steps } from '../../src/document/strict-reader.ts'
-import { assertHarmless, countingSteps, docOf, sceneAfter } from './corpus/applied.ts'
+import { applyAsServer, assertHarmless, countingSteps, docOf, type StepCounter, sceneAfter } from './corpus/applied.ts'
 import { type Attack, attackScene, attacks, honestContinuation } from './corpus/attacks.ts'
 import { commits, HonestWriter, ownLog, updatesOf } from './corpus/honest.ts'
 import { fuzz } from './corpus/mutants.ts'
 import { guardsWithoutOneRule } from './corpus/rules.ts'
-import { first, type Piece, register, update } from './corpus/update.ts'
+import { deletes, first, next, type Piece, register, update } from './corpus/update.ts'
 
 /*
  * The guard lets pass what honest servers write, all of it, and nothing that harms whoever applies it.
@@ -20,6 +20,10 @@ const test = suite('update guard')
 
 const incoming: GuardedLog = { ...ownLog, nextClock: attackScene.nextClock }
 const applying = (): GuardedLog => ({ ...incoming, history: historyOf(docOf(attackScene), ownLog) })
+
+const { root, clientId } = ownLog
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index))
 
 test('honest updates pass, with and without history, and end at the clock that Yjs is at', () => {
   fc.assert(
@@ -75,8 +79,7 @@ test('each rule is needed: without it, one of the attacks passes', async () => {
 })
 
 test('the bounds themselves pass', () => {
-  const { root, clientId } = ownLog
-  const value = (content: unknown): Piece => register(content, 8.64e15, 's'.repeat(64))
+  const value = (content: unknown): Piece => register(content, 8.64e15)
   const deep = (depth: number): unknown => (depth === 1 ? [] : [deep(depth - 1)])
   const updates = [
     update(clientId, 0, [first(root, 'k'.repeat(1_024), value(deep(16)))]),
@@ -84,11 +87,6 @@ test('the bounds themselves pass', () => {
       first(root, 'ü'.repeat(512), value([-(2 ** 53 - 1), 2 ** 53 - 1, -0, 1e308, 0.1, 2 ** -126])),
     ]),
     update(clientId, 0, [first(root, '\ufeff', value('\ufeff\0🔑\u{10ffff}'))]),
-    update(
-      clientId,
-      0,
-      Array.from({ length: maxUpdateItems }, (_, item) => first(root, `${item}`, register(0, 0, 's'))),
-    ),
   ]
   const full = update(clientId, 0, [first(root, 'k', value(''))])
   updates.push(update(clientId, 0, [first(root, 'k', value('x'.repeat(maxUpdateBytes - full.length - 2)))]))
@@ -102,32 +100,75 @@ test('the bounds themselves pass', () => {
   })
 })
 
-/** Steps of Yjs and of the guard per byte, for a log that writes `keys` registers and then overwrites them all, twice. */
-function stepsPerByte(keys: number): number[] {
-  const writer = new HonestWriter()
-  const names = Array.from({ length: keys }, (_, key) => `key ${key}`)
-  return countingSteps(steps => {
-    const doc = docOf(sceneAfter([], 0))
-    return [0, 1, 2].flatMap(round => {
-      const written = writer.commit(names.map(key => ({ key, stamp: round, value: null })))
-      const log = { ...ownLog, nextClock: round * keys, history: historyOf(doc, ownLog) }
-      const guardSteps: Steps = { taken: 0 }
-      assert.ok(guardUpdate(written, log, guardSteps).ok)
-      const before = steps()
-      applyUpdate(doc, written)
-      return [(steps() - before) / written.length, guardSteps.taken / written.length]
-    })
-  })
+/** A log as its reader applies it, and the steps that Yjs takes for each update. */
+class CountedLog {
+  clock = 0
+  readonly #doc = docOf(sceneAfter([], 0))
+  readonly #steps: StepCounter
+  constructor(steps: StepCounter) {
+    this.#steps = steps
+  }
+
+  /** Steps per byte of Yjs and of the guard. */
+  apply(written: Uint8Array): { readonly yjs: number; readonly guard: number } {
+    const guardSteps: Steps = { taken: 0 }
+    const log = { ...ownLog, nextClock: this.clock, history: historyOf(this.#doc, ownLog) }
+    const answer = guardUpdate(written, log, guardSteps)
+    if (!answer.ok) throw new Error(answer.reason)
+    this.clock = answer.nextClock
+    const before = this.#steps()
+    applyAsServer(this.#doc, written)
+    return { yjs: (this.#steps() - before) / written.length, guard: guardSteps.taken / written.length }
+  }
 }
 
+const newKeys = (clock: number, count: number): Uint8Array =>
+  update(
+    clientId,
+    clock,
+    times(count, key => first(root, `${clock}/${key}`)),
+  )
+/** Overwrites every second of the items from `from` on. */
+const overwriteSeconds = (clock: number, from: number, count: number): Uint8Array =>
+  update(
+    clientId,
+    clock,
+    times(count, item => next(clientId, from + 2 * item)),
+    deletes(clientId, ...times(count, item => [from + 2 * item, 1] as const)),
+  )
+
 test('work is linear: ten times the registers cost ten times the steps', () => {
-  const few = stepsPerByte(250)
-  const many = stepsPerByte(2_500)
+  const stepsPerByte = (keys: number): number[] =>
+    countingSteps(steps => {
+      const [writer, log] = [new HonestWriter(), new CountedLog(steps)]
+      const names = times(keys, key => `key ${key}`)
+      return [0, 1, 2].flatMap(stamp => {
+        const { yjs, guard } = log.apply(writer.commit(names.map(key => ({ key, stamp, value: null }))))
+        return [yjs, guard]
+      })
+    })
+  const few = stepsPerByte(200)
+  const many = stepsPerByte(2_000)
   for (const [index, perByte] of many.entries()) assert.ok(perByte < 1.1 * (few[index] ?? 0), `${few} → ${many}`)
 })
 
+test('work is linear where items could be joined far from the end: each key is written twice in a row, then all again', () => {
+  const stepsPerByte = (keys: number): number =>
+    countingSteps(steps => {
+      const log = new CountedLog(steps)
+      for (let key = 0; key < keys; key++) {
+        log.apply(update(clientId, log.clock, [first(root, `key ${key}`)]))
+        log.apply(update(clientId, log.clock, [next(clientId, log.clock - 1)], deletes(clientId, [log.clock - 1, 1])))
+      }
+      for (let round = 0; round < keys / 100; round++) log.apply(newKeys(log.clock, 1_000))
+      return log.apply(overwriteSeconds(log.clock, 1, keys)).yjs
+    })
+  const few = stepsPerByte(100)
+  const many = stepsPerByte(1_000)
+  assert.ok(many < 2 * few, `${few} → ${many}: a binary search may grow, nothing else`)
+})
+
 test('without history a key could be claimed new again and again, and each time costs its whole past', () => {
-  const { root, clientId } = ownLog
   const again = (clock: number): Uint8Array => update(clientId, clock, [first(root, 'k')])
   countingSteps(steps => {
     const doc = docOf(sceneAfter([], 0))
@@ -148,8 +189,7 @@ test('without history a key could be claimed new again and again, and each time 
 })
 
 test('the work of one update is bounded by what the log holds, even without history', () => {
-  const { root, clientId } = ownLog
-  const keys = Array.from({ length: 100 }, (_, key) => `key ${key}`)
+  const keys = times(100, key => `key ${key}`)
   countingSteps(steps => {
     const doc = docOf(sceneAfter([], 0))
     for (let clock = 0; clock < 5_000; clock += keys.length) {

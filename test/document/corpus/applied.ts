@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert'
 import { AbstractStruct, applyUpdate, Doc, encodeStateAsUpdate, getState, Item, mergeUpdates } from 'yjs'
+import { keepApart } from '../../../src/document/history.ts'
 import { asRegister } from '../../../src/document/registers-view.ts'
 import { type Log, otherLogs, ownLog, updatesOf } from './honest.ts'
 
@@ -35,16 +36,23 @@ export function docOf({ before }: Pick<Scene, 'before'>): Doc {
   const doc = new Doc({ guid: 'scene' })
   doc.clientID = 1
   for (const log of [ownLog, ...otherLogs]) doc.getMap(log.root)
-  for (const update of before) applyUpdate(doc, update)
+  for (const update of before) applyAsServer(doc, update)
   return doc
+}
+
+/** As a server applies the update of another server's log. */
+export function applyAsServer(doc: Doc, update: Uint8Array): void {
+  const from = getState(doc.store, ownLog.clientId)
+  applyUpdate(doc, update)
+  keepApart(doc, ownLog, from)
 }
 
 /** Reads a counter of steps. */
 export type StepCounter = () => number
 
 /**
- * Counts Yjs's steps while `body` runs: reads of `id`, `left` and `right` of any struct, by which it walks and searches.
- * Documents made in `body` are of no use afterwards, nor the other way round.
+ * Counts Yjs's steps while `body` runs: reads of `id`, `left` and `right` of any struct, by which it walks and searches, and
+ * structs moved within an array. Documents made in `body` are of no use afterwards, nor the other way round.
  */
 export function countingSteps<T>(body: (steps: StepCounter) => T): T {
   let steps = 0
@@ -66,9 +74,15 @@ export function countingSteps<T>(body: (steps: StepCounter) => T): T {
       },
     })
   }
+  const splice = Array.prototype.splice
+  Array.prototype.splice = function (this: unknown[], start: number, ...rest: [number, ...unknown[]]) {
+    if (this.at(-1) instanceof AbstractStruct) steps += this.length - start
+    return splice.call(this, start, ...rest)
+  }
   try {
     return body(() => steps)
   } finally {
+    Array.prototype.splice = splice
     for (const [prototype, field] of fields) Reflect.deleteProperty(prototype, field)
   }
 }
@@ -87,7 +101,7 @@ export function assertHarmless(doc: Doc, log: Log, update: Uint8Array, nextClock
   const othersBefore = contents(doc, otherLogs)
   const rootsBefore = [...doc.share.keys()]
   const stepsBefore = steps()
-  applyUpdate(doc, update)
+  applyAsServer(doc, update)
   const yjsSteps = steps() - stepsBefore
   assert.is(doc.store.pendingStructs, null, 'leaves structs pending')
   assert.is(doc.store.pendingDs, null, 'leaves deletes pending')

@@ -13,6 +13,7 @@ import {
   raw,
   register,
   section,
+  someServer,
   text,
   update,
 } from './update.ts'
@@ -53,7 +54,7 @@ const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))
 const own = (...items: readonly Piece[]): Uint8Array => update(clientId, clock, items)
 const keyed = (content: Piece): Uint8Array => own(first(root, 'd', content))
-const valued = (value: Piece): Uint8Array => keyed([1, raw(117), 3, anyOf(1), anyOf('s'), value])
+const valued = (value: Piece): Uint8Array => keyed([1, raw(117), 3, anyOf(1), anyOf(someServer), value])
 const nestedArrays = (depth: number): Piece => [times(depth - 1, () => raw(117, 1)), raw(117, 0)]
 const textOfBytes = (...content: readonly number[]): Piece => [content.length, raw(...content)]
 
@@ -104,13 +105,7 @@ export const attacks: readonly Attack[] = [
   ...times(honestContinuation.length, length =>
     attack(`an honest update cut after ${length} bytes`, 'truncated', honestContinuation.slice(0, length)),
   ),
-  attack('32 million structs claimed in few bytes', 'has too many items', bytes(1, 2 ** 25, clientId, clock)),
-  attack('as many structs as may be, and none there', 'truncated', bytes(1, 4_096, clientId, clock)),
-  attack(
-    '4,097 keys',
-    'has too many items',
-    own(...times(4_097, index => first(root, `k${index}`, register(1, 1, 's')))),
-  ),
+  attack('32 million structs claimed in few bytes', 'truncated', bytes(1, 2 ** 25, clientId, clock)),
   attack('more than 256 KiB', 'is too large', keyed(register('x'.repeat(256 * 1024)))),
   attack('no client and no deletes', 'of several clients', bytes(0, 0)),
   attack(
@@ -186,16 +181,16 @@ export const attacks: readonly Attack[] = [
       ...times(2_999, depth => [raw(0x27), 0, clientId, clock + depth, text('d'), 1]),
     ),
   ),
-  attack('content of length 0', 'content is not ContentAny of length 1', keyed([0, anyOf([1, 's', 1])])),
+  attack('content of length 0', 'content is not ContentAny of length 1', keyed([0, anyOf([1, someServer, 1])])),
   attack(
     'content of length 2, of which one is there',
     'content is not ContentAny of length 1',
-    keyed([2, anyOf([1, 's', 1])]),
+    keyed([2, anyOf([1, someServer, 1])]),
   ),
   attack(
     'content of length 2',
     'content is not ContentAny of length 1',
-    keyed([2, anyOf([1, 's', 1]), anyOf([2, 's', 2])]),
+    keyed([2, anyOf([1, someServer, 1]), anyOf([2, someServer, 2])]),
   ),
   attack('another log’s root', 'is not in the root of the log', own(first(otherLogs[0]?.root as string, 'd'))),
   attack('a root of nobody', 'is not in the root of the log', own(first('', 'd'))),
@@ -210,9 +205,9 @@ export const attacks: readonly Attack[] = [
     ),
   ),
   attack(
-    '3,000 roots',
+    '2,000 roots',
     'is not in the root of the log',
-    own(...times(3_000, index => first(`r${index}`, 'd', register(1, 1, 's')))),
+    own(...times(2_000, index => first(`r${index}`, 'd', register(1, 1)))),
   ),
   attack(
     'a parent that is an item',
@@ -232,11 +227,7 @@ export const attacks: readonly Attack[] = [
   attack('a key of 513 characters and 1,026 bytes', 'key is not 1 to 1024 bytes', own(first(root, 'ü'.repeat(513)))),
   attack('the key __proto__', 'name is __proto__', own(first(root, '__proto__'))),
   attack('one key twice', 'writes a key twice', own(first(root, 'd'), first(root, 'd'))),
-  attack(
-    'one key 4,000 times',
-    'writes a key twice',
-    own(...times(4_000, () => first(root, 'd', register(1, 1, 's')))),
-  ),
+  attack('one key 2,000 times', 'writes a key twice', own(...times(2_000, () => first(root, 'd', register(1, 1))))),
   attack(
     'one origin twice',
     'writes a key twice',
@@ -281,35 +272,35 @@ export const attacks: readonly Attack[] = [
 
   // Of registers
   attack('a value without stamp and server', 'register is not [stamp, server, value]', keyed([1, anyOf('v')])),
-  attack('a register of two', 'register is not [stamp, server, value]', keyed([1, anyOf([1, 's'])])),
-  attack('a register of two that claims three', 'value is not JSON', keyed([1, raw(117), 3, anyOf(1), anyOf('s')])),
+  attack('a register of two', 'register is not [stamp, server, value]', keyed([1, anyOf([1, someServer])])),
+  attack(
+    'a register of two that claims three',
+    'value is not JSON',
+    keyed([1, raw(117), 3, anyOf(1), anyOf(someServer)]),
+  ),
   attack(
     'a register of four that has three',
     'register is not [stamp, server, value]',
-    keyed([1, raw(117), 4, anyOf(1), anyOf('s'), anyOf(1)]),
+    keyed([1, raw(117), 4, anyOf(1), anyOf(someServer), anyOf(1)]),
   ),
   attack(
     'an object that reads on like a register',
     'register is not [stamp, server, value]',
-    keyed([1, raw(118), 3, anyOf(1), anyOf('s'), anyOf(1)]),
+    keyed([1, raw(118), 3, anyOf(1), anyOf(someServer), anyOf(1)]),
   ),
   attack(
     'a server that is an array of nothing',
     'register is not [stamp, server, value]',
-    keyed([1, raw(117), 3, anyOf(1), raw(117), text('s'), anyOf(1)]),
+    keyed([1, raw(117), 3, anyOf(1), raw(117), text(someServer), anyOf(1)]),
   ),
   attack('a server that is a number', 'register is not [stamp, server, value]', keyed(register(1, 1, 7))),
-  attack('a server without a name', 'server is not 1 to 64 bytes', keyed(register(1, 1, ''))),
-  attack('a server of 65 bytes', 'server is not 1 to 64 bytes', keyed(register(1, 1, 's'.repeat(65)))),
-  attack(
-    'a server of 33 characters and 66 bytes',
-    'server is not 1 to 64 bytes',
-    keyed(register(1, 1, 'ü'.repeat(33))),
-  ),
+  attack('a server without a name', 'server is not 52 bytes', keyed(register(1, 1, ''))),
+  attack('a server of 53 bytes', 'server is not 52 bytes', keyed(register(1, 1, 's'.repeat(53)))),
+  attack('a server of 52 characters and 104 bytes', 'server is not 52 bytes', keyed(register(1, 1, 'ü'.repeat(52)))),
   ...[-1, 0.5, 8.64e15 + 2, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1', null, [1], 1n].map(stamp =>
     attack(`the stamp ${typeof stamp} ${stamp}`, 'stamp is no time', keyed(register(1, stamp))),
   ),
-  attack('a stamp of no type', 'stamp is no time', keyed([1, raw(117, 3), anyOf('s'), anyOf(1)])),
+  attack('a stamp of no type', 'stamp is no time', keyed([1, raw(117, 3), anyOf(someServer), anyOf(1)])),
 
   // Of values
   attack('undefined', 'value is not JSON', valued(anyOf(undefined))),

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { Doc, transact } from 'yjs'
+import { someServer } from './update.ts'
 
 /*
  * Honest writers: they write as a server does, through Yjs, each register of a commit once.
@@ -23,8 +24,6 @@ export interface Write {
   readonly value: unknown
 }
 
-export const server = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
-
 /** Writes one log, commit by commit. */
 export class HonestWriter {
   readonly doc: Doc
@@ -45,7 +44,7 @@ export class HonestWriter {
     const map = this.doc.getMap(this.#log.root)
     transact(this.doc, () => {
       for (const { key, stamp, value } of new Map(writes.map(write => [write.key, write])).values())
-        map.set(key, [stamp, server, value])
+        map.set(key, [stamp, someServer, value])
     })
     const update = this.#update
     this.#update = undefined

@@ -34,11 +34,14 @@ export function anyOf(content: unknown): Uint8Array {
   return encoding.toUint8Array(encoder)
 }
 
+/** As long as every server's id. */
+export const someServer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
+
 /** A register as it stands in an item: the length of the content, then the content. */
 export const register = (
   value: unknown = 1,
   stamp: unknown = 1_700_000_000_000,
-  server: unknown = '12D3Koo',
+  server: unknown = someServer,
 ): Piece => [1, anyOf([stamp, server, value])]
 
 /** An item that is the first of its key. */
