@@ -71,7 +71,7 @@ export interface Server {
   store: LogStore
   handlers: Map<string, CommandHandler>
   /** Executes a command for a subscriber of the operator, or of another. */
-  call<T = Json>(method: string, params: object, who: string | Principal, proof?: CommandProof): Promise<T>
+  readonly call: Call
   inventoryOf(home: OperatorId, pnId: string): Promise<Inventory>
   /** The process ends without a word, and begins again with what was durable. */
   restart(): Promise<void>
@@ -116,13 +116,8 @@ export async function world(
       disk,
       handlers: new Map<string, CommandHandler>(),
 
-      async call(method: string, params: object, who: string | Principal, proof?: CommandProof) {
-        const command = server.inventory.commands.find(({ spec }) => spec.method === method)
-        if (!command) throw new Error(`no method ${method}`)
-        const principal = typeof who === 'string' ? { operator, identity: who } : who
-        const result = await command.execute(command.spec.params.parse(params), principal, proof)
-        return command.spec.result.parse(JSON.parse(JSON.stringify(result)))
-      },
+      call: (method: string, params: object, who: string | Principal, proof?: CommandProof) =>
+        callOf(server.inventory, operator)(method, params, who, proof),
 
       async inventoryOf(home: OperatorId, pnId: string) {
         const found = await server.inventory.inventoryOf(home, pnId)
@@ -245,6 +240,24 @@ export async function world(
   }
 }
 
+/** Commands as a server's clients give them. */
+export type Call = <T = Json>(
+  method: string,
+  params: object,
+  who: string | Principal,
+  proof?: CommandProof,
+) => Promise<T>
+
+export const callOf =
+  (inventory: InventoryService, operator: OperatorId): Call =>
+  async (method, params, who, proof) => {
+    const command = inventory.commands.find(({ spec }) => spec.method === method)
+    if (!command) throw new Error(`no method ${method}`)
+    const principal = typeof who === 'string' ? { operator, identity: who } : who
+    const result = await command.execute(command.spec.params.parse(params), principal, proof)
+    return command.spec.result.parse(JSON.parse(JSON.stringify(result))) as never
+  }
+
 /** As the federation answers for a handler that refuses. */
 export async function answerOf(
   handler: CommandHandler,
@@ -356,13 +369,13 @@ export class Pne {
 
 /** A gateway of a PN: where it is attached, and as whom. */
 export class Gateway {
-  readonly server: Server
+  readonly server: Pick<Server, 'call'>
   readonly identity: string
   readonly home: OperatorId
   readonly pnId: string
   readonly gatewayId: string
 
-  constructor(server: Server, identity: string, home: OperatorId, pnId: string, gatewayId = identity) {
+  constructor(server: Pick<Server, 'call'>, identity: string, home: OperatorId, pnId: string, gatewayId = identity) {
     this.server = server
     this.identity = identity
     this.home = home
@@ -370,7 +383,7 @@ export class Gateway {
     this.gatewayId = gatewayId
   }
 
-  at(server: Server): Gateway {
+  at(server: Pick<Server, 'call'>): Gateway {
     return new Gateway(server, this.identity, this.home, this.pnId, this.gatewayId)
   }
 
