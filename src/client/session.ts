@@ -6,6 +6,7 @@ import type { ClientCrypto } from '../ports/crypto.ts'
 import type { ServerId } from '../ports/names.ts'
 import { authenticate, type ClientIdentity } from './authenticate.ts'
 import { AnswerLost, NotConnected, RequestRefused } from './errors.ts'
+import { backoffMs } from './patience.ts'
 import { openWire, type Wire } from './wire.ts'
 
 /** What a client needs of the world around it. */
@@ -55,9 +56,7 @@ export interface Session {
 }
 
 const defaultTimeoutMs = 10_000
-/** Full jitter: after the n-th failure a client waits anything between nothing and the n-th of these, doubling to the last. */
-const firstBackoffMs = 500
-const longestBackoffMs = 60_000
+const backoff = { firstMs: 500, longestMs: 60_000 }
 
 /**
  * Connects and authenticates. @throws the reason of the last URL tried, when the first round fails: {@link ServerNotTrusted},
@@ -141,10 +140,9 @@ class ClientSession implements Session {
   }
 
   #retry(why: string, atLeastMs: number | undefined): void {
-    const ceilingMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** this.#failures)
     this.#failures += 1
     this.#become({ kind: 'connecting', attempt: this.#failures, why })
-    const delayMs = (atLeastMs ?? 0) + this.#fraction() * ceilingMs
+    const delayMs = (atLeastMs ?? 0) + backoffMs(this.#failures, this.#ports.crypto, backoff)
     this.#cancelRetry = this.#ports.clock.after(delayMs, () => void this.#round())
   }
 
@@ -157,11 +155,6 @@ class ClientSession implements Session {
       if (isFinal(error)) this.#become({ kind: 'closed', why })
       else this.#retry(why, error instanceof RequestRefused ? error.retryAfterMs : undefined)
     }
-  }
-
-  #fraction(): number {
-    const [a = 0, b = 0, c = 0] = this.#ports.crypto.randomBytes(3)
-    return (a * 65_536 + b * 256 + c) / 2 ** 24
   }
 
   #become(state: SessionState): void {

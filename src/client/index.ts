@@ -1,0 +1,67 @@
+import { webCrypto } from '../adapters/browser/crypto.ts'
+import { browserWebsocket } from '../adapters/browser/websocket.ts'
+import { systemClock } from '../adapters/clock.ts'
+import type { NetworkName } from '../inventory/view.ts'
+import type { DocumentId } from '../ports/names.ts'
+import { type ClientDocument, type DocumentListener, openDocument } from './document.ts'
+import { type InventoryListener, type InventoryReader, readInventory } from './inventory-reader.ts'
+import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
+import { type ClientPorts, openSession, type Session, type SessionOptions } from './session.ts'
+
+/*
+ * The SDK, for browsers and for everything that has their WebSocket and WebCrypto (Node among them). For gateways, and
+ * for certificate authorities of one's own, there is `./node.ts`.
+ */
+
+export type { RpcError } from '../access/json-rpc.ts'
+export { closings, documentsPath, sessionTicket } from '../access/protocol.ts'
+export type { Json, Register, Registers } from '../document/documents.ts'
+export { asDocumentId, documentId } from '../document/names.ts'
+export { readRegisters } from '../document/registers-view.ts'
+export * from '../inventory/methods.ts'
+export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'
+export { ConnectFailed } from '../ports/client-sockets.ts'
+export { DecryptionFailed } from '../ports/crypto.ts'
+export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
+export type { ClientCredential, ClientIdentity } from './authenticate.ts'
+export type { ClientDocument, DocumentListener } from './document.ts'
+export * from './errors.ts'
+export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
+export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
+export type { ClientPorts, Session, SessionListener, SessionOptions, SessionState } from './session.ts'
+
+/** The platform's websockets, cryptography and clock; its timers hold a process as long as something is awaited. */
+export const platformPorts = (): ClientPorts => ({
+  sockets: browserWebsocket(),
+  crypto: webCrypto(),
+  clock: systemClock({ holdsProcess: true }),
+})
+
+/**
+ * Connects to an operator and authenticates; the session comes back by itself when its connection is lost.
+ * @throws {ConnectFailed} {@link ServerNotTrusted} {@link RequestRefused} (401) {@link AnswerLost}
+ */
+export const connect = (options: SessionOptions, ports: ClientPorts = platformPorts()): Promise<Session> =>
+  openSession(ports, options)
+
+/** A device that registers in a Personal Network through the gateway beside it. */
+export const personalNetworkElement = (
+  options: PneOptions,
+  ports: ClientPorts = platformPorts(),
+): PersonalNetworkElement => createPne(ports, options)
+
+/** Reads the effective inventory of a Personal Network along. */
+export const followInventory = (
+  session: Session,
+  network: NetworkName,
+  listener: InventoryListener,
+  { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
+): InventoryReader => readInventory(session, clock, network, listener)
+
+/** Reads a document along. */
+export const followDocument = (
+  session: Session,
+  id: DocumentId,
+  listener: DocumentListener,
+  { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
+): ClientDocument => openDocument(session, clock, id, listener)

@@ -1,0 +1,190 @@
+import { toBase64url } from '../inventory/framing.ts'
+import {
+  type Inventory,
+  type Pne,
+  type PneRegisterParams,
+  type PneRegisterResult,
+  pneRegister,
+  pnInventory,
+  pnUpdate,
+} from '../inventory/methods.ts'
+import { pneKey } from '../inventory/records.ts'
+import type { NetworkName } from '../inventory/view.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { ClientCrypto } from '../ports/crypto.ts'
+import { RequestRefused } from './errors.ts'
+import { backoffMs, isOpen, sleep } from './patience.ts'
+import type { Session } from './session.ts'
+
+/** What a gateway did for a PNE, beyond relaying. */
+export type RelayEvent =
+  /** The PNE was no member: it was added, and is registered next. */
+  | { readonly type: 'admitted'; readonly network: NetworkName; readonly pne: Pne }
+  /** Its registration failed, and it was removed again. */
+  | { readonly type: 'withdrawn'; readonly network: NetworkName; readonly pne: Pne; readonly why: string }
+  /** It could not be removed: its admission ends by itself. */
+  | { readonly type: 'not-withdrawn'; readonly network: NetworkName; readonly pne: Pne; readonly why: string }
+
+export interface RegistrationRelayOptions {
+  readonly session: Session
+  readonly crypto: Pick<ClientCrypto, 'randomBytes'>
+  readonly clock: Clock
+  readonly gatewayId: string
+  /** The owner's policy: whether a PNE that is no member may become one. Default: every one may. */
+  readonly admits?: (pne: Pne, network: NetworkName) => boolean | Promise<boolean>
+  readonly onEvent?: (event: RelayEvent) => void
+}
+
+/**
+ * A gateway's part in a registration. A member's request is passed on. For who is no member the roster is changed first;
+ * if the registration is then refused, the change is taken back, so that nobody is left in the roster who never
+ * registered. If it stays open what became of it, the admission stands, and ends by itself where nothing came of it.
+ *
+ * The local inventory saves a question, and never decides alone: where the server says otherwise, it is read again.
+ */
+export interface RegistrationRelay {
+  /** @throws {RequestRefused} 404 when the server knows no such PN with this gateway; else whatever the server refused with. */
+  register(params: PneRegisterParams): Promise<PneRegisterResult>
+  /** The inventory as last read; read once if it was not. @throws {RequestRefused} 404 */
+  inventory(network: NetworkName): Promise<Inventory>
+  /** Takes in an inventory that the server has just given. */
+  learn(inventory: Inventory): void
+  /** Every inventory as last read. */
+  known(): Inventory[]
+}
+
+/** How often an answer that was lost is asked for again, with the same ids. */
+const repetitions = 3
+/** How often the roster may change under the gateway's hands before it gives up adding to it. */
+const versionConflicts = 5
+const backoff = { firstMs: 200, longestMs: 5_000 }
+
+export function createRegistrationRelay(options: RegistrationRelayOptions): RegistrationRelay {
+  const { session, crypto, clock, gatewayId, admits = () => true, onEvent = () => {} } = options
+  const inventories = new Map<string, Inventory>()
+  /** One registration of a PNE at a time: a repetition must not meet its own roster changes half way. */
+  const turns = new Map<string, Promise<unknown>>()
+
+  function learn(inventory: Inventory) {
+    inventories.set(keyOf(inventory), inventory)
+  }
+
+  async function refresh({ home, pnId }: NetworkName): Promise<Inventory> {
+    const inventory = await insist(() => session.call(pnInventory, { home, pnId }))
+    const isOurs = inventory.gateways.some(
+      gateway => gateway.gatewayId === gatewayId && gateway.operator === session.identity.operator,
+    )
+    if (!isOurs) throw unknownNetwork({ home, pnId })
+    learn(inventory)
+    return inventory
+  }
+
+  const known = async (network: NetworkName): Promise<Inventory> => inventories.get(keyOf(network)) ?? refresh(network)
+
+  /** Repeats what may or may not have been done, as it was. */
+  async function insist<T>(call: () => Promise<T>): Promise<T> {
+    for (let repetition = 1; ; repetition++) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!isOpen(error) || repetition > repetitions) throw error
+        await sleep(clock, backoffMs(repetition, crypto, backoff))
+      }
+    }
+  }
+
+  async function register(params: PneRegisterParams): Promise<PneRegisterResult> {
+    const network = { home: params.home, pnId: params.pnId }
+    const pne = { operator: params.operator, pneId: params.pneId }
+    const relay = () => insist(() => session.call(pneRegister, params))
+
+    if (isMember(await known(network), pne)) {
+      const result = await relay().catch(unless('NOT_MEMBER'))
+      if (result) return result
+      if (isMember(await refresh(network), pne)) return relay()
+    }
+    if (!(await admits(pne, network))) {
+      throw refusal(403, 'NOT_ADMITTED', `The owner of ${network.pnId} does not let ${pneKey(pne)} in.`)
+    }
+    const isNew = await admit(network, pne)
+    try {
+      return await relay()
+    } catch (error) {
+      if (isNew && error instanceof RequestRefused && error.status !== 504) await withdraw(network, pne, error)
+      throw error
+    }
+  }
+
+  /** Adds a PNE to the roster, unless somebody else just did. */
+  async function admit(network: NetworkName, pne: Pne): Promise<boolean> {
+    let inventory = await known(network)
+    for (let conflict = 0; ; conflict++) {
+      if (isMember(inventory, pne)) return false
+      const { version } = inventory
+      const params = { ...command(), ...network, operation: 'add' as const, pnes: [pne], expectedVersion: version }
+      const result = await insist(() => session.call(pnUpdate, params)).catch(
+        unless(conflict < versionConflicts ? 'VERSION_CONFLICT' : 'none'),
+      )
+      if (result) {
+        const member = { ...pne, state: 'member' as const, since: clock.now() }
+        learn({ ...inventory, version: result.version, members: [...inventory.members, member] })
+        onEvent({ type: 'admitted', network, pne })
+        return true
+      }
+      inventory = await refresh(network)
+    }
+  }
+
+  async function withdraw(network: NetworkName, pne: Pne, cause: Error): Promise<void> {
+    const params = { ...command(), ...network, operation: 'remove' as const, pnes: [pne] }
+    try {
+      await insist(() => session.call(pnUpdate, params))
+      onEvent({ type: 'withdrawn', network, pne, why: cause.message })
+    } catch (error) {
+      onEvent({ type: 'not-withdrawn', network, pne, why: error instanceof Error ? error.message : String(error) })
+    }
+    inventories.delete(keyOf(network))
+  }
+
+  const command = () => ({ commandId: toBase64url(crypto.randomBytes(16)) })
+
+  return {
+    inventory: known,
+    learn,
+    known: () => [...inventories.values()],
+
+    register(params) {
+      const key = `${keyOf(params)}/${pneKey(params)}`
+      const before = turns.get(key) ?? Promise.resolve()
+      const turn = before.then(
+        () => register(params),
+        () => register(params),
+      )
+      turns.set(key, turn)
+      const done = () => {
+        if (turns.get(key) === turn) turns.delete(key)
+      }
+      turn.then(done, done)
+      return turn
+    },
+  }
+}
+
+const keyOf = ({ home, pnId }: NetworkName): string => `${home}/${pnId}`
+
+const isMember = ({ members }: Inventory, { operator, pneId }: Pne): boolean =>
+  members.some(member => member.operator === operator && member.pneId === pneId)
+
+/** Turns one refusal into `undefined`, and lets everything else pass. */
+const unless =
+  (reason: string) =>
+  (error: unknown): undefined => {
+    if (error instanceof RequestRefused && error.reason === reason) return undefined
+    throw error
+  }
+
+export const refusal = (status: number, reason: string, message: string, method: string = pneRegister.method) =>
+  new RequestRefused(method, { status, reason, message })
+
+const unknownNetwork = ({ home, pnId }: NetworkName) =>
+  refusal(404, 'PN_UNKNOWN', `This gateway is attached to no Personal Network ${pnId} of ${home}.`)
