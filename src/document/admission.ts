@@ -2,10 +2,9 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { LogHead } from '../ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Authorship, IngestResult, RefusalReason } from './documents.ts'
-import { isSigned, MalformedEntry, openEntry, type SealedEntry } from './entry.ts'
+import { type Entry, isSigned, MalformedEntry, openEntry, type SealedEntry } from './entry.ts'
 import { guardUpdate } from './guard.ts'
-import type { Claim, Ledger } from './ledger.ts'
-import { deadIn } from './ledger.ts'
+import { type Claim, deadIn, type Ledger, ledgerBytes } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { clientIdOf } from './log.ts'
 
@@ -144,6 +143,9 @@ class Judge {
   #clientIds: Set<number> | undefined
   #bytes: number
   #logs: number
+  #claims: number
+  /** Logs that the claims name. */
+  #named: number
 
   constructor(ledger: Ledger, hashOf: (log: LogId, seq: number) => Uint8Array | undefined, rules: AdmissionRules) {
     this.#ledger = ledger
@@ -151,8 +153,10 @@ class Judge {
     this.#dead = deadIn(ledger)
     this.#hashOf = hashOf
     this.#rules = rules
-    this.#bytes = ledger.heads.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#bytes = ledgerBytes(ledger)
     this.#logs = ledger.heads.length
+    this.#claims = ledger.claims.length
+    this.#named = ledger.claims.reduce((sum, { supersedes, after }) => sum + supersedes.length + after.length, 0)
   }
 
   /** Judges the arrivals of one log, in order of sequence number. */
@@ -217,13 +221,15 @@ class Judge {
       return this.#refuse(sealed, 'broken-chain', 'it does not follow on the entry before it')
     if (this.#bytes + bytes.length > limits.maxReplicaBytes)
       return this.#refuse(sealed, 'document-full', `the document would exceed ${limits.maxReplicaBytes} bytes`)
-    if (this.#claimsTooMuch(sealed))
+    if (this.#claimsTooMuch(entry))
       return this.#refuse(sealed, 'document-full', 'the document claims to supersede too many logs')
     const clientId = tail?.clientId ?? this.#clientIdFor(sealed)
     if (clientId === undefined || this.#isForged(sealed, tail)) return undefined
     const clock = this.#guard(sealed, clientId, tail?.head.clock ?? 0)
     if (clock === undefined) return undefined
     this.#bytes += bytes.length
+    this.#claims += entry.supersedes.length > 0 ? 1 : 0
+    this.#named += entry.supersedes.length + entry.after.length
     const head = {
       log: entry.log,
       server: entry.server,
@@ -265,11 +271,9 @@ class Judge {
     return clientId
   }
 
-  #claimsTooMuch({ entry }: SealedEntry): boolean {
-    if (entry.supersedes.length === 0 && entry.after.length === 0) return false
-    const claims = [...this.#ledger.claims, ...this.admission.claims]
-    const named = claims.reduce((sum, { supersedes, after }) => sum + supersedes.length + after.length, 0)
-    return claims.length >= maxClaims || named + entry.supersedes.length + entry.after.length > maxClaimedLogs
+  #claimsTooMuch({ supersedes, after }: Entry): boolean {
+    const named = supersedes.length + after.length
+    return named > 0 && (this.#claims >= maxClaims || this.#named + named > maxClaimedLogs)
   }
 
   #keep(appended: readonly SealedEntry[], tail: Tail | undefined): void {

@@ -3,7 +3,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { Register, Registers } from './documents.ts'
 import { guardUpdate } from './guard.ts'
-import { historyOf } from './history.ts'
+import { historyOf, keepApart } from './history.ts'
 import { clientIdOf } from './log.ts'
 import { lookup, type OrderedMap, put, withPrefix } from './ordered-map.ts'
 import { asRegister, isLater } from './registers-view.ts'
@@ -93,6 +93,7 @@ export class Content {
     const at = this.#log(log)
     if (own) this.#ownBytes += update.length
     if (update.length === 0) return !at.ended
+    const from = at.clock
     if (!own && !this.#mayFollow(update, at)) return false
     const place = { log, seq, own, registerBytes: 0 }
     transact(
@@ -105,6 +106,7 @@ export class Content {
       undefined,
       false,
     )
+    if (!own) keepApart(this.#doc, at, from)
     return true
   }
 

@@ -8,6 +8,7 @@ import { openStoredEntry } from '../../src/document/entry.ts'
 import type { DocumentLimits } from '../../src/document/limits.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { versionOf } from '../../src/document/version.ts'
+import type { Crypto } from '../../src/ports/crypto.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId, ServerId } from '../../src/ports/names.ts'
 import type { Random } from '../../src/ports/random.ts'
@@ -51,6 +52,7 @@ export interface DocumentServerOptions {
   readonly clock?: ManualClock
   readonly limits?: Partial<DocumentLimits>
   readonly random?: Random
+  readonly crypto?: Crypto
   readonly disk?: MemoryDisk
   readonly sync?: () => Promise<void>
 }
@@ -135,6 +137,7 @@ export class DocumentServer {
 
   #start(): { documents: Documents; store: LogStore; actors: ActorSystem } {
     const { operator, number = 0, authorship = new KnownOperators(operator), limits = {}, sync } = this.#options
+    const { crypto: cryptography = crypto } = this.#options
     const store = memoryLogStore({ disk: this.disk, ...(sync && { sync }) })
     const clock = this.clock
     const random = this.#random
@@ -146,7 +149,7 @@ export class DocumentServer {
       identity,
       actors,
       store,
-      crypto,
+      crypto: cryptography,
       clock,
       random,
       authorship,
