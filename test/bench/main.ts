@@ -3,13 +3,15 @@ import { arch, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
+import { guardBench } from './guard.ts'
+import { storeBench } from './store.ts'
 
 /*
  * `npm run bench -- [NAME…] [--out FILE]`: runs the benchmarks named, or all; prints progress and a table in Markdown,
  * writes the figures as JSON to FILE, and exits with 1 when one of them is missed.
  */
 
-const benches: readonly Bench[] = [documentBench]
+const benches: readonly Bench[] = [documentBench, storeBench, guardBench]
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } })
 const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
