@@ -7,7 +7,7 @@ const from = createRequire(join(process.argv[2], 'package.json'))
 for (const [name, wanted] of [
   ['cpns', 'createNode'],
   ['cpns/client', 'connect'],
-  ['cpns/client/node', 'PnGateway'],
+  ['cpns/client/node', 'openGateway'],
 ]) {
   const module = await import(pathToFileURL(from.resolve(name)).href)
   if (typeof module[wanted] !== 'function') throw new Error(`${name} does not export ${wanted}`)

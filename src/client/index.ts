@@ -14,7 +14,7 @@ import { type ClientPorts, openSession, type Session, type SessionOptions } from
  */
 
 export type { RpcError } from '../access/json-rpc.ts'
-export { closings, documentsPath, sessionTicket } from '../access/protocol.ts'
+export { closings, documentOpen, documentsPath, sessionTicket } from '../access/protocol.ts'
 export type { Json, Register, Registers } from '../document/documents.ts'
 export { asDocumentId, documentId } from '../document/names.ts'
 export { readRegisters } from '../document/registers-view.ts'
