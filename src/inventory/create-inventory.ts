@@ -25,6 +25,7 @@ import { createMemory } from './memory.ts'
 import type { Inventory } from './methods.ts'
 import { createNetworks, networkOf } from './networks.ts'
 import type { Procedure } from './procedure.ts'
+import { createRecordCache } from './record-cache.ts'
 import { challenging, confirming, registering } from './registration.ts'
 import { rosterUpdate } from './roster.ts'
 import { createTurns } from './turns.ts'
@@ -75,7 +76,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
     return joined
   }
 
-  const networks = createNetworks({ operator: self, server, documents, clock, telemetry })
+  const records = createRecordCache({ documents, telemetry })
+  const networks = createNetworks({ operator: self, server, documents, records, clock })
   const memory = createMemory({ store, crypto, clock })
   const grants = createGrants({ documents, clock, telemetry })
   const turns = createTurns(actors, clock)
@@ -137,6 +139,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     stop() {
       cancelSweep()
       grants.stop()
+      records.stop()
     },
 
     async mayRead(principal, document) {

@@ -72,12 +72,14 @@ export function handlerOf<Params, Result>(
       : { kind: 'operator', operator: from.operator }
 
     const name = network(params, caller)
-    if (command.proof && command.proof.document !== homeDocument(name))
+    if (command.proof && command.proof.document !== homeDocument(name)) {
       throw refusals.proofRefused('is for another document')
+    }
     const view = isReady
       ? await networks.settled(name, found => isReady(params, found), replicaWaitMs)
       : await networks.view(name)
-    if (executor(params, caller, view) !== self) throw refusals.elsewhere(executor(params, caller, view))
+    const by = executor(params, caller, view)
+    if (by !== self) throw refusals.elsewhere(by)
     return execute(params, caller)
   }
 

@@ -3,11 +3,11 @@ import { documentId, parseDocumentId } from '../document/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { LocalRecord } from '../ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
-import type { Telemetry } from '../ports/telemetry.ts'
 import { foresee } from './foreseen.ts'
-import { granteesOf } from './records.ts'
+import type { RecordCache } from './record-cache.ts'
+import { readRecords } from './records.ts'
 import { refusals } from './refusals.ts'
-import { type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from './view.ts'
+import { type NetworkName, type NetworkSources, type NetworkView, viewOf } from './view.ts'
 
 /** What a decision about a PN is made on: the view, this operator's own document in it, and the time. */
 export interface NetworkState {
@@ -61,32 +61,31 @@ export function createNetworks(options: {
   readonly operator: OperatorId
   readonly server: ServerId
   readonly documents: Documents
+  readonly records: RecordCache
   readonly clock: Clock
-  readonly telemetry: Telemetry
 }): Networks {
-  const { operator, server, documents, clock, telemetry } = options
+  const { operator, server, documents, records, clock } = options
 
   const ownDocument = (name: NetworkName) =>
     name.home === operator ? homeDocument(name) : visitDocument(name, operator)
 
   /** Visits count under a grant only, so the grants say which to read. */
-  async function read(name: NetworkName): Promise<NetworkDocuments> {
-    const home = await documents.read(homeDocument(name))
-    const visitors = granteesOf(home).filter(visitor => visitor !== name.home)
+  async function read(name: NetworkName): Promise<NetworkSources> {
+    const home = await records.read(homeDocument(name))
     const visits = await Promise.all(
-      visitors.map(async visitor => [visitor, await documents.read(visitDocument(name, visitor))] as const),
+      [...home.grants.keys()].map(
+        async visitor => [visitor, await records.read(visitDocument(name, visitor))] as const,
+      ),
     )
     return { home, visits: new Map(visits) }
   }
 
-  const withOwn = (name: NetworkName, all: NetworkDocuments, own: Registers): NetworkDocuments =>
-    name.home === operator ? { ...all, home: own } : { ...all, visits: new Map(all.visits).set(operator, own) }
+  const withOwn = (name: NetworkName, all: NetworkSources, own: Registers): NetworkSources =>
+    name.home === operator
+      ? { ...all, home: readRecords(own, 'pn') }
+      : { ...all, visits: new Map(all.visits).set(operator, readRecords(own, 'visit')) }
 
-  async function view(name: NetworkName, at = clock.now()): Promise<NetworkView | undefined> {
-    const found = viewOf(name, await read(name), at)
-    if (found && found.ignored > 0) telemetry.count('cpns_inventory_ignored_registers_total', {}, found.ignored)
-    return found
-  }
+  const view = async (name: NetworkName, at = clock.now()) => viewOf(name, await read(name), at)
 
   return {
     view,

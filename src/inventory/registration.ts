@@ -6,7 +6,7 @@ import type { OperatorSecrets } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Attempts } from './attempts.ts'
-import { type Caller, isMember, live, requireGateway, requireRight } from './authority.ts'
+import { type Caller, isMember, live, mayOperate, requireGateway, requireRight } from './authority.ts'
 import type { Challenges } from './challenges.ts'
 import { cpnsIdOf } from './cpns-id.ts'
 import { framed, fromBase64url, toBase64url } from './framing.ts'
@@ -293,8 +293,7 @@ function passable(params: WayParams, caller: Caller, view: NetworkView | undefin
   return view
 }
 
-const mayRegister = (view: NetworkView, operator: OperatorId): boolean =>
-  operator === view.inventory.home || view.grants.get(operator)?.rights.includes('register') === true
+const mayRegister = (view: NetworkView, operator: OperatorId): boolean => mayOperate(view, operator, 'register')
 
 const stateOf = ({ inventory }: NetworkView, { operator, pneId }: Pne) =>
   inventory.members.find(member => member.operator === operator && member.pneId === pneId)?.state

@@ -43,8 +43,23 @@ export interface NetworkDocuments {
 }
 
 /** The effective inventory at a time (milliseconds since 1970), or `undefined` where no PN was ever established. */
-export const effectiveInventory = (name: NetworkName, documents: NetworkDocuments, at: number): Inventory | undefined =>
-  viewOf(name, documents, at)?.inventory
+export function effectiveInventory(
+  name: NetworkName,
+  { home, visits }: NetworkDocuments,
+  at: number,
+): Inventory | undefined {
+  const read = {
+    home: readRecords(home, 'pn'),
+    visits: new Map([...visits].map(([operator, visit]) => [operator, readRecords(visit, 'visit')])),
+  }
+  return viewOf(name, read, at)?.inventory
+}
+
+/** {@link NetworkDocuments}, read. */
+export interface NetworkSources {
+  readonly home: NetworkRecords
+  readonly visits: ReadonlyMap<OperatorId, NetworkRecords>
+}
 
 /** The inventory with what only servers need of its making. */
 export interface NetworkView {
@@ -62,8 +77,6 @@ export interface NetworkView {
   readonly registrations: ReadonlyMap<string, readonly StampedRegistration[]>
   /** By {@link pneKey}: which admissions of other operators the home operator has undone, each up to the stamp it had. */
   readonly undone: ReadonlyMap<string, Undone>
-  /** Registers of all documents that were passed over because they are not what they should be. */
-  readonly ignored: number
 }
 
 /** By operator. */
@@ -76,8 +89,7 @@ export interface CountedAdmission {
 }
 
 /** As {@link effectiveInventory}, for servers. */
-export function viewOf(name: NetworkName, documents: NetworkDocuments, at: number): NetworkView | undefined {
-  const home = readRecords(documents.home, 'pn')
+export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: number): NetworkView | undefined {
   const { network, release } = home
   if (!network) return undefined
 
@@ -92,7 +104,7 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
     ),
   )
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
-  const sources = sourcesOf(name.home, home, grants, documents.visits, epoch)
+  const sources = sourcesOf(name.home, home, grants, visits, epoch)
   const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
   const undone = undoneBy(home, epoch)
   const claims = claimsOf(undone, sources)
@@ -125,7 +137,6 @@ export function viewOf(name: NetworkName, documents: NetworkDocuments, at: numbe
     admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
     registrations,
     undone,
-    ignored: sources.reduce((sum, source) => sum + source.records.ignored, 0),
   }
 }
 
@@ -141,7 +152,7 @@ function sourcesOf(
   homeOperator: OperatorId,
   home: NetworkRecords,
   grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>,
-  visits: ReadonlyMap<OperatorId, Registers>,
+  visits: ReadonlyMap<OperatorId, NetworkRecords>,
   epoch: number,
 ): Source[] {
   const own: Source = {
@@ -151,12 +162,12 @@ function sourcesOf(
     counts: record => record.epoch === epoch,
   }
   const visiting = [...grants].flatMap(([operator, grant]): Source[] => {
-    const registers = visits.get(operator)
-    if (!registers) return []
+    const records = visits.get(operator)
+    if (!records) return []
     return [
       {
         operator,
-        records: readRecords(registers, 'visit'),
+        records,
         may: right => grant.rights.includes(right),
         counts: record => record.epoch === epoch && record.grant === grant.id,
       },
