@@ -1,0 +1,7 @@
+import { nodeCrypto } from '../../src/adapters/crypto.ts'
+import { hpke } from '../../src/adapters/hpke.ts'
+import { tableLogStore } from '../../src/adapters/table-log-store.ts'
+import type { Production } from '../../src/simulation/production.ts'
+
+/** What a simulation takes over from production, as the command line hands it in. */
+export const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
