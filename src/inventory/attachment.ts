@@ -11,7 +11,10 @@ import { ground } from './roster.ts'
  * `gateway.attach`: the caller becomes a PN gateway, in the document of its own operator. A gateway is an element of its
  * PN: the owner, or a PNE in the roster. Gateways of other operators need, besides, the right `gateway` of their operator.
  */
-export const attachment = (self: OperatorId): Decided<GatewayAttachParams, GatewayAttachResult> => ({
+export const attachment = (
+  self: OperatorId,
+  maxGateways: number,
+): Decided<GatewayAttachParams, GatewayAttachResult> => ({
   spec: gatewayAttach,
   network: ({ home, pnId }) => ({ home, pnId }),
   executor: (_, caller) => operatorOf(caller),
@@ -29,10 +32,10 @@ export const attachment = (self: OperatorId): Decided<GatewayAttachParams, Gatew
       )
     }
     const { identity } = caller.principal
-    const present = view.inventory.gateways.find(
-      gateway => gateway.operator === self && gateway.gatewayId === gatewayId,
-    )
+    const ours = view.inventory.gateways.filter(gateway => gateway.operator === self)
+    const present = ours.find(gateway => gateway.gatewayId === gatewayId)
     if (present && present.identity !== identity) throw refusals.gatewayTaken(gatewayId)
+    if (!present && ours.length >= maxGateways) throw refusals.tooMany('gateways', maxGateways)
 
     const record = { ...ground(view, self), identity }
     return {

@@ -14,6 +14,7 @@ import { refusals } from './refusals.ts'
 export const granting = (
   /** Of the operator's root keys, if this server knows them. */
   fingerprintOf: (operator: OperatorId) => string | undefined,
+  maxGrants: number,
 ): Decided<PnGrantParams, PnGrantResult> => ({
   spec: pnGrant,
   network: ({ home, pnId }) => ({ home, pnId }),
@@ -35,6 +36,7 @@ export const granting = (
       return { writes: present ? [{ key, value: null, ...timed(time) }] : [], answer: version }
     }
 
+    if (!present && view.given.size >= maxGrants) throw refusals.tooMany('grants', maxGrants)
     const id = present?.fingerprint === fingerprint ? present.id : commandId
     const grant = { epoch: view.inventory.epoch, id, fingerprint, rights: [...new Set(rights)].sort(), expires }
     const isSo = present?.id === id && present.expires === expires && `${present.rights}` === `${grant.rights}`

@@ -14,6 +14,10 @@ export interface InventoryLimits {
   readonly replicaWaitMs: number
   /** PNEs in one PN. A full roster with its registrations is well below what a document may hold. */
   readonly maxRoster: number
+  /** Gateways in one document. */
+  readonly maxGateways: number
+  /** Operators that a PN is shared with. */
+  readonly maxGrants: number
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -24,4 +28,6 @@ export const defaultLimits: InventoryLimits = {
   memoryMs: 86_400_000,
   replicaWaitMs: 2_000,
   maxRoster: 1_024,
+  maxGateways: 64,
+  maxGrants: 64,
 }

@@ -70,8 +70,12 @@ export const refusals = {
     new CommandRefused(409, `A later command has decided about ${keys.join(', ')} already.`, 'OVERTAKEN'),
   commandReused: () =>
     new CommandRefused(409, 'Another command was given under this command id. Use a new one.', 'COMMAND_REUSED'),
-  rosterFull: (limit: number) =>
-    new CommandRefused(409, `The roster holds ${limit} PNEs, as many as it may. Remove some first.`, 'ROSTER_FULL'),
+  tooMany: (what: 'PNEs' | 'gateways' | 'grants', limit: number) =>
+    new CommandRefused(
+      409,
+      `The Personal Network has ${limit} ${what}, as many as it may. Remove some first.`,
+      'LIMIT',
+    ),
   full: () =>
     new CommandRefused(409, 'The documents of this Personal Network have no more room. Remove something.', 'PN_FULL'),
   fingerprint: (operator: OperatorId) =>

@@ -54,7 +54,7 @@ export const rosterUpdate = (rules: RosterRules): Decided<PnUpdateParams, PnUpda
       throw refusals.version(params.expectedVersion, version)
     }
     if (params.operation === 'add' && view.admissions.size + writes.length > rules.maxRoster) {
-      throw refusals.rosterFull(rules.maxRoster)
+      throw refusals.tooMany('PNEs', rules.maxRoster)
     }
     return { writes, answer: after => ({ version: after().inventory.version }) }
   },

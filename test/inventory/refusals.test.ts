@@ -5,11 +5,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { asDocumentId } from '../../src/document/names.ts'
+import { operatorId } from '../../src/ports/names.ts'
 import {
   a,
   b,
   fingerprintOf,
   Gateway,
+  grant,
   homeNetwork,
   keyOf,
   newId,
@@ -376,14 +378,18 @@ other('what is refused writes nothing', async () => {
   await w.stop()
 })
 
-other('an update of several PNEs is made whole or not at all', async () => {
-  const w = await world({ [a]: 1 }, { maxRoster: 3 })
+other('nothing grows without limit, and an update of several PNEs is made whole or not at all', async () => {
+  const w = await world({ [a]: 1 }, { maxRoster: 3, maxGateways: 1, maxGrants: 1 })
   const hub = await homeNetwork(w)
   const pnes = ['one', 'two', 'three', 'four'].map(pneId => ({ operator: a, pneId }))
-  assert.is(await refusalOf(hub.update('add', pnes)), '409 ROSTER_FULL')
+  assert.is(await refusalOf(hub.update('add', pnes)), '409 LIMIT')
   assert.equal((await w.at(a).inventoryOf(a, 'flat')).members, [])
   await hub.update('add', pnes.slice(1))
   assert.is((await w.at(a).inventoryOf(a, 'flat')).members.length, 3)
+  assert.is(await refusalOf(new Gateway(w.at(a), 'alice', a, 'flat', 'second').attach()), '409 LIMIT')
+  await grant(w, 'flat', b)
+  await grant(w, 'flat', b, ['admit'])
+  assert.is(await refusalOf(grant(w, 'flat', operatorId('c.example'))), '409 LIMIT')
   await w.stop()
 })
 
