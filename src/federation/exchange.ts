@@ -12,9 +12,9 @@ export interface Exchange {
 
 /**
  * The rules of exchange. Servers of one operator hold the same documents. Between operators a document passes if both may
- * hold it, with one exception: a home document (`pn/…`) says itself who may hold it, so an operator that does not hold it
- * yet cannot know, and takes it from anyone it trusts. What it takes is signed by the owner, whom it trusts as well; and
- * who gives has asked the entitlement on his side.
+ * hold it, but for two cases in which that cannot be known yet: an owner that has lost its disks takes its own documents
+ * back from whoever has them, and a home document (`pn/…`) says itself who may hold it, so it has to be seen first. What
+ * is taken so is signed by the owner all the same, and who gives it has asked on his side.
  */
 export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Entitlement): Exchange {
   if (peer === own) return { mayGive: () => true, mayTake: () => true }
@@ -23,8 +23,8 @@ export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Ent
   return {
     mayGive: document => mayHold(document, peer) && mayHold(document, own),
     mayTake(document) {
-      if (mayHold(document, own)) return mayHold(document, peer)
-      return parseDocumentId(document).kind === 'pn'
+      if (ownerOf(document) === own) return true
+      return mayHold(document, own) ? mayHold(document, peer) : parseDocumentId(document).kind === 'pn'
     },
   }
 }

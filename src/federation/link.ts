@@ -280,14 +280,21 @@ class Link implements Behaviour<LinkMessage> {
     this.#disconnect(reason)
     if (isNews) telemetry.log('info', 'link.down', { peer: this.#peer, reason })
     if (this.#isCutOff()) {
-      this.#refuse('cut-off')
-      this.#around.cutOff(this.#peer, limits.cutOffMs)
-      this.#wait(limits.cutOffMs, { type: 'tend' })
+      this.#cutOff()
       return
     }
     this.#failures = { kind, count: this.#failures.kind === kind ? this.#failures.count + 1 : 1 }
     const backoff = kind === 'unreachable' ? limits.redial : limits.regreet
     this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'tend' })
+  }
+
+  /** Has the peer wait; then it has another chance, with less to lose. */
+  #cutOff(): void {
+    const { clock, limits, cutOff } = this.#around
+    this.#refuse('cut-off')
+    this.#conduct = { level: limits.conduct.throttleLevel, atMs: clock.elapsed() }
+    cutOff(this.#peer, limits.cutOffMs)
+    this.#wait(limits.cutOffMs, { type: 'tend' })
   }
 
   #isCutOff(): boolean {

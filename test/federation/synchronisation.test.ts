@@ -12,11 +12,10 @@ import { sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import type { DocumentId } from '../../src/ports/names.ts'
-import { ManualClock } from '../fixtures/manual-clock.ts'
-import { MemoryHub } from '../fixtures/memory-network.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
-import { crypto, World, type WorldOptions, type WorldServer } from './world.ts'
+import { Bench } from './bench.ts'
+import { crypto, type WorldOptions, type WorldServer } from './world.ts'
 
 const a = testOperator('a.example', 2)
 const b = testOperator('b.example')
@@ -25,38 +24,10 @@ const home = asDocumentId('pn/a.example/home')
 const visit = asDocumentId('visit/b.example/a.example/home')
 const documentOf = (number: number) => asDocumentId(`pn/a.example/n${String(number).padStart(4, '0')}`)
 
-/** A world of servers of three operators, on a clock of its own. */
-class Bench {
-  readonly clock = new ManualClock()
-  readonly hub = new MemoryHub()
-  readonly world: World
-
-  constructor(federation: WorldOptions['federation'] = {}) {
-    this.world = new World([a, b, c], {
-      clock: this.clock,
-      network: server => this.hub.network(server.id),
-      address: server => `/memory/${server}`,
-      federation,
-    })
-  }
-
-  run(ms: number): Promise<void> {
-    return this.clock.run(ms)
-  }
-
-  /** Starts servers and lets them link. */
-  async start(...which: readonly (readonly [typeof a, number])[]): Promise<WorldServer[]> {
-    const servers = []
-    for (const [operator, number] of which) servers.push(await this.world.start(operator, number))
-    await this.run(2_000)
-    return servers
-  }
-}
-
 const test = suite('synchronisation')
 let benches: Bench[] = []
 const bench = (federation?: WorldOptions['federation']): Bench => {
-  const made = new Bench(federation)
+  const made = new Bench([a, b, c], federation)
   benches.push(made)
   return made
 }
@@ -75,9 +46,9 @@ const keys = async (server: WorldServer, document: DocumentId): Promise<string[]
   Object.keys(await server.content(document)).sort()
 
 test('a write appears at every entitled server, and nowhere else', async () => {
-  const { world, run, start } = bound(bench())
+  const { world, run, start } = bench()
   world.entitlement.grant(home, b)
-  const [a1, a2, b1, c1] = four(await start([a, 0], [a, 1], [b, 0], [c, 0]))
+  const [a1, a2, b1, c1] = await start([a, 0], [a, 1], [b, 0], [c, 0])
   for (const [x, y] of [
     [a1, a2],
     [a1, b1],
@@ -93,10 +64,10 @@ test('a write appears at every entitled server, and nowhere else', async () => {
 })
 
 test('both sides of a cut go on writing; after the heal they hold the same within two seconds', async () => {
-  const { world, hub, run, start } = bound(bench())
+  const { world, hub, run, start } = bench()
   world.entitlement.grant(home, b)
   world.entitlement.grant(visit, a)
-  const [a1, a2, b1] = four(await start([a, 0], [a, 1], [b, 0]))
+  const [a1, a2, b1] = await start([a, 0], [a, 1], [b, 0])
   hub.cut(a1.id, b1.id)
   hub.cut(a1.id, a2.id)
   for (let at = 0; at < 10; at++) {
@@ -116,10 +87,10 @@ test('both sides of a cut go on writing; after the heal they hold the same withi
 })
 
 test('two operators that never reach each other converge through a third that is entitled', async () => {
-  const { world, hub, run, start } = bound(bench())
+  const { world, hub, run, start } = bench()
   world.entitlement.grant(home, b, c)
   world.entitlement.grant(visit, a, c)
-  const [a1, b1, c1] = four(await start([a, 0], [b, 0], [c, 0]))
+  const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
   hub.cut(a1.id, c1.id)
   await a1.set(home, 'alias', 'Home')
   await b1.set(visit, 'pne', 1)
@@ -130,8 +101,8 @@ test('two operators that never reach each other converge through a third that is
 })
 
 test('a document is given from the grant on, and no longer than it lasts', async () => {
-  const { world, run, start } = bound(bench())
-  const [a1, b1] = four(await start([a, 0], [b, 0]))
+  const { world, run, start } = bench()
+  const [a1, b1] = await start([a, 0], [b, 0])
   await a1.set(home, 'before', 1)
   await run(1_000)
   assert.is(await b1.digest(home), undefined)
@@ -145,8 +116,8 @@ test('a document is given from the grant on, and no longer than it lasts', async
 })
 
 test('entries of a document that may not be held here are refused, whoever sends them, and counted', async () => {
-  const { world, run, start } = bound(bench())
-  const [a1, b1, c1] = four(await start([a, 0], [b, 0], [c, 0]))
+  const { world, run, start } = bench()
+  const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
   // The sender is deceived about who may hold it while it sends; the receivers are not.
   const unknown = asDocumentId('mailbox/a.example/alice')
   const { entitlement } = world
@@ -164,14 +135,14 @@ test('entries of a document that may not be held here are refused, whoever sends
 })
 
 test('a server with an empty disk gets all of many documents, in pages, and large ones in parts', async () => {
-  const { world, run, start } = bound(bench({ links: { answerBytes: 100_000 } }))
-  const [a1] = four(await start([a, 0]))
+  const { world, run, start } = bench({ links: { answerBytes: 100_000 } })
+  const [a1] = await start([a, 0])
   for (let number = 0; number < 1_300; number++) {
     world.entitlement.grant(documentOf(number), b)
     if (number % 3 > 0) await a1.set(documentOf(number), 'n', number)
   }
   for (let at = 0; at < 30; at++) await a1.set(documentOf(1), `big/${at}`, 'x'.repeat(30_000))
-  const [b1, a2] = four(await start([b, 0], [a, 1]))
+  const [b1, a2] = await start([b, 0], [a, 1])
   await run(20_000)
   for (let number = 0; number < 1_300; number++) {
     if (number % 3 > 0) await assertSame(documentOf(number), a1, b1, a2)
@@ -179,9 +150,9 @@ test('a server with an empty disk gets all of many documents, in pages, and larg
 })
 
 test('what a restarted server had, and what it missed, comes together', async () => {
-  const { world, run, start } = bound(bench())
+  const { world, run, start } = bench()
   world.entitlement.grant(home, b)
-  const [a1, a2, b1] = four(await start([a, 0], [a, 1], [b, 0]))
+  const [a1, a2, b1] = await start([a, 0], [a, 1], [b, 0])
   await a2.set(home, 'first', 1)
   await run(10)
   await world.kill(a2)
@@ -194,11 +165,35 @@ test('what a restarted server had, and what it missed, comes together', async ()
   assert.equal(await keys(b1, home), ['first', 'second', 'third'])
 })
 
+test('an operator that has lost its only disk gets its documents back from those it shared them with', async () => {
+  const { world, run, start } = bench()
+  world.entitlement.grant(home, b)
+  const [a1, b1] = await start([a, 0], [b, 0])
+  await a1.set(home, 'alias', 'Home')
+  await run(1_000)
+  await world.lose(a1)
+  // It knows of no grant any more: that stood in what it has lost.
+  const { entitlement } = world
+  const asked = entitlement.mayHold.bind(entitlement)
+  let isForgotten = true
+  entitlement.mayHold = (document, operator) => (isForgotten ? false : asked(document, operator))
+  const again = await world.start(a, 0)
+  await run(2_000)
+  isForgotten = false
+  world.entitlement.grant(home, b)
+  await run(1_000)
+  await assertSame(home, again, b1)
+  await again.set(home, 'again', 1)
+  await run(10)
+  await assertSame(home, again, b1)
+  assert.equal(await keys(b1, home), ['again', 'alias'])
+})
+
 test('a peer that takes nothing holds nobody up; it loses what was queued, and gets it when it is back', async () => {
   const outbox = { maxPushBytes: 100_000, maxAnswers: 16, maxDocuments: 1_000 }
-  const { world, hub, clock, run, start } = bound(bench({ links: { outbox } }))
+  const { world, hub, clock, run, start } = bench({ links: { outbox } })
   world.entitlement.grant(home, b, c)
-  const [a1, b1, c1] = four(await start([a, 0], [b, 0], [c, 0]))
+  const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
   hub.cut(b1.id, c1.id)
   hub.freeze(a1.id, c1.id)
   for (let at = 0; at < 100; at++) {
@@ -216,9 +211,9 @@ test('a peer that takes nothing holds nobody up; it loses what was queued, and g
 })
 
 test('a link whose other end has died without a word is given up, and made anew', async () => {
-  const { world, hub, run, start } = bound(bench())
+  const { world, hub, run, start } = bench()
   world.entitlement.grant(home, b)
-  const [a1, b1] = four(await start([a, 0], [b, 0]))
+  const [a1, b1] = await start([a, 0], [b, 0])
   hub.freeze(a1.id, b1.id)
   await run(30_000)
   assert.not.ok(a1.isUp(b1) || b1.isUp(a1))
@@ -230,9 +225,9 @@ test('a link whose other end has died without a word is given up, and made anew'
 })
 
 test('the writer hears, durably, who holds what', async () => {
-  const { world, run, start } = bound(bench())
+  const { world, run, start } = bench()
   world.entitlement.grant(home, b)
-  const [a1, a2, b1] = four(await start([a, 0], [a, 1], [b, 0]))
+  const [a1, a2, b1] = await start([a, 0], [a, 1], [b, 0])
   await a1.set(home, 'x', 1)
   await run(1_100)
   const receipts = await Array.fromAsync(a1.store.localScan('receipt/'), ({ key }) => key)
@@ -245,9 +240,9 @@ test('the writer hears, durably, who holds what', async () => {
 })
 
 test('a server that signs two entries of one number is found out wherever they meet', async () => {
-  const { world, hub, run, start } = bound(bench())
+  const { world, hub, run, start } = bench()
   world.entitlement.grant(home, b, c)
-  const [b1, c1] = four(await start([b, 0], [c, 0]))
+  const [b1, c1] = await start([b, 0], [c, 0])
   hub.cut(b1.id, c1.id)
   const [forger] = a.servers
   if (!forger) throw new Error('a server was asked for')
@@ -277,10 +272,10 @@ test('a server that signs two entries of one number is found out wherever they m
 })
 
 test('what fails for one document on a bad disk is tried again, and the others do not suffer', async () => {
-  const { world, run, start } = bound(bench())
+  const { world, run, start } = bench()
   world.entitlement.grant(home, b)
   world.entitlement.grant(documentOf(1), b)
-  const [a1, b1] = four(await start([a, 0], [b, 0]))
+  const [a1, b1] = await start([a, 0], [b, 0])
   let broken = true
   const ingest = b1.documents.ingest.bind(b1.documents)
   const mended: Documents['ingest'] = (document, entries, source) =>
@@ -316,7 +311,7 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
   )
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async steps => {
-      const { world, hub, run, start } = bound(bench())
+      const { world, hub, run, start } = bench()
       const documents = [home, documentOf(1), documentOf(2), visit]
       for (const document of documents) world.entitlement.grant(document, a, b, c)
       const which = [
@@ -354,17 +349,5 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
     { numRuns: 40 },
   )
 })
-
-/** Methods that may be taken apart from their bench. */
-const bound = (made: Bench) => ({
-  world: made.world,
-  hub: made.hub,
-  clock: made.clock,
-  run: made.run.bind(made),
-  start: made.start.bind(made),
-})
-
-/** For destructuring: as many as were asked for are there. */
-const four = (servers: WorldServer[]) => servers as [WorldServer, WorldServer, WorldServer, WorldServer]
 
 test.run()

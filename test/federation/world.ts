@@ -227,6 +227,12 @@ export class World {
     server.trust.stop()
   }
 
+  /** The server's disk is lost: it starts with an empty one. */
+  async lose(server: WorldServer): Promise<void> {
+    await this.kill(server)
+    this.#disks.delete(server.id)
+  }
+
   async stopAll(): Promise<void> {
     for (const server of [...this.#running]) await this.stop(server)
   }

@@ -1,0 +1,197 @@
+/*
+ * Property: a forwarded command is answered once, by a server of the operator it is meant for, with what the handler there
+ * said, the proof carried as it was given; or with a status that says why not, in bounded time. Fails when a command hangs,
+ * is lost without a word, comes with a proof that its client did not give, or one peer can occupy a server.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { CommandRefused } from '../../src/federation/command.ts'
+import type { CommandAnswer, CommandProof, ForwardedCommand, Forwarder } from '../../src/federation/federation.ts'
+import { refuseProof, signProof } from '../../src/federation/proof.ts'
+import type { DocumentId } from '../../src/ports/names.ts'
+import { settle } from '../fixtures/manual-clock.ts'
+import { testOperator } from '../fixtures/operators.ts'
+import { Bench } from './bench.ts'
+import { crypto } from './world.ts'
+
+const a = testOperator('a.example')
+const b = testOperator('b.example', 2)
+const command: ForwardedCommand = { method: 'pn.update', params: { commandId: 'c'.repeat(16) } }
+
+const test = suite('forwarded commands')
+let bench: Bench
+test.before.each(() => {
+  bench = new Bench([a, b], { requests: { timeoutMs: 10_000, maxPerPeer: 4, retryAfterMs: 500 } })
+})
+test.after.each(() => bench.world.stopAll())
+
+const status = (answer: CommandAnswer) => (answer.ok ? 200 : answer.status)
+
+test('the handler gets command and forwarder, its answer comes back; a proof is carried as given, or not at all', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  const heard: [ForwardedCommand, Forwarder][] = []
+  b1.federation.handle('pn.update', async (forwarded, from) => {
+    heard.push([forwarded, from])
+    return { ok: true, value: { version: '7' } }
+  })
+  const key = crypto.ed25519.generate()
+  const claim = {
+    operator: a.id,
+    identity: 'alice',
+    executor: b.id,
+    document: 'pn/b.example/home' as DocumentId,
+    commandId: 'c'.repeat(16),
+    expires: bench.clock.now() + 60_000,
+  }
+  const secret = { kind: 'ed25519', secret: key.privateKey } as const
+  const proof = signProof(claim, command.method, command.params, secret, crypto)
+  assert.equal(await a1.federation.request(b.id, command), { ok: true, value: { version: '7' } })
+  assert.equal(await a1.federation.request(b.id, { ...command, proof }), { ok: true, value: { version: '7' } })
+  const from = { operator: a.id, server: a1.id }
+  assert.equal(heard, [
+    [command, from],
+    [{ ...command, proof }, from],
+  ])
+})
+
+test('refusals come back with status, cause and time to wait; whatever else is thrown is 500 and logged there', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  b1.federation.handle('pn.update', async () => {
+    throw new CommandRefused(429, 'Slower, please.', 'RATE_LIMITED', 1_500)
+  })
+  b1.federation.handle('pn.release', async () => {
+    throw new Error('secret detail')
+  })
+  b1.federation.handle('pn.grant', async () => ({ ok: true, value: 'x'.repeat(600_000) }))
+  assert.equal(await a1.federation.request(b.id, command), {
+    ok: false,
+    status: 429,
+    cause: 'RATE_LIMITED',
+    message: 'Slower, please.',
+    retryAfterMs: 1_500,
+  })
+  const failed = await a1.federation.request(b.id, { ...command, method: 'pn.release' })
+  assert.is(status(failed), 500)
+  assert.not.match(JSON.stringify(failed), /secret/)
+  assert.is(b1.telemetry.events('command.failed')[0]?.message, 'secret detail')
+  assert.is(status(await a1.federation.request(b.id, { ...command, method: 'no.such' })), 404)
+  assert.is(status(await a1.federation.request(b.id, { ...command, method: 'pn.grant' })), 500, 'too large an answer')
+  const long = { ...command, params: { text: 'x'.repeat(600_000) } }
+  assert.is(status(await a1.federation.request(b.id, long)), 400, 'too large a command')
+  assert.is(b1.telemetry.counter('cpns_commands_refused_total', { reason: '429' }), 1)
+  assert.equal(b1.telemetry.events('command.refused')[0], {
+    method: 'pn.update',
+    peer: a1.id,
+    operator: a.id,
+    status: 429,
+    reason: 'RATE_LIMITED',
+    proof: false,
+  })
+})
+
+test('an operator that is not trusted is 403, one that cannot be reached 423; the own one is asked in place', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  assert.is(status(await a1.federation.request(testOperator('c.example').id, command)), 403)
+  bench.hub.cut(a1.id, b1.id)
+  await settle()
+  assert.is(status(await a1.federation.request(b.id, command)), 423)
+  a1.federation.handle('pn.update', async (_, from) => ({ ok: true, value: from.server }))
+  assert.equal(await a1.federation.request(a.id, command), { ok: true, value: a1.id })
+})
+
+test('no answer in time is 504, at either end', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  let calls = 0
+  b1.federation.handle('pn.update', () => {
+    calls++
+    return new Promise(() => {})
+  })
+  const asked = a1.federation.request(b.id, command)
+  bench.hub.freeze(a1.id, b1.id)
+  await bench.run(9_900)
+  let answer: CommandAnswer | undefined
+  void asked.then(given => (answer = given))
+  await settle()
+  assert.is(answer, undefined)
+  await bench.run(200)
+  assert.is(status(await asked), 504)
+  bench.hub.heal(a1.id, b1.id)
+  const again = a1.federation.request(b.id, command)
+  await bench.run(10_100)
+  assert.is(status(await again), 504)
+  assert.is(calls, 1, 'the first never arrived')
+})
+
+test('a command that broke off at one server is asked of another', async () => {
+  const [a1, b1, b2] = await bench.start([a, 0], [b, 0], [b, 1])
+  for (const server of [b1, b2]) {
+    server.federation.handle('pn.update', async () => {
+      // Whoever gets it first loses its connection before it can answer.
+      if (a1.isUp(b1) && a1.isUp(b2)) {
+        bench.hub.cut(a1.id, server.id)
+        return new Promise(() => {})
+      }
+      return { ok: true, value: server.id }
+    })
+  }
+  const answer = await a1.federation.request(b.id, command)
+  assert.ok(answer.ok)
+})
+
+test('one peer occupies so many handlers and no more', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  const { promise, resolve } = Promise.withResolvers<CommandAnswer>()
+  b1.federation.handle('pn.update', () => promise)
+  const asked = Array.from({ length: 4 }, () => a1.federation.request(b.id, command))
+  await settle()
+  const refused = await a1.federation.request(b.id, command)
+  assert.equal([status(refused), refused.ok || refused.retryAfterMs], [503, 500])
+  resolve({ ok: true, value: 1 })
+  for (const answer of await Promise.all(asked)) assert.ok(answer.ok)
+  assert.ok((await a1.federation.request(b.id, command)).ok)
+})
+
+test('a proof holds for its command, executor, key and time, and nothing else', () => {
+  const now = 1_800_000_000_000
+  const key = crypto.ed25519.generate()
+  const psk = crypto.sha256(new Uint8Array(1))
+  const claim: Omit<CommandProof, 'signature'> = {
+    operator: a.id,
+    identity: 'alice',
+    executor: b.id,
+    document: 'pn/b.example/home' as DocumentId,
+    commandId: 'c'.repeat(16),
+    expires: now + 60_000,
+  }
+  const params = { b: 1, a: [true, null] }
+  for (const [secret, credential] of [
+    [
+      { kind: 'ed25519', secret: key.privateKey },
+      { kind: 'ed25519', publicKey: key.publicKey },
+    ],
+    [
+      { kind: 'psk', secret: psk },
+      { kind: 'psk', key: psk },
+    ],
+  ] as const) {
+    const proof = signProof(claim, 'pn.update', params, secret, crypto)
+    const check = { proof, method: 'pn.update', params, credential, executor: b.id, now, crypto }
+    assert.is(refuseProof(check), undefined)
+    assert.is(refuseProof({ ...check, params: { a: [true, null], b: 1 } }), undefined, 'the order of keys says nothing')
+    assert.is(refuseProof({ ...check, executor: a.id }), 'other-executor')
+    assert.is(refuseProof({ ...check, now: now + 60_000 }), 'expired')
+    assert.is(refuseProof({ ...check, now: now - 2 * 24 * 60 * 60 * 1000 }), 'too-long')
+    assert.is(refuseProof({ ...check, method: 'pn.release' }), 'signature')
+    assert.is(refuseProof({ ...check, params: { ...params, b: 2 } }), 'signature')
+    assert.is(refuseProof({ ...check, proof: { ...proof, identity: 'bob' } }), 'signature')
+    assert.is(refuseProof({ ...check, proof: { ...proof, expires: now + 70_000 } }), 'signature')
+    assert.is(refuseProof({ ...check, proof: { ...proof, signature: '!' } }), 'signature')
+    const other = {
+      kind: credential.kind,
+      ...(credential.kind === 'psk' ? { key: key.publicKey } : { publicKey: psk }),
+    }
+    assert.is(refuseProof({ ...check, credential: other as typeof credential }), 'signature')
+  }
+})
+
+test.run()
