@@ -5,6 +5,7 @@ import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { ListenRefused } from '../ports/client-sockets.ts'
 import { type ServerId, serverId, serverOfPublicKey } from '../ports/names.ts'
 import { type PeerEvents, type PeerNetwork, PeerUnreachable } from '../ports/peer-network.ts'
 import { nodeCrypto } from './crypto.ts'
@@ -128,7 +129,13 @@ export function libp2pNetwork(options: {
         )
       }
       running = { node: created, maxFrameBytes }
-      await created.start()
+      try {
+        await created.start()
+      } catch (error) {
+        running = undefined
+        await created.stop()
+        throw notListening(options.listen, error)
+      }
     },
 
     addresses: () => running?.node.getMultiaddrs().map(address => withoutPeer(address.toString())) ?? [],
@@ -176,6 +183,16 @@ function idOf(peer: PeerId): ServerId | undefined {
   } catch {
     return undefined
   }
+}
+
+/** libp2p says what went wrong in the midst of advice about itself, with a stack. */
+function notListening(listen: readonly string[], error: unknown): ListenRefused {
+  const message = error instanceof Error ? error.message : String(error)
+  const [, reason = message] = /Error: ([^\n]*)/.exec(message) ?? []
+  return new ListenRefused(
+    `Other servers cannot be listened for at ${listen.join(', ')}: ${reason}. Free the address, or change peers.listen.`,
+    { cause: error },
+  )
 }
 
 const unreachable = (peer: ServerId, error: unknown): PeerUnreachable =>

@@ -47,7 +47,10 @@ export type CommandAnswer =
 
 export type CommandHandler = (command: ForwardedCommand, from: Forwarder) => Promise<CommandAnswer>
 
-/** Which operators may hold a document; answered synchronously from what is known now. Asked for every push and offer. */
+/**
+ * Which operators may hold a document; answered synchronously from what is known now. Asked for every push and offer. What
+ * is not known is answered with no: `exchange.ts` says in which cases a document is taken all the same.
+ */
 export interface Entitlement {
   mayHold(document: DocumentId, operator: OperatorId): boolean
   /** Called by the owner of this answer when it changes for a document; federation then reconciles or stops. */

@@ -41,6 +41,7 @@ export interface PeerEvents {
  */
 export interface PeerNetwork {
   readonly self: ServerId
+  /** @throws {ListenRefused} when an address cannot be had. */
   start(options: {
     readonly protocols: readonly string[]
     readonly maxFrameBytes: number
