@@ -56,13 +56,13 @@ export interface RegistrationRelay {
 /** How often an answer that was lost is asked for again, with the same ids. */
 const repetitions = 3
 /** How often the roster may change under the gateway's hands before it gives up adding to it. */
-const versionConflicts = 5
+const versionConflicts = 10
+const conflictBackoff = { firstMs: 50, longestMs: 50 }
 const backoff = { firstMs: 200, longestMs: 5_000 }
 
 export function createRegistrationRelay(options: RegistrationRelayOptions): RegistrationRelay {
   const { session, crypto, clock, gatewayId, admits = () => true, onEvent = () => {} } = options
   const inventories = new Map<string, Inventory>()
-  /** One registration of a PNE at a time: a repetition must not meet its own roster changes half way. */
   const turns = new Map<string, Promise<unknown>>()
 
   function learn(inventory: Inventory) {
@@ -101,12 +101,13 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
     if (isMember(await known(network), pne)) {
       const result = await relay().catch(unless('NOT_MEMBER'))
       if (result) return result
-      if (isMember(await refresh(network), pne)) return relay()
     }
+    // That it is no member is said by the server: what would be taken back later must not have been there before.
+    if (isMember(await refresh(network), pne)) return relay()
     if (!(await admits(pne, network))) {
       throw refusal(403, 'NOT_ADMITTED', `The owner of ${network.pnId} does not let ${pneKey(pne)} in.`)
     }
-    const isNew = await admit(network, pne)
+    const isNew = await inTurn(keyOf(network), () => admit(network, pne))
     try {
       return await relay()
     } catch (error) {
@@ -131,6 +132,7 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
         onEvent({ type: 'admitted', network, pne })
         return true
       }
+      await sleep(clock, backoffMs(1, crypto, conflictBackoff))
       inventory = await refresh(network)
     }
   }
@@ -148,25 +150,23 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
 
   const command = () => ({ commandId: toBase64url(crypto.randomBytes(16)) })
 
+  /** One after another, in the order in which they came. */
+  function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (turns.get(key) ?? Promise.resolve()).then(work, work)
+    turns.set(key, turn)
+    const done = () => {
+      if (turns.get(key) === turn) turns.delete(key)
+    }
+    turn.then(done, done)
+    return turn
+  }
+
   return {
+    // A repetition must not meet the roster changes of its own first attempt half way.
+    register: params => inTurn(`${keyOf(params)}/${pneKey(params)}`, () => register(params)),
     inventory: known,
     learn,
     known: () => [...inventories.values()],
-
-    register(params) {
-      const key = `${keyOf(params)}/${pneKey(params)}`
-      const before = turns.get(key) ?? Promise.resolve()
-      const turn = before.then(
-        () => register(params),
-        () => register(params),
-      )
-      turns.set(key, turn)
-      const done = () => {
-        if (turns.get(key) === turn) turns.delete(key)
-      }
-      turn.then(done, done)
-      return turn
-    },
   }
 }
 

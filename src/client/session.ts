@@ -168,9 +168,10 @@ class ClientSession implements Session {
 
   async call<P, R>(spec: MethodSpec<P, R>, params: P, options: { readonly timeoutMs?: number } = {}): Promise<R> {
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    if (this.#wire) return this.#wire.call(spec, params, timeoutMs)
     const startedMs = this.#ports.clock.elapsed()
-    const wire = this.#wire ?? (await this.#connected(timeoutMs))
-    return wire.call(spec, params, timeoutMs - (this.#ports.clock.elapsed() - startedMs))
+    const wire = await this.#connected(timeoutMs)
+    return wire.call(spec, params, timeoutMs - Math.ceil(this.#ports.clock.elapsed() - startedMs))
   }
 
   #connected(timeoutMs: number): Promise<Wire> {

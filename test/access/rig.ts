@@ -231,7 +231,7 @@ export class RawClient {
 export const clientPorts = (): ClientPorts => ({
   sockets: websocketClient(),
   crypto: webCrypto(),
-  clock: systemClock(),
+  clock: systemClock({ holdsProcess: true }),
 })
 
 export const identityOf = (

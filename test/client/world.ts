@@ -1,0 +1,116 @@
+import { webCrypto } from '../../src/adapters/browser/crypto.ts'
+import { systemClock } from '../../src/adapters/clock.ts'
+import { nodeCrypto } from '../../src/adapters/crypto.ts'
+import { memoryLogStore } from '../../src/adapters/memory-log-store.ts'
+import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
+import { systemRandom } from '../../src/adapters/random.ts'
+import { websocketClient } from '../../src/adapters/websocket-client.ts'
+import { websocketListener } from '../../src/adapters/websocket-listener.ts'
+import type { ClientIdentity } from '../../src/client/authenticate.ts'
+import { type ClientPorts, openSession, type Session } from '../../src/client/session.ts'
+import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
+import { type CpnsNode, createNode } from '../../src/node.ts'
+import { MemoryHub } from '../fixtures/memory-network.ts'
+import { testOperator } from '../fixtures/operators.ts'
+import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+
+/*
+ * Whole nodes of operators that trust each other, each with a real websocket for its clients; between them the network in
+ * memory. Every identity is a subscriber, with a pre-shared key that follows from its name.
+ */
+export const crypto = nodeCrypto()
+
+export const keyOf = (operator: string, identity: string): Uint8Array =>
+  crypto.sha256(new TextEncoder().encode(`key of ${identity} at ${operator}`))
+
+export interface TestNode {
+  readonly node: CpnsNode
+  readonly url: string
+  readonly telemetry: RecordingTelemetry
+  readonly fingerprint: string
+  identity(name: string, key?: Uint8Array): ClientIdentity
+  session(name: string, ports?: ClientPorts): Promise<Session>
+}
+
+export interface ClientWorld {
+  readonly nodes: readonly TestNode[]
+  readonly hub: MemoryHub
+  /** What is told to end with the world, last first. */
+  readonly ends: (() => unknown)[]
+  stop(): Promise<void>
+}
+
+export const clientPorts = (): ClientPorts => ({
+  sockets: websocketClient(),
+  crypto: webCrypto(),
+  clock: systemClock({ holdsProcess: true }),
+})
+
+export async function clientWorld(...names: readonly string[]): Promise<ClientWorld> {
+  const hub = new MemoryHub()
+  const operators = names.map(name => testOperator(name))
+  const addresses = new Map(operators.flatMap(({ servers }) => servers.map(({ id }) => [id, `/memory/${id}`])))
+  const manifests = new Map(operators.map(operator => [operator, operator.manifest({ addresses })]))
+  const ends: (() => unknown)[] = []
+  const nodes: TestNode[] = []
+
+  for (const [operator, manifest] of manifests) {
+    const [server] = operator.servers
+    if (!server) throw new Error('A test operator has a server.')
+    const others = [...manifests].filter(([other]) => other !== operator)
+    const telemetry = new RecordingTelemetry()
+    const node = await createNode(
+      {
+        clock: systemClock(),
+        random: systemRandom(),
+        crypto,
+        store: memoryLogStore(),
+        network: hub.network(server.id),
+        listener: websocketListener({ host: '127.0.0.1', port: 0, telemetry }),
+        keys: {
+          find: async identity =>
+            identity.startsWith('no')
+              ? undefined
+              : { identity, credential: { kind: 'psk', key: keyOf(operator.id, identity) } },
+        },
+        telemetry,
+      },
+      {
+        identity: server.identity,
+        secrets: await generateOperatorSecrets(crypto, seededRandom(`secrets of ${operator.id}`)),
+        manifest: formatManifest(manifest),
+        pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
+        peerManifests: others.map(([, other]) => formatManifest(other)),
+      },
+    )
+    await node.start()
+    ends.push(() => node.stop())
+    const identity = (name: string, key: Uint8Array = keyOf(operator.id, name)): ClientIdentity => ({
+      operator: operator.id,
+      identity: name,
+      credential: { kind: 'psk', key },
+      servers: [server.id],
+    })
+    nodes.push({
+      node,
+      telemetry,
+      url: node.clientUrl(),
+      fingerprint: rootFingerprint(manifest.manifest, crypto),
+      identity,
+      async session(name, ports = clientPorts()) {
+        const session = await openSession(ports, { ...identity(name), urls: [node.clientUrl()] })
+        ends.push(() => session.close())
+        return session
+      },
+    })
+  }
+  return {
+    nodes,
+    hub,
+    ends,
+    async stop() {
+      for (const end of ends.splice(0).reverse()) await end()
+    },
+  }
+}
