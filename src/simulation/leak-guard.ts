@@ -26,84 +26,109 @@ export class UnhandledRejection extends Error {
 const harmless = new Set(['PROMISE', 'Microtask'])
 
 /**
+ * Which guard watches the code that runs now, by its asynchronous context; so the test runner or a progress display may use
+ * whatever they like meanwhile, and several worlds may run side by side.
+ */
+const context = new AsyncLocalStorage<LeakGuard | undefined>()
+
+/**
  * Watches over a simulation: a real timer, real I/O, work on the thread pool that was not announced, the real clock, real
  * randomness, or a promise that was rejected unheard, is reported as soon as simulated code touches it.
  *
- * What belongs to the simulation is told by its asynchronous context, so that the test runner or a progress display may
- * use whatever they like meanwhile. Functions that a library took hold of before the guard was made escape it (lib0 does so with
- * `getRandomValues`); their effect shows in two runs of one seed that differ.
+ * Functions that a library took hold of before the guard was made escape it (lib0 does so with `getRandomValues`); their effect
+ * shows in two runs of one seed that differ.
  */
 export class LeakGuard implements Watch {
   exempt = false
   readonly #report: (error: Error) => void
-  readonly #context = new AsyncLocalStorage<'simulated' | 'announced'>()
-  readonly #undo: (() => void)[] = []
 
   constructor(report: (error: Error) => void) {
     this.#report = report
-    // Promises are not tracked: that would cost more than they do.
-    const hook = createHook({ init: (_id, type) => this.#touched(type), trackPromises: false })
-    hook.enable()
-    this.#undo.push(() => hook.disable())
-    this.#guard(Math, 'random', 'Math.random')
-    this.#guard(Date, 'now', 'Date.now')
-    this.#guard(performance, 'now', 'performance.now')
-    this.#guard(crypto, 'getRandomValues', 'crypto.getRandomValues')
-    this.#guard(crypto, 'randomUUID', 'crypto.randomUUID')
-    this.#guardDate()
-    const rejected = (reason: unknown) =>
-      this.#report(new UnhandledRejection(`A promise was rejected and nobody heard: ${reason}`, { cause: reason }))
-    process.on('unhandledRejection', rejected)
-    this.#undo.push(() => process.off('unhandledRejection', rejected))
+    platform.guard(this)
   }
 
   inside<T>(body: () => T): T {
-    return this.#context.run('simulated', body)
+    return context.run(this, body)
   }
 
   outside<T>(body: () => T): T {
-    return this.#context.run('announced', body)
+    return context.run(undefined, body)
   }
 
-  /** Puts everything back. Guards are to be closed in the reverse order of their making. */
   close(): void {
-    for (const undo of this.#undo.splice(0).reverse()) undo()
+    platform.leave(this)
   }
 
-  #touched(type: string): void {
-    if (this.exempt || harmless.has(type) || this.#context.getStore() !== 'simulated') return
-    this.#leak(type)
-  }
-
-  #leak(resource: string): void {
+  /** Simulated code has used something real. */
+  leaked(resource: string): void {
+    if (this.exempt) return
     // Making the error itself must not be watched: its stack is rendered by code of the platform.
     this.exempt = true
     this.#report(new Leak(resource, new Error(resource).stack))
     this.exempt = false
   }
 
-  #guard<K extends string>(owner: Record<K, unknown>, name: K, shown: string): void {
+  rejected(reason: unknown): void {
+    this.#report(new UnhandledRejection(`A promise was rejected and nobody heard: ${reason}`, { cause: reason }))
+  }
+}
+
+/** What is replaced in the platform while any guard is on: there is one platform, so this is the one of all worlds. */
+class GuardedPlatform {
+  readonly #guards = new Set<LeakGuard>()
+  readonly #undo: (() => void)[] = []
+
+  guard(guard: LeakGuard): void {
+    if (this.#guards.size === 0) this.#install()
+    this.#guards.add(guard)
+  }
+
+  leave(guard: LeakGuard): void {
+    if (!this.#guards.delete(guard) || this.#guards.size > 0) return
+    for (const undo of this.#undo.splice(0).reverse()) undo()
+  }
+
+  #install(): void {
+    const touched = (type: string) => {
+      if (!harmless.has(type)) context.getStore()?.leaked(type)
+    }
+    // Promises are not tracked: that would cost more than they do.
+    const hook = createHook({ init: (_id, type) => touched(type), trackPromises: false })
+    hook.enable()
+    const rejected = (reason: unknown) => {
+      for (const guard of this.#guards) guard.rejected(reason)
+    }
+    process.on('unhandledRejection', rejected)
+    this.#undo.push(
+      () => hook.disable(),
+      () => process.off('unhandledRejection', rejected),
+    )
+    this.#replaceCall(Math, 'random', 'Math.random')
+    this.#replaceCall(Date, 'now', 'Date.now')
+    this.#replaceCall(performance, 'now', 'performance.now')
+    this.#replaceCall(crypto, 'getRandomValues', 'crypto.getRandomValues')
+    this.#replaceCall(crypto, 'randomUUID', 'crypto.randomUUID')
+    this.#replaceDate()
+  }
+
+  #replaceCall<K extends string>(owner: Record<K, unknown>, name: K, shown: string): void {
     const original = owner[name]
     if (typeof original !== 'function') return
-    const guarded = (...parameters: unknown[]): unknown => {
-      if (!this.exempt && this.#context.getStore() === 'simulated') this.#leak(shown)
+    this.#replace(owner, name, (...parameters: unknown[]): unknown => {
+      context.getStore()?.leaked(shown)
       return Reflect.apply(original, owner, parameters)
-    }
-    this.#replace(owner, name, guarded)
+    })
   }
 
   /** `new Date()` and `Date()` read the clock; `new Date(time)` does not. */
-  #guardDate(): void {
-    const readsClock = () => {
-      if (!this.exempt && this.#context.getStore() === 'simulated') this.#leak('new Date()')
-    }
+  #replaceDate(): void {
     const guarded = new Proxy(Date, {
       construct(original, parameters, target) {
-        if (parameters.length === 0) readsClock()
+        if (parameters.length === 0) context.getStore()?.leaked('new Date()')
         return Reflect.construct(original, parameters, target)
       },
       apply(original, self, parameters) {
-        readsClock()
+        context.getStore()?.leaked('Date()')
         return Reflect.apply(original, self, parameters)
       },
     })
@@ -120,6 +145,8 @@ export class LeakGuard implements Watch {
   }
 }
 
+const platform = new GuardedPlatform()
+
 /** The first line of a stack that is neither the platform's nor the guard's. */
 function placeIn(stack = ''): string {
   const lines = stack.split('\n').slice(1)
@@ -129,7 +156,8 @@ function placeIn(stack = ''): string {
 
 function adviceFor(resource: string): string {
   if (resource === 'Math.random' || resource.startsWith('crypto.')) return 'Draw from the Random port.'
-  if (/^(Timeout|Immediate|TickObject|Date|new Date|performance)/.test(resource)) return 'Time is a port: use Clock.'
+  if (/^(Timeout|Immediate|TickObject|Date|new Date|performance|Date\(\))/.test(resource))
+    return 'Time is a port: use Clock.'
   if (/REQUEST$/.test(resource)) return 'Announce work on other threads to the scheduler, by `outside`.'
   return 'I/O belongs behind a port.'
 }
