@@ -17,8 +17,8 @@ export interface Outlet {
 const longestReasonBytes = 123
 
 export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits): Outlet {
-  /** Since when something has been waiting, and how much was queued since. */
-  let backlog: { readonly sinceMs: number; bytes: number } | undefined
+  /** Since when something has been waiting, how much was queued since, and the longest frame of it. */
+  let backlog: { readonly sinceMs: number; bytes: number; longest: number } | undefined
   let sentMs = clock.elapsed()
   let closing: Closing | undefined
 
@@ -39,16 +39,19 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
     return clock.elapsed() - backlog.sinceMs > allowedMs
   }
 
+  /** One frame may be longer than what may wait, since a document may be: it counts apart. */
+  const tooFull = () => socket.bufferedBytes() > limits.maxBufferedBytes + (backlog?.longest ?? 0)
+
   function send(frame: string | Uint8Array) {
     if (closing !== undefined) return
-    // Looked at before the frame: one frame may be larger than what may wait, since a document may be.
-    if (socket.bufferedBytes() > limits.maxBufferedBytes || tooSlow()) {
+    if (tooSlow() || tooFull()) {
       close('slowReader', 'Too much waits to be taken: read faster, or open fewer documents.')
       return
     }
     sentMs = clock.elapsed()
-    backlog ??= { sinceMs: sentMs, bytes: 0 }
+    backlog ??= { sinceMs: sentMs, bytes: 0, longest: 0 }
     backlog.bytes += frame.length
+    backlog.longest = Math.max(backlog.longest, frame.length)
     socket.send(frame)
   }
 
