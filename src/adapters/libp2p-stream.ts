@@ -16,6 +16,11 @@ const maxLengthPrefixBytes = 4
  */
 export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: number): PeerStream {
   const limits = { maxDataLength: maxFrameBytes, maxLengthLength: maxLengthPrefixBytes }
+  // To be known from the beginning: a connection that breaks closes its streams without a word either.
+  const remote = { hasClosed: stream.status === 'open' && stream.remoteWriteStatus === 'closed' }
+  stream.addEventListener('remoteCloseWrite', () => {
+    remote.hasClosed = true
+  })
 
   return {
     peer,
@@ -33,7 +38,7 @@ export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: numb
       await taken(stream)
     },
 
-    frames: framesOf(stream, limits),
+    frames: framesOf(stream, remote, limits),
 
     async close() {
       try {
@@ -49,9 +54,18 @@ export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: numb
   }
 }
 
-async function* framesOf(stream: Stream, limits: { maxDataLength: number; maxLengthLength: number }) {
+/** Whether the peer has said that it sends no more. */
+interface Remote {
+  readonly hasClosed: boolean
+}
+
+async function* framesOf(
+  stream: Stream,
+  remote: Remote,
+  limits: { readonly maxDataLength: number; readonly maxLengthLength: number },
+) {
   try {
-    const frames = pipe(chunksOf(stream), source => decode(source, limits))
+    const frames = pipe(chunksOf(stream, remote), source => decode(source, limits))
     for await (const frame of frames) yield plain(frame.subarray())
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error(String(error)))
@@ -63,10 +77,9 @@ async function* framesOf(stream: Stream, limits: { maxDataLength: number; maxLen
  * What arrives, as it arrives. While a chunk waits to be taken the stream is paused: then no window is granted, and the
  * peer can send what it was granted before and no more.
  */
-async function* chunksOf(stream: Stream): AsyncGenerator<Uint8Array> {
+async function* chunksOf(stream: Stream, remote: Remote): AsyncGenerator<Uint8Array> {
   const waiting: Uint8Array[] = []
   let failure: Error | undefined
-  let over = false
   let wake = () => {}
 
   const arrived = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
@@ -80,10 +93,8 @@ async function* chunksOf(stream: Stream): AsyncGenerator<Uint8Array> {
   const ended = () => wake()
   const closed = ({ error }: { error?: Error }) => {
     failure = error
-    over = true
     wake()
   }
-  const isOver = () => (over || stream.remoteWriteStatus === 'closed') && stream.readBufferLength === 0
 
   stream.addEventListener('message', arrived)
   stream.addEventListener('remoteCloseWrite', ended)
@@ -96,9 +107,11 @@ async function* chunksOf(stream: Stream): AsyncGenerator<Uint8Array> {
         continue
       }
       if (failure || stream.status === 'reset' || stream.status === 'aborted') {
-        throw failure ?? new Error(`the stream was ${stream.status}`)
+        throw failure ?? new Error(`it was ${stream.status}`)
       }
-      if (isOver() || stream.readStatus === 'closed') return
+      const isEmpty = stream.readBufferLength === 0 || stream.readStatus === 'closed'
+      if (isEmpty && remote.hasClosed) return
+      if (isEmpty && stream.status === 'closed') throw new Error('the connection is gone')
       const { promise, resolve } = Promise.withResolvers<void>()
       wake = resolve
       if (stream.readStatus === 'paused') stream.resume()
