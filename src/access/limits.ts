@@ -8,7 +8,7 @@ export interface AccessLimits {
   /** Before authentication a client needs two frames of some hundred bytes. */
   readonly maxFramesUnauthenticated: number
   readonly maxFrameCharsUnauthenticated: number
-  /** Frames per second in the long run, and how many may come at once. */
+  /** Frames per second in the long run, and how many may come at once: less than a mailbox holds. */
   readonly framesPerSecond: number
   readonly frameBurst: number
   /** Frames refused for their rate, or because they are no messages, before the connection is closed. */
@@ -40,14 +40,14 @@ export const defaultLimits: AccessLimits = {
   authenticationDeadlineMs: 5_000,
   maxFramesUnauthenticated: 8,
   maxFrameCharsUnauthenticated: 4_096,
-  framesPerSecond: 100,
-  frameBurst: 400,
+  framesPerSecond: 500,
+  frameBurst: 1_000,
   maxStrikes: 50,
-  maxInFlight: 32,
+  maxInFlight: 64,
   maxChannels: 256,
   tickMs: 5_000,
   keepAliveMs: 15_000,
-  recheckMs: 20_000,
+  recheckMs: 60_000,
   slowReaderMs: 10_000,
   slowReaderBytesPerSecond: 32 * 1024,
   maxBufferedBytes: 1024 * 1024,

@@ -39,8 +39,9 @@ export const closings = {
   slowReader: { code: 4151, retry: true },
   /**
    * Only on the documents' path: the document was rebuilt, its epoch advanced. A y-websocket client reconnects by
-   * itself and then reads right, since the registers of the new logs are there too; but it still holds what was erased.
-   * Whoever shows documents for long should start with a fresh `Y.Doc` when it sees this code.
+   * itself and reads right from then on, since the registers of the new logs are there too. But its Y.Doc still holds
+   * what was erased, and one that was away when something was removed may show it again: whoever shows documents for
+   * long starts with a fresh `Y.Doc` when it sees this code.
    */
   documentRebuilt: { code: 4152, retry: true },
   /**

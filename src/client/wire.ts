@@ -25,6 +25,9 @@ export interface Wire {
   expectEvery(intervalMs: number): void
 }
 
+/** Calls that a server is asked to execute at once: half of what it allows. What comes on top waits here for its turn. */
+const maxInFlight = 32
+
 interface Waiting {
   readonly answered: (result: unknown) => void
   readonly failed: (error: Error) => void
@@ -32,6 +35,8 @@ interface Waiting {
 
 export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}): Wire {
   const waiting = new Map<number, Waiting>()
+  /** Calls that have not been sent yet, by id. */
+  const unsent = new Map<number, string>()
   let lastId = 0
   let end: string | undefined
   let heardMs = clock.elapsed()
@@ -53,6 +58,7 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
     stopWatching()
     for (const { failed } of waiting.values()) failed(new AnswerLost(`${end} Whether it was done is open.`))
     waiting.clear()
+    unsent.clear()
     events.closed?.(code, reason)
   }
 
@@ -78,14 +84,16 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
     if (end !== undefined) return Promise.reject(new AnswerLost(`${end} Nothing was sent.`))
     const id = ++lastId
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const cancel = clock.after(timeoutMs, () => {
-      waiting.delete(id)
-      reject(new AnswerLost(`${method} was not answered within ${timeoutMs} ms. Whether it was done is open.`))
-    })
     const settled = () => {
       cancel()
       waiting.delete(id)
+      unsent.delete(id)
+      sendNext()
     }
+    const cancel = clock.after(timeoutMs, () => {
+      settled()
+      reject(new AnswerLost(`${method} was not answered within ${timeoutMs} ms. Whether it was done is open.`))
+    })
     waiting.set(id, {
       answered(result) {
         settled()
@@ -96,8 +104,17 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
         reject(error)
       },
     })
-    socket.send(encodeCall(method, params, id))
+    unsent.set(id, encodeCall(method, params, id))
+    sendNext()
     return promise
+  }
+
+  function sendNext(): void {
+    for (const [id, call] of unsent) {
+      if (end !== undefined || waiting.size - unsent.size >= maxInFlight) return
+      unsent.delete(id)
+      socket.send(call)
+    }
   }
 
   return {

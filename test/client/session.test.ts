@@ -75,6 +75,28 @@ test('calls with typed results; refusals with status, cause and waiting time', a
   assert.equal(session.state.kind, 'connected')
 })
 
+test('asks as much at once as one likes; what the server does not take yet waits its turn', async () => {
+  let most = 0
+  let open = 0
+  const counting: Command<{ text: string }, { text: string }> = {
+    spec: { ...echo.spec, method: 'test.count' },
+    async execute({ text }) {
+      most = Math.max(most, ++open)
+      await new Promise(resolve => setTimeout(resolve, 2))
+      open -= 1
+      return { text }
+    },
+  }
+  const { session } = await connected(await rigged({ commands: [counting] }))
+  const texts = Array.from({ length: 200 }, (_, index) => `${index}`)
+  const answers = await Promise.all(texts.map(text => session.call(counting.spec, { text })))
+  assert.equal(
+    answers.map(({ text }) => text),
+    texts,
+  )
+  assert.is(most, 32)
+})
+
 test('an answer that is none of the method’s is a violation, not a value', async () => {
   const { session } = await connected(await rigged())
   const misread = { ...echo.spec, result: sessionTicket.result }
