@@ -22,6 +22,9 @@ export class UnhandledRejection extends Error {
   override readonly name = 'UnhandledRejection'
 }
 
+/** The platform's own functions can stand between a resource and whoever asked for it. */
+const framesLookedAt = 50
+
 /** Resources of the platform that wait for nothing outside. */
 const harmless = new Set(['PROMISE', 'Microtask'])
 
@@ -35,7 +38,7 @@ const context = new AsyncLocalStorage<LeakGuard | undefined>()
  * Watches over a simulation: a real timer, real I/O, work on the thread pool that was not announced, the real clock, real
  * randomness, or a promise that was rejected unheard, is reported as soon as simulated code touches it.
  *
- * Functions that a library took hold of before the guard was made escape it (lib0 does so with `getRandomValues`); their effect
+ * Functions that a library took hold of before the run escape it (as lib0 does with `getRandomValues`); their effect
  * shows in two runs of one seed that differ.
  */
 export class LeakGuard implements Watch {
@@ -44,19 +47,15 @@ export class LeakGuard implements Watch {
 
   constructor(report: (error: Error) => void) {
     this.#report = report
-    platform.guard(this)
   }
 
-  inside<T>(body: () => T): T {
-    return context.run(this, body)
+  inside<T>(body: () => Promise<T>): Promise<T> {
+    platform.guard(this)
+    return context.run(this, body).finally(() => platform.leave(this))
   }
 
   outside<T>(body: () => T): T {
     return context.run(undefined, body)
-  }
-
-  close(): void {
-    platform.leave(this)
   }
 
   /** Simulated code has used something real. */
@@ -64,7 +63,10 @@ export class LeakGuard implements Watch {
     if (this.exempt) return
     // Making the error itself must not be watched: its stack is rendered by code of the platform.
     this.exempt = true
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = framesLookedAt
     this.#report(new Leak(resource, new Error(resource).stack))
+    Error.stackTraceLimit = stackTraceLimit
     this.exempt = false
   }
 
@@ -73,7 +75,7 @@ export class LeakGuard implements Watch {
   }
 }
 
-/** What is replaced in the platform while any guard is on: there is one platform, so this is the one of all worlds. */
+/** What is replaced in the platform while any guard is on watch: there is one platform, so this is the one of all worlds. */
 class GuardedPlatform {
   readonly #guards = new Set<LeakGuard>()
   readonly #undo: (() => void)[] = []
@@ -150,7 +152,7 @@ const platform = new GuardedPlatform()
 /** The first line of a stack that is neither the platform's nor the guard's. */
 function placeIn(stack = ''): string {
   const lines = stack.split('\n').slice(1)
-  const line = lines.find(each => !each.includes('node:') && !each.includes('leak-guard'))
+  const line = lines.find(each => !each.includes('node:') && !each.includes(import.meta.filename))
   return /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line ?? '')?.[1]?.replace('file://', '') ?? 'an unknown place'
 }
 

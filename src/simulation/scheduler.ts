@@ -35,8 +35,8 @@ export interface RunOptions {
 
 /** Looks over the simulated code's shoulder; see the leak guard. */
 export interface Watch {
-  /** Runs simulated code, and all that follows from it, under watch. */
-  inside<T>(body: () => T): T
+  /** Runs simulated code, and all that follows from it, under watch until the promise settles. */
+  inside<T>(body: () => Promise<T>): Promise<T>
   /** Runs work that is counted, and may therefore be real. */
   outside<T>(body: () => T): T
   /** Whether the scheduler itself uses the platform at the moment. */
@@ -206,6 +206,7 @@ export class Scheduler {
   #drive(options: RunOptions): Promise<Ending> {
     const { untilUs = Number.POSITIVE_INFINITY, when, maxEvents = Number.POSITIVE_INFINITY } = options
     const lastEvent = this.#events + maxEvents
+    // The last hop lets the platform tell of promises that were rejected unheard.
     return new Promise(resolve => {
       let sinceBreath = 0
       const breathe = () => {
@@ -216,7 +217,7 @@ export class Scheduler {
       const step = () => {
         if (this.#outstanding > 0 || sinceBreath === eventsPerBreath) return breathe()
         const ending = this.#endingNow(when, lastEvent) ?? this.#happen(untilUs)
-        if (ending) return resolve(ending)
+        if (ending) return this.#hop(setImmediate, () => resolve(this.#failed() ?? ending))
         sinceBreath += 1
         queueMicrotask(tick)
       }
@@ -237,10 +238,15 @@ export class Scheduler {
   #endingNow(when: RunOptions['when'], lastEvent: number): Ending | undefined {
     this.#current = 0
     this.trace.event = 0
-    if (this.#failure) return { kind: 'failed', error: this.#failure }
+    const failed = this.#failed()
+    if (failed) return failed
     if (when?.()) return { kind: 'satisfied' }
     if (this.#events >= lastEvent) return { kind: 'exhausted' }
     return undefined
+  }
+
+  #failed(): Ending | undefined {
+    return this.#failure && { kind: 'failed', error: this.#failure }
   }
 
   /** Lets the next event happen, if there is one by then. */

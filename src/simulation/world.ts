@@ -46,7 +46,6 @@ export class World {
   readonly records = new SharedRecords()
   readonly onLog: LogListener | undefined
   readonly hosts = new Map<string, SimulatedHost>()
-  readonly #guard: LeakGuard | undefined
 
   constructor(options: WorldOptions) {
     const { seed, production, epochMs = defaultEpochMs, shuffleTies = false, guard = true } = options
@@ -55,11 +54,10 @@ export class World {
     this.production = production
     this.onLog = options.onLog
     this.trace = new Trace(options.trace)
-    this.#guard = guard ? new LeakGuard(error => this.scheduler.fail(error)) : undefined
     this.scheduler = new Scheduler({
       trace: this.trace,
       ...(shuffleTies && { ties: rng(seed, 'ties') }),
-      ...(this.#guard && { watch: this.#guard }),
+      ...(guard && { watch: new LeakGuard(error => this.scheduler.fail(error)) }),
     })
     const conditions = options.conditions && { conditions: options.conditions }
     this.network = new SimulatedNetwork({ seed, scheduler: this.scheduler, ...conditions })
@@ -93,10 +91,5 @@ export class World {
 
   run(options?: RunOptions): Promise<Ending> {
     return this.scheduler.run(options)
-  }
-
-  /** Takes the guard off. The world is not to be run any more. */
-  close(): void {
-    this.#guard?.close()
   }
 }

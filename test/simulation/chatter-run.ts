@@ -16,16 +16,12 @@ export async function chatterRun(
   before: (world: World) => void = () => {},
 ): Promise<ChatterResult> {
   const world = new World({ production, ...options })
-  try {
-    before(world)
-    for (const name of ['left', 'right']) world.at(0, 'start', () => void startChatter(world, name))
-    const ending = await world.run({ untilUs: 5_000_000 })
-    const { trace, scheduler } = world
-    const why = ending.kind === 'failed' ? `failed: ${ending.error.stack}` : ending.kind
-    return { hash: trace.hash, lines: trace.lines, events: scheduler.events, ending: why }
-  } finally {
-    world.close()
-  }
+  before(world)
+  for (const name of ['left', 'right']) world.at(0, 'start', () => void startChatter(world, name))
+  const ending = await world.run({ untilUs: 5_000_000 })
+  const { trace, scheduler } = world
+  const why = ending.kind === 'failed' ? `failed: ${ending.error.stack}` : ending.kind
+  return { hash: trace.hash, lines: trace.lines, events: scheduler.events, ending: why }
 }
 
 // Run by itself, in another process, it prints the result for the seed that it is given.
