@@ -8,6 +8,16 @@ export interface CounterSample {
   readonly value: number
 }
 
+/** A sample as Prometheus writes it: `cpns_peer_refused_total{reason="revoked"}`. Values of labels are names, free of quotes. */
+export function sampleName({ name, labels }: CounterSample): string {
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  return pairs.length === 0 ? name : `${name}{${pairs.sort().join(',')}}`
+}
+
+export interface CountingTelemetry extends Telemetry {
+  counters(): readonly CounterSample[]
+}
+
 /**
  * Writes one JSON object per line (`level`, `time`, `event`, `fields`), to standard output unless `destination` is
  * given, and adds up counters. Never throws: what cannot be written is itself counted, as `cpns_log_lines_lost_total`.
@@ -15,7 +25,7 @@ export interface CounterSample {
 export function pinoTelemetry(options: {
   readonly level: LogLevel
   readonly destination?: DestinationStream
-}): Telemetry & { counters(): readonly CounterSample[] } {
+}): CountingTelemetry {
   const samples = new Map<string, { name: string; labels: Readonly<Record<string, string>>; value: number }>()
 
   function count(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {

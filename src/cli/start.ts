@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
@@ -23,6 +24,7 @@ export function startCommand(): Command {
       const signal = await interrupted()
       node.telemetry.log('info', 'node.stopping', { signal })
       await node.stop()
+      node.telemetry.log('info', 'node.counted', countsOf(node.telemetry.counters()))
       node.telemetry.log('info', 'node.stopped')
       clearInterval(alive)
     })
@@ -33,6 +35,10 @@ function setting(text: string, previous: Record<string, string>): Record<string,
   if (name === undefined || value === undefined) throw new Refused(`--set takes setting=value, not "${text}".`)
   return { ...previous, [name]: value }
 }
+
+/** What this run has counted, for whoever reads logs only. */
+const countsOf = (samples: readonly CounterSample[]) =>
+  Object.fromEntries(samples.map(sample => [sampleName(sample), sample.value]))
 
 /** The signal to end. A second one ends at once, as people expect. */
 function interrupted(): Promise<NodeJS.Signals> {

@@ -7,7 +7,7 @@ import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
-import { pinoTelemetry } from '../adapters/telemetry.ts'
+import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
@@ -19,7 +19,7 @@ export { type Configuration, InvalidConfiguration, readConfiguration } from './c
 
 /** A node on production adapters, with its log. */
 export interface RunningNode extends CpnsNode {
-  readonly telemetry: Telemetry
+  readonly telemetry: CountingTelemetry
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { pinoTelemetry } from '../../src/adapters/telemetry.ts'
+import { pinoTelemetry, sampleName } from '../../src/adapters/telemetry.ts'
 
 function recorder() {
   const lines: string[] = []
@@ -44,6 +44,14 @@ test('counters add up by name and labels, in whatever order the labels come', ()
     { name: 'cpns_refused_total', labels: { reason: 'malformed', side: 'in' }, value: 2 },
     { name: 'cpns_refused_total', labels: { side: 'out', reason: 'malformed' }, value: 1 },
   ])
+})
+
+test('a sample is named as Prometheus names it', () => {
+  assert.is(sampleName({ name: 'cpns_entries_total', labels: {}, value: 5 }), 'cpns_entries_total')
+  assert.is(
+    sampleName({ name: 'cpns_refused_total', labels: { side: 'in', reason: 'malformed' }, value: 1 }),
+    'cpns_refused_total{reason="malformed",side="in"}',
+  )
 })
 
 test('a line that cannot be written is counted, not thrown', () => {
