@@ -8,6 +8,8 @@ const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** One structured line of a server's log. */
 export interface LogLine {
+  /** ISO 8601, by the server's clock. */
+  readonly time: string
   readonly level: string
   readonly event: string
   readonly fields?: Readonly<Record<string, unknown>>
@@ -31,12 +33,26 @@ export interface ServerProcess {
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>
 }
 
-/** Starts `cpns start --config FILE`, perhaps under another program (`strace …`), and waits until it is ready. */
+/**
+ * Starts `cpns start --config FILE`, perhaps under another program (`strace …`), and waits until it is ready. It ends
+ * with this process at the latest.
+ */
 export async function startServer(config: string, wrapper: readonly string[] = []): Promise<ServerProcess> {
   const [program, ...args] = [...wrapper, process.execPath, command, 'start', '--config', config]
-  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+  // Under another program the server is in a group with it, so that signals reach it, and not the other one alone.
+  const detached = wrapper.length > 0
+  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(), detached })
   const watch = watchLog(child)
-  const ready = await watch.seen('node.ready', line => line.event === 'node.ready', 30_000)
+  const send = (signal: NodeJS.Signals) => (detached ? signalGroup(child, signal) : child.kill(signal))
+  const kill = () => void send('SIGKILL')
+  process.once('exit', kill)
+  watch.ended.then(() => process.off('exit', kill))
+  const ready = await watch
+    .seen('node.ready', line => line.event === 'node.ready', 30_000)
+    .catch(error => {
+      kill()
+      throw error
+    })
 
   return {
     pid: child.pid as number,
@@ -44,10 +60,14 @@ export async function startServer(config: string, wrapper: readonly string[] = [
     log: watch.log,
     seen: watch.seen,
     async stop(signal = 'SIGTERM') {
-      child.kill(signal)
+      send(signal)
       return watch.ended
     },
   }
+}
+
+function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, signal)
 }
 
 /** No settings of the caller's shell may reach the servers. */
@@ -58,7 +78,8 @@ function watchLog(child: ChildProcess) {
   const noise: string[] = []
   const waiting = new Set<(line: LogLine | undefined) => void>()
   const ended = new Promise<number | NodeJS.Signals>(resolve => {
-    child.once('exit', (code, signal) => resolve(signal ?? code ?? -1))
+    // Not at "exit": the last lines of its log may still be on their way then.
+    child.once('close', (code, signal) => resolve(signal ?? code ?? -1))
   })
   createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', line => noise.push(line))
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', text => {
@@ -94,7 +115,7 @@ function watchLog(child: ChildProcess) {
         else if (fits(line)) settle(() => resolve(line))
       }
       waiting.add(notify)
-      if (child.exitCode !== null) fail('The server ended')
+      if (child.exitCode !== null || child.signalCode !== null) fail('The server ended')
     })
   }
   return { log, seen, ended }
