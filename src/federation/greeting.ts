@@ -105,19 +105,32 @@ export async function greet(
     await stream.send(encodeGreeting({ type: 'hello', hello: hello() }))
     const theirs = await expected(frames, 'hello')
     const refused = await judge(theirs.hello, stream.peer)
-    await stream.send(encodeGreeting({ type: 'verdict', refused }))
+    if (refused) {
+      await sayRefused(stream, frames, refused)
+      return { ok: false, by: 'us', reason: refused }
+    }
+    await stream.send(encodeGreeting({ type: 'verdict', refused: undefined }))
     const verdict = await expected(frames, 'verdict')
     await stream.close()
-    // Whoever is refused is to hear why: the stream is left to the peer until it has.
-    await frames.next()
-    if (refused) return { ok: false, by: 'us', reason: refused }
-    if (verdict.refused !== undefined) return { ok: false, by: 'peer', reason: verdict.refused }
-    return { ok: true, hello: theirs.hello }
+    return verdict.refused === undefined
+      ? { ok: true, hello: theirs.hello }
+      : { ok: false, by: 'peer', reason: verdict.refused }
   } catch (error) {
     stream.reset('The greeting failed.')
     throw error
   } finally {
     cancel()
+  }
+}
+
+/** Leaves the stream to the peer until it has heard why; whether it listens changes nothing. */
+async function sayRefused(stream: PeerStream, frames: AsyncIterator<Uint8Array>, reason: PeerRefusal): Promise<void> {
+  try {
+    await stream.send(encodeGreeting({ type: 'verdict', refused: reason }))
+    await stream.close()
+    while (!(await frames.next()).done);
+  } catch {
+    // It has gone, or takes too long: so be it.
   }
 }
 

@@ -204,16 +204,22 @@ class Link implements Behaviour<LinkMessage> {
 
   async #greet(stream: PeerStream, life: number): Promise<void> {
     const { greeter, clock, limits } = this.#around
-    const greeted = await greet(stream, greeter, { clock, timeoutMs: limits.greetingTimeoutMs })
+    const judge: Greeter['judge'] = async (hello, peer) => {
+      const refused = await greeter.judge(hello, peer)
+      // Said at once: who hears that it is refused may be gone before the greeting has ended.
+      if (refused) this.#refuse(refused)
+      return refused
+    }
+    const greeted = await greet(stream, { ...greeter, judge }, { clock, timeoutMs: limits.greetingTimeoutMs })
     this.#tell({ type: 'greeted', life, greeted })
   }
 
   #greeted(greeted: Greeted): void {
     if (this.#state.at !== 'greeting') return
     if (!greeted.ok) {
-      if (greeted.by === 'us') this.#refuse(greeted.reason)
-      else this.#around.telemetry.log('warn', 'peer.refuses', { peer: this.#peer, reason: greeted.reason })
-      this.#fail('broken', greeted.by === 'us' ? greeted.reason : `The peer refuses: ${greeted.reason}.`)
+      const isTheirs = greeted.by === 'peer'
+      if (isTheirs) this.#around.telemetry.log('warn', 'peer.refuses', { peer: this.#peer, reason: greeted.reason })
+      this.#fail('broken', isTheirs ? `The peer refuses: ${greeted.reason}.` : greeted.reason)
       return
     }
     const { operator, clock } = greeted.hello

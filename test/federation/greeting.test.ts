@@ -140,8 +140,9 @@ test('whoever replays an older manifest, contradicts, or proves nothing is refus
     const answers = [await fake.next(stream), await fake.next(stream)].map(frame => frame && decodeGreeting(frame))
     assert.is(answers[0]?.type, 'hello')
     assert.equal(answers[1], { type: 'verdict', refused: reason })
-    await stream.send(encodeGreeting({ type: 'verdict', refused: undefined }))
-    await stream.close()
+    // The second does not even listen to the end.
+    if (reason === 'manifest-equivocation') await run(10_000)
+    else await stream.close()
     await settle()
     await assertRefused(a1, fakeServer.id, reason)
     assert.equal(fake.streams, [], 'nothing was opened to it')

@@ -297,7 +297,11 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
     { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), at: fc.nat(3), n: fc.nat(3) }) },
     {
       weight: 2,
-      arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'heal' as const), at: fc.nat(3), n: fc.nat(3) }),
+      arbitrary: fc.record({
+        do: fc.constantFrom('cut' as const, 'heal' as const, 'freeze' as const),
+        at: fc.nat(3),
+        n: fc.nat(3),
+      }),
     },
     {
       weight: 1,
@@ -307,7 +311,7 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
         n: fc.nat(3),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), at: fc.nat(3_000), n: fc.nat(3) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), at: fc.nat(30_000), n: fc.nat(3) }) },
   )
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async steps => {
@@ -329,6 +333,7 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
         if (what === 'write' && isOwner) await server.set(document, `k${at}`, `${n} ${Math.floor(at)}`)
         if (what === 'compact' && isOwner) await server.documents.compact(document)
         if (what === 'cut' && at !== n) hub.cut(server.id, pick(n).id)
+        if (what === 'freeze' && at !== n) hub.freeze(server.id, pick(n).id)
         if (what === 'heal' && at !== n) hub.heal(server.id, pick(n).id)
         if (what === 'wait') await run(at)
         if (what === 'restart') {
@@ -346,7 +351,7 @@ test('random writes, cuts, restarts and grants among four servers: in the end, t
       for (const { telemetry } of servers) assert.equal(telemetry.events('actor.failed'), [])
       await world.stopAll()
     }),
-    { numRuns: 40 },
+    { numRuns: 60 },
   )
 })
 

@@ -59,7 +59,7 @@ function bench(): Bench {
     telemetry,
     store,
     changes,
-    async start({ pin = fingerprint(b), own = firstOf(a, clock) } = {}) {
+    async start({ pin = fingerprint(b), own = firstOf(a) } = {}) {
       const pins = new Map([[b.id, pin]])
       const trust = await createTrust({ own: formatManifest(own), pins, store, crypto, clock, telemetry })
       trust.subscribe(change => changes.push(change))
@@ -69,7 +69,7 @@ function bench(): Bench {
 }
 
 const started = new ManualClock().now()
-const firstOf = (operator: TestOperator, _clock?: unknown) => operator.manifest({ issued: started })
+const firstOf = (operator: TestOperator) => operator.manifest({ issued: started })
 const fingerprint = (operator: TestOperator) => rootFingerprint(firstOf(operator).manifest, crypto)
 
 async function offer(trust: Trust, ...manifests: SignedManifest[]): Promise<string> {
