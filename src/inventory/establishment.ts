@@ -69,8 +69,9 @@ export const release: Decided<PnReleaseParams, PnReleaseResult> = {
     const name = { home, pnId }
     if (!view) throw refusals.pnUnknown(name)
     if (!isOwner(view, caller)) throw refusals.notTheOwner(name)
+    const { lastRelease } = view
+    if (lastRelease?.command === commandId) return { writes: [], answer: () => ({ epoch: lastRelease.epoch }) }
     const { state, epoch } = view.inventory
-    if (view.releasedBy === commandId) return { writes: [], answer: () => ({ epoch }) }
     if (state !== 'expired') live(name, view)
 
     const record = { epoch: epoch + 1, command: commandId }

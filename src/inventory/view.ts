@@ -8,6 +8,7 @@ import {
   type GrantRecord,
   type NetworkRecords,
   pneKey,
+  type ReleaseRecord,
   type RosterRecord,
   readRecords,
   type Stamped,
@@ -25,6 +26,7 @@ import {
  * - A registration is its own operator's word alone, is of a member, and was made after the PNE was admitted.
  * - Of several registrations of one PNE the latest active one counts; the others are reported as superseded. A pending one
  *   shows only where there is no active one, and leaves nothing when it expires.
+ * - A gateway is the owner or a member, and one for no longer than that.
  * - A PN that was released or has expired has no members.
  */
 
@@ -64,9 +66,9 @@ export interface NetworkSources {
 /** The inventory with what only servers need of its making. */
 export interface NetworkView {
   readonly inventory: Inventory
-  /** The command that established it, and the one that released it if it is released: by them repetitions are known. */
+  /** The command that established it, and the last that released it, then or before: by them repetitions are known. */
   readonly command: string
-  readonly releasedBy: string | undefined
+  readonly lastRelease: ReleaseRecord | undefined
   /** Grants that count now, with their ids. */
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
   /** Grants as they were last given in this epoch, ended or not. */
@@ -105,11 +107,16 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   )
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, visits, epoch)
-  const gateways = sources.filter(source => source.may('gateway')).flatMap(gatewaysOf)
   const undone = undoneBy(home, epoch)
   const claims = claimsOf(undone, sources)
   const registrations = registrationsOf(sources)
-  const members = state === 'live' ? membersOf(claims, registrations, at) : []
+  const elements = membersOf(claims, registrations, at)
+  const members = state === 'live' ? elements : []
+  const mayBeGateway = new Set([pneKey({ operator: name.home, pneId: network.owner }), ...elements.map(keyOfMember)])
+  const gateways = sources
+    .filter(source => source.may('gateway'))
+    .flatMap(gatewaysOf)
+    .filter(({ operator, identity }) => mayBeGateway.has(pneKey({ operator, pneId: identity })))
 
   return {
     inventory: {
@@ -131,10 +138,10 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
       superseded: members.flatMap(member => member.superseded),
     },
     command: network.command,
-    releasedBy: released ? release.command : undefined,
+    lastRelease: release,
     given,
     grants,
-    admissions: new Map(members.map(member => [pneKey(member.shown), member.admissions])),
+    admissions: new Map(members.map(member => [keyOfMember(member), member.admissions])),
     registrations,
     undone,
   }
@@ -216,6 +223,8 @@ interface Member {
   readonly superseded: readonly InventoryMember[]
   readonly admissions: readonly CountedAdmission[]
 }
+
+const keyOfMember = ({ shown }: Member): string => pneKey(shown)
 
 function membersOf(
   claims: readonly Claim[],
