@@ -35,7 +35,9 @@ export function commandOf<Params, Result>(
     const caller: Caller = { kind: 'subscriber', principal }
     const name = procedure.network(params, caller)
     const view = await networks.view(name)
-    const executor = proof?.executor ?? procedure.executor(params, caller, view)
+    // A proof says where a command may be executed; it does not make this server the one that executes it.
+    const isForOthers = proof !== undefined && proof.executor !== self
+    const executor = isForOthers ? proof.executor : procedure.executor(params, caller, view)
     if (executor === self) return procedure.execute(params, caller)
     if (!proof && !procedure.isVouchedFor) {
       throw view || executor === principal.operator ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
