@@ -1,3 +1,4 @@
+import type { Json } from '../document/documents.ts'
 import type { Principal } from '../federation/command.ts'
 import type { CommandProof, ForwardedCommand } from '../federation/federation.ts'
 import { type ProofRefusal, refuseProof } from '../federation/proof.ts'
@@ -10,6 +11,9 @@ import { refusals } from './refusals.ts'
 /**
  * Whose a client's proof is, that came with a forwarded command. Only the client's own operator has what it takes to check
  * it: so a proof is good at home, for a subscriber that is attached elsewhere.
+ *
+ * Whoever carried a proof can send it again, to another server that does not remember it. So a proved command must say its
+ * time, and not one to come: then a repetition writes what it wrote, at the stamp it had, and loses to what came after it.
  */
 export interface ProofCheck {
   /** @throws {CommandRefused} 401 when the proof does not hold, 503 when that cannot be found out. */
@@ -35,7 +39,10 @@ export function createProofCheck(options: {
       const { operator, identity } = proof
       if (operator !== self)
         throw refusals.proofRefused(`is by a subscriber of ${operator}, whose keys ${self} does not have`)
-      if (proof.commandId !== commandIdOf(params)) throw refusals.proofRefused('is for another command')
+      if (proof.commandId !== memberOf(params, 'commandId')) throw refusals.proofRefused('is for another command')
+      const time = memberOf(params, 'time')
+      if (typeof time !== 'number') throw refusals.proofRefused('is for a command that does not say its time')
+      if (time > clock.now() + clockToleranceMs) throw refusals.proofRefused('is for a command of a time to come')
 
       const subscriber = await keys.find(identity).catch(() => {
         throw refusals.keySource()
@@ -49,5 +56,10 @@ export function createProofCheck(options: {
   }
 }
 
-const commandIdOf = (params: unknown): unknown =>
-  typeof params === 'object' && params !== null && 'commandId' in params ? params.commandId : undefined
+/** A client's clock may be so far ahead; for so long a repetition of its command can still win. */
+const clockToleranceMs = 60_000
+
+const memberOf = (params: Json, name: string): unknown =>
+  typeof params === 'object' && params !== null && name in params
+    ? (params as { readonly [key: string]: Json })[name]
+    : undefined

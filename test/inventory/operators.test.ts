@@ -317,7 +317,8 @@ test('what B itself forwards without a proof has the rights granted to B', async
 
 test('the owner, attached at B, commands its PN by a proof of its own; no other proof is good for anything', async () => {
   const { w } = await shared()
-  const params = { ...flat, commandId: newId(), operation: 'add', pnes: [{ operator: a, pneId: 'lamp' }] }
+  const pnes = [{ operator: a, pneId: 'lamp' }]
+  const params = { ...flat, commandId: newId(), time: w.clock.now(), operation: 'add', pnes }
   const fields = {
     operator: a,
     identity: 'alice',
