@@ -63,14 +63,18 @@ export const mayAttach = (view: NetworkView, principal: Principal): boolean =>
 
 /**
  * Passes whoever may relay a registration through this gateway: the gateway itself, or the operator that authenticated
- * it, which must be the home operator or hold the right `gateway`.
+ * it, which must be the home operator or hold the right `gateway`, and have that gateway.
  * @throws {CommandRefused} 403
  */
 export function requireGateway(view: NetworkView, caller: Caller, gatewayId: string): void {
   const { inventory } = view
   if (caller.kind === 'operator') {
-    if (mayOperate(view, caller.operator, 'gateway')) return
-    throw refusals.noGrant(caller.operator, 'gateway', inventory)
+    requireRight(view, caller.operator, 'gateway')
+    const isTheirs = inventory.gateways.some(
+      gateway => gateway.operator === caller.operator && gateway.gatewayId === gatewayId,
+    )
+    if (isTheirs) return
+    throw refusals.gatewayUnknown(gatewayId, inventory)
   }
   if (!isGateway(view, caller.principal, gatewayId)) throw refusals.gatewayUnknown(gatewayId, inventory)
 }

@@ -72,7 +72,7 @@ export function challenging(options: RegistrationOptions): Query<PneChallengePar
     network: nameOf,
     executor: executorOf,
     isVouchedFor: true,
-    isReady: ({ operator }, view) => view !== undefined && mayRegister(view, operator),
+    isReady: (params, view) => view !== undefined && mayRegister(view, params),
 
     async perform(params, caller) {
       passable(params, caller, await networks.view(nameOf(params)))
@@ -92,7 +92,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     network: nameOf,
     isVouchedFor: true,
     isReady: (params, view) =>
-      view !== undefined && mayRegister(view, params.operator) && isMember(view, pneOf(params)),
+      view !== undefined && mayRegister(view, params) && isMember(view, pneOf(params)),
 
     executor(params, caller, view) {
       const executor = executorOf(params, caller, view)
@@ -293,7 +293,10 @@ function passable(params: WayParams, caller: Caller, view: NetworkView | undefin
   return view
 }
 
-const mayRegister = (view: NetworkView, operator: OperatorId): boolean => mayOperate(view, operator, 'register')
+/** As far as it can be told without the caller: what a gateway's operator vouches for may arrive before its documents. */
+const mayRegister = (view: NetworkView, { operator, gatewayId }: WayParams): boolean =>
+  mayOperate(view, operator, 'register') &&
+  view.inventory.gateways.some(gateway => gateway.gatewayId === gatewayId)
 
 const stateOf = ({ inventory }: NetworkView, { operator, pneId }: Pne) =>
   inventory.members.find(member => member.operator === operator && member.pneId === pneId)?.state
