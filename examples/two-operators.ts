@@ -144,7 +144,7 @@ async function tell(): Promise<void> {
   told.line(`a.example  ${serverA.clientUrl}/v1/client   gateway for PNEs ${gatewayA.url()}`)
   told.line(`b.example  ${serverB.clientUrl}/v1/client   gateway for PNEs ${gatewayB.url()}`)
   told.line(`credentials of owner, gateways and PNEs: ${join(folder, '*/demo-keys.json')}`)
-  await interrupted()
+  await stopped
 }
 
 async function start(server: ServerFolder): Promise<ServerProcess> {
@@ -256,17 +256,18 @@ const inventoryTable = ({ members }: Inventory): string =>
     ]),
   )
 
-const interrupted = (): Promise<void> =>
-  new Promise(resolve => {
-    const alive = setInterval(() => {}, 60_000)
-    process.once('SIGINT', () => {
-      clearInterval(alive)
-      resolve()
-    })
+/** Resolves at Ctrl-C, or when the process is asked to end otherwise. */
+function interrupted(): Promise<void> {
+  const alive = setInterval(() => {}, 60_000)
+  endings.push(() => clearInterval(alive))
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
+}
 
+const stopped = interrupted()
 try {
-  await tell()
+  await Promise.race([tell(), stopped])
 } catch (error) {
   process.exitCode = 1
   console.error(error instanceof StepFailed ? `\n${error.message}` : error)
