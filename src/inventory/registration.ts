@@ -5,8 +5,8 @@ import { type Crypto, DecryptionFailed } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Attempts } from './attempts.ts'
-import { type Caller, isMember, live, mayOperate, requireGateway, requireRight } from './authority.ts'
+import type { Attempt } from './attempts.ts'
+import { type Caller, isMember, live, mayOperate, operatorOf, requireGateway, requireRight } from './authority.ts'
 import type { Challenges } from './challenges.ts'
 import { cpnsIdOf } from './cpns-id.ts'
 import { framed, fromBase64url, toBase64url } from './framing.ts'
@@ -91,8 +91,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     spec: pneRegister,
     network: nameOf,
     isVouchedFor: true,
-    isReady: (params, view) =>
-      view !== undefined && mayRegister(view, params) && isMember(view, pneOf(params)),
+    isReady: (params, view) => view !== undefined && mayRegister(view, params) && isMember(view, pneOf(params)),
 
     executor(params, caller, view) {
       const executor = executorOf(params, caller, view)
@@ -111,7 +110,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
 
       const pne = pneOf(params)
       if (!isMember(view, pne)) throw refusals.notMember(pne)
-      const { registered, sealed } = await answer(params, request, attempts)
+      const { registered, sealed } = await answer(params, request, attempts.from(sourceOf(params, caller)))
       const status = stateOf(view, pne) === 'active' ? 200 : 201
       const record: Answered = { request, status, sealed }
       return networks.write(
@@ -129,13 +128,13 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
   async function answer(
     params: PneRegisterParams,
     request: string,
-    attempts: Attempts,
+    attempt: Attempt,
   ): Promise<{ readonly registered: Registered; readonly sealed: string }> {
     const pne = pneOf(params)
-    attempts.admit(pne)
+    attempt.admit()
     const challenge = challenges.check(wayOf(params), params.challenge, clock.now())
     if (!challenge.ok) throw challenge.reason === 'expired' ? refusals.challengeExpired() : refusals.challengeForged()
-    const opened = await open(params, challenge.expires, attempts)
+    const opened = await open(params, challenge.expires, attempt)
 
     const cpnsId = cpnsIdOf(crypto, secrets.cpnsIdKey, self, pne.pneId)
     const lifetimeMs = limits.registrationMs
@@ -145,30 +144,29 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     return { sealed, registered: { ...opened.content, cpnsId, confirmation: digestOf(crypto, proof) } }
   }
 
-  async function open(params: PneRegisterParams, expires: number, attempts: Attempts): Promise<OpenedRegistration> {
-    const pne = pneOf(params)
+  async function open(params: PneRegisterParams, expires: number, attempt: Attempt): Promise<OpenedRegistration> {
     const key = secrets.registrationKeys.find(({ epoch }) => epoch === params.keyEpoch)
     if (!key) throw refusals.keyEpoch(params.keyEpoch)
     const subscriber = await options.keys.find(params.pskId).catch(() => {
       throw refusals.keySource()
     })
-    if (!subscriber) {
-      attempts.failed(pne)
-      throw refusals.pneUnknown(pne)
+    if (!subscriber && params.pskId === params.pneId) {
+      attempt.failed()
+      throw refusals.pneUnknown(pneOf(params))
     }
-    const { identity, credential } = subscriber
     try {
-      if (identity !== params.pneId || credential.kind !== 'psk') throw new DecryptionFailed()
+      // Whether somebody else exists is none of the gateway's business.
+      if (subscriber?.identity !== params.pneId || subscriber.credential.kind !== 'psk') throw new DecryptionFailed()
       return await openRegistration(crypto, {
         binding: { ...params, expires },
         enc: params.enc,
         sealed: params.sealed,
         registrationKey: key.privateKey,
-        psk: credential.key,
+        psk: subscriber.credential.key,
       })
     } catch (error) {
       if (!(error instanceof DecryptionFailed)) throw error
-      attempts.failed(pne)
+      attempt.failed()
       throw refusals.authFailed()
     }
   }
@@ -222,10 +220,11 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
       const name = nameOf(params)
       passable(params, caller, await networks.view(name))
       const pne = pneOf(params)
-      attempts.admit(pne)
+      const attempt = attempts.from(sourceOf(params, caller))
+      attempt.admit()
       const { confirmation } = registrationIn(await networks.own(name), params)
       if (digestOf(crypto, params.proof) !== confirmation) {
-        attempts.failed(pne)
+        attempt.failed()
         throw refusals.authFailed()
       }
 
@@ -275,6 +274,10 @@ const nameOf = ({ home, pnId }: WayParams) => ({ home, pnId })
 const wayOf = ({ home, pnId, gatewayId, operator }: WayParams): Way => ({ home, pnId, gatewayId, operator })
 const pneOf = ({ operator, pneId }: { operator: OperatorId; pneId: string }): Pne => ({ operator, pneId })
 
+/** Whose failures are counted together. */
+const sourceOf = (params: WayParams & { readonly pneId: string }, caller: Caller): string =>
+  `${operatorOf(caller)}/${params.gatewayId}/${pneKey(pneOf(params))}`
+
 /** The PNE's own operator executes; whoever relays checks first that the way is open. */
 function executorOf(params: WayParams, caller: Caller, view: NetworkView | undefined): OperatorId {
   passable(params, caller, view)
@@ -295,8 +298,7 @@ function passable(params: WayParams, caller: Caller, view: NetworkView | undefin
 
 /** As far as it can be told without the caller: what a gateway's operator vouches for may arrive before its documents. */
 const mayRegister = (view: NetworkView, { operator, gatewayId }: WayParams): boolean =>
-  mayOperate(view, operator, 'register') &&
-  view.inventory.gateways.some(gateway => gateway.gatewayId === gatewayId)
+  mayOperate(view, operator, 'register') && view.inventory.gateways.some(gateway => gateway.gatewayId === gatewayId)
 
 const stateOf = ({ inventory }: NetworkView, { operator, pneId }: Pne) =>
   inventory.members.find(member => member.operator === operator && member.pneId === pneId)?.state
