@@ -171,7 +171,10 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     }
   }
 
-  /** The pending registration, and what it clears away: those of the PNE that were never confirmed, or have ended. */
+  /**
+   * The pending registration, and what it clears away: those of the PNE that were never confirmed. One that was confirmed
+   * stays, ended or not: if this one leads to nothing, the PNE is who it was.
+   */
   function pendingWrites(
     params: PneRegisterParams,
     view: NetworkView,
@@ -183,7 +186,9 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     const admission = view.admissions.get(pneKey(pne))?.[0]
     if (!admission) throw refusals.notMember(pne)
     const key = keys.registration(pne, params.transaction)
-    const present = asRegistration(own.get(key))
+    const register = own.get(key)
+    if (register?.value === null) throw refusals.superseded()
+    const present = asRegistration(register)
     if (present && now < present.expires) {
       if (present.confirmation !== registered.confirmation) throw refusals.transactionReused()
       return [] // another server of this operator has answered: the registration stands as that one wrote it
@@ -197,10 +202,8 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
       gatewayId: params.gatewayId,
       expires: now + limits.pendingMs,
     }
-    const stale = others(own, pne, params.transaction).filter(
-      ({ record: other }) => !other || other.state === 'pending' || other.expires <= now,
-    )
-    return [{ key, value: asValue(record) }, ...stale.map(clear)]
+    const unconfirmed = others(own, pne, params.transaction).filter(({ record: other }) => other?.state !== 'active')
+    return [{ key, value: asValue(record) }, ...unconfirmed.map(clear)]
   }
 }
 

@@ -13,6 +13,7 @@ import {
   a,
   answerOf,
   b,
+  c,
   crypto,
   Gateway,
   grant,
@@ -128,6 +129,85 @@ test('a proof takes no command past the choice of who executes it', async () => 
   w.cut(a, b)
   assert.is(await refusalOf(w.at(a).call('pne.challenge', hub.way(b), 'alice', proof)), '423 OWNER_UNREACHABLE')
   assert.equal(await w.at(a).documents.index(document), before)
+  await w.stop()
+})
+
+test('an operator vouches for its own gateways, not for those of others', async () => {
+  const w = await world({ [a]: 1, [b]: 1, [c]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, b, 'radio', 'bob')
+  await hub.update('add', [
+    { operator: b, pneId: 'radio' },
+    { operator: b, pneId: 'bob' },
+  ])
+  await grant(w, 'flat', b)
+  await grant(w, 'flat', c)
+  await w.replicate()
+  await new Gateway(w.at(b), 'bob', a, 'flat', 'bobs').attach()
+  await w.replicate()
+  const challenge = (from: typeof a, to: typeof a, gatewayId: string) =>
+    outcomeOf(
+      answerOf(
+        w.at(to).handlers.get('pne.challenge') as CommandHandler,
+        { method: 'pne.challenge', params: { ...flat, gatewayId, operator: to } },
+        w.at(from),
+      ),
+    )
+  assert.is(await challenge(a, b, 'hub'), 'not refused')
+  assert.is(await challenge(b, a, 'bobs'), 'not refused')
+  assert.is(await challenge(c, b, 'hub'), '403 GATEWAY_UNKNOWN')
+  assert.is(await challenge(c, a, 'bobs'), '403 GATEWAY_UNKNOWN')
+  assert.is(await challenge(a, b, 'bobs'), '403 GATEWAY_UNKNOWN')
+  await w.stop()
+})
+
+test('a gateway that fails for a PNE locks it out at itself, not at the others', async () => {
+  const w = await world({ [a]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'porch', 'lamp')
+  const lamp = new Pne(a, 'lamp')
+  await hub.update('add', [{ operator: a, pneId: 'porch' }, lamp.name])
+  const porch = new Gateway(w.at(a), 'porch', a, 'flat')
+  await porch.attach()
+  const { params } = await lamp.seal(porch)
+  const garbage = () =>
+    w.at(a).call('pne.register', { ...params, transaction: newId(), sealed: 'A'.repeat(64) }, 'porch')
+  for (let times = 0; times < 10; times++) assert.is(await refusalOf(garbage()), '401 AUTH_FAILED')
+  assert.is(await refusalOf(garbage()), '429 RATE_LIMITED')
+  assert.is((await lamp.register(hub)).status, 201)
+  await w.stop()
+})
+
+test('what a gateway learns of an operator’s subscribers is whether those in its roster exist', async () => {
+  const w = await world({ [a]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'lamp')
+  await hub.update('add', [{ operator: a, pneId: 'ghost' }])
+  const { params } = await new Pne(a, 'ghost').seal(hub)
+  const asking = (pskId: string) =>
+    refusalOf(w.at(a).call('pne.register', { ...params, transaction: newId(), pskId }, 'alice'))
+  assert.is(await asking('lamp'), await asking('nobody'))
+  await w.stop()
+})
+
+test('a gateway that repeats an old request elsewhere takes no place from a later registration', async () => {
+  const w = await world({ [a]: 2 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'lamp')
+  const lamp = new Pne(a, 'lamp')
+  await hub.update('add', [lamp.name])
+  await lamp.register(hub)
+  const old = lamp.request
+  w.clock.advance(1_000)
+  await lamp.register(hub)
+  await w.replicate()
+  const elsewhere = hub.at(w.at(a, 1))
+  assert.is(await refusalOf(w.at(a, 1).call('pne.register', old?.params ?? {}, 'alice')), '409 SUPERSEDED')
+  await lamp.confirm(elsewhere)
+  assert.equal(
+    (await w.at(a, 1).inventoryOf(a, 'flat')).members.map(({ state }) => state),
+    ['active'],
+  )
   await w.stop()
 })
 

@@ -257,6 +257,25 @@ test('a pending registration that is not confirmed in time leaves nothing', asyn
   await w.stop()
 })
 
+test('who was registered stays a member when a later registration is not confirmed', async () => {
+  const w = await world({ [a]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'lamp', 'porch')
+  await hub.update('add', [{ operator: a, pneId: 'porch' }])
+  const porch = new Gateway(w.at(a), 'porch', a, 'flat')
+  await porch.attach()
+  const lamp = new Pne(a, 'lamp')
+  await porch.update('add', [lamp.name])
+  await lamp.register(porch)
+  await lamp.confirm(porch)
+  w.clock.advance(86_400_000)
+  await lamp.register(porch)
+  w.clock.advance(120_000)
+  const { members } = await w.at(a).inventoryOf(a, 'flat')
+  assert.is(members.find(({ pneId }) => pneId === 'lamp')?.state, 'member')
+  await w.stop()
+})
+
 test('a PNE that was removed and added again must register anew', async () => {
   const w = await world({ [a]: 1 })
   const gateway = await homeNetwork(w)
