@@ -26,7 +26,7 @@ export class Cryptography {
 
   /** @param crypto synchronous but for HPKE, which `makeHpke` makes */
   constructor(crypto: Crypto, makeHpke: MakeHpke, scheduler: Scheduler) {
-    this.#crypto = crypto
+    this.#crypto = announced(crypto, scheduler)
     this.#makeHpke = makeHpke
     this.#scheduler = scheduler
   }
@@ -111,6 +111,21 @@ export class Cryptography {
       seal: async options => counted(await outside(() => real.seal(options))),
       open: async options => counted(await outside(() => real.open(options))),
     }
+  }
+}
+
+/** The same, with what the platform does like work on its threads announced to the scheduler. */
+function announced(crypto: Crypto, scheduler: Scheduler): Crypto {
+  const { ed25519 } = crypto
+  return {
+    ...crypto,
+    hkdfSha256: (...input) => scheduler.atOnce(() => crypto.hkdfSha256(...input)),
+    ed25519: {
+      generate: () => scheduler.atOnce(() => ed25519.generate()),
+      publicKey: key => scheduler.atOnce(() => ed25519.publicKey(key)),
+      sign: (key, message) => scheduler.atOnce(() => ed25519.sign(key, message)),
+      verify: (key, message, signature) => scheduler.atOnce(() => ed25519.verify(key, message, signature)),
+    },
   }
 }
 

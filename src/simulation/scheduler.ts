@@ -163,7 +163,8 @@ export class Scheduler {
 
   /**
    * Runs real asynchronous work, whose duration and thread are the platform's: one piece at a time in the order of the
-   * calls, and no event happens until it has settled. So its results come in the same order in every run.
+   * calls, and no event happens until it has settled. So its results come in the same order in every run. Work must not
+   * announce other work and wait for it: that would wait for ever.
    */
   outside<T>(work: () => Promise<T>): Promise<T> {
     this.#outstanding += 1
@@ -173,6 +174,21 @@ export class Scheduler {
     }
     this.#tail = result.then(done, done)
     return result
+  }
+
+  /**
+   * Runs real work that is done when it returns, such as a signature. The platform makes the same resources for it as for work on its
+   * threads, which the watch would report.
+   */
+  atOnce<T>(work: () => T): T {
+    const watch = this.#watch
+    if (!watch || watch.exempt) return work()
+    watch.exempt = true
+    try {
+      return work()
+    } finally {
+      watch.exempt = false
+    }
   }
 
   /** Ends the run after the current event; the first failure counts. */
