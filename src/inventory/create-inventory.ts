@@ -77,7 +77,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   }
 
   const records = createRecordCache({ documents, telemetry })
-  const networks = createNetworks({ operator: self, server, documents, records, clock })
+  const keptMs = limits.registrationMs
+  const networks = createNetworks({ operator: self, server, documents, records, clock, keptMs })
   const memory = createMemory({ store, crypto, clock })
   const grants = createGrants({ documents, clock, telemetry })
   const turns = createTurns(actors, clock)
@@ -95,7 +96,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
   }
   offer(decided(establishment(self, derivedPnId(crypto))))
-  offer(decided(rosterUpdate({ self, ...limits })))
+  offer(decided(rosterUpdate({ self, keptMs, ...limits })))
   offer(decided(release))
   offer(query(inventoryQuery(self, networks)))
   offer(decided(granting(operator => federation().fingerprintOf(operator), limits.maxGrants)))

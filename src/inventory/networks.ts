@@ -4,8 +4,9 @@ import type { Clock } from '../ports/clock.ts'
 import type { LocalRecord } from '../ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import { foresee } from './foreseen.ts'
+import { leftovers } from './leftovers.ts'
 import type { RecordCache } from './record-cache.ts'
-import { readRecords } from './records.ts'
+import { type NetworkRecords, readRecords } from './records.ts'
 import { refusals } from './refusals.ts'
 import { type NetworkName, type NetworkSources, type NetworkView, viewOf } from './view.ts'
 
@@ -63,8 +64,10 @@ export function createNetworks(options: {
   readonly documents: Documents
   readonly records: RecordCache
   readonly clock: Clock
+  /** How long after its end a record of an operator's own stays, though it cannot count again. */
+  readonly keptMs: number
 }): Networks {
-  const { operator, server, documents, records, clock } = options
+  const { operator, server, documents, records, clock, keptMs } = options
 
   const ownDocument = (name: NetworkName) =>
     name.home === operator ? homeDocument(name) : visitDocument(name, operator)
@@ -80,10 +83,22 @@ export function createNetworks(options: {
     return { home, visits: new Map(visits) }
   }
 
-  const withOwn = (name: NetworkName, all: NetworkSources, own: Registers): NetworkSources =>
-    name.home === operator
-      ? { ...all, home: readRecords(own, 'pn') }
-      : { ...all, visits: new Map(all.visits).set(operator, readRecords(own, 'visit')) }
+  const readOwn = (name: NetworkName, own: Registers) => readRecords(own, name.home === operator ? 'pn' : 'visit')
+  const withOwn = (name: NetworkName, all: NetworkSources, own: NetworkRecords): NetworkSources =>
+    name.home === operator ? { ...all, home: own } : { ...all, visits: new Map(all.visits).set(operator, own) }
+
+  /** The writes of a decision, and what they leave behind for good. */
+  function withClearance(
+    writes: readonly RegisterWrite[],
+    said: NetworkRecords,
+    view: NetworkView | undefined,
+    now: number,
+  ): readonly RegisterWrite[] {
+    if (writes.length === 0 || !view) return writes
+    const written = new Set(writes.map(({ key }) => key))
+    const left = leftovers(said, view, now, { operator, keptMs }).filter(key => !written.has(key))
+    return [...writes, ...left.map(key => ({ key, value: null }))]
+  }
 
   const view = async (name: NetworkName, at = clock.now()) => viewOf(name, await read(name), at)
 
@@ -95,11 +110,14 @@ export function createNetworks(options: {
     async write(name, decide, local) {
       const all = await read(name)
       return documents.write(ownDocument(name), (own, now) => {
-        const { writes, answer } = decide({ view: viewOf(name, withOwn(name, all, own), now), own, now })
+        const said = readOwn(name, own)
+        const view = viewOf(name, withOwn(name, all, said), now)
+        const { writes: decided, answer } = decide({ view, own, now })
+        const writes = withClearance(decided, said, view, now)
         const foreseen = foresee(own, writes, now, server)
         if (foreseen.overtaken.length > 0) throw refusals.overtaken(foreseen.overtaken)
         const answered = answer(() => {
-          const after = viewOf(name, withOwn(name, all, foreseen.registers), now)
+          const after = viewOf(name, withOwn(name, all, readOwn(name, foreseen.registers)), now)
           if (!after) throw refusals.pnUnknown(name)
           return after
         })

@@ -237,6 +237,9 @@ function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: 
 export const asRegistration = (register: Register | undefined): Stamped<RegistrationRecord> | undefined =>
   register && read(registrationRecord, register)
 
+export const asAdmission = (register: Register | undefined): Stamped<Admission> | undefined =>
+  register && read(admitted, register)
+
 /** The operators that a home document grants something, now or once: those whose `visit/…` documents can matter. */
 export const granteesOf = (home: Registers): OperatorId[] =>
   [...home.entries('grant/')].flatMap(([key, { value }]) => {

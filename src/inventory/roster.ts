@@ -1,10 +1,11 @@
 import type { Registers, RegisterWrite } from '../document/documents.ts'
+import { maxStamp } from '../document/registers-view.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { type Caller, isGateway, isOwner, live, operatorOf, requireRight } from './authority.ts'
 import { timed } from './establishment.ts'
 import { type Pne, type PnUpdateParams, type PnUpdateResult, pnUpdate } from './methods.ts'
 import type { Decided } from './procedure.ts'
-import { type Admission, asValue, keys, pneKey } from './records.ts'
+import { type Admission, asAdmission, asValue, keys, pneKey } from './records.ts'
 import { refusals } from './refusals.ts'
 import type { CountedAdmission, NetworkView } from './view.ts'
 
@@ -23,6 +24,8 @@ import type { CountedAdmission, NetworkView } from './view.ts'
 export interface RosterRules {
   readonly self: OperatorId
   readonly admissionMs: number
+  /** How long after it lapsed an admission stays written. */
+  readonly keptMs: number
   readonly maxRoster: number
 }
 
@@ -53,7 +56,7 @@ export const rosterUpdate = (rules: RosterRules): Decided<PnUpdateParams, PnUpda
     if (writes.length > 0 && params.expectedVersion !== undefined && params.expectedVersion !== version) {
       throw refusals.version(params.expectedVersion, version)
     }
-    if (params.operation === 'add' && view.admissions.size + writes.length > rules.maxRoster) {
+    if (params.operation === 'add' && writes.length > 0 && countAfter(pnes, change) > rules.maxRoster) {
       throw refusals.tooMany('PNEs', rules.maxRoster)
     }
     return { writes, answer: after => ({ version: after().inventory.version }) }
@@ -88,7 +91,7 @@ function addition(pne: Pne, { view, caller, rules, isFirm, own, now, time }: Cha
   // The stamp that the register will have, and past what was undone: whatever clocks say, what was registered before
   // stays behind it.
   const stamp = time === undefined ? Math.max(now, (own.get(key)?.stamp ?? -1) + 1) : Math.min(time, now)
-  const since = Math.max(stamp, ...Object.values(undone).map(past => past + 1))
+  const since = Math.min(maxStamp, Math.max(stamp, ...Object.values(undone).map(past => past + 1)))
   const admission: Admission = {
     state: 'admitted',
     by: operatorOf(caller),
@@ -100,11 +103,31 @@ function addition(pne: Pne, { view, caller, rules, isFirm, own, now, time }: Cha
   return [{ key, value: asValue(admission) }]
 }
 
+/** PNEs in the roster when these have been added; those whose admission lapsed count as long as it stands written. */
+function countAfter(added: readonly Pne[], { view, rules, own, now }: Change): number {
+  const prefix = rosterPrefix(view, rules.self)
+  const lapsed = [...own.entries(prefix)].flatMap(([key, register]) => {
+    const { epoch, pendingUntil = now } = asAdmission(register) ?? {}
+    return epoch === view.inventory.epoch && now < pendingUntil + rules.keptMs ? [key.slice(prefix.length)] : []
+  })
+  return new Set([...view.admissions.keys(), ...lapsed, ...added.map(pneKey)]).size
+}
+
+/** What stands in this operator's document of a PNE whose admission has lapsed. */
+function lapsedAdmission(pne: Pne, { view, rules, own }: Change): CountedAdmission[] {
+  const record = asAdmission(own.get(`${rosterPrefix(view, rules.self)}${pneKey(pne)}`))
+  return record?.epoch === view.inventory.epoch ? [{ document: rules.self, record }] : []
+}
+
+const rosterPrefix = ({ inventory }: NetworkView, self: OperatorId): string =>
+  inventory.home === self ? 'roster/' : 'admission/'
+
 const isForGood = ({ record }: CountedAdmission): boolean => record.pendingUntil === undefined
 
-function removal(pne: Pne, { view, caller, rules, isFirm }: Change): RegisterWrite[] {
+function removal(pne: Pne, change: Change): RegisterWrite[] {
+  const { view, caller, rules, isFirm } = change
   const { home, epoch } = view.inventory
-  const present = view.admissions.get(pneKey(pne)) ?? []
+  const present = view.admissions.get(pneKey(pne)) ?? lapsedAdmission(pne, change)
   if (present.length === 0) return []
 
   const by = operatorOf(caller)

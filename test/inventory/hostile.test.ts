@@ -211,4 +211,83 @@ test('a gateway that repeats an old request elsewhere takes no place from a late
   await w.stop()
 })
 
+test('an operator with a clock at the end of time takes no PNE out of the owner’s hands', async () => {
+  const w = await world({ [a]: 1, [b]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'lamp')
+  const lamp = new Pne(a, 'lamp')
+  await grant(w, 'flat', b)
+  await w.replicate()
+  const id = (await w.at(b).documents.read(document)).get('grant/b.example')?.value as { id: string }
+  const admission = { state: 'admitted', epoch: 1, grant: id.id, by: b, since: 0 }
+  const endOfTime = 8.64e15 - w.clock.now()
+  w.clock.jump(endOfTime)
+  await w.at(b).documents.write(asDocumentId('visit/b.example/a.example/flat'), () => ({
+    writes: [{ key: 'admission/a.example/lamp', value: admission }],
+    answer: undefined,
+  }))
+  w.clock.jump(-endOfTime)
+  await w.replicate()
+  assert.equal(
+    (await w.at(a).inventoryOf(a, 'flat')).members.map(({ since }) => since),
+    [0],
+  )
+  await hub.update('remove', [lamp.name])
+  assert.equal((await w.at(a).inventoryOf(a, 'flat')).members, [])
+  await hub.update('add', [lamp.name])
+  await grant(w, 'flat', b, [])
+  await lamp.register(hub)
+  assert.is((await lamp.confirm(hub)).state, 'active')
+  await w.stop()
+})
+
+test('a gateway that admits and admits fills no document: what lapsed counts until it is removed, or a day later', async () => {
+  const w = await world({ [a]: 1 }, { maxRoster: 3 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'porch')
+  await hub.update('add', [{ operator: a, pneId: 'porch' }])
+  const porch = new Gateway(w.at(a), 'porch', a, 'flat')
+  await porch.attach()
+  const named = (pneId: string) => [{ operator: a, pneId }]
+  const kept = async () => [...(await w.at(a).documents.read(document)).entries('roster/')].filter(isSaid).length
+
+  await porch.update('add', [...named('one'), ...named('two')])
+  w.clock.advance(600_000)
+  assert.is((await w.at(a).inventoryOf(a, 'flat')).members.length, 1)
+  assert.is(await refusalOf(porch.update('add', named('three'))), '409 LIMIT')
+  await hub.update('remove', named('one'))
+  await porch.update('add', named('three'))
+  assert.is(await kept(), 3)
+  w.clock.advance(86_400_000)
+  await porch.update('add', named('four'))
+  assert.is(await kept(), 3, 'two is gone; three, which lapsed ten minutes later, is not yet')
+  await hub.update('add', named('four'))
+  assert.is((await w.at(a).inventoryOf(a, 'flat')).members.length, 2, 'a full roster may be made firm')
+  await w.stop()
+})
+
+test('what can never count again leaves the document with the next commands', async () => {
+  const w = await world({ [a]: 1 })
+  const hub = await homeNetwork(w)
+  subscribe(w, a, 'lamp')
+  const lamp = new Pne(a, 'lamp')
+  await hub.update('add', [lamp.name])
+  await lamp.register(hub)
+  await lamp.confirm(hub)
+  await hub.update('remove', [lamp.name])
+  const said = async () =>
+    [...(await w.at(a).documents.read(document)).entries()].filter(isSaid).map(([key]) => key.split('/')[0])
+  w.clock.advance(2 * 86_400_000)
+  await hub.update('add', [{ operator: a, pneId: 'radio' }])
+  assert.equal(await said(), ['gateway', 'pn', 'roster'])
+
+  await w.at(a).call('pn.release', { ...flat, commandId: newId() }, 'alice')
+  await w.at(a).call('pn.establish', { commandId: newId(), alias: 'Anew', pnId: 'flat' }, 'alice')
+  await new Gateway(w.at(a), 'alice', a, 'flat', 'other').attach()
+  assert.equal(await said(), ['gateway', 'pn', 'release'])
+  await w.stop()
+})
+
+const isSaid = ([, { value }]: readonly [string, { readonly value: Json }]) => value !== null
+
 test.run()

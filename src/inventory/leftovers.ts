@@ -1,0 +1,48 @@
+import type { OperatorId } from '../ports/names.ts'
+import { keys, type NetworkRecords, pneKey } from './records.ts'
+import type { NetworkView } from './view.ts'
+
+/*
+ * Registers of an operator's own document of a PN that can never count again:
+ *
+ * - of an earlier epoch;
+ * - admissions that lapsed, and registrations of who is no member or never confirmed, each `keptMs` after its end: by then
+ *   also what another server did under them, cut off from here, has ended.
+ *
+ * Whatever writes in the document clears some of them in passing. So a PN whose elements come and go for years has a
+ * document as large as its roster, and who fills it with nonsense fills it for a day.
+ */
+
+/** So many at a time, so that no command pays for all that went before it. */
+const maxAtOnce = 64
+
+export function leftovers(own: NetworkRecords, view: NetworkView, now: number, of: Origin): string[] {
+  const { epoch } = view.inventory
+  const isPast = (record: { readonly epoch: number }) => record.epoch < epoch
+  const isOver = (end: number) => end + of.keptMs <= now
+  const isMember = (key: string) => view.admissions.has(key)
+  const isHome = of.operator === view.inventory.home
+
+  const roster = [...own.roster].flatMap(([member, { pne, record }]) => {
+    const hasLapsed =
+      record.state === 'admitted' &&
+      record.undone === undefined &&
+      record.pendingUntil !== undefined &&
+      isOver(record.pendingUntil) &&
+      !isMember(member)
+    return isPast(record) || hasLapsed ? [isHome ? keys.roster(pne) : keys.admission(pne)] : []
+  })
+  const registrations = own.registrations.flatMap(({ pne, transaction, record }) => {
+    const hasEnded = isOver(record.expires) && (record.state === 'pending' || !isMember(pneKey(pne)))
+    return isPast(record) || hasEnded ? [keys.registration(pne, transaction)] : []
+  })
+  const gateways = [...own.gateways].flatMap(([id, record]) => (isPast(record) ? [keys.gateway(id)] : []))
+  const grants = [...own.grants].flatMap(([grantee, record]) => (isPast(record) ? [keys.grant(grantee)] : []))
+  return [...roster, ...registrations, ...gateways, ...grants].slice(0, maxAtOnce)
+}
+
+interface Origin {
+  /** Whose document it is. */
+  readonly operator: OperatorId
+  readonly keptMs: number
+}
