@@ -109,8 +109,8 @@ export function textHash(text: string): number {
   return state
 }
 
-/** Of longer content only both ends of this length count, and the length itself. */
-const digestedBytes = 512
+/** Of longer content only both ends of this length count, and the length itself: an entry ends with its signature. */
+const digestedBytes = 96
 
 /** A short hash of content, for {@link Trace.note}. */
 export function contentHash(content: Uint8Array | string): number {
