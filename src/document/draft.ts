@@ -58,8 +58,8 @@ export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: nu
   return { held: after, changes, bytes, removesOnly, local, answer }
 }
 
-/** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. */
-function stamped(
+/** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. @throws {InvalidRegister} */
+export function stamped(
   { key, value, at }: RegisterWrite,
   before: Register | undefined,
   now: number,

@@ -1,5 +1,5 @@
 import type { Register, Registers, RegisterWrite } from '../document/documents.ts'
-import { isLater } from '../document/registers-view.ts'
+import { stamped } from '../document/draft.ts'
 import type { ServerId } from '../ports/names.ts'
 
 /** The content as it will be after a decision's writes, and the keys whose writes will lose to what is there. */
@@ -15,12 +15,10 @@ export interface Foreseen {
 export function foresee(before: Registers, writes: readonly RegisterWrite[], now: number, server: ServerId): Foreseen {
   const changed = new Map<string, Register>()
   const overtaken: string[] = []
-  for (const { key, value, at } of writes) {
-    const present = before.get(key)
-    const stamp = at === undefined ? Math.max(now, (present?.stamp ?? -1) + 1) : Math.min(at, now)
-    const register = { stamp, server, value }
-    if (present && !isLater(register, present)) overtaken.push(key)
-    else changed.set(key, register)
+  for (const write of writes) {
+    const register = stamped(write, before.get(write.key), now, server)
+    if (register) changed.set(write.key, register)
+    else overtaken.push(write.key)
   }
   return {
     overtaken,
