@@ -34,6 +34,8 @@ export interface Study<M = unknown, P = unknown> {
   readonly parameters?: unknown
   /** Ends then at the latest, in the unit of time. A study whose nodes never come to rest needs it, or `finish`. */
   readonly until?: number
+  /** Asked after each event, or round: whether the study is over. It knows what all nodes have counted, which no node does. */
+  readonly stopWhen?: (tally: Tally) => boolean
 }
 
 /** One run of a study: its protocol, its topology, its nodes, and what they share with the engine that drives them. */

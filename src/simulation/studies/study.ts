@@ -18,7 +18,7 @@ export interface StudyOptions {
 }
 
 export interface StudyResult {
-  /** `finished`: all nodes said so. `idle`: nothing was left to happen. */
+  /** `finished`: all nodes said so, or `stopWhen` did. `idle`: nothing was left to happen. */
   readonly ending: 'finished' | 'idle' | 'reached'
   /** When it ended, in the unit of time. */
   readonly end: number
@@ -35,7 +35,7 @@ export class StudyFailed extends Error {
 /** Runs a study once. The same seed gives the same result. @throws {StudyFailed} */
 export async function runStudy<M, P>(study: Study<M, P>, options: StudyOptions): Promise<StudyResult> {
   const { seed, production, prepare } = options
-  const { protocol, topology, time, until } = study
+  const { protocol, topology, time, until, stopWhen } = study
   const { size } = topology
   const tally = new Tally(size)
   const finished = new Set<number>()
@@ -50,7 +50,7 @@ export async function runStudy<M, P>(study: Study<M, P>, options: StudyOptions):
   }
   const engine = time.kind === 'rounds' ? inRounds(course) : continuously(course)
   const ending = await world.run({
-    when: () => finished.size === size,
+    when: () => finished.size === size || (stopWhen?.(tally) ?? false),
     ...(until !== undefined && { untilUs: Math.round(until * engine.unitUs) }),
   })
   const end = world.scheduler.nowUs / engine.unitUs
