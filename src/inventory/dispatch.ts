@@ -99,7 +99,7 @@ function asRefusal(error: unknown): never {
 
 /** Another operator's refusal, as far as it is one of ours: it chose the words. */
 function refusedBy({ status, cause, message, retryAfterMs }: CommandAnswer & { readonly ok: false }): CommandRefused {
-  const known: Status = status in statuses ? (status as Status) : 500
+  const known: Status = status >= 300 && status in statuses ? (status as Status) : 500
   return new CommandRefused(known, message.slice(0, maxForeignText), cause.slice(0, 64), retryAfterMs)
 }
 const maxForeignText = 500

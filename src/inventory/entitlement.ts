@@ -1,11 +1,11 @@
-import type { Documents } from '../document/documents.ts'
+import type { Documents, Registers } from '../document/documents.ts'
 import { parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { homeDocument, visitDocument } from './networks.ts'
-import { readRecords } from './records.ts'
+import { keys, readRecords } from './records.ts'
 
 /*
  * Which operators may hold a document.
@@ -136,15 +136,27 @@ export function createGrants(options: {
   }
 }
 
-/** Grants of the current epoch: who was granted something in an earlier one has no business with this one. */
-function grantedIn(home: Parameters<typeof readRecords>[0]): Granted {
-  const { network, grants } = readRecords(home, 'pn')
+/**
+ * Grants of the current epoch: who was granted something in an earlier one has no business with this one. Read at every
+ * change of the document, so nothing else of it is.
+ */
+function grantedIn(home: Registers): Granted {
+  const { network, grants } = readRecords(onlyGrants(home), 'pn')
   return new Map(
     [...grants]
       .filter(([, { epoch }]) => epoch === network?.epoch)
       .map(([operator, { expires }]) => [operator, expires]),
   )
 }
+
+const onlyGrants = (home: Registers): Registers => ({
+  get: key => home.get(key),
+  *entries() {
+    const network = home.get(keys.network)
+    if (network) yield [keys.network, network]
+    yield* home.entries('grant/')
+  },
+})
 
 const isEqual = (a: Granted, b: Granted): boolean =>
   a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

@@ -24,6 +24,8 @@ const time = z.int().min(0).max(8.64e15)
 /** A command names itself and its time, so that executed twice, anywhere, it has happened once. */
 const command = { commandId, time: time.optional() }
 const network = { home: operator, pnId: segment }
+/** A hundred years: past any use, and no sum with a time reaches the end of the calendar. */
+const longestLifetimeMs = 100 * 365 * 86_400_000
 
 export const pne = z.strictObject({ operator, pneId: segment })
 export type Pne = z.infer<typeof pne>
@@ -97,7 +99,7 @@ export const pnEstablish = spec({
     alias: z.string().min(1).max(128),
     /** Chosen by the caller, or derived from the command id. */
     pnId: segment.optional(),
-    lifetimeMs: z.int().positive().optional(),
+    lifetimeMs: z.int().positive().max(longestLifetimeMs).optional(),
   }),
   result: z.strictObject({
     ...network,

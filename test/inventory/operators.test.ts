@@ -359,6 +359,8 @@ test('a server that answers nonsense to a forwarded command does no harm', async
   assert.is(await refusalOf(radio.register(hub)), '500 BAD_ANSWER')
   w.at(b).handlers.set('pne.challenge', async () => ({ ok: false, status: 777, cause: 'X'.repeat(9_999), message: '' }))
   assert.is(await refusalOf(radio.register(hub)), `500 ${'X'.repeat(64)}`)
+  w.at(b).handlers.set('pne.challenge', async () => ({ ok: false, status: 200, cause: 'FINE', message: '' }))
+  assert.is(await refusalOf(radio.register(hub)), '500 FINE', 'a refusal is no success')
   await w.stop()
 })
 

@@ -378,6 +378,14 @@ other('what is refused writes nothing', async () => {
   await w.stop()
 })
 
+other('a lifetime past the end of the calendar is malformed, not a PN that nobody finds', async () => {
+  const w = await world({ [a]: 1 })
+  const { spec } = w.at(a).inventory.commands.find(command => command.spec.method === 'pn.establish') ?? {}
+  const params = { commandId: newId(), alias: 'Flat', lifetimeMs: Number.MAX_SAFE_INTEGER }
+  assert.is(spec?.params.safeParse(params).success, false)
+  await w.stop()
+})
+
 other('nothing grows without limit, and an update of several PNEs is made whole or not at all', async () => {
   const w = await world({ [a]: 1 }, { maxRoster: 3, maxGateways: 1, maxGrants: 1 })
   const hub = await homeNetwork(w)
