@@ -6,14 +6,17 @@ import { FileProblem, readSecret, writeSecret } from './files.ts'
 const identity = z
   .string()
   .regex(/^[A-Za-z0-9._@+-]{1,128}$/, { error: 'an identity is 1 to 128 of A-Z a-z 0-9 . _ @ + -' })
-const key = (what: string) => z.base64url().refine(text => Buffer.from(text, 'base64url').length >= 32, { error: what })
+const key = (isLong: (lengthBytes: number) => boolean, what: string) =>
+  z.base64url().refine(text => isLong(Buffer.from(text, 'base64url').length), { error: what })
+const psk = key(length => length >= 32, 'a pre-shared key has at least 32 bytes')
+const publicKey = key(length => length === 32, 'an Ed25519 public key has 32 bytes')
 
 const fileSchema = z.strictObject({
   version: z.literal(1),
   subscribers: z.array(
     z.discriminatedUnion('kind', [
-      z.strictObject({ identity, kind: z.literal('psk'), key: key('a pre-shared key has at least 32 bytes') }),
-      z.strictObject({ identity, kind: z.literal('ed25519'), publicKey: key('an Ed25519 public key has 32 bytes') }),
+      z.strictObject({ identity, kind: z.literal('psk'), key: psk }),
+      z.strictObject({ identity, kind: z.literal('ed25519'), publicKey }),
     ]),
   ),
 })
@@ -21,27 +24,38 @@ type SubscriberLine = z.infer<typeof fileSchema>['subscribers'][number]
 
 /**
  * Subscribers in a JSON file of mode 0600. Read again when it has changed, so that `cpns subscriber add` works beside a
- * running server.
+ * running server. There are none as long as there never was a file; one that is gone, or cannot be read, is a source that
+ * cannot be reached.
  */
 export function fileKeySource(path: string): KeySource {
   let loaded: { readonly changedMs: number; readonly byIdentity: Promise<Map<string, Subscriber>> } | undefined
 
   async function current(): Promise<Map<string, Subscriber>> {
-    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }))
-    if (loaded?.changedMs !== mtimeMs) loaded = { changedMs: mtimeMs, byIdentity: read(path, mtimeMs > 0) }
-    return loaded.byIdentity
+    if (!loaded && !(await isThere(path))) return new Map()
+    // Changes of the mode count too. That there is no such file any more is said by reading it.
+    const { ctimeMs } = await stat(path).catch(() => ({ ctimeMs: Number.NaN }))
+    if (loaded?.changedMs === ctimeMs) return loaded.byIdentity
+    const byIdentity = read(path)
+    loaded = { changedMs: ctimeMs, byIdentity }
+    byIdentity.catch(() => {
+      loaded = { changedMs: Number.NaN, byIdentity } // equals nothing: it is read again when somebody asks again
+    })
+    return byIdentity
   }
 
   return { find: async identity => (await current()).get(identity) }
 }
 
+/** Whether reading it can do anything but find nothing. */
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    (error: unknown) => !(error instanceof Error && 'code' in error && error.code === 'ENOENT'),
+  )
+
 /** Adds a subscriber. @throws {FileProblem} when the identity is taken or malformed. */
 export async function addSubscriber(path: string, subscriber: Subscriber): Promise<void> {
-  const there = await stat(path).then(
-    () => true,
-    () => false,
-  )
-  const subscribers = there ? [...(await read(path, true)).values()] : []
+  const subscribers = (await isThere(path)) ? [...(await read(path)).values()] : []
   if (subscribers.some(other => other.identity === subscriber.identity)) {
     throw new FileProblem(`${path} has a subscriber ${subscriber.identity} already; choose another identity.`)
   }
@@ -50,8 +64,7 @@ export async function addSubscriber(path: string, subscriber: Subscriber): Promi
   await writeSecret(path, `${JSON.stringify(file.data, undefined, 2)}\n`)
 }
 
-async function read(path: string, there: boolean): Promise<Map<string, Subscriber>> {
-  if (!there) return new Map()
+async function read(path: string): Promise<Map<string, Subscriber>> {
   const file = fileSchema.safeParse(parseJson(path, await readSecret(path)))
   if (!file.success) {
     const [issue] = file.error.issues
