@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { exists, writeText } from '../adapters/files.ts'
+import { serverIdentity } from '../adapters/identity.ts'
 import {
   generateOperatorSecrets,
   writeOperatorSecrets,
@@ -10,9 +11,9 @@ import {
   writeServerKeys,
 } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
-import { createManifest, formatManifest, rootFingerprint } from '../federation/manifest.ts'
+import { createManifest, formatManifest, type ManifestServer, rootFingerprint } from '../federation/manifest.ts'
 import { readConfiguration } from '../operations/configuration.ts'
-import { operatorId, serverId, serverOfPublicKey } from '../ports/names.ts'
+import { type OperatorId, operatorId } from '../ports/names.ts'
 import { base64url } from './base64url.ts'
 import { configurationText } from './configuration-text.ts'
 import { Refused } from './problems.ts'
@@ -72,38 +73,36 @@ async function init(dir: string, options: InitOptions): Promise<void> {
   const crypto = nodeCrypto()
   const serverKey = crypto.ed25519.generate()
   const exchange = await crypto.hpke.generateKeyPair()
-  const card = {
-    operator,
-    peerId: serverOfPublicKey(serverKey.publicKey),
+  const identity = serverIdentity(operator, serverKey.privateKey, crypto)
+  const server: ManifestServer = {
+    peerId: identity.server,
     addresses: [options.announce ?? options.listen],
     clientUrls: [options.clientUrl ?? `ws://${options.clientHost}:${options.clientPort}`],
-    exchangeKey: base64url.encode(exchange.publicKey),
   }
+  const { addresses, clientUrls } = server
+  const card = { addresses, clientUrls, exchangeKey: base64url.encode(exchange.publicKey) }
   await writeServerKeys(join(folder, 'keys/server.key'), { privateKey: serverKey.privateKey, exchange })
-  await writeText(join(folder, 'server.json'), formatServerCard(card))
+  await writeText(join(folder, 'server.json'), formatServerCard(card, identity))
 
-  const fingerprint = options.join ?? (await found(folder, card))
+  const fingerprint = options.join ?? (await found(folder, operator, server))
   await writeText(configFile, textWith(fingerprint))
-  console.log(`Server ${card.peerId} of ${operator} in ${folder}`)
+  console.log(`Server ${server.peerId} of ${operator} in ${folder}`)
   console.log(`Root fingerprint ${fingerprint}`)
   for (const step of options.join ? stepsToJoin(folder) : stepsToServe(folder)) console.log(`  ${step}`)
 }
 
 /** Root key, shared secrets and first manifest of a new operator. Answers the root fingerprint. */
-async function found(
-  folder: string,
-  card: { operator: string; peerId: string; addresses: string[]; clientUrls: string[] },
-): Promise<string> {
+async function found(folder: string, operator: OperatorId, server: ManifestServer): Promise<string> {
   const crypto = nodeCrypto()
   const now = systemClock().now()
   const root = crypto.ed25519.generate()
   const secrets = await generateOperatorSecrets(crypto, systemRandom())
   const manifest = createManifest(
-    operatorId(card.operator),
+    operator,
     {
       expires: now + manifestLifetimeMs,
       threshold: 1,
-      servers: [{ peerId: serverId(card.peerId), addresses: card.addresses, clientUrls: card.clientUrls }],
+      servers: [server],
       registrationKeys: secrets.registrationKeys.map(({ epoch, publicKey }) => ({
         epoch,
         publicKey: base64url.encode(publicKey),

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { nodeCrypto } from '../adapters/crypto.ts'
-import { readText, writeText } from '../adapters/files.ts'
+import { exists, readText, writeText } from '../adapters/files.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import {
   formatOperatorSecrets,
@@ -112,6 +112,13 @@ async function importSecrets(file: string, options: { config: string }): Promise
     throw new Refused(
       `The manifest in ${file} has root fingerprint ${fingerprint}, which [trust] does not pin for ${configuration.operator}.`,
     )
+  }
+  const present = at(configuration.manifest)
+  if (await exists(present)) {
+    const { seq } = parseManifest(await readText(present)).manifest
+    if (signed.manifest.seq < seq) {
+      throw new Refused(`The bundle in ${file} is older than manifest ${seq}, which is here; have it exported again.`)
+    }
   }
   const named = new Set<string>(signed.manifest.servers.map(({ peerId }) => peerId))
   const message = signedBytes('cpns-secrets-v1', signedPart(bundle))

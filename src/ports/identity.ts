@@ -8,6 +8,7 @@ export type SigningPurpose =
   | 'cpns-authenticate-v1'
   | 'cpns-command-v1'
   | 'cpns-secrets-v1'
+  | 'cpns-server-card-v1'
 
 /** The bytes that are signed: the purpose, a zero byte, and a SHA-256. */
 export function signedBytes(purpose: SigningPurpose, digest: Uint8Array): Uint8Array {

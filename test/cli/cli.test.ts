@@ -155,6 +155,33 @@ test('a bundle that was changed or forged on its way is refused', async ({ folde
   assert.not(existsSync(join(b, 'keys/operator.secrets')))
 })
 
+test('secrets are sealed to a key that its server has vouched for, and nothing newer is replaced', async ({
+  folder,
+}) => {
+  const [a, b, thief] = [join(folder, 'a'), join(folder, 'a2'), join(folder, 'thief')]
+  const old = join(folder, 'old.json')
+  const [, fingerprint] = /Root fingerprint (\S+)/.exec(await done('init', a, '--operator', 'a.example')) ?? []
+  for (const server of [b, thief])
+    await done('init', server, '--operator', 'a.example', '--join', fingerprint as string)
+  const card = join(b, 'server.json')
+  const config = ['--config', join(a, 'cpns.toml')]
+  await done('manifest', 'sign', '--add', card, ...config)
+  await done('secret', 'export', '--to', card, '--out', old, ...config)
+
+  const honest = JSON.parse(await readFile(card, 'utf8'))
+  const { exchangeKey } = JSON.parse(await readFile(join(thief, 'server.json'), 'utf8'))
+  await writeFile(card, JSON.stringify({ ...honest, exchangeKey }))
+  await refused(/was changed/, 'secret', 'export', '--to', card, '--out', join(folder, 'stolen.json'), ...config)
+  await refused(/was changed/, 'manifest', 'sign', '--add', card, ...config)
+  await writeFile(card, JSON.stringify(honest))
+
+  await done('manifest', 'sign', ...config)
+  const bundle = join(folder, 'bundle.json')
+  await done('secret', 'export', '--to', card, '--out', bundle, ...config)
+  await done('secret', 'import', bundle, '--config', join(b, 'cpns.toml'))
+  await refused(/older/, 'secret', 'import', old, '--config', join(b, 'cpns.toml'))
+})
+
 test('manifest sign retires and revokes servers that it names, and no others', async ({ folder }) => {
   const a = join(folder, 'a')
   const config = join(a, 'cpns.toml')
