@@ -1,11 +1,16 @@
 import { type Access, createAccess } from './access/create-access.ts'
+import type { AccessLimits } from './access/limits.ts'
 import { createActorSystem } from './actor/system.ts'
+import type { TraceEvent } from './actor/types.ts'
 import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
+import type { DocumentLimits } from './document/limits.ts'
 import { createFederation } from './federation/create-federation.ts'
 import type { Federation } from './federation/federation.ts'
+import type { LinkLimits } from './federation/limits.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
+import type { InventoryLimits } from './inventory/limits.ts'
 import type { ClientListener } from './ports/client-sockets.ts'
 import type { Clock } from './ports/clock.ts'
 import type { Crypto } from './ports/crypto.ts'
@@ -27,6 +32,16 @@ export interface NodePorts {
   readonly listener: ClientListener
   readonly keys: KeySource
   readonly telemetry: Telemetry
+  /** Hears of every message of every actor, in order. */
+  readonly trace?: (event: TraceEvent) => void
+}
+
+/** What the parts of a node take, and how long they wait. What is left out is as each part has it. */
+export interface NodeLimits {
+  readonly documents?: Partial<DocumentLimits>
+  readonly links?: Partial<LinkLimits>
+  readonly inventory?: Partial<InventoryLimits>
+  readonly access?: Partial<AccessLimits>
 }
 
 /** Who the node is, and whom it trusts. */
@@ -39,6 +54,7 @@ export interface NodeSettings {
   readonly pins: ReadonlyMap<OperatorId, string>
   /** Manifests of trusted operators, as far as known; newer ones come from the operators themselves. */
   readonly peerManifests: readonly string[]
+  readonly limits?: NodeLimits
 }
 
 /** One CPNS server. */
@@ -69,12 +85,13 @@ const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<v
  */
 export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
   const { clock, random, crypto, store, network, listener, keys, telemetry } = ports
-  const { identity, secrets } = settings
+  const { identity, secrets, limits = {} } = settings
   const { operator, server } = identity
 
   const actors = createActorSystem({
     clock,
     random,
+    ...(ports.trace && { trace: ports.trace }),
     onError(actor, error, outcome) {
       telemetry.log('error', 'actor.failed', { actor, outcome, message: error.message })
       telemetry.count('cpns_actor_failures_total', { outcome })
@@ -93,6 +110,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     authorship: trust,
     telemetry,
+    ...(limits.documents && { limits: limits.documents }),
   })
   const inventory = createInventory({
     operator,
@@ -106,6 +124,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     crypto,
     telemetry,
+    ...(limits.inventory && { limits: limits.inventory }),
   })
   const federation = createFederation({
     operator,
@@ -118,6 +137,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clock,
     random,
     telemetry,
+    ...(limits.links && { links: limits.links }),
   })
   inventory.join(federation)
   const access: Access = createAccess({
@@ -134,6 +154,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     crypto,
     telemetry,
+    ...(limits.access && { limits: limits.access }),
   })
 
   return {

@@ -1,0 +1,103 @@
+import type { NodeLimits } from '../../node.ts'
+import { type OperatorId, operatorId } from '../../ports/names.ts'
+import type { HostOptions } from '../host.ts'
+import type { World } from '../world.ts'
+import { SimulatedClient } from './client.ts'
+import { type SimulatedOperator, simulatedOperator } from './operator.ts'
+import { type ServerEvents, SimulatedServer } from './server.ts'
+
+export interface OperatorPlan {
+  readonly name: string
+  readonly servers: number
+}
+
+export interface FederationOptions {
+  readonly operators: readonly OperatorPlan[]
+  /** The clock and disk of a server's host, by its name. */
+  readonly host?: (name: string) => HostOptions
+  readonly limits?: NodeLimits
+  readonly events?: ServerEvents
+  readonly traceActors?: boolean
+}
+
+/** Operators that trust each other, with their servers, in a simulated world: production nodes, clients with the SDK. */
+export class SimulatedFederation {
+  readonly world: World
+  readonly operators: readonly SimulatedOperator[]
+  readonly servers: readonly SimulatedServer[]
+  readonly #clients = new Map<string, SimulatedClient>()
+
+  private constructor(world: World, operators: readonly SimulatedOperator[], servers: readonly SimulatedServer[]) {
+    this.world = world
+    this.operators = operators
+    this.servers = servers
+  }
+
+  /** Makes all of it; nothing runs before {@link start}. A server's host is named `<operator>/<number>`, from 1. */
+  static async create(world: World, options: FederationOptions): Promise<SimulatedFederation> {
+    const { host = () => ({}), limits = {}, events = {}, traceActors = false } = options
+    const operators: SimulatedOperator[] = []
+    for (const { name, servers } of options.operators) {
+      const hosts = Array.from({ length: servers }, (_, index) => {
+        const hostName = `${name}/${index + 1}`
+        return world.host(hostName, host(hostName))
+      })
+      operators.push(await simulatedOperator(world, operatorId(name), hosts))
+    }
+    const servers = operators.flatMap(operator =>
+      operator.servers.map(card => {
+        const at = world.hosts.get(card.host)
+        if (!at) throw new RangeError(`There is no host ${card.host}.`)
+        return new SimulatedServer(world, operator, card, at, { trusted: operators, limits, events, traceActors })
+      }),
+    )
+    return new SimulatedFederation(world, operators, servers)
+  }
+
+  /** Starts every server, now. */
+  start(): void {
+    for (const server of this.servers) this.world.at(this.world.nowMs, 'start', () => server.start())
+  }
+
+  /** @throws {RangeError} when there is none of this name. */
+  operator(id: OperatorId | string): SimulatedOperator {
+    return found(
+      this.operators.find(operator => operator.id === id),
+      `operator ${id}`,
+    )
+  }
+
+  /** @throws {RangeError} when there is none of this name. */
+  server(name: string): SimulatedServer {
+    return found(
+      this.servers.find(server => server.name === name),
+      `server ${name}`,
+    )
+  }
+
+  serversOf({ id }: { readonly id: OperatorId }): SimulatedServer[] {
+    return this.servers.filter(({ operator }) => operator.id === id)
+  }
+
+  get clients(): Iterable<SimulatedClient> {
+    return this.#clients.values()
+  }
+
+  /** The client of this name at an operator; it prefers the servers of `attachTo`, or else any, beginning with one that its name decides. */
+  client(operator: SimulatedOperator, name: string, attachTo?: readonly number[]): SimulatedClient {
+    const hostName = `${name}@${operator.id}`
+    const known = this.#clients.get(hostName)
+    if (known) return known
+    const count = operator.servers.length
+    const first = this.world.random('attach', hostName).below(count)
+    const order = attachTo ?? operator.servers.map((_, index) => (first + index) % count)
+    const client = new SimulatedClient(this.world, operator, name, hostName, order)
+    this.#clients.set(hostName, client)
+    return client
+  }
+}
+
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new RangeError(`There is no ${what}.`)
+  return value
+}

@@ -1,0 +1,126 @@
+import type { TraceEvent } from '../../actor/types.ts'
+import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
+import type { OperatorId } from '../../ports/names.ts'
+import type { DiskFate } from '../disk.ts'
+import type { Death, SimulatedHost } from '../host.ts'
+import type { World } from '../world.ts'
+import type { ServerCard, SimulatedOperator } from './operator.ts'
+
+/** Hears of what happens to servers. Every member may be left out. */
+export interface ServerEvents {
+  /** A node was made, and is about to serve: to subscribe to what it tells. */
+  made?(server: SimulatedServer, node: CpnsNode): void
+  /** A run is over: by a crash, or in peace (`stopped`). The disk is as it is from now on. */
+  ended?(server: SimulatedServer, how: Death | 'stopped'): void
+  /** The run is about to be ended by a crash: the disk is still as it was. */
+  crashing?(server: SimulatedServer, how: Death): void
+  /** An actor of one of its nodes. */
+  actor?(server: SimulatedServer, event: TraceEvent): void
+}
+
+export interface ServerOptions {
+  readonly trusted: readonly SimulatedOperator[]
+  readonly limits: NodeLimits
+  readonly events: ServerEvents
+  /** Whether events of actors are told: that costs a tenth of the speed. */
+  readonly traceActors: boolean
+}
+
+/** A production node on a simulated host: started, stopped, crashed and started again, as often as one likes. */
+export class SimulatedServer {
+  readonly operator: SimulatedOperator
+  readonly card: ServerCard
+  readonly host: SimulatedHost
+  readonly #world: World
+  readonly #options: ServerOptions
+  #node: CpnsNode | undefined
+
+  constructor(
+    world: World,
+    operator: SimulatedOperator,
+    card: ServerCard,
+    host: SimulatedHost,
+    options: ServerOptions,
+  ) {
+    this.#world = world
+    this.operator = operator
+    this.card = card
+    this.host = host
+    this.#options = options
+  }
+
+  get name(): string {
+    return this.host.name
+  }
+
+  /** The node, while one runs and serves. */
+  get node(): CpnsNode | undefined {
+    return this.#node
+  }
+
+  /** Boots the host and starts a node on it. A start that fails otherwise than by a later crash fails the simulation. */
+  start(): void {
+    const { trusted, limits, events, traceActors } = this.#options
+    const ports = this.host.boot()
+    const { run } = ports
+    const { identity } = this.card
+    const { secrets, manifest, subscribers } = this.operator
+    const others = trusted.filter(({ id }) => id !== this.operator.id)
+    const settings = {
+      identity,
+      secrets,
+      manifest,
+      pins: new Map<OperatorId, string>(others.map(({ id, fingerprint }) => [id, fingerprint])),
+      peerManifests: others.map(other => other.manifest),
+      limits,
+    }
+    const { clock, random, crypto, store, listener, telemetry } = ports
+    const nodePorts = {
+      clock,
+      random,
+      crypto,
+      store,
+      network: ports.network(identity.server),
+      listener,
+      keys: subscribers,
+      telemetry,
+      ...(traceActors && { trace: (event: TraceEvent) => events.actor?.(this, event) }),
+    }
+    const start = async () => {
+      const node = await createNode(nodePorts, settings)
+      events.made?.(this, node)
+      await node.start()
+      this.#node = node
+    }
+    start().catch(error => {
+      if (!run.isOver) this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
+    })
+  }
+
+  /** Ends the process without warning. Of a host on which none runs, only the disk and the machine are struck. */
+  crash(how: Death): void {
+    this.#options.events.crashing?.(this, how)
+    this.#node = undefined
+    this.host.crash(how)
+    this.#options.events.ended?.(this, how)
+  }
+
+  /** Stops in peace, as at SIGTERM. */
+  stop(): void {
+    const node = this.#node
+    const { run } = this.host
+    if (!node || !run) return
+    this.#node = undefined
+    node.stop().then(
+      () => {
+        if (run.isOver) return
+        this.host.shutDown()
+        this.#options.events.ended?.(this, 'stopped')
+      },
+      error => this.#world.scheduler.fail(new Error(`${this.name} did not stop: ${error}`, { cause: error })),
+    )
+  }
+}
+
+/** What a crash does to the machine: with `keep` the process alone dies. */
+export const deathOf = (disk: DiskFate): Death => (disk.kind === 'keep' ? { of: 'process' } : { of: 'machine', disk })
