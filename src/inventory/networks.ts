@@ -6,7 +6,7 @@ import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import { foresee } from './foreseen.ts'
 import { leftovers } from './leftovers.ts'
 import type { RecordCache } from './record-cache.ts'
-import { type NetworkRecords, readRecords } from './records.ts'
+import type { NetworkRecords } from './records.ts'
 import { refusals } from './refusals.ts'
 import { type NetworkName, type NetworkSources, type NetworkView, viewOf } from './view.ts'
 
@@ -83,7 +83,7 @@ export function createNetworks(options: {
     return { home, visits: new Map(visits) }
   }
 
-  const readOwn = (name: NetworkName, own: Registers) => readRecords(own, name.home === operator ? 'pn' : 'visit')
+  const readOwn = (name: NetworkName, own: Registers) => records.of(own, name.home === operator ? 'pn' : 'visit')
   const withOwn = (name: NetworkName, all: NetworkSources, own: NetworkRecords): NetworkSources =>
     name.home === operator ? { ...all, home: own } : { ...all, visits: new Map(all.visits).set(operator, own) }
 

@@ -1,7 +1,7 @@
-import type { Documents } from '../document/documents.ts'
+import type { Documents, Registers } from '../document/documents.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { type NetworkRecords, readRecords } from './records.ts'
+import { type NetworkRecords, type ReadBefore, readRecords } from './records.ts'
 
 /**
  * What the documents of Personal Networks say, read once for as long as they do not change: every command looks at its PN
@@ -11,6 +11,8 @@ import { type NetworkRecords, readRecords } from './records.ts'
  */
 export interface RecordCache {
   read(document: DocumentId): Promise<NetworkRecords>
+  /** Reads content that is at hand, for no more than what is new in it. */
+  of(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords
   stop(): void
 }
 
@@ -23,10 +25,11 @@ export function createRecordCache(options: {
   const { documents, telemetry } = options
   /** The least recently used first. */
   const cached = new Map<DocumentId, Promise<NetworkRecords>>()
+  const before: ReadBefore = new WeakMap()
 
   async function load(document: DocumentId): Promise<NetworkRecords> {
     const registers = await documents.read(document)
-    const records = readRecords(registers, document.startsWith('pn/') ? 'pn' : 'visit')
+    const records = readRecords(registers, document.startsWith('pn/') ? 'pn' : 'visit', before)
     if (records.ignored > 0) {
       telemetry.count('cpns_inventory_ignored_registers_total', {}, records.ignored)
       telemetry.log('warn', 'inventory.registers.ignored', { document, registers: records.ignored })
@@ -45,6 +48,8 @@ export function createRecordCache(options: {
 
   const unsubscribe = documents.subscribe(({ document }) => cached.delete(document))
   return {
+    of: (registers, kind) => readRecords(registers, kind, before),
+
     read(document) {
       const records = cached.get(document) ?? load(document)
       cached.delete(document)

@@ -142,8 +142,25 @@ export interface NetworkRecords {
   readonly ignored: number
 }
 
+/** What one register says; `undefined`: nothing that this version knows of; `ignored`: nothing, though its key is known. */
+type Said =
+  | { readonly of: 'pn'; readonly record: Stamped<NetworkRecord> }
+  | { readonly of: 'release'; readonly record: Stamped<ReleaseRecord> }
+  | { readonly of: 'grant'; readonly operator: OperatorId; readonly record: Stamped<GrantRecord> }
+  | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
+  | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<RosterRecord> }
+  | ({ readonly of: 'registration' } & StampedRegistration)
+  | 'ignored'
+  | undefined
+
+/**
+ * What the registers of documents were found to say. A register never changes and stands under one key, so who reads a
+ * document again reads what is new in it.
+ */
+export type ReadBefore = WeakMap<Register, { readonly said: Said }>
+
 /** Reads a `pn/…` or `visit/…` document. Never throws for what it contains. */
-export function readRecords(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords {
+export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?: ReadBefore): NetworkRecords {
   const grants = new Map<OperatorId, Stamped<GrantRecord>>()
   const gateways = new Map<string, Stamped<GatewayRecord>>()
   const roster = new Map<string, { pne: Pne; record: Stamped<RosterRecord> }>()
@@ -152,56 +169,82 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit'): Network
   let release: Stamped<ReleaseRecord> | undefined
   let ignored = 0
 
-  /** Whether the register was understood. */
-  function take(parts: readonly string[], register: Register): boolean {
-    const [first, second, third, fourth] = parts
-    switch (first) {
+  function take(said: Said): void {
+    if (said === undefined) return
+    if (said === 'ignored') {
+      ignored += 1
+      return
+    }
+    switch (said.of) {
       case 'pn':
-        network = read(networkRecord, register)
-        return network !== undefined
+        network = said.record
+        return
       case 'release':
-        release = read(releaseRecord, register)
-        return release !== undefined
-      case 'grant': {
-        const record = read(grantRecord, register)
-        if (!record || second === undefined || !isOperatorId(second)) return false
-        grants.set(second, record)
-        return true
-      }
-      case 'gateway': {
-        const record = read(gatewayRecord, register)
-        if (!record || second === undefined || !isSegment(second)) return false
-        gateways.set(second, record)
-        return true
-      }
+        release = said.record
+        return
+      case 'grant':
+        grants.set(said.operator, said.record)
+        return
+      case 'gateway':
+        gateways.set(said.gatewayId, said.record)
+        return
       case 'roster':
-      case 'admission': {
-        const pne = pneOf(second, third)
-        const record = read(first === 'roster' ? rosterRecord : admitted, register)
-        if (!record || !pne) return false
-        roster.set(pneKey(pne), { pne, record })
-        return true
-      }
-      case 'registration': {
-        const pne = pneOf(second, third)
-        const record = read(registrationRecord, register)
-        if (!record || !pne || fourth === undefined || !transactionPattern.test(fourth)) return false
-        registrations.push({ pne, transaction: fourth, record })
-        return true
-      }
-      default:
-        return false
+        roster.set(pneKey(said.pne), said)
+        return
+      case 'registration':
+        registrations.push(said)
     }
   }
 
   for (const [key, register] of registers.entries()) {
     if (register.value === null) continue
-    const parts = key.split('/')
-    const partCount = shapes[kind].get(parts[0] ?? '')
-    if (partCount === undefined) continue
-    if (parts.length !== partCount || !take(parts, register)) ignored += 1
+    const known = before?.get(register) ?? { said: saidBy(key, register, kind) }
+    before?.set(register, known)
+    take(known.said)
   }
   return { network, release, grants, gateways, roster, registrations, ignored }
+}
+
+function saidBy(key: string, register: Register, kind: 'pn' | 'visit'): Said {
+  const parts = key.split('/')
+  const partCount = shapes[kind].get(parts[0] ?? '')
+  if (partCount === undefined) return undefined
+  return (parts.length === partCount && understood(parts, register)) || 'ignored'
+}
+
+function understood([first, second = '', third, fourth = '']: readonly string[], register: Register): Said {
+  switch (first) {
+    case 'pn': {
+      const record = read(networkRecord, register)
+      return record && { of: 'pn', record }
+    }
+    case 'release': {
+      const record = read(releaseRecord, register)
+      return record && { of: 'release', record }
+    }
+    case 'grant': {
+      const record = read(grantRecord, register)
+      return record && isOperatorId(second) ? { of: 'grant', operator: second, record } : undefined
+    }
+    case 'gateway': {
+      const record = read(gatewayRecord, register)
+      return record && isSegment(second) ? { of: 'gateway', gatewayId: second, record } : undefined
+    }
+    case 'roster':
+    case 'admission': {
+      const pne = pneOf(second, third)
+      const record = read(first === 'roster' ? rosterRecord : admitted, register)
+      return record && pne && { of: 'roster', pne, record }
+    }
+    case 'registration': {
+      const pne = pneOf(second, third)
+      const record = read(registrationRecord, register)
+      if (!record || !pne || !transactionPattern.test(fourth)) return undefined
+      return { of: 'registration', pne, transaction: fourth, record }
+    }
+    default:
+      return undefined
+  }
 }
 
 /** The first part of each key that a kind of document may hold, with the number of parts that the key has. */
