@@ -98,13 +98,14 @@ function isSpentMark(key: string, { register, place }: Held, logs: ReadonlySet<L
   )
 }
 
-/** The latest claims are taken along even if everybody known has receipted them: somebody unknown may hold a copy. */
-const carriedAtLeast = 4
+/** The latest are taken along in any case: somebody may hold a copy who never came to say so. */
+const carriedAtLeast = 16
 const carriedAtMost = 512
 
 /**
  * What the outgoing logs have superseded themselves: a replica that slept through it meets the new log only, and must
- * learn that those are dead too. What every server known to hold the document has receipted without them is forgotten.
+ * learn that those are dead too. A dead log is forgotten once all servers that ever gave a receipt, and those of the
+ * manifest, have receipted the claim, and not that log.
  */
 function carriedClaims(logs: ReadonlySet<LogId>, { ledger, self, servers, receipts }: CopySource): Superseded[] {
   const holders = new Set([...servers, ...receipts.keys()])
