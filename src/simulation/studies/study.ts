@@ -37,7 +37,7 @@ export async function runStudy<M, P>(study: Study<M, P>, options: StudyOptions):
   const { seed, production, prepare } = options
   const { protocol, topology, time, until, stopWhen } = study
   const { size } = topology
-  const tally = new Tally(size)
+  const tally = new Tally(topology)
   const finished = new Set<number>()
   const parameters = protocol.parameters ? protocol.parameters.parse(study.parameters) : (study.parameters as P)
   const world = new World({ seed, production, conditions: conditionsOf(study) })

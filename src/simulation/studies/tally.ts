@@ -1,3 +1,5 @@
+import type { Topology } from './topology.ts'
+
 /** What was sent, counted when it was sent, whether or not it arrived. */
 export interface Traffic {
   readonly messages: number
@@ -11,6 +13,9 @@ interface Counts {
   bytes: number
 }
 
+/** A map of more links than this tells nobody anything, and takes longer to fill than the study. */
+const maxLinksCounted = 10_000
+
 /** The counts of one study: traffic by kind of message and by link, and what the nodes count and sample themselves. */
 export class Tally {
   readonly kinds = new Map<string, Counts>()
@@ -18,17 +23,17 @@ export class Tally {
   readonly samples = new Map<string, number[]>()
   /** When the last message was sent, in the study's unit. */
   lastSent = 0
-  readonly #links = new Map<number, Counts>()
+  readonly #links: Map<number, Counts> | undefined
   readonly #size: number
 
-  /** @param size nodes in all */
-  constructor(size: number) {
+  constructor({ size, links }: Pick<Topology, 'size' | 'links'>) {
     this.#size = size
+    if (links <= maxLinksCounted) this.#links = new Map()
   }
 
   sent(from: number, to: number, kind: string, elements: number, bytes: number, now: number): void {
     add(this.kinds, kind, elements, bytes)
-    add(this.#links, from * this.#size + to, elements, bytes)
+    if (this.#links) add(this.#links, from * this.#size + to, elements, bytes)
     this.lastSent = now
   }
 
@@ -52,9 +57,9 @@ export class Tally {
     return total
   }
 
-  /** The traffic of every direction of every link that carried something. */
+  /** The traffic of every direction of every link that carried something; nothing for topologies with very many links. */
   *links(): Generator<{ readonly from: number; readonly to: number } & Traffic> {
-    for (const [link, counts] of this.#links)
+    for (const [link, counts] of this.#links ?? [])
       yield { from: Math.floor(link / this.#size), to: link % this.#size, ...counts }
   }
 }

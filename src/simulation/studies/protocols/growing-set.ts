@@ -1,4 +1,5 @@
-import type { NodeBehaviour, Protocol, StudyNode } from './protocol.ts'
+import { z } from 'zod'
+import { defineProtocol, type NodeBehaviour, type StudyNode } from '../protocol.ts'
 
 /*
  * A grow-only set, kept in step by each of the algorithms that Enes et al. compare (ICDE 2019), as their implementation
@@ -10,11 +11,14 @@ import type { NodeBehaviour, Protocol, StudyNode } from './protocol.ts'
 export const algorithms = ['state', 'delta', 'delta-bp', 'delta-rr', 'delta-bp-rr', 'scuttlebutt'] as const
 export type Algorithm = (typeof algorithms)[number]
 
-export interface Workload {
-  readonly eventsPerNode: number
-  readonly eventIntervalMs: number
-  readonly syncIntervalMs: number
-}
+/** What every node does, whatever spreads it. */
+export const workload = z.strictObject({
+  /** Elements that each node adds. */
+  eventsPerNode: z.int().positive(),
+  eventIntervalMs: z.number().positive(),
+  syncIntervalMs: z.number().positive(),
+})
+export type Workload = z.infer<typeof workload>
 
 /** How often a node looks whether it is done: `SIMULATION_END_INTERVAL` in vitorenesduarte/exp. */
 const checkIntervalMs = 2_000
@@ -32,20 +36,22 @@ interface Synchroniser {
   message(from: number, message: SetMessage): void
 }
 
-type Here = StudyNode<SetMessage, Workload>
+type Here = StudyNode<SetMessage, Workload & { readonly algorithm: Algorithm }>
 
-export const growingSet = (algorithm: Algorithm): Protocol<SetMessage, Workload> => ({
-  name: `growing set by ${algorithm}`,
-  node: here => workingNode(here, new Set(), set => synchroniser(algorithm, here, set)),
+export default defineProtocol({
+  name: 'growing-set',
+  parameters: workload.extend({ algorithm: z.enum(algorithms) }),
+  node: (here: Here): NodeBehaviour<SetMessage> =>
+    workingNode(here, set => synchroniser(here.parameters.algorithm, here, set)),
 })
 
 /** A node that adds elements, and leaves it to a synchroniser to spread them. */
 export function workingNode<M>(
   here: StudyNode<M, Workload>,
-  set: Set<number>,
   make: (set: Set<number>) => { added(element: number): void; sync?(): void; message(from: number, message: M): void },
 ): NodeBehaviour<M> {
   const { eventsPerNode, eventIntervalMs, syncIntervalMs } = here.parameters
+  const set = new Set<number>()
   const synchroniser = make(set)
   let added = 0
   const add = () => {

@@ -1,6 +1,6 @@
 import { applyUpdate, Doc } from 'yjs'
-import { type Workload, workingNode } from './growing-set.ts'
-import type { Protocol } from './protocol.ts'
+import type { Protocol } from '../protocol.ts'
+import { type Workload, workingNode, workload } from './growing-set.ts'
 
 /*
  * Our own replication on the workload of Enes et al.: what a server has durably taken in, it pushes at once over every link
@@ -10,9 +10,10 @@ import type { Protocol } from './protocol.ts'
 
 /** The rule by itself, with numbers for entries. */
 export const forwarding: Protocol<number, Workload> = {
-  name: 'forwarding of entries',
+  name: 'forwarding',
+  parameters: workload,
   node: here =>
-    workingNode(here, new Set(), set => ({
+    workingNode(here, set => ({
       added: entry => here.broadcast(entry, { elements: 1, kind: 'push' }),
       message(from, entry) {
         if (set.has(entry)) return
@@ -27,14 +28,15 @@ export const forwarding: Protocol<number, Workload> = {
  * pushed on; Yjs itself tells what is new.
  */
 export const yjsPush: Protocol<Uint8Array, Workload> = {
-  name: 'push of Yjs updates',
+  name: 'yjs-push',
+  parameters: workload,
   codec: { encode: update => update, decode: bytes => bytes },
   node(here) {
     // Yjs would draw both at random.
     const doc = new Doc({ guid: 'study' })
     doc.clientID = here.id + 1
     const elements = doc.getMap<true>('set')
-    return workingNode(here, new Set(), set => {
+    return workingNode(here, set => {
       doc.on('update', (update: Uint8Array, origin: unknown) => {
         const from = typeof origin === 'number' ? { except: origin } : {}
         here.broadcast(update, { elements: 1, kind: 'push', ...from })

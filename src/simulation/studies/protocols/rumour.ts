@@ -1,39 +1,46 @@
-import type { NodeBehaviour, Protocol, StudyNode } from './protocol.ts'
+import { z } from 'zod'
+import { defineProtocol, type NodeBehaviour, type StudyNode } from '../protocol.ts'
 
 /*
  * Epidemic algorithms of Demers et al. 1987 (Xerox PARC CSL-89-1), in rounds, on a full topology: one update, which node 0
- * has at the beginning. Counted: `informed` nodes, the round in which each was (`informedAt`), and update messages by kind.
+ * has at the beginning. Told: `susceptible` nodes that never heard of it, how many are `interested` in spreading it, the round in
+ * which each node was informed (`informedAt`), and updates sent, by the kind `update`.
  *
  * What a node knew is judged by the state at the start of the round: an update that comes twice in one round was needed
  * twice. The publication does not say so; the other reading misses its figures.
  */
 
-export interface RumourOptions {
+const parameters = z.strictObject({
   /** `push`: who has the rumour calls somebody each round. `pull`: everybody asks somebody each round. */
-  readonly direction: 'push' | 'pull'
+  direction: z.enum(['push', 'pull']),
   /**
    * When a node loses interest. `counter`: after k needless calls in a row, as the partner tells (a useful one resets the
-   * counter). `coin`: with probability 1/k after every call, whatever the partner says.
+   * counter). `coin`: with probability 1/k after every call, whatever the partner says. `never`: anti-entropy, as far as
+   * one update goes.
    */
-  readonly loses: 'counter' | 'coin'
-  readonly k: number
-}
+  loses: z.enum(['counter', 'coin', 'never']),
+  k: z.int().positive().default(1),
+})
 
 /** `u` carries the update; `?` asks for it; `+` and `-` say that it was needed, or was not. */
 type RumourMessage = 'u' | '?' | '+' | '-'
+type Here = StudyNode<RumourMessage, z.infer<typeof parameters>>
 
-export const rumour = (options: RumourOptions): Protocol<RumourMessage> => ({
-  name: `rumour by ${options.direction}, ${options.loses}, k=${options.k}`,
-  node: here => (options.direction === 'push' ? pushing(here, options) : pulling(here, options)),
+export default defineProtocol({
+  name: 'rumour',
+  parameters,
+  node: (here: Here): NodeBehaviour<RumourMessage> =>
+    here.parameters.direction === 'push' ? pushing(here) : pulling(here),
 })
 
 /** What a node knows of the update: since when, and whether it still spreads it. */
 class Knowledge {
   #since = Number.POSITIVE_INFINITY
-  readonly #here: StudyNode<RumourMessage>
+  readonly #here: Here
 
-  constructor(here: StudyNode<RumourMessage>) {
+  constructor(here: Here) {
     this.#here = here
+    here.count('susceptible')
   }
 
   get isInformed(): boolean {
@@ -48,7 +55,8 @@ class Knowledge {
   learn(): void {
     if (this.isInformed) return
     this.#since = this.#here.now
-    this.#here.count('informed')
+    this.#here.count('susceptible', -1)
+    this.#here.count('interested')
     this.#here.sample('informedAt', this.#since)
   }
 }
@@ -57,29 +65,32 @@ const update = { elements: 1, kind: 'update' }
 const feedback = { kind: 'feedback' }
 const request = { kind: 'request' }
 
-function pushing(here: StudyNode<RumourMessage>, { loses, k }: RumourOptions): NodeBehaviour<RumourMessage> {
+function pushing(here: Here): NodeBehaviour<RumourMessage> {
+  const { loses, k } = here.parameters
   const knowledge = new Knowledge(here)
   let needless = 0
-  const infect = () => {
-    if (knowledge.isInformed) return
+  const learn = () => {
+    if (!knowledge.isInformed) here.after(1, 'call')
     knowledge.learn()
-    here.after(1, 'call')
   }
-  const isInterested = () => (loses === 'counter' ? needless < k : !here.random.chance(1 / k))
+  const call = () => {
+    here.send(here.anyNeighbour(), 'u', update)
+    if (loses === 'coin' && here.random.chance(1 / k)) here.count('interested', -1)
+    else here.after(1, 'call')
+  }
   return {
     start() {
-      if (here.id === 0) infect()
+      if (here.id === 0) learn()
     },
-    timer(name) {
-      // With the counter, what the partners of the last round said is known by now.
-      if (name === 'call' && loses === 'counter' && !isInterested()) return
-      here.send(here.anyNeighbour(), 'u', update)
-      if (loses === 'counter' || isInterested()) here.after(1, 'call')
+    timer() {
+      // What the partners of the last round said is known by now.
+      if (loses === 'counter' && needless >= k) here.count('interested', -1)
+      else call()
     },
     message(from, message) {
       if (message === 'u') {
         if (loses === 'counter') here.send(from, knowledge.wasInformed ? '-' : '+', feedback)
-        infect()
+        learn()
       } else needless = message === '+' ? 0 : needless + 1
     },
   }
@@ -87,28 +98,26 @@ function pushing(here: StudyNode<RumourMessage>, { loses, k }: RumourOptions): N
 
 /**
  * Several may ask a node in one round: if any of them needed the update, the counter is reset; if none did, it grows by
- * one. Nodes that ask say nothing of what they know, and ask for ever: how many are `interested` in spreading the update is
- * counted for whoever ends the study.
+ * one. Nodes that ask say nothing of what they know, and ask for ever: `interested` tells when nothing more can
+ * happen.
  */
-function pulling(here: StudyNode<RumourMessage>, { k }: RumourOptions): NodeBehaviour<RumourMessage> {
+function pulling(here: Here): NodeBehaviour<RumourMessage> {
+  const { loses, k } = here.parameters
   const knowledge = new Knowledge(here)
   let needless = 0
   let asked = false
   let useful = false
-  const learn = () => {
-    if (!knowledge.isInformed) here.count('interested')
-    knowledge.learn()
-  }
   const settle = () => {
     if (!asked) return
-    needless = useful ? 0 : needless + 1
+    if (loses === 'counter') needless = useful ? 0 : needless + 1
+    if (loses === 'coin' && here.random.chance(1 / k)) needless = k
     asked = false
     useful = false
     if (needless === k) here.count('interested', -1)
   }
   return {
     start() {
-      if (here.id === 0) learn()
+      if (here.id === 0) knowledge.learn()
       here.after(1, 'ask')
     },
     timer() {
@@ -123,7 +132,7 @@ function pulling(here: StudyNode<RumourMessage>, { k }: RumourOptions): NodeBeha
           break
         case 'u':
           here.send(from, knowledge.wasInformed ? '-' : '+', feedback)
-          learn()
+          knowledge.learn()
           break
         default:
           asked = true
@@ -131,28 +140,4 @@ function pulling(here: StudyNode<RumourMessage>, { k }: RumourOptions): NodeBeha
       }
     },
   }
-}
-
-/** Push anti-entropy, after the first call: whoever is informed calls somebody every round, until all are. */
-export const pushForEver: Protocol<RumourMessage> = {
-  name: 'anti-entropy by push',
-  node(here) {
-    const knowledge = new Knowledge(here)
-    const learn = () => {
-      if (knowledge.isInformed) return
-      knowledge.learn()
-      here.after(1, 'call')
-      here.finish()
-    }
-    return {
-      start() {
-        if (here.id === 0) learn()
-      },
-      timer() {
-        here.send(here.anyNeighbour(), 'u', update)
-        here.after(1, 'call')
-      },
-      message: learn,
-    }
-  },
 }
