@@ -1,6 +1,7 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { isOperatorId } from '../ports/names.ts'
+import { nearestName } from './nearest-name.ts'
 
 /*
  * What an operator may set, and where it may be set: a TOML file, then environment variables `CPNS_…`, then flags; the
@@ -189,20 +190,6 @@ function refuseUnknown(source: Source): void {
 }
 
 function unknown(source: string, name: string, candidates: readonly string[]): InvalidConfiguration {
-  const nearest = candidates.toSorted((a, b) => distance(a, name) - distance(b, name))[0]
+  const nearest = nearestName(name, candidates)
   return new InvalidConfiguration(`${source}: there is no setting "${name}"; did you mean "${nearest}"?`)
-}
-
-/** Levenshtein distance, for suggestions. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -9,6 +9,7 @@ import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.t
 import { systemRandom } from '../adapters/random.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
+import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -26,7 +27,8 @@ export interface RunningNode extends CpnsNode {
  * Opens the store, starts a node as configured, and resolves when it serves.
  *
  * @param at resolves a path of the configuration against the folder that it stands in
- * @throws {FileProblem} {@link InvalidManifest} {@link ListenRefused} each saying what to do; nothing is left running
+ * @throws {FileProblem} {@link InvalidManifest} {@link NotAMember} {@link ListenRefused} {@link StoreInUse}
+ *   {@link StoreDamaged} each saying what to do; nothing is left running
  */
 export async function launch(configuration: Configuration, at: (path: string) => string): Promise<RunningNode> {
   const telemetry = pinoTelemetry({ level: configuration.log.level })
@@ -36,9 +38,9 @@ export async function launch(configuration: Configuration, at: (path: string) =>
   const settings = {
     identity,
     secrets: await readOperatorSecrets(at(configuration.keys.secrets)),
-    manifest: await readText(at(configuration.manifest)),
+    manifest: await readManifest(at(configuration.manifest)),
     pins: pinsOf(configuration),
-    peerManifests: await Promise.all((await filesIn(at(configuration.peers.folder), '.json')).map(readText)),
+    peerManifests: await Promise.all((await filesIn(at(configuration.peers.folder), '.json')).map(readManifest)),
   }
   const store = await openLevelLogStore(at(configuration.data))
   try {
@@ -62,6 +64,18 @@ export async function launch(configuration: Configuration, at: (path: string) =>
     return { ...node, telemetry }
   } catch (error) {
     await store.close()
+    throw error
+  }
+}
+
+/** The text of a signed manifest. @throws {InvalidManifest} when the file holds none: the message names the file. */
+async function readManifest(path: string): Promise<string> {
+  const text = await readText(path)
+  try {
+    parseManifest(text)
+    return text
+  } catch (error) {
+    if (error instanceof InvalidManifest) throw new InvalidManifest(error.reason, `${path}: ${error.message}`)
     throw error
   }
 }
