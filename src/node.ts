@@ -8,6 +8,7 @@ import type { DocumentLimits } from './document/limits.ts'
 import { createFederation } from './federation/create-federation.ts'
 import type { Federation } from './federation/federation.ts'
 import type { LinkLimits } from './federation/limits.ts'
+import { assertMember } from './federation/membership.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import type { InventoryLimits } from './inventory/limits.ts'
@@ -50,7 +51,7 @@ export interface NodeSettings {
   readonly secrets: OperatorSecrets
   /** This operator's signed manifest, which names this server. */
   readonly manifest: string
-  /** Root fingerprints of trusted operators. */
+  /** Root fingerprints of trusted operators; this one's own too, if its manifest is to be held to it. */
   readonly pins: ReadonlyMap<OperatorId, string>
   /** Manifests of trusted operators, as far as known; newer ones come from the operators themselves. */
   readonly peerManifests: readonly string[]
@@ -64,7 +65,7 @@ export interface CpnsNode {
   readonly trust: Trust
   /** Where clients attach, once started. */
   clientUrl(): string
-  /** Begins to serve: first the peers, then the clients. */
+  /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
   start(): Promise<void>
   /** Ends in the other order: takes nothing new, finishes what is under way, closes the store. */
   stop(): Promise<void>
@@ -81,7 +82,7 @@ const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<v
 
 /**
  * Puts one node together from its ports. Nothing is reached before `start`.
- * @throws {InvalidManifest} when the operator's own manifest does not hold.
+ * @throws {InvalidManifest} when the operator's own manifest does not hold; {@link NotAMember} when it is not this server's.
  */
 export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
   const { clock, random, crypto, store, network, listener, keys, telemetry } = ports
@@ -98,7 +99,14 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     },
   })
   const trust = await createTrust({ own: settings.manifest, pins: settings.pins, store, crypto, clock, telemetry })
-  await trust.offer(settings.peerManifests, 'configuration')
+  try {
+    const own = trust.manifestOf(trust.operator)
+    if (own) assertMember(own, identity, secrets)
+    await trust.offer(settings.peerManifests, 'configuration')
+  } catch (error) {
+    trust.stop()
+    throw error
+  }
 
   const documents = createDocuments({
     operator,
@@ -163,17 +171,24 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     trust,
     clientUrl: () => access.url(),
     async start() {
-      await inventory.start()
-      await federation.start()
-      await access.start()
+      try {
+        await inventory.start()
+        await federation.start()
+        await access.start()
+      } catch (error) {
+        await stop()
+        throw error
+      }
     },
-    async stop() {
-      await access.stop()
-      await federation.stop()
-      inventory.stop()
-      await withinMs(clock, drainLimitMs, actors.drain())
-      trust.stop()
-      await store.close()
-    },
+    stop,
+  }
+
+  async function stop(): Promise<void> {
+    await access.stop()
+    await federation.stop()
+    inventory.stop()
+    await withinMs(clock, drainLimitMs, actors.drain())
+    trust.stop()
+    await store.close()
   }
 }

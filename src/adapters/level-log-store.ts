@@ -1,7 +1,7 @@
 import { mkdir, open, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
-import { CommitRefused, CorruptRecord, type LogStore } from '../ports/log-store.ts'
+import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import type { Operation, Table } from '../ports/table.ts'
 import { journalDamage } from './level-journal.ts'
 import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
@@ -45,16 +45,6 @@ export async function openLevelLogStore(folder: string, options: LevelLogStoreOp
     throw error instanceof CorruptRecord ? damaged(folder, error.message, error) : error
   }
   return tableLogStore(levelTable(level, folder, reserveBytes))
-}
-
-/** Another process, or another part of this one, has the store open. */
-export class StoreInUse extends Error {
-  override readonly name = 'StoreInUse'
-}
-
-/** What is in the folder cannot be opened. */
-export class StoreDamaged extends Error {
-  override readonly name = 'StoreDamaged'
 }
 
 async function assertJournal(folder: string): Promise<void> {

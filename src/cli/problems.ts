@@ -1,7 +1,10 @@
 import { FileProblem } from '../adapters/files.ts'
+import { UnknownFormat } from '../adapters/record-format.ts'
 import { InvalidManifest } from '../federation/manifest.ts'
+import { NotAMember } from '../federation/membership.ts'
 import { InvalidConfiguration } from '../operations/configuration.ts'
 import { ListenRefused } from '../ports/client-sockets.ts'
+import { CommitRefused, CorruptRecord, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { InvalidName } from '../ports/names.ts'
 
 /** A command that cannot do what it was asked to; the message says why and what to do. */
@@ -9,7 +12,20 @@ export class Refused extends Error {
   override readonly name = 'Refused'
 }
 
-const expected = [FileProblem, InvalidConfiguration, InvalidManifest, InvalidName, ListenRefused, Refused]
+const expected = [
+  CommitRefused,
+  CorruptRecord,
+  FileProblem,
+  InvalidConfiguration,
+  InvalidManifest,
+  InvalidName,
+  ListenRefused,
+  NotAMember,
+  Refused,
+  StoreDamaged,
+  StoreInUse,
+  UnknownFormat,
+]
 
 /** Whether a person can act on the message alone: then it is printed without a stack. */
 export const isExpected = (error: unknown): error is Error => expected.some(kind => error instanceof kind)

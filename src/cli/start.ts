@@ -16,12 +16,14 @@ export function startCommand(): Command {
     )
     .action(async ({ config, set }: { config: string; set: Record<string, string> }) => {
       const folder = await openNodeFolder(config, set)
+      // Listened for from now on: a signal during the start waits for its end, so that what has begun ends in order.
+      const interruption = interrupted()
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
       const node = await launch(folder.configuration, folder.at)
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
-      const signal = await interrupted()
+      const signal = await interruption
       node.telemetry.log('info', 'node.stopping', { signal })
       await node.stop()
       node.telemetry.log('info', 'node.counted', countsOf(node.telemetry.counters()))

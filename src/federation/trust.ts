@@ -92,7 +92,7 @@ type Memory = z.infer<typeof recordSchema>
 export interface TrustOptions {
   /** This operator's signed manifest. */
   readonly own: string | Uint8Array
-  /** Root fingerprints of the operators that this one federates with. */
+  /** Root fingerprints of the operators that this one federates with; its own too, if its file is to be held to it. */
   readonly pins: ReadonlyMap<OperatorId, string>
   readonly store: Pick<LogStore, 'local' | 'commit'>
   readonly crypto: Crypto
@@ -104,7 +104,7 @@ export interface TrustOptions {
 export async function createTrust({ own, pins, store, crypto, clock, telemetry }: TrustOptions): Promise<Trust> {
   const ownSigned = parseManifest(own)
   const operator = ownSigned.manifest.operator
-  const roots = new Map(pins).set(operator, rootFingerprint(ownSigned.manifest, crypto))
+  const roots = new Map([[operator, rootFingerprint(ownSigned.manifest, crypto)], ...pins])
   const memories = new Map<OperatorId, Memory>()
   const listeners = new Set<(change: TrustChange) => void>()
   /** Operators whose expiry has been announced. */
@@ -120,8 +120,9 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
     if (!stored) return none
     const memory = recordSchema.parse(JSON.parse(new TextDecoder().decode(stored)))
     const known = memory.path.map(({ manifest }) => rootFingerprint(manifest, crypto))
-    // This operator's own file is judged below, by the keys remembered.
-    if (of === operator || memory.pin === pin || known.includes(pin)) return memory
+    // This operator's own file is judged below, by the keys remembered unless others are pinned.
+    const isPinned = of !== operator || pins.has(of)
+    if (!isPinned || memory.pin === pin || known.includes(pin)) return memory
     telemetry.log('warn', 'trust.repinned', { operator: of, fingerprint: pin })
     return none
   }

@@ -121,3 +121,13 @@ export class StoreClosed extends Error {
     super('The store is closed; open it again to read from it.')
   }
 }
+
+/** Another process, or another part of this one, has the store open. */
+export class StoreInUse extends Error {
+  override readonly name = 'StoreInUse'
+}
+
+/** What is in the folder cannot be opened. */
+export class StoreDamaged extends Error {
+  override readonly name = 'StoreDamaged'
+}

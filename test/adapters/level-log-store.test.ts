@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openLevelLogStore, StoreDamaged, StoreInUse } from '../../src/adapters/level-log-store.ts'
-import { CommitRefused, CorruptRecord, type LogStore } from '../../src/ports/log-store.ts'
+import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
+import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../../src/ports/log-store.ts'
 import {
   all,
   appending,
