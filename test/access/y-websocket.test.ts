@@ -152,7 +152,10 @@ test('comes back after an epoch change: the same Y.Doc reads right, a fresh one 
   const fresh = provide(url, ticket)
   await fresh.synced()
   assert.is(fresh.value('a'), 'new')
-  assert.not.match(new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(fresh.doc)), /the secret that was|the value before/)
+  assert.not.match(
+    new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(fresh.doc)),
+    /the secret that was|the value before/,
+  )
 })
 
 test('a ticket is good at every server of the operator, for its document, until it expires', async () => {
