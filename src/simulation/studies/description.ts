@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Distribution } from '../distributions.ts'
+import { losses, replicaKinds } from './amnesia/amnesia.ts'
 import { parseMeasure } from './estimate.ts'
 import { publishedNames } from './published-topologies.ts'
 
@@ -158,6 +159,19 @@ export const amnesiaStudy = z.strictObject({
   seeds,
   /** Writes before the crash, and after it. */
   writes: z.strictObject({ before: z.int().positive(), after: z.int().positive() }),
+  runs: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        replica: z.enum(replicaKinds),
+        loss: z.enum(losses),
+        /** The share of the runs after which the contents differ although the versions are equal. */
+        diverged: probability,
+        /** Acknowledged writes that nobody holds at the end, in all runs; left out, they are only told. */
+        lostWrites: z.int().min(0).optional(),
+      }),
+    )
+    .min(1),
 })
 export type AmnesiaStudy = z.infer<typeof amnesiaStudy>
 
