@@ -143,15 +143,13 @@ test(`what was acknowledged survives ${kills} kills under load`, async () => {
     if (round === kills) break
 
     const begun: Promised[] = []
-    const done = load(stage, server, round, begun)
     const enough = 1 + Math.floor(random.fraction() * 40)
-    await until(() => begun.filter(({ confirmed }) => confirmed).length >= enough, {
-      what: `${enough} registrations are acknowledged`,
-      withinMs: 20_000,
-      everyMs: 1,
-    })
-    await server.process.stop('SIGKILL')
-    await done
+    const strike = async () => {
+      const isEnough = () => begun.filter(({ confirmed }) => confirmed).length >= enough
+      await until(isEnough, { what: `${enough} are registered`, withinMs: 20_000, everyMs: 1 })
+      await server.process.stop('SIGKILL')
+    }
+    await Promise.all([load(stage, server, round, begun), strike()])
     before = begun
     all.push(...begun)
     inDoubt += begun.filter(({ confirmed }) => !confirmed).length
@@ -189,7 +187,7 @@ test('fdatasync has returned before an acknowledgement is written to a socket', 
 
   const acknowledged = all.flatMap(acknowledgementsOf)
   assert.is(acknowledged.length, 2 * pnes.length * rounds)
-  assert.equal(broken(acknowledged, readSystemCalls(trace)), [])
+  assert.equal(broken(acknowledged, readSystemCalls(trace)).slice(0, 5), [])
 })
 
 /** What the answers said, and what the entries hold of it: the id of the PN's document; CPNS ID and expiry as Yjs encodes them. */
