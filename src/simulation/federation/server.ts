@@ -34,6 +34,7 @@ export class SimulatedServer {
   readonly #world: World
   readonly #options: ServerOptions
   #node: CpnsNode | undefined
+  #isStopping = false
 
   constructor(
     world: World,
@@ -56,6 +57,11 @@ export class SimulatedServer {
   /** The node, while one runs and serves. */
   get node(): CpnsNode | undefined {
     return this.#node
+  }
+
+  /** Whether it was told to stop, and has not yet. */
+  get isStopping(): boolean {
+    return this.#isStopping
   }
 
   /** Boots the host and starts a node on it. A start that fails otherwise than by a later crash fails the simulation. */
@@ -101,6 +107,7 @@ export class SimulatedServer {
   crash(how: Death): void {
     this.#options.events.crashing?.(this, how)
     this.#node = undefined
+    this.#isStopping = false
     this.host.crash(how)
     this.#options.events.ended?.(this, how)
   }
@@ -111,9 +118,11 @@ export class SimulatedServer {
     const { run } = this.host
     if (!node || !run) return
     this.#node = undefined
+    this.#isStopping = true
     node.stop().then(
       () => {
         if (run.isOver) return
+        this.#isStopping = false
         this.host.shutDown()
         this.#options.events.ended?.(this, 'stopped')
       },

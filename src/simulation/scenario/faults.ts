@@ -1,0 +1,269 @@
+import type { DiskBackup, DiskFate } from '../disk.ts'
+import type { SimulatedFederation } from '../federation/federation.ts'
+import { deathOf, type SimulatedServer } from '../federation/server.ts'
+import type { Undo } from '../network.ts'
+import type { RandomStream } from '../random-streams.ts'
+import type { DiskFateName, Fault } from './schema.ts'
+
+/** How long what a fault says nothing of lasts. */
+const defaultDurationMs = 5_000
+/** How often disks are backed up, when there is a crash that restores one; and how many backups of each are kept. */
+const backupEveryMs = 10_000
+const backupsKept = 4
+/** How often a server that is asked to stop is looked at. */
+const stopPollMs = 250
+
+/** A fault as it happened, for reports. */
+export interface FaultRecord {
+  readonly kind: string
+  readonly what: string
+  readonly fromMs: number
+  untilMs: number | undefined
+}
+
+type Of<Kind extends Fault['kind']> = Extract<Fault, { kind: Kind }>
+
+/**
+ * Makes the faults of a scenario happen, each with its own stream of randomness, so that one more fault shifts no other.
+ * {@link heal} ends them all and brings back whoever is down.
+ */
+export class Faults {
+  /** Everything that happened, in order. */
+  readonly records: FaultRecord[] = []
+  readonly counts = new Map<string, number>()
+  readonly #federation: SimulatedFederation
+  readonly #open = new Set<Undo>()
+  readonly #backups = new Map<SimulatedServer, DiskBackup[]>()
+  #isOver = false
+
+  constructor(federation: SimulatedFederation) {
+    this.#federation = federation
+  }
+
+  /** @param durationMs faults begin within so long from now */
+  begin(faults: readonly Fault[], durationMs: number): void {
+    const endMs = this.#nowMs + durationMs
+    if (faults.some(restores)) this.#keepBackups(endMs)
+    for (const [index, fault] of faults.entries()) {
+      const random = this.#federation.world.random('fault', index, fault.kind)
+      this.#schedule(fault, random, this.#nowMs, endMs)
+    }
+  }
+
+  /** Nothing goes wrong any more: networks are whole, disks have room, and every server runs. */
+  heal(): void {
+    this.#isOver = true
+    for (const undo of [...this.#open]) undo()
+    for (const server of this.#federation.servers) if (!server.host.run) server.start()
+  }
+
+  get #nowMs(): number {
+    return this.#federation.world.nowMs
+  }
+
+  #schedule(fault: Fault, random: RandomStream, fromMs: number, endMs: number): void {
+    const { at, every, poisson } = fault
+    const delayMs = at ?? every ?? -Math.log(1 - random.fraction()) * (poisson ?? 0)
+    const dueMs = Math.round((fromMs + delayMs) * 1000) / 1000
+    if (dueMs > endMs) return
+    this.#federation.world.at(dueMs, 'fault', () => {
+      if (this.#isOver) return
+      this.#happen(fault, random)
+      if (at === undefined) this.#schedule(fault, random, dueMs, endMs)
+    })
+  }
+
+  #happen(fault: Fault, random: RandomStream): void {
+    const targets = () => this.#targets('targets' in fault ? fault : {}, random)
+    switch (fault.kind) {
+      case 'partition':
+        this.#partition(fault, random)
+        break
+      case 'isolate':
+        this.#isolate(fault, random)
+        break
+      case 'clog':
+        this.#clog(fault, random)
+        break
+      case 'swizzle':
+        this.#swizzle(fault, random)
+        break
+      case 'linkLoss':
+        this.#linkLoss(fault, random)
+        break
+      case 'crash':
+        for (const server of targets()) this.#crash(server, fault, random)
+        break
+      case 'restart':
+        for (const server of targets()) this.#restart(server, fault)
+        break
+      case 'pause':
+        for (const server of targets()) this.#pause(server, fault)
+        break
+      case 'clockJump':
+        for (const { host, name } of targets()) {
+          host.clock.jump(fault.by)
+          this.#record('clockJump', `${name} by ${fault.by} ms`).untilMs = this.#nowMs
+        }
+        break
+      case 'diskFull':
+        for (const server of targets()) this.#fillDisk(server, fault)
+        break
+      case 'syncFailure':
+        for (const { host, name } of targets()) {
+          host.disk.failNextSync()
+          this.#record('syncFailure', name).untilMs = this.#nowMs
+        }
+    }
+  }
+
+  // --- the network
+
+  #partition({ groups, oneWay = false, for: forMs }: Of<'partition'>, random: RandomStream): void {
+    const split = groups?.map(group => this.#hostsOf(group)) ?? this.#randomSplit(random)
+    const undo = this.#federation.world.network.partition(split, { oneWay })
+    this.#last('partition', split.map(group => group.join(' ')).join(' | '), forMs, undo)
+  }
+
+  #randomSplit(random: RandomStream): string[][] {
+    const names = random.shuffled(this.#federation.servers.map(({ name }) => name))
+    const at = 1 + random.below(Math.max(1, names.length - 1))
+    return [names.slice(0, at), names.slice(at)]
+  }
+
+  #isolate({ direction = 'both', for: forMs, ...fault }: Of<'isolate'>, random: RandomStream): void {
+    const hosts = this.#targets(fault, random).map(({ name }) => name)
+    const undo = this.#federation.world.network.isolate(hosts, direction)
+    this.#last('isolate', `${hosts.join(' ')} ${direction}`, forMs, undo)
+  }
+
+  #clog({ from, to, for: forMs }: Of<'clog'>, random: RandomStream): void {
+    const names = this.#federation.servers.map(({ name }) => name)
+    const [one = '', other = ''] = random.shuffled(names)
+    const [sender, receiver] = [from ?? one, to ?? other]
+    this.#last('clog', `${sender} → ${receiver}`, forMs, this.#federation.world.network.clog(sender, receiver))
+  }
+
+  /** FoundationDB's swizzle-clogging: servers fall silent one after another, and come back in another order. */
+  #swizzle({ count, for: forMs = defaultDurationMs }: Of<'swizzle'>, random: RandomStream): void {
+    const { world, servers } = this.#federation
+    const chosen = random.shuffled(servers).slice(0, count ?? 1 + random.below(servers.length))
+    for (const { name } of chosen) {
+      const [one, other] = [random.fraction() * forMs, random.fraction() * forMs].sort((a, b) => a - b)
+      world.at(roundMs(this.#nowMs + (one ?? 0)), 'fault', () => {
+        if (this.#isOver) return
+        const undo = world.network.cut({ kind: 'clog', separates: (from, to) => from === name || to === name })
+        this.#last('swizzle', name, Math.max(1, (other ?? 0) - (one ?? 0)), undo)
+      })
+    }
+  }
+
+  #linkLoss({ loss, for: forMs }: Of<'linkLoss'>, random: RandomStream): void {
+    const undo = this.#federation.world.network.install(({ channel }) =>
+      channel === 'peer' && random.chance(loss) ? 'drop' : 'pass',
+    )
+    this.#last('linkLoss', `${loss}`, forMs, undo)
+  }
+
+  // --- servers
+
+  #crash(server: SimulatedServer, { disk, for: forMs }: Of<'crash'>, random: RandomStream): void {
+    const name = typeof disk === 'string' ? disk : random.pick(disk)
+    const fate = this.#fateOf(server, name, random)
+    if (!server.node || !fate) return
+    server.crash(deathOf(fate))
+    this.#last('crash', `${server.name} ${fate.kind}`, forMs, () => this.#revive(server))
+    this.#count(`crash.${fate.kind}`)
+  }
+
+  #fateOf(server: SimulatedServer, name: DiskFateName, random: RandomStream): DiskFate | undefined {
+    if (name !== 'restore') return { kind: name }
+    const backups = this.#backups.get(server) ?? []
+    return backups.length > 0 ? { kind: 'restore', backup: random.pick(backups) } : undefined
+  }
+
+  #restart(server: SimulatedServer, { for: forMs }: Of<'restart'>): void {
+    if (!server.node) return
+    server.stop()
+    this.#last('restart', server.name, forMs, () => this.#revive(server))
+  }
+
+  /** Starts a server that is down; one that is still stopping, as soon as it has. */
+  #revive(server: SimulatedServer): void {
+    if (server.node) return
+    if (!server.host.run) server.start()
+    else if (server.isStopping)
+      this.#federation.world.at(this.#nowMs + stopPollMs, 'revive', () => this.#revive(server))
+  }
+
+  #pause({ host, name, node }: SimulatedServer, { for: forMs }: Of<'pause'>): void {
+    if (!node || host.run?.standing !== 'running') return
+    host.pause()
+    this.#last('pause', name, forMs, () => host.resume())
+  }
+
+  #fillDisk({ host, name }: SimulatedServer, { for: forMs }: Of<'diskFull'>): void {
+    const { disk } = host
+    const before = disk.capacityBytes
+    disk.capacityBytes = Math.min(before, disk.usedBytes)
+    this.#last('diskFull', name, forMs, () => {
+      disk.capacityBytes = before
+    })
+  }
+
+  #keepBackups(endMs: number): void {
+    for (const server of this.#federation.servers) {
+      const kept = this.#backups.get(server) ?? []
+      kept.push(server.host.disk.backup())
+      this.#backups.set(server, kept.slice(-backupsKept))
+    }
+    const nextMs = this.#nowMs + backupEveryMs
+    if (nextMs < endMs) this.#federation.world.at(nextMs, 'backup', () => this.#keepBackups(endMs))
+  }
+
+  // --- who, and for how long
+
+  #targets({ targets }: { readonly targets?: readonly string[] | undefined }, random: RandomStream): SimulatedServer[] {
+    if (!targets) return [random.pick(this.#federation.servers)]
+    const hosts = new Set(this.#hostsOf(targets))
+    return this.#federation.servers.filter(({ name }) => hosts.has(name))
+  }
+
+  /** An operator's name stands for its servers, `*` for all; whatever else is a host's name. */
+  #hostsOf(names: readonly string[]): string[] {
+    const { servers } = this.#federation
+    return names.flatMap(name => {
+      const meant = servers.filter(server => name === '*' || server.operator.id === name).map(server => server.name)
+      return meant.length > 0 ? meant : [name]
+    })
+  }
+
+  #last(kind: string, what: string, forMs: number | undefined, undo: Undo): void {
+    const record = this.#record(kind, what)
+    const end = () => {
+      if (!this.#open.delete(end)) return
+      record.untilMs = this.#nowMs
+      undo()
+    }
+    this.#open.add(end)
+    this.#federation.world.at(roundMs(this.#nowMs + (forMs ?? defaultDurationMs)), 'recover', end)
+  }
+
+  #record(kind: string, what: string): FaultRecord {
+    const record: FaultRecord = { kind, what, fromMs: this.#nowMs, untilMs: undefined }
+    this.records.push(record)
+    this.#count(kind)
+    this.#federation.world.trace.note('fault', kind, what)
+    return record
+  }
+
+  #count(label: string): void {
+    this.counts.set(label, (this.counts.get(label) ?? 0) + 1)
+  }
+}
+
+/** Events happen at whole microseconds. */
+const roundMs = (ms: number): number => Math.round(ms * 1000) / 1000
+
+const restores = (fault: Fault): boolean =>
+  fault.kind === 'crash' && (fault.disk === 'restore' || (Array.isArray(fault.disk) && fault.disk.includes('restore')))

@@ -1,0 +1,239 @@
+import { applyUpdate, Doc } from 'yjs'
+import type { Registers } from '../../document/documents.ts'
+import { openStoredEntry } from '../../document/entry.ts'
+import { ownerOf, parseDocumentId } from '../../document/names.ts'
+import { isLater, readRegisters } from '../../document/registers-view.ts'
+import { keys } from '../../inventory/records.ts'
+import { effectiveInventory } from '../../inventory/view.ts'
+import type { IndexRecord } from '../../ports/log-store.ts'
+import type { DocumentId, OperatorId } from '../../ports/names.ts'
+import type { SimulatedFederation } from '../federation/federation.ts'
+import type { SimulatedServer } from '../federation/server.ts'
+import type { Observations } from './observations.ts'
+import type { Population, SimulatedNetworkName } from './population.ts'
+import { type DiskContent, readDisk } from './replicas.ts'
+import type { InvariantName } from './schema.ts'
+
+/** What was promised and did not hold. */
+export interface Violation {
+  readonly invariant: InvariantName
+  readonly what: string
+  readonly timeMs: number
+}
+
+/** Violations told of each invariant: the first ones say what is wrong. */
+const toldAtMost = 20
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
+
+/** Whether every replica that should be the same is: by digest, on disk. */
+export async function differences(federation: SimulatedFederation, population: Population): Promise<string[]> {
+  const disks = await Promise.all(federation.servers.map(server => readDisk(server, federation.world.production)))
+  const found: string[] = []
+  for (const network of population.networks) {
+    const entitled = await entitledTo(network, disks)
+    const holders = disks.filter(({ server }) => entitled.has(server.operator.id))
+    for (const document of population.documentsOf(network)) {
+      if (!entitled.has(ownerOf(document))) continue
+      const held = holders.map(({ indexes }) => indexes.get(document))
+      // A visit of an operator that has written nothing is held by nobody.
+      if (held.every(index => index === undefined)) continue
+      const digests = new Set(held.map(index => (index ? base64(index.digest) : 'not held')))
+      if (digests.size > 1) found.push(`${document}: ${describe(holders, document)}`)
+    }
+  }
+  return found
+}
+
+const describe = (disks: readonly DiskContent[], document: DocumentId): string =>
+  disks
+    .map(({ server, indexes }) => {
+      const index = indexes.get(document)
+      const heads = index?.heads.map(({ log, length }) => `${log.slice(0, 4)}:${length}`).join(',')
+      return `${server.name} ${heads ?? '-'}`
+    })
+    .join('; ')
+
+/** The home operator, and those that its document grants something, as its first server has it. */
+async function entitledTo(
+  network: SimulatedNetworkName,
+  disks: readonly DiskContent[],
+): Promise<ReadonlySet<OperatorId>> {
+  const { home, grantees } = network
+  const disk = disks.find(({ server }) => server.operator.id === home.id)
+  const [document] = [...(disk?.indexes.keys() ?? [])].filter(id => isHomeOf(id, network))
+  const registers = disk && document ? await contentOf(disk, document) : undefined
+  const granted = grantees.filter(({ id }) => registers?.get(keys.grant(id))?.value)
+  return new Set([home.id, ...granted.map(({ id }) => id)])
+}
+
+function isHomeOf(document: DocumentId, { home, pnId }: SimulatedNetworkName): boolean {
+  const name = parseDocumentId(document)
+  return name.kind === 'pn' && name.owner === home.id && name.pnId === pnId
+}
+
+/** What a disk's logs of a document say, read without any part of the node that keeps contents. */
+async function contentOf(disk: DiskContent, document: DocumentId): Promise<Registers> {
+  const doc = new Doc({ guid: document })
+  doc.clientID = 0
+  const lengths = new Map(disk.indexes.get(document)?.heads.map(({ log, length }) => [log, length]))
+  for (const { log, seq, bytes } of await disk.entries(document)) {
+    const { update } = openStoredEntry(bytes)
+    if (seq < (lengths.get(log) ?? 0) && update.length > 0) applyUpdate(doc, update)
+  }
+  return readRegisters(doc)
+}
+
+/** Holds what is on disk and in memory, once all is quiet, against what was promised. */
+export class Invariants {
+  readonly violations: Violation[] = []
+  readonly #federation: SimulatedFederation
+  readonly #population: Population
+  readonly #observations: Observations
+  readonly #checked: ReadonlySet<InvariantName>
+  readonly #told = new Map<InvariantName, number>()
+
+  constructor(
+    federation: SimulatedFederation,
+    population: Population,
+    observations: Observations,
+    checked: readonly InvariantName[],
+  ) {
+    this.#federation = federation
+    this.#population = population
+    this.#observations = observations
+    this.#checked = new Set(checked)
+  }
+
+  violated(invariant: InvariantName, what: string): void {
+    if (!this.#checked.has(invariant)) return
+    const told = (this.#told.get(invariant) ?? 0) + 1
+    this.#told.set(invariant, told)
+    if (told <= toldAtMost) this.violations.push({ invariant, what, timeMs: this.#federation.world.nowMs })
+  }
+
+  /** @param read the content as a server's node has it in memory */
+  async atEnd(read: (server: SimulatedServer, document: DocumentId) => Promise<Registers>): Promise<void> {
+    const { servers, world } = this.#federation
+    const disks = await Promise.all(servers.map(server => readDisk(server, world.production)))
+    const held = new Map<DiskContent, Map<DocumentId, Registers>>()
+    for (const disk of disks) {
+      const contents = new Map<DocumentId, Registers>()
+      for (const document of disk.indexes.keys()) contents.set(document, await read(disk.server, document))
+      held.set(disk, contents)
+    }
+    for (const document of new Set(disks.flatMap(({ indexes }) => [...indexes.keys()]))) {
+      const holders = disks.filter(({ indexes }) => indexes.has(document))
+      this.#sameContent(document, holders, held)
+      this.#ownDocumentsOnly(document, holders)
+      await this.#noSecrets(document, holders)
+    }
+    this.#acknowledged(disks, held)
+    await this.#equalViews(disks, held)
+    this.#readers()
+  }
+
+  /** Replicas that hold the same entries have the same digest and content; the disk's content is the memory's. */
+  #sameContent(document: DocumentId, holders: readonly DiskContent[], held: Contents): void {
+    const byHeads = Map.groupBy(holders, ({ indexes }) => headsName(indexes.get(document)))
+    for (const [heads, same] of byHeads) {
+      const digests = new Set(same.map(({ indexes }) => base64(indexes.get(document)?.digest ?? new Uint8Array(0))))
+      if (digests.size > 1)
+        this.violated('same-entries-same-content', `${document}: ${digests.size} digests of ${heads}`)
+      const contents = new Set(same.map(disk => contentName(held.get(disk)?.get(document))))
+      if (contents.size > 1) {
+        const names = same.map(({ server }) => server.name).join(', ')
+        this.violated(
+          'same-entries-same-content',
+          `${document}: ${contents.size} contents of the same entries at ${names}`,
+        )
+      }
+    }
+  }
+
+  #ownDocumentsOnly(document: DocumentId, holders: readonly DiskContent[]): void {
+    const owner = ownerOf(document)
+    const mayWrite = new Set(this.#federation.operator(owner).servers.map(({ identity }) => identity.server))
+    for (const { server, indexes } of holders) {
+      for (const head of indexes.get(document)?.heads ?? []) {
+        if (mayWrite.has(head.server)) continue
+        this.violated('own-documents-only', `${server.name} holds log ${head.log} of ${document} by ${head.server}`)
+      }
+    }
+  }
+
+  async #noSecrets(document: DocumentId, [disk]: readonly DiskContent[]): Promise<void> {
+    if (!disk || !this.#checked.has('no-secrets')) return
+    const { secrets } = this.#observations
+    for (const { log, seq, bytes } of await disk.entries(document)) {
+      if (secrets.isIn(bytes)) this.violated('no-secrets', `entry ${log}:${seq} of ${document} holds a secret`)
+    }
+  }
+
+  /** Whatever a server has shown as durable is there, or something later is. */
+  #acknowledged(disks: readonly DiskContent[], held: Contents): void {
+    const { written, doubtful } = this.#observations
+    for (const document of written.documents()) {
+      const owner = ownerOf(document)
+      const latest = written.latest(document, each => !doubtful(each))
+      for (const disk of disks.filter(({ server }) => server.operator.id === owner)) {
+        const registers = held.get(disk)?.get(document)
+        for (const [key, { register, log, seq }] of latest) {
+          const present = registers?.get(key)
+          const isThere = present ? !isLater(register, present) : register.value === null
+          if (isThere) continue
+          const now = present ? `has stamp ${present.stamp} now` : 'is gone'
+          this.violated(
+            'acknowledged-writes',
+            `${disk.server.name}: ${key} of ${document}, written at stamp ${register.stamp} as ${log}:${seq}, ${now}`,
+          )
+        }
+      }
+    }
+    for (const what of this.#observations.unfounded(held)) this.violated('acknowledged-writes', what)
+  }
+
+  /** The effective inventory of a network is the same wherever its documents are. */
+  async #equalViews(disks: readonly DiskContent[], held: Contents): Promise<void> {
+    const at = this.#federation.world.epochMs + Math.round(this.#federation.world.nowMs)
+    for (const network of this.#population.networks) {
+      const entitled = await entitledTo(network, disks)
+      const [home, ...visits] = this.#population.documentsOf(network)
+      const views = new Map<string, string[]>()
+      for (const disk of disks.filter(({ server }) => entitled.has(server.operator.id))) {
+        const contents = held.get(disk)
+        const homeRegisters = home && contents?.get(home)
+        const visitRegisters = new Map(
+          visits.flatMap(visit => {
+            const registers = contents?.get(visit)
+            return registers ? [[ownerOf(visit), registers] as const] : []
+          }),
+        )
+        const name = { home: network.home.id, pnId: network.pnId }
+        const view = homeRegisters && effectiveInventory(name, { home: homeRegisters, visits: visitRegisters }, at)
+        const shown = JSON.stringify(view) ?? 'none'
+        views.set(shown, [...(views.get(shown) ?? []), disk.server.name])
+      }
+      if (views.size > 1) {
+        const sides = [...views.values()].map(names => names.join(', ')).join(' | ')
+        this.violated('equal-views', `${network.pnId}: ${views.size} different inventories: ${sides}`)
+      }
+    }
+  }
+
+  #readers(): void {
+    for (const { reader, document, key, from, to, elsewhere } of this.#observations.readers.regressions) {
+      if (elsewhere) continue
+      const now = to ? `stamp ${to.stamp}` : 'nothing'
+      this.violated('no-older-stamps', `${reader} saw ${key} of ${document} go from stamp ${from.stamp} to ${now}`)
+    }
+  }
+}
+
+/** What each server's node has in memory. */
+export type Contents = ReadonlyMap<DiskContent, ReadonlyMap<DocumentId, Registers>>
+
+const headsName = (index: IndexRecord | undefined): string =>
+  index?.heads.map(({ log, length, forked }) => `${log}:${length}${forked ? '!' : ''}`).join(' ') ?? ''
+
+const contentName = (registers: Registers | undefined): string => JSON.stringify([...(registers?.entries() ?? [])])

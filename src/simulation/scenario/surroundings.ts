@@ -1,0 +1,65 @@
+import type { ClockModel } from '../clock.ts'
+import type { HostOptions } from '../host.ts'
+import type { LinkConditions } from '../link.ts'
+import { rng, type Seed } from '../random-streams.ts'
+import type { Scenario } from './schema.ts'
+
+/*
+ * What a scenario says of links, clocks and disks, as the simulated world takes it.
+ */
+
+type LinkPlan = Scenario['links']['default']
+
+export function conditionsOf({ links }: Scenario): (from: string, to: string) => LinkConditions {
+  const overrides = new Map(links.overrides.map(({ from, to, ...plan }) => [`${from} ${to}`, plan]))
+  return (from, to) => {
+    const override = overrides.get(`${from} ${to}`)
+    if (override) return conditions({ ...links.default, ...override })
+    if (isClient(from) || isClient(to)) return conditions({ ...links.default, ...links.clients })
+    if (operatorOf(from) === operatorOf(to)) return conditions({ ...links.default, ...links.within })
+    return conditions(links.default)
+  }
+}
+
+/** Left out is not the same as undefined. */
+const conditions = ({ latency, bytesPerSecond, loss }: LinkPlan): LinkConditions => ({
+  ...(latency && { latency }),
+  ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+  ...(loss !== undefined && { loss }),
+})
+
+const isClient = (host: string): boolean => host.includes('@')
+const operatorOf = (host: string): string => host.slice(0, host.indexOf('/'))
+
+/** The machine of a server: its clock is drawn within what the scenario allows. */
+export function machineOf({ nodes }: Scenario, seed: Seed, host: string): HostOptions {
+  const { offset, driftPpm, periodic } = nodes.clock
+  const random = rng(seed, 'clock', host)
+  const within = (most: number) => (2 * random.fraction() - 1) * most
+  const clock: ClockModel = {
+    ...(offset !== undefined && { offsetMs: Math.round(within(offset)) }),
+    ...(driftPpm !== undefined && { driftPpm: within(driftPpm) }),
+    ...(periodic && { periodic: { amplitudeMs: periodic.amplitude, periodMs: periodic.period } }),
+  }
+  const { syncLatency, readLatency, bytesPerSecond, capacityBytes, syncFailure } = nodes.disk
+  const disk = {
+    ...(syncLatency && { syncLatency }),
+    ...(readLatency && { readLatency }),
+    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+    ...(capacityBytes !== undefined && { capacityBytes }),
+    ...(syncFailure !== undefined && { syncFailure }),
+  }
+  return { clock, disk }
+}
+
+export const operatorPlans = ({ operators }: Scenario): { name: string; servers: number }[] => {
+  if (Array.isArray(operators)) return operators
+  return Array.from({ length: operators.count }, (_, index) => ({ name: nameOf(index), servers: operators.servers }))
+}
+
+/** a.example … z.example, then a1.example … */
+function nameOf(index: number): string {
+  const letter = String.fromCharCode(97 + (index % 26))
+  const round = Math.floor(index / 26)
+  return `${letter}${round === 0 ? '' : round}.example`
+}

@@ -1,0 +1,97 @@
+import { applyUpdate, Doc } from 'yjs'
+import type { DocumentNotice, Register } from '../../document/documents.ts'
+import { openStoredEntry } from '../../document/entry.ts'
+import { asRegister, isLater } from '../../document/registers-view.ts'
+import type { DocumentId, LogId } from '../../ports/names.ts'
+
+/** A register that a server has shown to somebody: by what it promises, durably stored. */
+export interface WrittenRegister {
+  readonly document: DocumentId
+  readonly key: string
+  readonly register: Register
+  readonly log: LogId
+  readonly seq: number
+  readonly timeMs: number
+}
+
+interface WrittenLog {
+  readonly doc: Doc
+  readonly registers: WrittenRegister[]
+  length: number
+}
+
+/**
+ * All that servers have said is durable, entry by entry, and never forgets: what replicas hold in the end is compared with
+ * it. Its own reading of the logs, with no part of the node's but the decoding of one entry.
+ */
+export class Written {
+  readonly #logs = new Map<DocumentId, Map<LogId, WrittenLog>>()
+  readonly #timeMs: () => number
+
+  constructor(timeMs: () => number) {
+    this.#timeMs = timeMs
+  }
+
+  /** A server's own entries have become durable. */
+  took({ document, entries, source }: DocumentNotice): readonly WrittenRegister[] {
+    if (source !== 'own') return []
+    return entries.flatMap(({ log, seq, bytes }) => this.#entry(document, log, seq, openStoredEntry(bytes).update))
+  }
+
+  documents(): Iterable<DocumentId> {
+    return this.#logs.keys()
+  }
+
+  /** Everything written under a document's keys. */
+  *registers(document: DocumentId): Generator<WrittenRegister> {
+    for (const { registers } of this.#logs.get(document)?.values() ?? []) yield* registers
+  }
+
+  /** The latest of each key, of those that `counts` says count. */
+  latest(document: DocumentId, counts: (written: WrittenRegister) => boolean): Map<string, WrittenRegister> {
+    const latest = new Map<string, WrittenRegister>()
+    for (const written of this.registers(document)) {
+      if (!counts(written)) continue
+      const before = latest.get(written.key)
+      if (!before || isLater(written.register, before.register)) latest.set(written.key, written)
+    }
+    return latest
+  }
+
+  #entry(document: DocumentId, log: LogId, seq: number, update: Uint8Array): WrittenRegister[] {
+    const at = this.#log(document, log)
+    if (seq !== at.length) return []
+    at.length += 1
+    if (update.length === 0) return []
+    const keys = new Set<string>()
+    const map = at.doc.getMap<unknown>(log)
+    const note = (event: { readonly keysChanged: ReadonlySet<string> }) => {
+      for (const key of event.keysChanged) keys.add(key)
+    }
+    map.observe(note)
+    applyUpdate(at.doc, update)
+    map.unobserve(note)
+    const registers = [...keys].flatMap(key => {
+      const register = asRegister(map.get(key))
+      return register ? [{ document, key, register, log, seq, timeMs: this.#timeMs() }] : []
+    })
+    at.registers.push(...registers)
+    return registers
+  }
+
+  #log(document: DocumentId, log: LogId): WrittenLog {
+    let logs = this.#logs.get(document)
+    if (!logs) {
+      logs = new Map()
+      this.#logs.set(document, logs)
+    }
+    let at = logs.get(log)
+    if (!at) {
+      const doc = new Doc({ guid: document })
+      doc.clientID = 0
+      at = { doc, registers: [], length: 0 }
+      logs.set(log, at)
+    }
+    return at
+  }
+}
