@@ -79,6 +79,9 @@ export interface Trust extends Authorship {
 const maxContradictions = 8
 /** How often expiry is looked at, at least: the wall clock may be set while a timer runs. */
 const maxWatchMs = 60 * 60 * 1000
+const dayMs = 24 * 60 * 60 * 1000
+/** How long before it runs out a manifest is warned of, once a day: time to fetch root keys from where they are kept. */
+const soonMs = 30 * dayMs
 
 const recordSchema = z.strictObject({
   pin: z.string(),
@@ -109,6 +112,8 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
   const listeners = new Set<(change: TrustChange) => void>()
   /** Operators whose expiry has been announced. */
   const expired = new Set<OperatorId>()
+  /** Days that were left when a manifest was last warned of. */
+  const warned = new Map<OperatorId, number>()
   let cancelWatch: Cancel = () => {}
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -221,7 +226,10 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
   }
 
   function announce(change: TrustChange): void {
-    if (change.type === 'manifest') expired.delete(change.operator)
+    if (change.type === 'manifest') {
+      expired.delete(change.operator)
+      warned.delete(change.operator)
+    }
     for (const listener of listeners) listener(change)
     watch()
   }
@@ -235,10 +243,25 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
       telemetry.log('error', 'trust.expired', { operator: of })
       for (const listener of listeners) listener({ type: 'expired', operator: of })
     }
+    warn()
     const left = [...memories.keys()]
       .filter(of => !expired.has(of))
       .map(of => (newest(of)?.manifest.expires ?? Number.POSITIVE_INFINITY) - clock.now())
     if (left.length > 0) cancelWatch = clock.after(Math.min(...left, maxWatchMs), watch)
+  }
+
+  /** Says each day that a manifest is about to run out, so that it is renewed before its links end. */
+  function warn(): void {
+    for (const of of memories.keys()) {
+      const manifest = newest(of)?.manifest
+      const leftMs = manifest ? manifest.expires - clock.now() : 0
+      // One that never was good for much longer is renewed often anyway: the last third of its time tells as much.
+      const isSoon = manifest && leftMs <= Math.min(soonMs, (manifest.expires - manifest.issued) / 3)
+      const days = Math.ceil(leftMs / dayMs)
+      if (!isSoon || leftMs <= 0 || warned.get(of) === days) continue
+      warned.set(of, days)
+      telemetry.log('warn', 'trust.expires-soon', { operator: of, days })
+    }
   }
 
   const roleOf = (of: OperatorId, server: ServerId): 'current' | 'retired' | 'revoked' | undefined => {

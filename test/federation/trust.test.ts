@@ -121,6 +121,29 @@ test('an expired manifest closes its servers out when its time comes, but still 
   trust.stop()
 })
 
+test('a month before a manifest runs out it is said, and again each day, until there is a new one', async () => {
+  const { start, clock, telemetry } = bench()
+  const long = nextManifest(firstOf(b), { expires: started + 100 * dayMs }, [b.rootKey], crypto, started + 1)
+  const own = nextManifest(firstOf(a), { expires: started + 200 * dayMs }, [a.rootKey], crypto, started + 1)
+  const trust = await start({ own })
+  await offer(trust, firstOf(b), long)
+  clock.advance(70 * dayMs - 60_000)
+  const warnings = () => telemetry.events('trust.expires-soon')
+  assert.equal(warnings(), [])
+  clock.advance(3_600_000)
+  assert.equal(
+    warnings().map(({ operator, days }) => [operator, days]),
+    [[b.id, 30]],
+  )
+  clock.advance(2 * dayMs)
+  assert.is(warnings().length, 3)
+  const renewed = nextManifest(long, { expires: started + 300 * dayMs }, [b.rootKey], crypto, clock.now())
+  await offer(trust, renewed)
+  clock.advance(10 * dayMs)
+  assert.is(warnings().length, 3)
+  trust.stop()
+})
+
 test('retired servers prove history, revoked ones do not; either may not connect', async () => {
   const { start, changes } = bench()
   const trust = await start()
