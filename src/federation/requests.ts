@@ -15,7 +15,7 @@ export const requestProtocol = '/cpns/request/1'
 export interface RequestLimits {
   /** How long a forwarded command may take, all servers tried. */
   readonly timeoutMs: number
-  /** Commands of one peer that are executed at once; more are refused. */
+  /** Commands of one peer that are executed at once, those that go on after their time included; more are refused. */
   readonly maxPerPeer: number
   /** What a peer with too many is told. */
   readonly retryAfterMs: number
@@ -114,13 +114,13 @@ export function createRequestServer(options: {
     }
   }
 
-  /** The answer, or 504 at the deadline that the asker has named; what is under way goes on. */
-  function inTime(request: Request, from: Forwarder): Promise<CommandAnswer> {
+  /** The answer, or 504 at the deadline that the asker has named. */
+  function inTime(executed: Promise<CommandAnswer>, request: Request): Promise<CommandAnswer> {
     const timeoutMs = Math.min(request.timeoutMs, limits.timeoutMs)
     return new Promise(resolve => {
       const late = () => resolve(refusal(504, `The command was not executed within ${timeoutMs} ms.`))
       const cancel = clock.after(timeoutMs, late)
-      void answerTo(request, from).then(answer => {
+      void executed.then(answer => {
         cancel()
         resolve(answer)
       })
@@ -138,24 +138,35 @@ export function createRequestServer(options: {
   }
 
   async function answered(stream: PeerStream, from: Forwarder): Promise<CommandAnswer | undefined> {
-    const under = running.get(from.server) ?? 0
-    if (under >= limits.maxPerPeer) {
+    if ((running.get(from.server) ?? 0) >= limits.maxPerPeer) {
       return { ...refusal(503, 'Too many commands of this server are under way.'), retryAfterMs: limits.retryAfterMs }
     }
-    running.set(from.server, under + 1)
+    const leave = enter(from)
+    let executed: Promise<CommandAnswer> | undefined
     try {
       const request = await received(stream)
       if (!request) return undefined
-      const answer = await inTime(request, from)
+      executed = answerTo(request, from)
+      const answer = await inTime(executed, request)
       if (!answer.ok) refused(request, from, answer)
       return answer
     } catch (error) {
       if (error instanceof MalformedFrame) return refusal(400, error.message)
       throw error
     } finally {
-      const left = (running.get(from.server) ?? 1) - 1
-      if (left > 0) running.set(from.server, left)
-      else running.delete(from.server)
+      // What goes on after its time still occupies this server.
+      if (executed) void executed.then(leave)
+      else leave()
+    }
+  }
+
+  /** Counts one more command of a peer, until what it returns is called. */
+  function enter({ server }: Forwarder): () => void {
+    running.set(server, (running.get(server) ?? 0) + 1)
+    return () => {
+      const left = (running.get(server) ?? 1) - 1
+      if (left > 0) running.set(server, left)
+      else running.delete(server)
     }
   }
 

@@ -151,6 +151,24 @@ test('one peer occupies so many handlers and no more', async () => {
   assert.ok((await a1.federation.request(b.id, command)).ok)
 })
 
+test('a handler that goes on after its time is counted until it ends', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  let running = 0
+  const { promise, resolve } = Promise.withResolvers<CommandAnswer>()
+  b1.federation.handle('pn.update', () => {
+    running++
+    return promise
+  })
+  const late = Array.from({ length: 4 }, () => a1.federation.request(b.id, command))
+  await bench.run(10_000)
+  for (const answer of await Promise.all(late)) assert.is(status(answer), 504)
+  assert.is(status(await a1.federation.request(b.id, command)), 503)
+  assert.is(running, 4)
+  resolve({ ok: true, value: 1 })
+  await settle()
+  assert.ok((await a1.federation.request(b.id, command)).ok)
+})
+
 test('a proof holds for its command, executor, key and time, and nothing else', () => {
   const now = 1_800_000_000_000
   const key = crypto.ed25519.generate()
