@@ -8,15 +8,26 @@ interface Ask {
   readonly settle: () => void
 }
 
-/** Documents that a peer was asked for and has not answered for good, each once. */
+export interface AskLimits {
+  /** Asks that are out at once: fewer than answers that wait at a peer, which drops what is beyond them. */
+  readonly maxOut: number
+  /** Asks at all, those that wait for their turn included. */
+  readonly maxOpen: number
+}
+
+/** Documents that a peer is to be asked for, or was and has not answered for good, each once. */
 export class Asks {
   readonly #clock: Clock
+  readonly #limits: AskLimits
   readonly #open = new Map<DocumentId, Ask>()
+  /** Those of them whose turn has not come. */
+  readonly #waiting = new Set<DocumentId>()
   /** When an ask was last answered, or begun while there was no other. */
   #movedMs = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: AskLimits) {
     this.#clock = clock
+    this.#limits = limits
   }
 
   has(document: DocumentId): boolean {
@@ -28,10 +39,22 @@ export class Asks {
     return this.#open.get(document)?.settled ?? Promise.resolve()
   }
 
-  begin(document: DocumentId): void {
+  /** Queues an ask for its turn. Returns whether there was room. */
+  begin(document: DocumentId): boolean {
+    if (this.#open.size >= this.#limits.maxOpen) return false
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#open.size === 0) this.#moved()
     this.#open.set(document, { digest: undefined, settled: promise, settle: resolve })
+    this.#waiting.add(document)
+    return true
+  }
+
+  /** The next ask whose turn has come. */
+  take(): DocumentId | undefined {
+    if (this.#open.size - this.#waiting.size >= this.#limits.maxOut) return undefined
+    const [next] = this.#waiting
+    if (next !== undefined) this.#waiting.delete(next)
+    return next
   }
 
   /** The ask is on its way, and names what has this digest. */
@@ -52,6 +75,7 @@ export class Asks {
     this.#moved()
     const ask = this.#open.get(document)
     this.#open.delete(document)
+    this.#waiting.delete(document)
     ask?.settle()
   }
 

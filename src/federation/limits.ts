@@ -14,6 +14,8 @@ export interface LinkLimits {
   readonly maxInProgress: number
   /** Documents asked for at once while pages are compared. */
   readonly maxAsks: number
+  /** Documents asked for at once, whatever for. Below a peer's `outbox.maxAnswers`: what is beyond those is not answered. */
+  readonly maxOpenAsks: number
   /** Bytes of entries in one answer, about: what a peer gets before it has said that it stored them. */
   readonly answerBytes: number
   readonly heartbeatMs: number
@@ -23,6 +25,8 @@ export interface LinkLimits {
   readonly askTimeoutMs: number
   /** How long receipts are gathered before they are stored. */
   readonly receiptDelayMs: number
+  /** From the beginning of one round of reconciliation to that of the next, at least, whoever wants it: each reads the whole index. */
+  readonly minRoundMs: number
   /** After what failed here for one document, all of them are compared again. */
   readonly retryMs: number
   /** From the connection to both verdicts, and from those to the first stream. */
@@ -44,6 +48,8 @@ export const defaultLinkLimits: LinkLimits = {
   conduct: { throttleLevel: 20, cutOffLevel: 60, forgivenPerSecond: 0.2 },
   maxInProgress: 64,
   maxAsks: 64,
+  maxOpenAsks: 128,
+  minRoundMs: 1_000,
   answerBytes: 512 * 1024,
   heartbeatMs: 5_000,
   silenceMs: 20_000,

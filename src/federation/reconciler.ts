@@ -1,3 +1,4 @@
+import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { advance, differing, pageAfter, resting, type Source, type Walk, type WalkEvent } from './reconcile.ts'
 import type { Page, SyncMessage } from './wire.ts'
@@ -13,6 +14,9 @@ export interface ReconcilerOptions {
   readonly ask: (document: DocumentId) => Promise<void>
   /** Documents that are seen to at once. */
   readonly maxAsks: number
+  /** From the beginning of one round to that of the next, at least. */
+  readonly minRoundMs: number
+  readonly clock: Clock
   readonly send: (message: SyncMessage) => void
   /** Everything was compared once more. */
   readonly reconciled: () => void
@@ -29,6 +33,10 @@ export class Reconciler {
   readonly #options: ReconcilerOptions
   #walk: Walk = resting
   #isComparing = false
+  /** When the next round may begin, by the clock's elapsed milliseconds. */
+  #nextRoundMs = 0
+  /** What the peer's next page has to follow: the last document of the one before, or nothing. */
+  #end: { readonly round: number; readonly document: string } | undefined
   #isOver = false
 
   constructor(options: ReconcilerOptions) {
@@ -53,7 +61,10 @@ export class Reconciler {
 
   /** The peer has sent a page. @throws {OutOfTurn} */
   page(page: Page): void {
-    if (this.#options.drives || this.#isComparing) throw new OutOfTurn('A page came out of turn.')
+    const isNext = page.after === '' || (this.#end?.round === page.round && this.#end.document === page.after)
+    if (this.#options.drives || this.#isComparing || !isNext) throw new OutOfTurn('A page came out of turn.')
+    const end = page.last ? undefined : page.leaves.at(-1)?.document
+    this.#end = end === undefined ? undefined : { round: page.round, document: end }
     this.#isComparing = true
     this.#compare(page).catch(this.#options.failed)
   }
@@ -74,14 +85,25 @@ export class Reconciler {
   }
 
   async #sendPage(round: number, after: string): Promise<void> {
+    if (after === '') await this.#roundBegins()
+    if (this.#isOver) return
     const page = await pageAfter(this.#options.source, round, after)
     if (this.#isOver) return
     this.#options.send(page)
     this.#step({ type: 'sent', page })
   }
 
+  /** Waits until the next round may begin: a small frame of the peer's makes this side read its whole index. */
+  async #roundBegins(): Promise<void> {
+    const { clock, minRoundMs } = this.#options
+    const waitMs = this.#nextRoundMs - clock.elapsed()
+    if (waitMs > 0) await new Promise<void>(resolve => clock.after(waitMs, resolve))
+    this.#nextRoundMs = clock.elapsed() + minRoundMs
+  }
+
   async #compare(page: Page): Promise<void> {
     const { source, mayPass, ask, maxAsks, send, reconciled } = this.#options
+    if (page.after === '') await this.#roundBegins()
     const open = new Set<Promise<void>>()
     for await (const document of differing(page, source)) {
       if (this.#isOver) return

@@ -76,7 +76,7 @@ export class SyncSession {
     this.#conduct = conduct
     this.#outbox = new Outbox(limits.outbox)
     this.#lanes = new Lanes(limits.maxInProgress, failed)
-    this.#asks = new Asks(clock)
+    this.#asks = new Asks(clock, { maxOut: limits.maxOpenAsks, maxOpen: limits.outbox.maxDocuments })
     this.#receipts = new Receipts(
       (document, version) => this.#received(document, version),
       clock,
@@ -95,6 +95,8 @@ export class SyncSession {
       mayPass: document => exchange.mayGive(document) || exchange.mayTake(document),
       ask: document => this.#ask(document),
       maxAsks: limits.maxAsks,
+      minRoundMs: limits.minRoundMs,
+      clock,
       send: message => this.#send(message),
       reconciled: events.reconciled,
       failed,
@@ -203,11 +205,16 @@ export class SyncSession {
   }
 
   #troubled(document: DocumentId, error: unknown): void {
-    const { telemetry, peer, clock, limits } = this.#options
+    const { telemetry, peer } = this.#options
     const message = error instanceof Error ? error.message : String(error)
     telemetry.count('cpns_sync_failures_total')
     telemetry.log('error', 'sync.failed', { document, peer, message })
-    this.#asks.settle(document)
+    this.#settled(document)
+    this.#retryLater()
+  }
+
+  #retryLater(): void {
+    const { clock, limits } = this.#options
     if (this.#isOver) return
     this.#cancelRetry ??= clock.after(limits.retryMs, () => {
       this.#cancelRetry = undefined
@@ -229,6 +236,8 @@ export class SyncSession {
       telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
       this.#fault(faultOf(reason))
     }
+    // A full disk is this server's trouble: the peer will not offer again what it has sent.
+    if (refused.some(({ reason }) => reason === 'storage')) this.#retryLater()
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (gaps.length > 0) this.#ask(document)
     else if (this.#outbox.have(document, 'receipt')) this.#sender.wake()
@@ -236,7 +245,7 @@ export class SyncSession {
 
   async #have({ document, heads, purpose }: Have): Promise<void> {
     const { documents, exchange, isOwn } = this.#options
-    if (isOwn(document)) this.#receipts.note(document, versionOf(heads))
+    if (isOwn(document) && exchange.mayGive(document)) this.#receipts.note(document, versionOf(heads))
     if (purpose === 'ask') {
       if (!this.#outbox.answer(document, heads)) this.#fallBehind()
       this.#sender.wake()
@@ -247,8 +256,10 @@ export class SyncSession {
     const isLacking = exchange.mayTake(document) && lacks(index, heads)
     if (!isOpen) {
       if (isLacking) this.#ask(document)
-    } else if (isLacking && this.#asks.hasChanged(document, index?.digest)) this.#sendAsk(document)
-    else this.#settle(document, isLacking)
+    } else if (isLacking && this.#asks.hasChanged(document, index?.digest)) {
+      this.#sendAsk(document)
+      this.#sendAsks()
+    } else this.#settle(document, isLacking)
   }
 
   #received(document: DocumentId, version: Version): void {
@@ -261,10 +272,15 @@ export class SyncSession {
   /** Asks the peer for what it holds of the document. Resolves when all of it is here, or there is no more to be had. */
   #ask(document: DocumentId): Promise<void> {
     if (!this.#asks.has(document)) {
-      this.#asks.begin(document)
-      this.#sendAsk(document)
+      if (this.#asks.begin(document)) this.#sendAsks()
+      else this.#fallBehind()
     }
     return this.#asks.settled(document)
+  }
+
+  /** Sends the asks whose turn has come. */
+  #sendAsks(): void {
+    for (let next = this.#asks.take(); next !== undefined; next = this.#asks.take()) this.#sendAsk(next)
   }
 
   #sendAsk(document: DocumentId): void {
@@ -275,8 +291,14 @@ export class SyncSession {
     this.#sender.wake()
   }
 
-  #settle(document: DocumentId, isLacking: boolean): void {
+  /** The ask, if there was one, is over; others have their turn. */
+  #settled(document: DocumentId): void {
     this.#asks.settle(document)
+    if (!this.#isOver) this.#sendAsks()
+  }
+
+  #settle(document: DocumentId, isLacking: boolean): void {
+    this.#settled(document)
     if (!isLacking) return
     const { telemetry, peer } = this.#options
     telemetry.count('cpns_documents_unsettled_total')

@@ -292,6 +292,41 @@ test('what fails for one document on a bad disk is tried again, and the others d
   await assertSame(home, a1, b1)
 })
 
+test('what could not be stored since the disk was full comes when there is room again', async () => {
+  const { world, run, start } = bench()
+  world.entitlement.grant(home, b)
+  const [a1, b1] = await start([a, 0], [b, 0])
+  let isFull = true
+  const ingest = b1.documents.ingest.bind(b1.documents)
+  const nothing = { stored: 0, known: 0, gaps: [], index: undefined }
+  const full = { log: undefined, seq: undefined, reason: 'storage', detail: 'The disk is full.' } as const
+  const mended: Documents['ingest'] = async (document, entries, source) =>
+    isFull ? { ...nothing, refused: entries.map(() => full) } : ingest(document, entries, source)
+  Object.assign(b1.documents, { ingest: mended })
+  await a1.set(home, 'x', 1)
+  await run(1_000)
+  assert.is(await b1.digest(home), undefined)
+  assert.ok(b1.isUp(a1), 'the link survives')
+  isFull = false
+  await run(40_000)
+  await assertSame(home, a1, b1)
+})
+
+test('more documents may be asked for at once than a peer answers at once', async () => {
+  const { world, run, start } = bench({
+    links: { outbox: { maxPushBytes: 2 ** 22, maxAnswers: 8, maxDocuments: 1_000 }, maxOpenAsks: 4 },
+  })
+  const [a1, b1] = await start([a, 0], [b, 0])
+  const documents = Array.from({ length: 60 }, (_, number) => documentOf(number))
+  for (const document of documents) await a1.set(document, 'x', 1)
+  await run(1_000)
+  const before = b1.telemetry.events('link.down').length
+  for (const document of documents) world.entitlement.grant(document, b)
+  await run(5_000)
+  for (const document of documents) await assertSame(document, a1, b1)
+  assert.is(b1.telemetry.events('link.down').length, before, 'the link stands')
+})
+
 test('random writes, cuts, restarts and grants among four servers: in the end, the same', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), at: fc.nat(3), n: fc.nat(3) }) },
