@@ -18,6 +18,8 @@ export interface Libp2pLimits {
   /** Handshakes under way at once. */
   readonly maxPendingInbound: number
   readonly maxConnections: number
+  /** Both may dial at once, and a broken one is missed only after a while: a few. */
+  readonly maxConnectionsPerPeer: number
   /** Streams of one protocol on one connection. */
   readonly maxStreams: number
   /** What a peer may send before the reader has read. Below the 4 MiB at which the muxer would reset the stream. */
@@ -29,6 +31,7 @@ const defaultLimits: Libp2pLimits = {
   inboundPerSecond: 20,
   maxPendingInbound: 32,
   maxConnections: 1_024,
+  maxConnectionsPerPeer: 4,
   maxStreams: 256,
   maxWindowBytes: 1024 * 1024,
   dialTimeoutMs: 5_000,
@@ -48,7 +51,7 @@ export function libp2pNetwork(options: {
   const limits = { ...defaultLimits, ...options.limits }
   const self = serverOfPublicKey(nodeCrypto().ed25519.publicKey(options.privateKey))
   const connections = new Map<ServerId, Set<Connection>>()
-  let running: { readonly node: Libp2p; readonly maxFrameBytes: number } | undefined
+  let running: { readonly node: Libp2p; readonly maxFrameBytes: number; readonly events: PeerEvents } | undefined
 
   const node = (): Libp2p => {
     if (running) return running.node
@@ -63,6 +66,10 @@ export function libp2pNetwork(options: {
     // The peer may have closed it before it was announced.
     if (!peer || connection.status !== 'open') return
     const known = connections.get(peer)
+    if (known && known.size >= limits.maxConnectionsPerPeer) {
+      connection.abort(new Error(`${peer} has ${known.size} connections already.`))
+      return
+    }
     if (known) {
       known.add(connection)
       return
@@ -128,7 +135,7 @@ export function libp2pNetwork(options: {
           { maxInboundStreams: limits.maxStreams, maxOutboundStreams: limits.maxStreams },
         )
       }
-      running = { node: created, maxFrameBytes }
+      running = { node: created, maxFrameBytes, events }
       try {
         await created.start()
       } catch (error) {
@@ -162,7 +169,11 @@ export function libp2pNetwork(options: {
     },
 
     async disconnect(peer, reason) {
-      for (const connection of connections.get(peer) ?? []) connection.abort(new Error(reason))
+      for (const connection of [...(connections.get(peer) ?? [])]) {
+        connection.abort(new Error(reason))
+        // Not when its end is told: one that opens in between would count as the second, and nobody would hear of it.
+        if (running) closed(connection, running.events)
+      }
     },
 
     async stop() {

@@ -42,6 +42,9 @@ const faults: Readonly<Record<RefusalReason, number>> = {
 /** A frame that cannot be read or comes out of turn is no accident: the stream is intact, or it would not have arrived. */
 export const brokenProtocol = 20
 
+/** A hello in the midst of another: one may be a restart, many are not. */
+export const hasty = 1
+
 export const faultOf = (reason: RefusalReason): number => faults[reason]
 
 /** @param nowMs the clock's elapsed milliseconds */

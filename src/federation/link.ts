@@ -4,7 +4,7 @@ import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { type Conduct, good, sentence } from './conduct.ts'
+import { after, type Conduct, good, hasty, sentence } from './conduct.ts'
 import type { LinkStatus } from './federation.ts'
 import { type Greeted, type Greeter, greet, type PeerRefusal } from './greeting.ts'
 import { backoffMs, type LinkLimits } from './limits.ts'
@@ -16,8 +16,10 @@ export const syncProtocol = '/cpns/sync/1'
 
 /** What a link hears. `life` tells what belongs to the present connection from what comes late. */
 export type LinkMessage =
-  /** It is to be up, if it may be: said at the start, and whenever trust has changed. */
+  /** There is to be a link, if there may be: said at the start, when trust has changed, and now and then. */
   | { readonly type: 'tend' }
+  /** The time to dial has come. */
+  | { readonly type: 'due' }
   | { readonly type: 'connected' }
   | { readonly type: 'disconnected' }
   /** The peer opened a stream of hello or sync. */
@@ -56,7 +58,7 @@ export interface LinkSurroundings {
 }
 
 /**
- * - `down`: no connection; dials again when its time comes.
+ * - `down`: no connection; dials when its time comes, and never before: a timer always runs.
  * - `connecting`: a dial is under way.
  * - `greeting`: connected; hello is being said or awaited, then the stream of sync. `operator`: accepted as its server.
  * - `up`: documents are synchronised.
@@ -64,17 +66,27 @@ export interface LinkSurroundings {
 type State =
   | { readonly at: 'down'; readonly reason: string }
   | { readonly at: 'connecting' }
-  | { readonly at: 'greeting'; readonly operator?: OperatorId; readonly early?: PeerStream }
+  | {
+      readonly at: 'greeting'
+      readonly operator?: OperatorId
+      /** The stream of hello, once the peer has opened it. */
+      readonly hello?: PeerStream
+      readonly early?: PeerStream
+    }
   | { readonly at: 'up'; readonly operator: OperatorId; readonly session: SyncSession }
 
 /** Whether the peer could not be reached at all, or was, and then something went wrong. */
 type Failure = 'unreachable' | 'broken'
 
 /** The links to other servers: one actor for each. */
-export const linkKind = (around: LinkSurroundings): ActorKind<LinkMessage> => ({
-  name: 'link',
-  create: key => new Link(key as ServerId, around),
-})
+export function linkKind(around: LinkSurroundings): ActorKind<LinkMessage> {
+  let lives = 0
+  return {
+    name: 'link',
+    // Lives are numbered over all links: one that was restarted does not take what was meant for the one before.
+    create: key => new Link(key as ServerId, around, () => ++lives),
+  }
+}
 
 /**
  * The link to one server: dials until the connection stands, for ever; then greets, then synchronises. Whatever goes
@@ -85,24 +97,26 @@ class Link implements Behaviour<LinkMessage> {
   readonly #peer: ServerId
   readonly #around: LinkSurroundings
   readonly #speaksFirst: boolean
+  readonly #nextLife: () => number
   #context: ActorContext<LinkMessage> | undefined
   #state: State = { at: 'down', reason: 'It was not tried yet.' }
-  /** Rises with every new beginning and end: what comes from before is void. */
+  /** Another one with every new beginning and end: what comes from before is void. */
   #life = 0
   #failures: { readonly kind: Failure; readonly count: number } = { kind: 'unreachable', count: 0 }
   #conduct: Conduct = good
   #clockSkewMs: number | undefined
   #cancelTimer: Cancel = () => {}
 
-  constructor(peer: ServerId, around: LinkSurroundings) {
+  constructor(peer: ServerId, around: LinkSurroundings, nextLife: () => number) {
     this.#peer = peer
     this.#around = around
     this.#speaksFirst = around.self < peer
+    this.#nextLife = nextLife
   }
 
   started(context: ActorContext<LinkMessage>): void {
     this.#context = context
-    this.#wait(this.#around.limits.redial.minMs, { type: 'tend' })
+    this.#wait(0, { type: 'due' })
   }
 
   stopped(reason: StopReason): void {
@@ -120,6 +134,9 @@ class Link implements Behaviour<LinkMessage> {
       case 'tend':
         this.#tend()
         break
+      case 'due':
+        if (this.#tend() && this.#state.at === 'down') this.#dial()
+        break
       case 'connected':
         this.#connected()
         break
@@ -131,8 +148,8 @@ class Link implements Behaviour<LinkMessage> {
         this.#stream(message.stream)
         break
       case 'dialled':
-        // The network says so when it is connected; if it does not, the connection has not lasted so long.
-        this.#wait(this.#around.limits.greetingTimeoutMs, this.#brokenBy('The connection did not last.'))
+        // The network says only the first time that it is connected: another connection may have stood already.
+        this.#connected()
         break
       case 'unreachable':
         this.#fail('unreachable', message.reason)
@@ -154,12 +171,13 @@ class Link implements Behaviour<LinkMessage> {
 
   // --- connecting
 
-  #tend(): void {
+  /** Ends the link if there may be none. Returns whether there may. */
+  #tend(): boolean {
     const refused = this.#around.trust.refuse(this.#peer)
-    if (refused) {
-      if (this.#state.at !== 'down') this.#refuse(refused)
-      this.#context?.stop()
-    } else if (this.#state.at === 'down') this.#dial()
+    if (!refused) return true
+    if (this.#state.at !== 'down') this.#refuse(refused)
+    this.#context?.stop()
+    return false
   }
 
   #dial(): void {
@@ -185,21 +203,32 @@ class Link implements Behaviour<LinkMessage> {
 
   // --- greeting
 
-  #greeting(): number {
-    const life = this.#begin({ at: 'greeting' })
+  #greeting(hello?: PeerStream): number {
+    const life = this.#begin({ at: 'greeting', ...(hello && { hello }) })
     this.#wait(2 * this.#around.limits.greetingTimeoutMs, this.#brokenBy('The peer did not greet in time.'))
     return life
   }
 
   #stream(stream: PeerStream): void {
     if (this.#speaksFirst) stream.reset('The server with the smaller id opens the streams.')
-    else if (stream.protocol === helloProtocol) {
-      // Whatever stood here before is over: the peer may have restarted before its old connection was missed.
-      this.#follow(this.#greet(stream, this.#greeting()))
-    } else if (this.#state.at !== 'greeting' || this.#state.early) stream.reset('This stream is not expected now.')
+    else if (stream.protocol === helloProtocol) this.#hello(stream)
+    else if (this.#state.at !== 'greeting' || this.#state.early) stream.reset('This stream is not expected now.')
     else if (this.#state.operator) this.#up(stream)
     // The peer has heard our verdict before we have heard its.
     else this.#state = { ...this.#state, early: stream }
+  }
+
+  /** Whatever stood here before is over: the peer may have restarted before its old connection was missed. */
+  #hello(stream: PeerStream): void {
+    const { clock, limits } = this.#around
+    // To judge a hello is work: who says one after another, and awaits no verdict, means to make it.
+    if (this.#state.at === 'greeting' && this.#state.hello) {
+      this.#conduct = after(this.#conduct, hasty, clock.elapsed(), limits.conduct)
+    }
+    if (this.#isCutOff()) {
+      stream.reset('Cut off after too many faults.')
+      this.#fail('broken', 'Cut off after too many faults.')
+    } else this.#follow(this.#greet(stream, this.#greeting(stream)))
   }
 
   async #greet(stream: PeerStream, life: number): Promise<void> {
@@ -291,7 +320,7 @@ class Link implements Behaviour<LinkMessage> {
     }
     this.#failures = { kind, count: this.#failures.kind === kind ? this.#failures.count + 1 : 1 }
     const backoff = kind === 'unreachable' ? limits.redial : limits.regreet
-    this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'tend' })
+    this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'due' })
   }
 
   /** Has the peer wait; then it has another chance, with less to lose. */
@@ -300,7 +329,7 @@ class Link implements Behaviour<LinkMessage> {
     this.#refuse('cut-off')
     this.#conduct = { level: limits.conduct.throttleLevel, atMs: clock.elapsed() }
     cutOff(this.#peer, limits.cutOffMs)
-    this.#wait(limits.cutOffMs, { type: 'tend' })
+    this.#wait(limits.cutOffMs, { type: 'due' })
   }
 
   #isCutOff(): boolean {
@@ -319,14 +348,17 @@ class Link implements Behaviour<LinkMessage> {
   /** Leaves what was before. Returns the number of the new life. */
   #begin(state: State): number {
     this.#leave('The link begins again.')
-    this.#life++
+    this.#life = this.#nextLife()
     this.#become(state)
     return this.#life
   }
 
   #leave(reason: string): void {
     this.#cancelTimer()
-    if (this.#state.at === 'greeting') this.#state.early?.reset(reason)
+    if (this.#state.at === 'greeting') {
+      this.#state.hello?.reset(reason)
+      this.#state.early?.reset(reason)
+    }
     if (this.#state.at !== 'up') return
     this.#conduct = this.#state.session.conduct
     this.#state.session.end(reason)

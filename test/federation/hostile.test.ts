@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { asDocumentId } from '../../src/document/names.ts'
-import { encodeManifest, nextManifest } from '../../src/federation/manifest.ts'
+import { encodeManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
 import {
   decodeAnswer,
   decodeSync,
@@ -140,6 +140,71 @@ test('garbage, truncated and oversize frames end the link; after a few the peer 
   await up(context)
 })
 
+test('while a peer is cut off nobody dials it, however often links are looked after', async context => {
+  const { bench, a1 } = context
+  const servers = [{ peerId: fakeServer.id, addresses: [`/memory/${fakeServer.id}`], clientUrls: [] }]
+  const [known] = a1.trust.path(b.id).slice(-1)
+  const signed = nextManifest(parseManifest(known ?? ''), { servers }, [b.rootKey], crypto, bench.clock.now())
+  await a1.trust.offer([encodeManifest(signed)], 'test')
+  context.manifest = encodeManifest(signed)
+  for (let tries = 0; tries < 4; tries++) {
+    const stream = await up(context)
+    for (let frames = 0; frames < 4; frames++) await stream.send(Uint8Array.of(255, 255, 255)).catch(() => {})
+    await settle()
+    if (a1.refusals('cut-off') > 0) break
+  }
+  assert.is(a1.refusals('cut-off'), 1)
+  await bench.run(59_000)
+  assert.is(a1.refusals('cut-off'), 1)
+  await assertUnharmed(context)
+})
+
+test('rounds that a peer begins without end are compared at a steady pace', async context => {
+  const { bench, a1, fake } = context
+  const stream = await up(context)
+  let scans = 0
+  const list = a1.documents.list.bind(a1.documents)
+  const counted: typeof list = (prefix, from) => {
+    scans++
+    return list(prefix, from)
+  }
+  Object.assign(a1.documents, { list: counted })
+  let round = 0
+  const begin = () => say(stream, { type: 'page', round: ++round, after: '', leaves: [], last: true })
+  void (async () => {
+    for (;;) {
+      const frame = await fake.next(stream)
+      if (!frame) return
+      const message = decodeSync(frame)
+      if (message.type === 'paged') await begin()
+      if (message.type !== 'have' || message.purpose !== 'ask') continue
+      await say(stream, { type: 'have', document: message.document, heads: [], purpose: 'reply' })
+    }
+  })()
+  await begin()
+  await bench.run(5_000)
+  assert.is(a1.linkTo(fakeServer)?.state, 'up')
+  assert.ok(round >= 3 && scans <= 8, `${round} rounds, ${scans} scans`)
+})
+
+test('a peer that says hello after hello, awaiting no verdict, leaves nothing open and is cut off', async context => {
+  const { bench, a1, fake, manifest } = context
+  await fake.network.dial(a1.id, [`/memory/${a1.id}`])
+  const hello = { versions: [1], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock: 0 }
+  const frame = encodeGreeting({ type: 'hello', hello })
+  const first = await fake.network.open(a1.id, '/cpns/hello/1')
+  for (let hellos = 0; hellos < 70 && a1.refusals('cut-off') === 0; hellos++) {
+    const stream = await fake.network.open(a1.id, '/cpns/hello/1').catch(() => undefined)
+    await stream?.send(frame).catch(() => {})
+    await Promise.resolve()
+  }
+  await settle()
+  assert.is(a1.refusals('cut-off'), 1)
+  assert.instance(await first.send(frame).catch(error => error), Error, 'the first was reset')
+  await bench.run(10)
+  await assertUnharmed(context)
+})
+
 test('entries that are forged, of others, or of no document are refused by reason, then the peer is cut off', async context => {
   const { bench, a1 } = context
   const sealed = (document: DocumentId, signer = fakeServer) =>
@@ -221,7 +286,10 @@ test('messages out of turn, unasked replies, and receipts for anything change no
   await say(stream, { type: 'have', document: home, heads, purpose: 'reply' })
   await say(stream, { type: 'have', document: secret, heads, purpose: 'receipt' })
   await say(stream, { type: 'have', document: asDocumentId('pn/x.example/y'), heads, purpose: 'reply' })
-  await settle()
+  await say(stream, { type: 'have', document: asDocumentId('pn/a.example/nowhere'), heads, purpose: 'receipt' })
+  await bench.run(1_100)
+  const kept = await Array.fromAsync(a1.store.localScan('receipt/'), ({ key }) => key)
+  assert.is(kept.filter(key => key.endsWith(fakeServer.id)).length, 1, 'of the one document that it may hold')
   assert.is(a1.linkTo(fakeServer)?.state, 'up')
   await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
   await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
