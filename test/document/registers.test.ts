@@ -1,0 +1,209 @@
+import * as fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { applyUpdate, Doc } from 'yjs'
+import { Content, type Held, HeldView } from '../../src/document/content.ts'
+import type { Json, Register, RegisterWrite } from '../../src/document/documents.ts'
+import { decide } from '../../src/document/draft.ts'
+import { guardUpdate } from '../../src/document/guard.ts'
+import { InvalidRegister } from '../../src/document/limits.ts'
+import { clientIdOf, newLogId } from '../../src/document/log.ts'
+import { lookup, type OrderedMap, put, withPrefix } from '../../src/document/ordered-map.ts'
+import { asRegister, isLater, readRegisters } from '../../src/document/registers-view.ts'
+import type { ServerId } from '../../src/ports/names.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+import { crypto, home } from './document-server.ts'
+
+/*
+ * Registers: that what wins is the same wherever and in whatever order it is read, that what is kept up to date entry by
+ * entry is what one reads from scratch, that what is written passes the guard, and that hostile contents read as nothing.
+ */
+
+const servers = [
+  '12D3KooWHKdccZGyp1t4JnwTTKT9A37HzpAQcRB8gNDfcpQJaaYu',
+  '12D3KooWEZCsyQJhFgGDB6FKS4buYnoCL2877sZ554XSLPHoU3om',
+] as ServerId[]
+const json = fc
+  .jsonValue({ maxDepth: 3, noUnicodeString: false })
+  .map(value => JSON.parse(JSON.stringify(value)) as Json)
+  .filter(value => !JSON.stringify(value).includes('__proto__'))
+const register: fc.Arbitrary<Register> = fc.record(
+  {
+    stamp: fc.nat(3),
+    server: fc.constantFrom(...servers),
+    value: fc.oneof(fc.constantFrom(null, 1, 'a', [], {}), json),
+  },
+  { noNullPrototype: true },
+)
+
+test('an ordered map is a map in order, and never changes', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.string({ maxLength: 3 }), fc.nat())),
+      fc.string({ maxLength: 2 }),
+      (pairs, prefix) => {
+        const model = new Map<string, number>()
+        const versions: [OrderedMap<number>, string][] = []
+        let map: OrderedMap<number>
+        for (const [key, value] of pairs) {
+          map = put(map, key, value)
+          model.set(key, value)
+          versions.push([map, JSON.stringify([...withPrefix(map, '')])])
+        }
+        for (const [key, value] of model) assert.is(lookup(map, key), value)
+        const expected = [...model].filter(([key]) => key.startsWith(prefix)).sort(([x], [y]) => (x < y ? -1 : 1))
+        assert.equal([...withPrefix(map, prefix)], expected)
+        for (const [version, text] of versions) assert.is(JSON.stringify([...withPrefix(version, '')]), text)
+      },
+    ),
+  )
+})
+
+test('an ordered map stays flat', () => {
+  let map: OrderedMap<number>
+  for (let count = 0; count < 10_000; count++) map = put(map, String(count).padStart(5, '0'), count)
+  assert.ok((map?.height ?? 99) <= 20)
+})
+
+test('of registers one always wins, whatever the order', () => {
+  fc.assert(
+    fc.property(register, register, register, (x, y, z) => {
+      assert.not.ok(isLater(x, x))
+      assert.ok(!isLater(x, y) || !isLater(y, x))
+      if (!isLater(x, y) && !isLater(y, x)) assert.equal(x, y)
+      if (isLater(x, y) && isLater(y, z)) assert.ok(isLater(x, z))
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+interface Writing {
+  readonly log: number
+  readonly writes: readonly RegisterWrite[]
+}
+
+const writing: fc.Arbitrary<Writing> = fc.record({
+  log: fc.nat(2),
+  writes: fc.uniqueArray(fc.record({ key: fc.constantFrom('a', 'b', 'c'), value: json }), {
+    selector: ({ key }) => key,
+    minLength: 1,
+    maxLength: 3,
+  }),
+})
+
+test('what is kept entry by entry is what is read from scratch, and passes the guard', () => {
+  const logs = [0, 1, 2].map(number => newLogId(seededRandom(`log ${number}`)))
+  fc.assert(
+    fc.property(fc.array(writing, { maxLength: 12 }), fc.infiniteStream(fc.nat(3)), (writings, stamps) => {
+      const authors = logs.map(() => new Content(home, crypto))
+      const clocks = logs.map(() => 0)
+      const [kept, other] = [new Content(home, crypto), new Content(home, crypto)]
+      const doc = new Doc({ guid: home })
+      for (const [seq, { log, writes }] of writings.entries()) {
+        const [author, root] = [authors[log] as Content, logs[log] as (typeof logs)[number]]
+        const place = { log: root, seq, own: true, registerBytes: 0 }
+        const pen = { server: servers[log % 2] as ServerId, place }
+        const now = 1_000 + (stamps.next().value as number)
+        const { held, changes } = decide(author.held, () => ({ writes, answer: 0 }), now, pen)
+        const update = author.write(new Map<string, Held>(changes), held, place)
+        const clientId = clientIdOf(root, crypto)
+        const verdict = guardUpdate(update, { root, clientId, nextClock: clocks[log] as number })
+        assert.ok(verdict.ok, JSON.stringify(verdict))
+        if (verdict.ok) clocks[log] = verdict.nextClock
+        kept.apply({ log: root, seq, update }, false)
+        other.apply({ log: root, seq, update }, log === 0)
+        applyUpdate(doc, update)
+        const scratch = [...readRegisters(doc).entries()]
+        assert.equal([...new HeldView(kept.held).entries()], scratch)
+        assert.equal([...new HeldView(other.held).entries()], scratch)
+      }
+      const live = [...withPrefix(other.held, '')].reduce(
+        (sum, [, held]) => sum + (held?.place.own ? held.place.registerBytes : 0),
+        0,
+      )
+      assert.ok(Math.abs(other.ownLiveBytes - live) < 1e-6)
+      assert.ok(other.ownGarbageBytes > -1e-6)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a write that no peer would take is refused before it is made', () => {
+  const pen = {
+    server: servers[0] as ServerId,
+    place: { log: newLogId(seededRandom('x')), seq: 0, own: true, registerBytes: 0 },
+  }
+  const attempt = (write: RegisterWrite): void => {
+    decide(undefined, () => ({ writes: [write], answer: 0 }), 1_000, pen)
+  }
+  const nested = (depth: number): Json => (depth === 0 ? 1 : [nested(depth - 1)])
+  attempt({ key: 'k', value: nested(16) })
+  const bad: [string, unknown][] = [
+    ['k', nested(17)],
+    ['k', Number.NaN],
+    ['k', Number.POSITIVE_INFINITY],
+    ['k', undefined],
+    ['k', 10n],
+    ['k', { a: undefined }],
+    ['k', '\ud800'],
+    ['\udc00', 1],
+    ['k', { '\ud800': 1 }],
+    ['k', JSON.parse('{"__proto__":{"isAdmin":true}}')],
+    ['', 1],
+    ['k'.repeat(1_025), 1],
+  ]
+  for (const [key, value] of bad)
+    assert.throws(
+      () => attempt({ key, value: value as Json }),
+      (error: unknown) => error instanceof InvalidRegister,
+    )
+  for (const at of [Number.NaN, -1, 0.5])
+    assert.throws(
+      () => attempt({ key: 'k', value: 1, at }),
+      (error: unknown) => error instanceof InvalidRegister,
+    )
+})
+
+test('what is no register reads as nothing', () => {
+  const [server] = servers
+  const hostile = JSON.parse('{"__proto__":{"isAdmin":true}}') as object
+  const odd: unknown[] = [
+    undefined,
+    null,
+    1,
+    'x',
+    {},
+    [],
+    [1, server],
+    [1, server, 1, 1],
+    ['1', server, 1],
+    [1.5, server, 1],
+    [-1, server, 1],
+    [Number.NaN, server, 1],
+    [2 ** 53, server, 1],
+    [9e15, server, 1],
+    [1, 1, 1],
+    [1, server, undefined],
+    [1, server, 1n],
+    [1, server, new Uint8Array(1)],
+    [1, server, Number.NaN],
+    [1, server, hostile],
+    [1, server, [{ a: Object.create({ b: 1 }) }]],
+  ]
+  for (const content of odd) assert.is(asRegister(content), undefined)
+  const doc = new Doc({ guid: 'x' })
+  const log = newLogId(seededRandom('hostile'))
+  for (const [at, content] of odd.entries()) doc.getMap(log).set(`key ${at}`, content as object)
+  doc.getMap(log).set('__proto__', [1, server, { isAdmin: true }])
+  doc.getMap('not a log').set('k', [9, server, 1])
+  doc.getArray('neither').push([1])
+  const registers = readRegisters(doc)
+  assert.equal(
+    [...registers.entries()].map(([key]) => key),
+    ['__proto__'],
+  )
+  assert.is(registers.get('isAdmin'), undefined)
+  assert.is(({} as { isAdmin?: boolean }).isAdmin, undefined)
+})
+
+test.run()
