@@ -1,4 +1,4 @@
-import { drawUs } from '../distributions.ts'
+import { type Distribution, drawUs } from '../distributions.ts'
 import type { RandomStream } from '../random-streams.ts'
 import type { World } from '../world.ts'
 import { type Course, codecOf, hostOf, nodeOf, type Study, withLength } from './course.ts'
@@ -46,22 +46,18 @@ export function continuously<M, P>(course: Course<M, P>): { readonly unitUs: num
 function delayByKind({ links = {}, topology }: Pick<Study, 'links' | 'topology'>, world: World): void {
   const { latencyByKind } = links
   if (!latencyByKind) return
-  const delays = new Map(
-    Object.entries(latencyByKind).map(([kind, latency]) => [
-      kind,
-      { latency, streams: new Map<string, RandomStream>() },
-    ]),
-  )
+  const latencies = new Map(Object.entries(latencyByKind))
+  const ways = new Map<string, { readonly latency: Distribution; readonly stream: RandomStream }>()
   world.network.install(({ from, to, about }) => {
-    const delay = delays.get(about)
-    if (!delay) return 'pass'
-    const way = `${from} ${to}`
-    let stream = delay.streams.get(way)
-    if (!stream) {
-      stream = world.random('net', from, to, about)
-      delay.streams.set(way, stream)
+    const latency = latencies.get(about)
+    if (!latency) return 'pass'
+    const name = `${from} ${to} ${about}`
+    let way = ways.get(name)
+    if (!way) {
+      const whole = withLength(topology.latencyMs(nodeOf(from), nodeOf(to)), latency) ?? latency
+      way = { latency: whole, stream: world.random('net', from, to, about) }
+      ways.set(name, way)
     }
-    const latency = withLength(topology.latencyMs(nodeOf(from), nodeOf(to)), delay.latency) ?? delay.latency
-    return { deliverAfterUs: drawUs(latency, stream) }
+    return { deliverAfterUs: drawUs(way.latency, way.stream) }
   })
 }

@@ -70,10 +70,7 @@ export interface Account {
 /** Says that something is a protocol, so that its types are inferred. */
 export const defineProtocol = <M, P>(protocol: Protocol<M, P>): Protocol<M, P> => protocol
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
-
 export const jsonCodec: Codec<unknown> = {
-  encode: message => encoder.encode(JSON.stringify(message)),
-  decode: bytes => JSON.parse(decoder.decode(bytes)),
+  encode: message => Buffer.from(JSON.stringify(message)),
+  decode: ({ buffer, byteOffset, byteLength }) => JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString()),
 }
