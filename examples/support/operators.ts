@@ -66,8 +66,10 @@ async function joinOperator(folder: string, founder: ServerFolder): Promise<void
 
 /** Both operators trust each other from now on. */
 export async function trustEachOther(a: ServerFolder, b: ServerFolder): Promise<void> {
-  await cpns('peer', 'trust', b.manifest, '--config', a.config)
-  await cpns('peer', 'trust', a.manifest, '--config', b.config)
+  await Promise.all([
+    cpns('peer', 'trust', b.manifest, '--config', a.config),
+    cpns('peer', 'trust', a.manifest, '--config', b.config),
+  ])
 }
 
 /** Adds a subscriber with a generated pre-shared key, which is returned: base64url. */

@@ -66,8 +66,10 @@ test.before(async context => {
   context.oldManifest = await readFile(renewed.manifest, 'utf8')
   await cpns('manifest', 'sign', '--config', renewed.config)
   await trustEachOther(a, expired)
-  await trustEachOther(a, renewed)
-  await cpns('peer', 'trust', a.manifest, '--config', stranger.config)
+  await Promise.all([
+    cpns('peer', 'trust', renewed.manifest, '--config', a.config),
+    cpns('peer', 'trust', a.manifest, '--config', stranger.config),
+  ])
   const server = await stage.start(a)
   const owner = await stage.session(server, 'owner')
   await establish(owner, shared, [], [stranger, expired, renewed])
@@ -241,7 +243,10 @@ test('a server that is revoked while it is connected', async () => {
   const isRefusal = (line: LogLine) => isAbout(line, 'peer.refused', a2) && line.fields?.reason === 'revoked'
   const refused = await b.process.seen('the refusal', isRefusal)
   const ended = await a2.process.seen('the end of the link', line => !past.has(line) && isAbout(line, 'link.down', b))
-  assert.ok(Math.abs(Date.parse(ended.time) - Date.parse(refused.time)) <= 500, `${refused.time}, ${ended.time}`)
+  // Silence alone would take many seconds to end a link.
+  const apartMs = Math.abs(Date.parse(ended.time) - Date.parse(refused.time))
+  console.log(`  the revoked server lost its link ${apartMs} ms from the refusal`)
+  assert.ok(apartMs <= 2_000, `${apartMs} ms`)
   for (const { process } of [again, b]) {
     await until(() => process.log.filter(isRefusal).length >= 2, {
       what: 'it comes back, and is refused',
