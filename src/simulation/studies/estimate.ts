@@ -81,14 +81,18 @@ function missing(name: string, known: ReadonlyMap<string, unknown>): never {
   throw new RangeError(`No node has told of "${name}". It was told of: ${[...known.keys()].join(', ') || 'nothing'}.`)
 }
 
-/** The quantile, and the order statistics between which the true one lies: exact, whatever the distribution. */
+/**
+ * The quantile, and the order statistics between which the true one lies: exact, whatever the distribution. Too few samples
+ * beyond it say nothing of how large it could be.
+ */
 function quantile(samples: readonly number[], share: number): Estimate {
   const sorted = Float64Array.from(samples).sort()
   const last = sorted.length - 1
   const at = (rank: number): number => sorted[Math.min(last, Math.max(0, Math.floor(rank)))] as number
   const middle = sorted.length * share
   const half = z * Math.sqrt(middle * (1 - share))
-  return { value: at(middle), interval: [at(middle - half), at(middle + half)] }
+  const high = middle + half > last ? Number.POSITIVE_INFINITY : at(middle + half)
+  return { value: at(middle), interval: [at(middle - half), high] }
 }
 
 /** Per run, from so many events in all: the interval of a Poisson rate (Byar's approximation), which is not empty for none. */

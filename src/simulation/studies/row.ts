@@ -11,7 +11,8 @@ export interface Expectation {
 /** As a share of the published value, or in its own unit. */
 export type Tolerance = { readonly relative: number } | { readonly absolute: number }
 
-/** What was measured: the best guess, and the interval that holds the true value with 95 % confidence, where it varies by chance. */
+/** What was measured: the best guess, and the interval that holds the true value with 95 % confidence, where it varies by chance; its upper end may be
+ * infinite. */
 export interface Estimate {
   readonly value: number
   readonly interval?: readonly [low: number, high: number]

@@ -81,6 +81,11 @@ test('a quantile of all runs together, between the order statistics that hold it
   const { value, interval } = estimate(parseMeasure('p99 x'), halves)
   assert.is(value, 9_900)
   assert.equal(interval, [9_880, 9_919])
+  const few = estimate(
+    parseMeasure('p99.9 x'),
+    halves.slice(0, 1).map(() => resultOf(tally => tally.sample('x', 1))),
+  )
+  assert.is(few.interval?.[1], Number.POSITIVE_INFINITY, 'one sample bounds no such quantile')
 })
 
 test('verdicts', () => {
