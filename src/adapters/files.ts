@@ -1,3 +1,4 @@
+import { unwatchFile, watchFile } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -63,6 +64,15 @@ export async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Calls back when the file was replaced or written, a second later at the most. Returns the way to stop. */
+export function onFileChange(path: string, changed: () => void): () => void {
+  const listener = (now: { mtimeMs: number }, before: { mtimeMs: number }) => {
+    if (now.mtimeMs !== before.mtimeMs) changed()
+  }
+  watchFile(path, { persistent: false, interval: 1_000 }, listener)
+  return () => unwatchFile(path, listener)
 }
 
 function problem(verb: string, path: string, error: unknown): FileProblem {

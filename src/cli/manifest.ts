@@ -27,7 +27,7 @@ interface SignOptions {
 
 const collect = (value: string, previous: readonly string[]) => [...previous, value]
 
-/** `cpns manifest sign`: the operator's next manifest. Running servers take it up when they see it at their next start or from a peer. */
+/** `cpns manifest sign`: the operator's next manifest. A server that runs on this folder takes it up at once, others from it. */
 export function manifestCommand(): Command {
   const sign = new Command('sign')
     .description('Signs the next manifest of this operator, renewed and with the changes asked for.')

@@ -1,7 +1,7 @@
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
-import { filesIn, readText } from '../adapters/files.ts'
+import { filesIn, onFileChange, readText } from '../adapters/files.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
@@ -35,12 +35,13 @@ export async function launch(configuration: Configuration, at: (path: string) =>
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
   const identity = serverIdentity(operatorId(configuration.operator), privateKey, crypto)
+  const peerFiles = await filesIn(at(configuration.peers.folder), '.json')
   const settings = {
     identity,
     secrets: await readOperatorSecrets(at(configuration.keys.secrets)),
     manifest: await readManifest(at(configuration.manifest)),
     pins: pinsOf(configuration),
-    peerManifests: await Promise.all((await filesIn(at(configuration.peers.folder), '.json')).map(readManifest)),
+    peerManifests: await Promise.all(peerFiles.map(readManifest)),
   }
   const store = await openLevelLogStore(at(configuration.data))
   try {
@@ -61,10 +62,39 @@ export async function launch(configuration: Configuration, at: (path: string) =>
       server: identity.server,
       clientUrl: node.clientUrl(),
     })
-    return { ...node, telemetry }
+    const stopFollowing = followManifests([at(configuration.manifest), ...peerFiles], node, telemetry)
+    return {
+      ...node,
+      telemetry,
+      stop() {
+        stopFollowing()
+        return node.stop()
+      },
+    }
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+/**
+ * Offers a manifest to the running node when its file is replaced: so `cpns manifest sign --revoke` closes links at once.
+ * The node takes what it would take from a peer, and passes it on.
+ */
+function followManifests(files: readonly string[], node: CpnsNode, telemetry: Telemetry): () => void {
+  const follow = async (file: string) => {
+    try {
+      await node.trust.offer([await readManifest(file)], file)
+    } catch (error) {
+      telemetry.log('warn', 'manifest.unusable', {
+        file,
+        message: error instanceof Error ? error.message : String(error),
+      })
+    }
+  }
+  const ends = files.map(file => onFileChange(file, () => void follow(file)))
+  return () => {
+    for (const end of ends) end()
   }
 }
 
