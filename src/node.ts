@@ -17,7 +17,7 @@ import type { Clock } from './ports/clock.ts'
 import type { Crypto } from './ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
-import type { LogStore } from './ports/log-store.ts'
+import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
 import type { OperatorId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Random } from './ports/random.ts'
@@ -63,12 +63,40 @@ export interface CpnsNode {
   readonly documents: Documents
   readonly federation: Federation
   readonly trust: Trust
+  /**
+   * Resolves with the reason when the node cannot go on, as it stands: its disk has failed and takes nothing any more. It is
+   * to be stopped then, and another one made on the store opened again. Else it never settles.
+   */
+  readonly failed: Promise<Error>
   /** Where clients attach, once started. */
   clientUrl(): string
   /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
   start(): Promise<void>
   /** Ends in the other order: takes nothing new, finishes what is under way, closes the store. */
   stop(): Promise<void>
+}
+
+/** The same store, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
+function watched(store: LogStore): { readonly store: LogStore; readonly failed: Promise<Error> } {
+  const { promise: failed, resolve } = Promise.withResolvers<Error>()
+  const watch = async (commit: Promise<void>): Promise<void> => {
+    try {
+      await commit
+    } catch (error) {
+      if (error instanceof CommitOutcomeUnknown) resolve(error)
+      throw error
+    }
+  }
+  const watching: LogStore = {
+    commit: commit => watch(store.commit(commit)),
+    index: document => store.index(document),
+    scan: range => store.scan(range),
+    entries: (document, log, from) => store.entries(document, log, from),
+    local: key => store.local(key),
+    localScan: prefix => store.localScan(prefix),
+    close: () => store.close(),
+  }
+  return { store: watching, failed }
 }
 
 /** Work that waits for somebody else may never end; a server that is told to stop does. */
@@ -85,7 +113,8 @@ const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<v
  * @throws {InvalidManifest} when the operator's own manifest does not hold; {@link NotAMember} when it is not this server's.
  */
 export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
-  const { clock, random, crypto, store, network, listener, keys, telemetry } = ports
+  const { clock, random, crypto, network, listener, keys, telemetry } = ports
+  const { store, failed } = watched(ports.store)
   const { identity, secrets, limits = {} } = settings
   const { operator, server } = identity
 
@@ -169,6 +198,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     documents,
     federation,
     trust,
+    failed,
     clientUrl: () => access.url(),
     async start() {
       try {

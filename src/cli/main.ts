@@ -11,7 +11,7 @@ import { subscriberCommand } from './subscriber.ts'
 
 /*
  * The `cpns` command. Exit codes: 0 done, 1 refused or failed with a message that says what to do, 2 wrong usage,
- * 70 a fault of the program itself.
+ * 70 a fault of the program itself, 75 the disk of a server has failed: it is to be started again.
  */
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }

@@ -4,7 +4,13 @@ import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
 
-/** `cpns start`: serves until SIGINT or SIGTERM, then ends cleanly with exit code 0. */
+/** The exit code of a server that is to be started again (EX_TEMPFAIL of sysexits.h). */
+const diskFailed = 75
+
+/**
+ * `cpns start`: serves until SIGINT or SIGTERM, then ends cleanly with exit code 0. When its disk fails it ends too, with exit code
+ * 75: what is on the disk is known only after a restart, which is the supervisor's to do.
+ */
 export function startCommand(): Command {
   return new Command('start')
     .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
@@ -23,8 +29,11 @@ export function startCommand(): Command {
       const node = await launch(folder.configuration, folder.at)
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
-      const signal = await interruption
-      node.telemetry.log('info', 'node.stopping', { signal })
+      const ending = await Promise.race([interruption, node.failed])
+      if (ending instanceof Error) {
+        process.exitCode = diskFailed
+        node.telemetry.log('error', 'node.failed', { message: ending.message })
+      } else node.telemetry.log('info', 'node.stopping', { signal: ending })
       await node.stop()
       node.telemetry.log('info', 'node.counted', countsOf(node.telemetry.counters()))
       node.telemetry.log('info', 'node.stopped')

@@ -15,6 +15,7 @@ export interface FederationOptions {
   readonly operators: readonly OperatorPlan[]
   /** The clock and disk of a server's host, by its name. */
   readonly host?: (name: string) => HostOptions
+  /** Of the nodes' parts. What a scenario file names here is checked by nobody but the part. */
   readonly limits?: NodeLimits
   readonly events?: ServerEvents
   readonly traceActors?: boolean

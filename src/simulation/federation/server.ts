@@ -3,6 +3,7 @@ import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
+import type { Run } from '../run.ts'
 import type { World } from '../world.ts'
 import type { ServerCard, SimulatedOperator } from './operator.ts'
 
@@ -26,15 +27,22 @@ export interface ServerOptions {
   readonly traceActors: boolean
 }
 
+/** How long a supervisor waits before it starts a server again that has ended by itself. */
+const supervisorDelayUs = 1_000_000
+
 /** A production node on a simulated host: started, stopped, crashed and started again, as often as one likes. */
 export class SimulatedServer {
   readonly operator: SimulatedOperator
   readonly card: ServerCard
   readonly host: SimulatedHost
+  /** Whether it is to stay down until somebody starts it. */
+  isDown = false
   readonly #world: World
   readonly #options: ServerOptions
   #node: CpnsNode | undefined
   #isStopping = false
+  /** Whether the present run's disk has failed: its process ends, and a supervisor starts another. */
+  #hasFailed = false
 
   constructor(
     world: World,
@@ -67,6 +75,8 @@ export class SimulatedServer {
   /** Boots the host and starts a node on it. A start that fails otherwise than by a later crash fails the simulation. */
   start(): void {
     const { trusted, limits, events, traceActors } = this.#options
+    this.#hasFailed = false
+    this.isDown = false
     const ports = this.host.boot()
     const { run } = ports
     const { identity } = this.card
@@ -95,11 +105,27 @@ export class SimulatedServer {
     const start = async () => {
       const node = await createNode(nodePorts, settings)
       events.made?.(this, node)
+      node.failed.then(error => this.#failed(run, error))
       await node.start()
-      this.#node = node
+      if (!this.#hasFailed) this.#node = node
     }
     start().catch(error => {
-      if (!run.isOver) this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
+      if (!run.isOver && !this.#hasFailed)
+        this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
+    })
+  }
+
+  /** What `cpns start` and its supervisor do when the disk has failed. */
+  #failed(run: Run, error: Error): void {
+    if (run.isOver || this.#hasFailed) return
+    this.#hasFailed = true
+    this.#node = undefined
+    this.#world.trace.note('failed', this.name, error.message)
+    this.#world.scheduler.after(0, 'exit', () => {
+      if (!run.isOver) this.crash({ of: 'process' })
+    })
+    this.#world.scheduler.after(supervisorDelayUs, 'supervise', () => {
+      if (!this.host.run && !this.isDown) this.start()
     })
   }
 

@@ -34,6 +34,8 @@ export class Faults {
   readonly #federation: SimulatedFederation
   readonly #open = new Set<Undo>()
   readonly #backups = new Map<SimulatedServer, DiskBackup[]>()
+  /** Of full disks, as they were. */
+  readonly #capacities = new Map<string, number>()
   #isOver = false
 
   constructor(federation: SimulatedFederation) {
@@ -171,6 +173,7 @@ export class Faults {
     const name = typeof disk === 'string' ? disk : random.pick(disk)
     const fate = this.#fateOf(server, name, random)
     if (!server.node || !fate) return
+    server.isDown = true
     server.crash(deathOf(fate))
     this.#last('crash', `${server.name} ${fate.kind}`, forMs, () => this.#revive(server))
     this.#count(`crash.${fate.kind}`)
@@ -184,6 +187,7 @@ export class Faults {
 
   #restart(server: SimulatedServer, { for: forMs }: Of<'restart'>): void {
     if (!server.node) return
+    server.isDown = true
     server.stop()
     this.#last('restart', server.name, forMs, () => this.#revive(server))
   }
@@ -204,10 +208,12 @@ export class Faults {
 
   #fillDisk({ host, name }: SimulatedServer, { for: forMs }: Of<'diskFull'>): void {
     const { disk } = host
-    const before = disk.capacityBytes
-    disk.capacityBytes = Math.min(before, disk.usedBytes)
+    if (this.#capacities.has(name)) return
+    this.#capacities.set(name, disk.capacityBytes)
+    disk.capacityBytes = Math.min(disk.capacityBytes, disk.usedBytes)
     this.#last('diskFull', name, forMs, () => {
-      disk.capacityBytes = before
+      disk.capacityBytes = this.#capacities.get(name) ?? Number.POSITIVE_INFINITY
+      this.#capacities.delete(name)
     })
   }
 

@@ -180,7 +180,9 @@ export class Invariants {
         const registers = held.get(disk)?.get(document)
         for (const [key, { register, log, seq }] of latest) {
           const present = registers?.get(key)
-          const isThere = present ? !isLater(register, present) : register.value === null
+          const isThere = present
+            ? !isLater(register, present) || written.isAfterMark(document, key, register, present)
+            : register.value === null || written.isRemoved(document, key, register)
           if (isThere) continue
           const now = present ? `has stamp ${present.stamp} now` : 'is gone'
           this.violated(
@@ -223,7 +225,9 @@ export class Invariants {
 
   #readers(): void {
     for (const { reader, document, key, from, to, elsewhere } of this.#observations.readers.regressions) {
-      if (elsewhere) continue
+      const { written } = this.#observations
+      const isSpent = to ? written.isAfterMark(document, key, from, to) : written.isRemoved(document, key, from)
+      if (elsewhere || isSpent) continue
       const now = to ? `stamp ${to.stamp}` : 'nothing'
       this.violated('no-older-stamps', `${reader} saw ${key} of ${document} go from stamp ${from.stamp} to ${now}`)
     }

@@ -67,7 +67,7 @@ export class Observations {
   }
 
   /** A node is about to serve. */
-  made({ name }: SimulatedServer, { documents }: CpnsNode): void {
+  made(_: SimulatedServer, { documents }: CpnsNode): void {
     documents.subscribe(notice => {
       this.written.took(notice)
       for (const { log, seq } of notice.entries) {
@@ -79,7 +79,6 @@ export class Observations {
         }
       }
     })
-    void name
   }
 
   /** A disk is about to be lost, or set back: what nobody else holds may be gone, and nobody is to blame. */
@@ -117,8 +116,12 @@ export class Observations {
       what.type === 'admitted' || owner === home
         ? documentId({ kind: 'pn', owner: home, pnId })
         : documentId({ kind: 'visit', owner, home, pnId })
-    for (const { key, register } of this.written.registers(document)) if (says(what, key, register.value)) return
-    this.#unfounded.push({ what, document })
+    if (!this.#isWritten(document, what)) this.#unfounded.push({ what, document })
+  }
+
+  #isWritten(document: DocumentId, what: Acknowledged): boolean {
+    for (const { key, register } of this.written.registers(document)) if (says(what, key, register.value)) return true
+    return false
   }
 
   /** Acknowledgements of what no server has shown, and no owner's server holds. A crash may come between the two. */

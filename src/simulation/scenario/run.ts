@@ -15,7 +15,7 @@ import { Observations } from './observations.ts'
 import { Population } from './population.ts'
 import { drawn } from './profiles.ts'
 import type { Scenario } from './schema.ts'
-import { conditionsOf, machineOf, operatorPlans } from './surroundings.ts'
+import { conditionsOf, limitsOf, machineOf, operatorPlans } from './surroundings.ts'
 import { type Outcome, WorkloadDriver } from './workload.ts'
 
 /** What became of a run; the first that applies. `unknown`: it ended before that could be said. */
@@ -103,7 +103,7 @@ class ScenarioRun {
     const federation = await SimulatedFederation.create(world, {
       operators: operatorPlans(scenario),
       host: name => machineOf(scenario, seed, name),
-      limits: scenario.nodes.limits,
+      limits: limitsOf(scenario),
       traceActors: scenario.invariants.includes('bounded-mailboxes'),
       events: {
         made: (server, node) => watching.by?.made(server, node),

@@ -1,3 +1,4 @@
+import type { NodeLimits } from '../../node.ts'
 import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
 import type { LinkConditions } from '../link.ts'
@@ -50,6 +51,17 @@ export function machineOf({ nodes }: Scenario, seed: Seed, host: string): HostOp
     ...(syncFailure !== undefined && { syncFailure }),
   }
   return { clock, disk }
+}
+
+/** What the parts of the nodes take, as the code names it. */
+export function limitsOf({ nodes }: Scenario): NodeLimits {
+  const { documents, links, inventory, access } = nodes.limits
+  return {
+    ...(documents && { documents }),
+    ...(links && { links }),
+    ...(inventory && { inventory }),
+    ...(access && { access }),
+  }
 }
 
 export const operatorPlans = ({ operators }: Scenario): { name: string; servers: number }[] => {

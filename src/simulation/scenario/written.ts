@@ -32,14 +32,39 @@ export class Written {
     this.#timeMs = timeMs
   }
 
-  /** A server's own entries have become durable. */
-  took({ document, entries, source }: DocumentNotice): readonly WrittenRegister[] {
-    if (source !== 'own') return []
+  /**
+   * Entries have become durable at a server: its own, or a peer's. The latter are new where the author died, or lost its disk's
+   * answer, before it could show them.
+   */
+  took({ document, entries }: DocumentNotice): readonly WrittenRegister[] {
     return entries.flatMap(({ log, seq, bytes }) => this.#entry(document, log, seq, openStoredEntry(bytes).update))
   }
 
   documents(): Iterable<DocumentId> {
     return this.#logs.keys()
+  }
+
+  /**
+   * Whether `present` was written after the mark `before`, though its stamp is lower: a mark that has done its work is
+   * forgotten, and a server whose clock is behind does not know of it any more.
+   */
+  isAfterMark(document: DocumentId, key: string, before: Register, present: Register): boolean {
+    if (before.value !== null) return false
+    const firstMs = (wanted: Register): number => {
+      for (const { key: other, register, timeMs } of this.registers(document)) {
+        if (other === key && register.stamp === wanted.stamp && register.server === wanted.server) return timeMs
+      }
+      return Number.POSITIVE_INFINITY
+    }
+    return firstMs(present) > firstMs(before)
+  }
+
+  /** Whether the key was removed by something later: then it may be gone without a trace. */
+  isRemoved(document: DocumentId, key: string, after: Register): boolean {
+    for (const { key: other, register } of this.registers(document)) {
+      if (other === key && register.value === null && isLater(register, after)) return true
+    }
+    return false
   }
 
   /** Everything written under a document's keys. */
