@@ -6,6 +6,7 @@ import { manifestCommand } from './manifest.ts'
 import { peerCommand } from './peer.ts'
 import { isExpected } from './problems.ts'
 import { secretCommand } from './secret.ts'
+import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { subscriberCommand } from './subscriber.ts'
 
@@ -30,6 +31,7 @@ for (const command of [
   manifestCommand(),
   subscriberCommand(),
   secretCommand(),
+  simulateCommand(),
 ]) {
   program.addCommand(inherit(command))
 }

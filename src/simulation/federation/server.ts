@@ -1,5 +1,6 @@
 import type { TraceEvent } from '../../actor/types.ts'
 import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
+import { CommitOutcomeUnknown, CommitRefused } from '../../ports/log-store.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
@@ -110,8 +111,9 @@ export class SimulatedServer {
       if (!this.#hasFailed) this.#node = node
     }
     start().catch(error => {
-      if (!run.isOver && !this.#hasFailed)
-        this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
+      if (run.isOver || this.#hasFailed) return
+      if (error instanceof CommitOutcomeUnknown || error instanceof CommitRefused) this.#failed(run, error)
+      else this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
     })
   }
 

@@ -224,12 +224,16 @@ export class Invariants {
   }
 
   #readers(): void {
-    for (const { reader, document, key, from, to, elsewhere } of this.#observations.readers.regressions) {
+    for (const regression of this.#observations.readers.regressions) {
+      const { reader, document, key, from, to, elsewhere, server, timeMs } = regression
       const { written } = this.#observations
       const isSpent = to ? written.isAfterMark(document, key, from, to) : written.isRemoved(document, key, from)
       if (elsewhere || isSpent) continue
-      const now = to ? `stamp ${to.stamp}` : 'nothing'
-      this.violated('no-older-stamps', `${reader} saw ${key} of ${document} go from stamp ${from.stamp} to ${now}`)
+      const [before, now] = [from, to].map(register => (register ? JSON.stringify(register) : 'nothing'))
+      this.violated(
+        'no-older-stamps',
+        `${reader} at ${server}, ${timeMs} ms: ${key} of ${document} went from ${before} to ${now}`,
+      )
     }
   }
 }

@@ -21,6 +21,8 @@ export interface Regression {
   readonly to: Register | undefined
   /** Whether the reader had gone to another server, or to another run of it, in between. */
   readonly elsewhere: boolean
+  readonly server: string
+  readonly timeMs: number
 }
 
 /**
@@ -48,7 +50,16 @@ export class Readers {
       const isOlder = to ? isLater(from, to) : from.value !== null
       if (!isOlder) continue
       const elsewhere = before?.server !== server
-      this.regressions.push({ reader: client.host.name, document, key, from, to, elsewhere })
+      this.regressions.push({
+        reader: client.host.name,
+        document,
+        key,
+        from,
+        to,
+        elsewhere,
+        server,
+        timeMs: this.#federation.world.nowMs,
+      })
     }
     this.#seen.set(name, { server, registers })
   }

@@ -1,0 +1,31 @@
+/** What is shown of something that takes a while: one line that changes on a terminal, elsewhere only how it ended. */
+export interface Progress {
+  show(text: string): void
+  end(text: string): void
+}
+
+/** How often the line on a terminal changes; and how soon, and then how much more rarely, a line is printed elsewhere. */
+const redrawMs = 100
+const firstLineMs = 10_000
+
+export function liveProgress(title: string): Progress {
+  const { isTTY } = process.stdout
+  let lastMs = performance.now()
+  let patienceMs = isTTY ? redrawMs : firstLineMs
+  return {
+    show(text) {
+      const nowMs = performance.now()
+      if (nowMs - lastMs < patienceMs) return
+      lastMs = nowMs
+      if (isTTY) process.stdout.write(`\r\u001b[2K${title}: ${text}`)
+      else {
+        console.log(`${title}: ${text}`)
+        patienceMs *= 2
+      }
+    },
+    end(text) {
+      if (isTTY) process.stdout.write('\r\u001b[2K')
+      console.log(text)
+    },
+  }
+}

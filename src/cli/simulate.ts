@@ -1,0 +1,71 @@
+import { Command, Option } from 'commander'
+import { Refused } from './problems.ts'
+
+/** Exit codes of `cpns simulate`: the worst that a run has come to. */
+export const exitCodes = {
+  invariant: 3,
+  'no-convergence': 4,
+  expectation: 5,
+  badScenario: 6,
+  unknown: 7,
+} as const
+
+export interface SimulateOptions {
+  readonly seed?: string
+  readonly seeds?: readonly number[]
+  readonly out?: string
+  readonly untilFail: boolean
+  /** For `verify`: prints what tells runs apart, and the trace between two lines. */
+  readonly fingerprint: boolean
+  readonly lines?: readonly [from: number, to: number]
+}
+
+/** `cpns simulate`: runs scenarios under virtual time. */
+export function simulateCommand(): Command {
+  const command = new Command('simulate')
+    .description('Runs a federation of production nodes under virtual time, from a scenario file and a seed.')
+    .argument('<file>', 'the scenario: YAML or JSON')
+    .addOption(seedOption())
+    .addOption(new Option('--seeds <A..B>', 'runs every seed from A to B').argParser(range))
+    .addOption(new Option('--out <dir>', 'where to write manifest.json, metrics.json and trace.ndjson.gz of each run'))
+    .addOption(new Option('--until-fail', 'ends with the first run that fails').default(false))
+    .addOption(new Option('--fingerprint').default(false).hideHelp())
+    .addOption(new Option('--lines <A..B>').argParser(range).hideHelp())
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 all is well, 3 an invariant was violated, 4 no convergence, 5 an expectation was missed, 6 the scenario is wrong, 7 undecided.',
+    )
+    .action(async (file: string, options: SimulateOptions) => {
+      const { simulate } = await import('./simulate-runs.ts')
+      process.exitCode = await simulate(file, options)
+    })
+  command.addCommand(verifyCommand())
+  command.addCommand(schemaCommand())
+  return command
+}
+
+const seedOption = () => new Option('--seed <seed>', 'instead of the seeds in the file')
+
+const verifyCommand = (): Command =>
+  new Command('verify')
+    .description('Runs a scenario twice, in two processes, and names the first event that differs, if any does.')
+    .argument('<file>', 'the scenario')
+    .addOption(seedOption())
+    .action(async (file: string, { seed }: { seed?: string }) => {
+      const { verify } = await import('./simulate-verify.ts')
+      process.exitCode = await verify(file, seed)
+    })
+
+const schemaCommand = (): Command =>
+  new Command('schema').description('Prints the JSON Schema of scenario files.').action(async () => {
+    const { scenarioJsonSchema } = await import('../simulation/scenario/read-scenario.ts')
+    console.log(JSON.stringify(scenarioJsonSchema(), undefined, 2))
+  })
+
+function range(text: string): [number, number] {
+  const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(text) ?? []
+  if (from === undefined || to === undefined || Number(from) > Number(to)) {
+    throw new Refused(`"${text}" is no range: expected two numbers such as 1..100.`)
+  }
+  return [Number(from), Number(to)]
+}

@@ -1,0 +1,112 @@
+import { hash } from 'node:crypto'
+import { createWriteStream, existsSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { finished } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import type { TraceLine } from '../trace.ts'
+import type { RunResult } from './run.ts'
+
+/*
+ * What a run leaves behind, in a folder of its own:
+ *
+ *   manifest.json     what was run, by which program, and what became of it: enough to run it again
+ *   metrics.json      numbers, faults and violations
+ *   trace.ndjson.gz   every event, one per line: [µs, event, kind, at, about, amount, digest]
+ */
+
+/** What the result depends on besides scenario and seed. */
+export interface Provenance {
+  readonly program: string
+  readonly node: string
+  readonly v8: string
+  /** Of the checkout that the program was run from; absent in an installed package. */
+  readonly commit?: string
+  /** SHA-256 of the lock file, base64url. */
+  readonly lockFile?: string
+}
+
+/** @param root of the package */
+export function provenanceOf(root: string, version: string): Provenance {
+  const lockFile = join(root, 'package-lock.json')
+  const commit = commitOf(root)
+  return {
+    program: `cpns ${version}`,
+    node: process.versions.node,
+    v8: process.versions.v8,
+    ...(commit !== undefined && { commit }),
+    ...(existsSync(lockFile) && { lockFile: hash('sha256', readFileSync(lockFile), 'base64url') }),
+  }
+}
+
+/** As git's own files say, without git. */
+function commitOf(root: string): string | undefined {
+  const read = (file: string) => {
+    const path = join(root, '.git', file)
+    return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
+  }
+  const head = read('HEAD')
+  const reference = head?.startsWith('ref: ') ? head.slice('ref: '.length) : undefined
+  if (!reference) return head
+  const packed = read('packed-refs')
+    ?.split('\n')
+    .find(line => line.endsWith(` ${reference}`))
+  return read(reference) ?? packed?.split(' ')[0]
+}
+
+/** Writes trace lines to a file, packed, as they come. Lines are taken at once and written when {@link flush} is called. */
+export class TraceFile {
+  readonly #gzip = createGzip({ level: 6 })
+  readonly #done: Promise<void>
+  #waiting: TraceLine[] = []
+
+  private constructor(path: string) {
+    const file = createWriteStream(path)
+    this.#done = finished(this.#gzip.pipe(file))
+    // Heard at the end; until then a failure must not count as unheard.
+    this.#done.catch(() => {})
+  }
+
+  static async create(path: string): Promise<TraceFile> {
+    await mkdir(dirname(path), { recursive: true })
+    return new TraceFile(path)
+  }
+
+  /** May be called inside the simulation: touches nothing real. */
+  readonly take = (line: TraceLine): void => {
+    this.#waiting.push(line)
+  }
+
+  flush(): void {
+    const lines = this.#waiting
+    this.#waiting = []
+    const text = lines.map(
+      ({ timeUs, event, kind, at, about, amount, digest }) =>
+        `${JSON.stringify([timeUs, event, kind, at, about, amount, digest])}\n`,
+    )
+    this.#gzip.write(text.join(''))
+  }
+
+  /** @throws what the file system says */
+  async close(): Promise<void> {
+    this.flush()
+    this.#gzip.end()
+    await this.#done
+  }
+}
+
+/** @param folder of this run alone */
+export async function writeResult(
+  folder: string,
+  result: RunResult,
+  provenance: Provenance,
+  swept: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { scenario, seed, outcome, hash: traceHash, events, virtualMs, metrics, faults, violations } = result
+  await mkdir(folder, { recursive: true })
+  const manifest = { seed, swept, ...provenance, outcome, traceHash, events, virtualMs, scenario }
+  await writeFile(join(folder, 'manifest.json'), json(manifest))
+  await writeFile(join(folder, 'metrics.json'), json({ metrics, faults, violations }))
+}
+
+const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
