@@ -31,11 +31,10 @@ export interface Arrivals {
   readonly refused: readonly Refused[]
 }
 
-/** The first two entries found to have one sequence number. */
+/** A sequence number with two entries: the one that the log holds, and this. */
 export interface Fork {
   readonly log: LogId
   readonly seq: number
-  /** The other entry, `SignedEntry` encoded; the first is the one held. */
   readonly second: SealedEntry
 }
 
@@ -119,11 +118,24 @@ export function admit(
   return { ...judge.admission, refused: [...arrivals.refused, ...judge.admission.refused] }
 }
 
-/** The end of a log, with what was appended to it. */
+/** The end of a log. */
 interface Tail {
   readonly head: LogHead
   readonly clientId: number
 }
+
+/** A log while its arrivals are judged. */
+interface Trial {
+  readonly log: LogId
+  /** Entries of it that the replica holds. */
+  readonly heldLength: number
+  readonly appended: SealedEntry[]
+  tail: Tail | undefined
+  /** The lowest sequence number with two entries; there the log ends. */
+  forkAt: number
+}
+
+const lengthOf = ({ tail }: Trial): number => tail?.head.length ?? 0
 
 class Judge {
   readonly admission = {
@@ -161,43 +173,48 @@ class Judge {
 
   /** Judges the arrivals of one log, in order of sequence number. */
   log(log: LogId, entries: readonly SealedEntry[]): void {
-    const held = this.#heads.get(log)
-    if (!held && this.#isOld(log, entries)) return
-    const appended: SealedEntry[] = []
-    let tail = held && { head: held, clientId: clientIdOf(log, this.#rules.crypto) }
-    let forkAt = Number.POSITIVE_INFINITY
+    const head = this.#heads.get(log)
+    if (!head && this.#isOld(log, entries)) return
+    const trial: Trial = {
+      log,
+      heldLength: head?.length ?? 0,
+      appended: [],
+      tail: head && { head, clientId: clientIdOf(log, this.#rules.crypto) },
+      forkAt: head?.forked ? head.length : Number.POSITIVE_INFINITY,
+    }
     for (const [at, sealed] of entries.entries()) {
-      const { seq } = sealed.entry
-      const length = tail?.head.length ?? 0
-      if (seq < Math.min(length, forkAt)) {
-        const first = appended[seq - (held?.length ?? 0)]?.hash ?? this.#hashOf(log, seq)
-        if (first && same(first, sealed.hash)) this.admission.known++
-        else if (this.#isForged(sealed, tail)) continue
-        else {
-          forkAt = seq
-          this.admission.forks.push({ log, seq, second: sealed })
-          this.#refuse(sealed, 'equivocation', 'the server has signed another entry with this number')
-        }
-        continue
-      }
-      if (forkAt < Number.POSITIVE_INFINITY || tail?.head.forked) {
-        if (seq === (tail?.head.forked ? length : forkAt)) this.admission.known++
-        else this.#refuse(sealed, 'forked', 'the log is cut: its server has signed two entries with one number')
-        continue
-      }
-      if (seq > length) {
+      if (this.#isSettled(sealed, trial)) continue
+      if (sealed.entry.seq > lengthOf(trial)) {
         this.admission.gaps.push(log)
         break
       }
-      const next = this.#next(sealed, tail)
-      if (!next) {
-        for (const later of entries.slice(at + 1)) this.#refuse(later, 'broken-chain', 'an entry before it was refused')
-        break
-      }
-      tail = next
-      appended.push(sealed)
+      if (this.#append(sealed, trial)) continue
+      for (const later of entries.slice(at + 1)) this.#refuse(later, 'broken-chain', 'an entry before it was refused')
+      break
     }
-    this.#keep(appended, tail)
+    this.#keep(trial)
+  }
+
+  /** Whether an entry is dealt with, as the log has one of that number, or ends before it. */
+  #isSettled(sealed: SealedEntry, trial: Trial): boolean {
+    const { seq } = sealed.entry
+    if (seq >= Math.min(lengthOf(trial), trial.forkAt)) return this.#isBeyondFork(sealed, trial)
+    const held = trial.appended[seq - trial.heldLength]?.hash ?? this.#hashOf(trial.log, seq)
+    if (!held) throw new Error(`Entry ${seq} of log ${trial.log} is held, but was not read.`)
+    if (same(held, sealed.hash)) this.admission.known++
+    else if (!this.#isForged(sealed, trial.tail)) {
+      trial.forkAt = seq
+      this.admission.forks.push({ log: trial.log, seq, second: sealed })
+      this.#refuse(sealed, 'equivocation', 'the server has signed another entry with this number')
+    }
+    return true
+  }
+
+  #isBeyondFork(sealed: SealedEntry, { forkAt }: Trial): boolean {
+    if (sealed.entry.seq < forkAt) return false
+    if (sealed.entry.seq === forkAt) this.admission.known++
+    else this.#refuse(sealed, 'forked', 'the log is cut: its server has signed two entries with one number')
+    return true
   }
 
   /** A log that was superseded is taken again only if it is offered whole and goes on beyond what was copied of it. */
@@ -213,32 +230,36 @@ class Judge {
     return true
   }
 
-  /** The log's end with one more entry, or `undefined` if the entry was refused. */
-  #next(sealed: SealedEntry, tail: Tail | undefined): Tail | undefined {
-    const { entry, hash, bytes } = sealed
-    const { limits } = this.#rules
-    if (tail && !same(entry.prev, tail.head.hash))
-      return this.#refuse(sealed, 'broken-chain', 'it does not follow on the entry before it')
-    if (this.#bytes + bytes.length > limits.maxReplicaBytes)
-      return this.#refuse(sealed, 'document-full', `the document would exceed ${limits.maxReplicaBytes} bytes`)
-    if (this.#claimsTooMuch(entry))
-      return this.#refuse(sealed, 'document-full', 'the document claims to supersede too many logs')
+  /** Appends the log's next entry, unless it is refused. */
+  #append(sealed: SealedEntry, trial: Trial): boolean {
+    const { tail } = trial
+    if (!this.#mayFollow(sealed, tail)) return false
     const clientId = tail?.clientId ?? this.#clientIdFor(sealed)
-    if (clientId === undefined || this.#isForged(sealed, tail)) return undefined
+    if (clientId === undefined || this.#isForged(sealed, tail)) return false
     const clock = this.#guard(sealed, clientId, tail?.head.clock ?? 0)
-    if (clock === undefined) return undefined
+    if (clock === undefined) return false
+    const { entry, hash, bytes } = sealed
+    const { log, server, seq, supersedes, after } = entry
     this.#bytes += bytes.length
-    this.#claims += entry.supersedes.length > 0 ? 1 : 0
-    this.#named += entry.supersedes.length + entry.after.length
-    const head = {
-      log: entry.log,
-      server: entry.server,
-      length: entry.seq + 1,
-      hash,
-      bytes: (tail?.head.bytes ?? 0) + bytes.length,
-      clock,
-    }
-    return { head, clientId }
+    this.#claims += supersedes.length > 0 ? 1 : 0
+    this.#named += supersedes.length + after.length
+    const head = { log, server, length: seq + 1, hash, bytes: (tail?.head.bytes ?? 0) + bytes.length, clock }
+    trial.tail = { head, clientId }
+    trial.appended.push(sealed)
+    return true
+  }
+
+  /** What costs next to nothing to see: the chain, and whether there is room. */
+  #mayFollow(sealed: SealedEntry, tail: Tail | undefined): boolean {
+    const { maxReplicaBytes } = this.#rules.limits
+    if (tail && !same(sealed.entry.prev, tail.head.hash))
+      this.#refuse(sealed, 'broken-chain', 'it does not follow on the entry before it')
+    else if (this.#bytes + sealed.bytes.length > maxReplicaBytes)
+      this.#refuse(sealed, 'document-full', `the document would exceed ${maxReplicaBytes} bytes`)
+    else if (this.#claimsTooMuch(sealed.entry))
+      this.#refuse(sealed, 'document-full', 'the document claims to supersede too many logs')
+    else return true
+    return false
   }
 
   /** The log's next clock, or `undefined` if the update was refused. */
@@ -276,7 +297,7 @@ class Judge {
     return named > 0 && (this.#claims >= maxClaims || this.#named + named > maxClaimedLogs)
   }
 
-  #keep(appended: readonly SealedEntry[], tail: Tail | undefined): void {
+  #keep({ appended, tail }: Trial): void {
     const [first] = appended
     if (!first || !tail) return
     this.admission.heads.push(tail.head)

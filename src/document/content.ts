@@ -94,7 +94,7 @@ export class Content {
     if (own) this.#ownBytes += update.length
     if (update.length === 0) return !at.ended
     const from = at.clock
-    if (!own && !this.#mayFollow(update, at)) return false
+    if (!this.#mayFollow(update, at)) return false
     const place = { log, seq, own, registerBytes: 0 }
     transact(
       this.#doc,
@@ -115,21 +115,20 @@ export class Content {
    * @param place of the entry that the update will go into
    */
   write(changes: ReadonlyMap<string, Held>, held: HeldRegisters, place: Place): Uint8Array {
-    const { map, clientId } = this.#log(place.log)
+    const at = this.#log(place.log)
     this.#listen()
-    this.#doc.clientID = clientId
+    this.#doc.clientID = at.clientId
     transact(this.#doc, () => {
-      for (const [key, { register }] of changes) map.set(key, [register.stamp, register.server, register.value])
+      for (const [key, { register }] of changes) at.map.set(key, [register.stamp, register.server, register.value])
     })
+    at.clock += changes.size
     const update = this.#written
     this.#written = undefined
     if (update === undefined) throw new Error('Yjs made no update of a write.')
     place.registerBytes = update.length / changes.size
     this.#ownBytes += update.length
-    for (const [key, { place: at }] of changes) {
-      this.#weigh(lookup(this.#held, key), -1)
-      if (at.own) this.#ownLiveBytes += at.registerBytes
-    }
+    this.#ownLiveBytes += update.length
+    for (const key of changes.keys()) this.#weigh(lookup(this.#held, key), -1)
     this.#held = held
     return update
   }

@@ -1,6 +1,7 @@
 import type { ActorKind, ActorSystem } from '../actor/types.ts'
 import type { DocumentId } from '../ports/names.ts'
-import { DocumentActor, type DocumentMessage, type Surroundings } from './document-actor.ts'
+import { DocumentActor, type Surroundings } from './document-actor.ts'
+import type { DocumentMessage } from './document-messages.ts'
 import { type DocumentNotice, type Documents, type Mutation, NotTheOwner, type Observation } from './documents.ts'
 import { type DocumentLimits, defaultLimits } from './limits.ts'
 import { encodeVersion, localKeys } from './local-records.ts'

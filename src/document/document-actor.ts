@@ -1,10 +1,11 @@
-import type { ActorContext, Behaviour, Envelope, Message, Question } from '../actor/types.ts'
+import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
 import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import { type Appended, append, beginLog, type Outcome, type OwnLog, ownLog, stage } from './append.ts'
 import { compact } from './compaction.ts'
 import { HeldView } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
+import type { Diff, DocumentMessage, Ingest } from './document-messages.ts'
 import {
   type DocumentNotice,
   type DocumentObserver,
@@ -13,44 +14,12 @@ import {
   type Mutation,
   WriteFailed,
 } from './documents.ts'
-import { type Ingested, ingest, Revenants } from './ingest.ts'
+import { Followers } from './followers.ts'
+import { type Ingested, ingest } from './ingest.ts'
 import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
-
-export interface Write extends Message, Question<unknown> {
-  readonly type: 'write'
-  readonly mutation: Mutation<unknown>
-}
-export interface Read extends Message, Question<HeldView> {
-  readonly type: 'read'
-}
-export interface Ingest extends Message, Question<IngestResult> {
-  readonly type: 'ingest'
-  readonly entries: readonly Uint8Array[]
-  readonly source: ServerId
-}
-export interface Observe extends Message, Question<number> {
-  readonly type: 'observe'
-  readonly observer: DocumentObserver
-}
-export interface Unobserve extends Message {
-  readonly type: 'unobserve'
-  readonly observer: DocumentObserver
-}
-export interface Diff extends Message, Question<Uint8Array> {
-  readonly type: 'diff'
-  readonly observer: DocumentObserver
-  readonly stateVector: Uint8Array | undefined
-}
-export interface Compact extends Message, Question<void> {
-  readonly type: 'compact'
-}
-export interface Forget extends Message, Question<void> {
-  readonly type: 'forget'
-}
-/** What a document is asked. Everything but `unobserve` is answered. */
-export type DocumentMessage = Write | Read | Ingest | Observe | Unobserve | Diff | Compact | Forget
+import { Revenants } from './revenants.ts'
 
 /** What the actors of one server's documents share. */
 export interface Surroundings {
@@ -72,7 +41,7 @@ const isWrite = (message: DocumentMessage): boolean => message.type === 'write'
 export class DocumentActor implements Behaviour<DocumentMessage> {
   readonly #replica: Replica
   readonly #around: Surroundings
-  readonly #observers = new Set<DocumentObserver>()
+  readonly #followers: Followers
   readonly #revenants: Revenants
   /** Whether this server's operator writes it. */
   readonly #isOwned: boolean
@@ -82,7 +51,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   constructor(document: DocumentId, around: Surroundings) {
     this.#replica = new Replica(document, around.context)
     this.#around = around
-    this.#revenants = new Revenants(around.context.limits.maxDocumentBytes)
+    const { crypto, limits, telemetry } = around.context
+    this.#followers = new Followers(document, telemetry)
+    this.#revenants = new Revenants(crypto, limits.maxDocumentBytes)
     this.#isOwned = ownerOf(document) === around.context.operator
     const log = around.ownLogs.of(document)
     this.#own = log && ownLog(log, document, around.context)
@@ -100,7 +71,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'observe':
         return this.#respond(envelope, () => this.#observe(message.observer))
       case 'unobserve':
-        this.#observers.delete(message.observer)
+        this.#followers.remove(message.observer)
         return
       case 'diff':
         return this.#respond(envelope, () => this.#diff(message))
@@ -112,12 +83,12 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 
   mayPassivate(): boolean {
-    return this.#observers.size === 0
+    return this.#followers.size === 0
   }
 
   /** Whoever still observes hears that the document starts afresh: it is no longer followed here. */
   stopped(): void {
-    this.#startAfresh(this.#replica.index?.epoch ?? 0)
+    this.#followers.startAfresh(this.#replica.index?.epoch ?? 0)
   }
 
   // --- writing
@@ -152,7 +123,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   #showOwn({ entry, update }: Appended): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
     this.#publish([entry], 'own')
-    this.#show(update)
+    this.#followers.show(update)
   }
 
   /** After a commit that failed: what is durable is read again, and the log it was for is left as it is. */
@@ -160,7 +131,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     const epoch = this.#replica.index?.epoch ?? 0
     this.#replica.reset()
     this.#abandonLog()
-    if (!(error instanceof CommitRefused)) this.#startAfresh(epoch)
+    if (!(error instanceof CommitRefused)) this.#followers.startAfresh(epoch)
   }
 
   #abandonLog(): void {
@@ -178,6 +149,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   async #ingest(envelope: Envelope<DocumentMessage>, { entries, source }: Ingest): Promise<void> {
     const replica = this.#replica
     try {
+      // A commit that was refused has cost the content, not the followers: they are to be shown what comes now.
+      if (this.#followers.size > 0) await replica.loadContent()
       const ingested = await ingest(entries, replica, this.#revenants, this.#around.context)
       this.#take(ingested, source)
       envelope.answer({ ...ingested.result, index: replica.index })
@@ -203,8 +176,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       appended.map(({ entry, bytes }) => ({ log: entry.log, seq: entry.seq, bytes })),
       source,
     )
-    if (rebuilt) this.#startAfresh(replica.index?.epoch ?? 0)
-    for (const { entry } of read) if (entry.update.length > 0) this.#show(entry.update)
+    if (rebuilt) this.#followers.startAfresh(replica.index?.epoch ?? 0)
+    for (const { entry } of read) if (entry.update.length > 0) this.#followers.show(entry.update)
   }
 
   #isHeld(log: LogId): boolean {
@@ -267,55 +240,32 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     ownLogs.begin(this.#replica.document, compacted.log.log)
     this.#replica.become(compacted.content)
     this.#publish(compacted.entries, 'own')
-    this.#startAfresh(this.#replica.index?.epoch ?? 0)
+    this.#followers.startAfresh(this.#replica.index?.epoch ?? 0)
     context.telemetry.count('cpns_compactions_total')
   }
 
   async #forget(): Promise<void> {
     const epoch = (this.#replica.index?.epoch ?? 0) + 1
     await this.#replica.forget()
+    this.#revenants.forget()
     this.#abandonLog()
     this.#publish([], 'own')
-    this.#startAfresh(epoch)
+    this.#followers.startAfresh(epoch)
   }
 
   // --- those who look
 
   async #observe(observer: DocumentObserver): Promise<number> {
     await this.#replica.loadContent()
-    this.#observers.add(observer)
+    this.#followers.add(observer)
     return this.#replica.index?.epoch ?? 0
   }
 
   async #diff({ observer, stateVector }: Diff): Promise<Uint8Array> {
-    if (!this.#observers.has(observer))
+    if (!this.#followers.has(observer))
       throw new EpochPassed(`${this.#replica.document} is no longer followed by this observation; observe it again.`)
     const content = await this.#replica.loadContent()
     return content.diff(stateVector)
-  }
-
-  #show(update: Uint8Array): void {
-    for (const observer of this.#observers) this.#tellObserver(observer, () => observer.update(update))
-  }
-
-  #startAfresh(epoch: number): void {
-    const observers = [...this.#observers]
-    this.#observers.clear()
-    for (const observer of observers) this.#tellObserver(observer, () => observer.epoch(epoch))
-  }
-
-  /** An observer that fails is dropped: what is durable is durable, whoever cannot hear of it. */
-  #tellObserver(observer: DocumentObserver, tell: () => void): void {
-    try {
-      tell()
-    } catch (error) {
-      this.#observers.delete(observer)
-      const detail = error instanceof Error ? error.message : String(error)
-      this.#around.context.telemetry.log('error', 'document.observer-failed', {
-        document: this.#replica.document,
-        detail,
-      })
-    }
   }
 
   #publish(entries: readonly StoredEntry[], source: 'own' | ServerId): void {

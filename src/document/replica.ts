@@ -116,26 +116,17 @@ export class Replica {
   }
 
   /**
-   * Makes a change durable. What the content takes of it is the caller's to apply: before, if a failure may cost it.
-   * @throws what the store throws; then ledger and content are forgotten
+   * Makes a change durable. What the content takes of it is the caller's to apply.
+   * @throws what the store throws; then ledger and content are to be {@link reset}
    */
-  async commit({ ledger, append, drop, local }: Change): Promise<IndexRecord> {
+  async commit({ ledger, append, drop, local }: Change): Promise<void> {
     const sameClaims = ledger.claims === (this.#ledger ?? emptyLedger).claims
     const superseded = sameClaims ? (this.#index?.superseded ?? []) : undefined
     const index = indexOf(this.document, ledger, this.#context.crypto, superseded)
     const records = sameClaims ? local : [...local, this.#claimsRecord(ledger.claims)]
-    try {
-      await this.#context.store.commit({
-        documents: [{ document: this.document, index, append, drop }],
-        local: records,
-      })
-    } catch (error) {
-      this.reset()
-      throw error
-    }
+    await this.#context.store.commit({ documents: [{ document: this.document, index, append, drop }], local: records })
     this.#ledger = ledger
     this.#index = index
-    return index
   }
 
   /** Removes the document from the store, and all that is remembered about it. @throws what the store throws */

@@ -93,6 +93,27 @@ test('a full disk refuses writes, and takes them again once there is room', asyn
   assert.equal(await server.values(), { k: 3 })
 })
 
+test('a follower sees what comes after a write that was refused, from here and from peers', async () => {
+  const [server, peer] = [new DocumentServer({ operator: a }), new DocumentServer({ operator: a, number: 1 })]
+  const doc = new Doc({ guid: home })
+  await server.write('a', 1)
+  const observation = await server.documents.observe(home, {
+    update: update => applyUpdate(doc, update),
+    epoch: () => assert.unreachable(),
+  })
+  applyUpdate(doc, await observation.diff())
+  const keys = (): string[] => [...readRegisters(doc).entries()].map(([key]) => key)
+  server.disk.refuseNextWrite()
+  assert.instance(await server.write('b', 1).catch((error: Error) => error), WriteFailed)
+  await peer.write('c', 1)
+  await peer.sendTo(server)
+  assert.equal(keys(), ['a', 'c'])
+  server.disk.refuseNextWrite()
+  assert.instance(await server.write('b', 1).catch((error: Error) => error), WriteFailed)
+  await server.write('d', 1)
+  assert.equal(keys(), ['a', 'c', 'd'])
+})
+
 test('a compaction that fails leaves everything as it was', async () => {
   const server = new DocumentServer({ operator: a })
   for (let count = 0; count < 5; count++) await server.write('k', count)
