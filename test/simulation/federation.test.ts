@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { LogStore } from '../../src/ports/log-store.ts'
+import { runScenario } from '../../src/simulation/scenario/run.ts'
+import { production } from './production.ts'
+import { smallScenario } from './scenarios.ts'
+
+/*
+ * Production nodes of two operators, with clients that use the SDK, live through a partition and crashes and agree
+ * afterwards, with every invariant intact; the same seed gives the same history in another process. A node that breaks a
+ * promise is caught. A clock or a random number that leaks past the ports makes the hashes differ; an invariant that
+ * cannot fail lets the broken node pass.
+ */
+
+test('a federation heals, and another process sees the same', async () => {
+  const here = await runScenario(smallScenario(), 'a', { production })
+  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'scenario-run.ts'), 'a'])
+  const { outcome, hash, events, metrics } = here
+  assert.equal(outcome, { verdict: true })
+  assert.ok((metrics['register.ok'] ?? 0) > 5, 'too few registrations to tell anything')
+  assert.equal(JSON.parse(stdout), { outcome, hash, events })
+})
+
+test('another seed does something else', async () => {
+  const [one, other] = [
+    await runScenario(smallScenario(), 1, { production }),
+    await runScenario(smallScenario(), 2, { production }),
+  ]
+  assert.is.not(one.hash, other.hash)
+})
+
+/** Says that a commit is stored before it is. */
+const hasty = (store: LogStore): LogStore => ({
+  ...store,
+  async commit(commit) {
+    store.commit(commit).catch(() => {})
+  },
+})
+
+test('a node that acknowledges before the disk has answered is caught', async () => {
+  const broken = {
+    ...production,
+    logStore: (table: Parameters<typeof production.logStore>[0]) => hasty(production.logStore(table)),
+  }
+  const scenario = smallScenario('nodes: { disk: { syncLatency: { dist: const, ms: 400 } } }')
+  const { outcome } = await runScenario(scenario, 1, { production: broken })
+  assert.is(outcome.verdict, false)
+})
+
+test('an expectation that is missed, and a fault that never happens, fail the run', async () => {
+  const impatient = smallScenario('expect: { convergence.afterHealMs: { max: 1 } }')
+  const { outcome } = await runScenario(impatient, 1, { production })
+  assert.match(JSON.stringify(outcome), /"why":"expectation","what":"convergence.afterHealMs is/)
+  const calm = { ...smallScenario(), faults: [], sometimes: ['pause'] }
+  const { outcome: other } = await runScenario(calm, 1, { production })
+  assert.match(JSON.stringify(other), /pause never happened/)
+})
+
+test.run()
