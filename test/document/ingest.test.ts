@@ -153,6 +153,20 @@ test('two entries with one number: the log is cut below, both are kept as eviden
   assert.equal(reasons(await ingest(server, ...author.bytes)), ['forked'], 'what follows on the fork is not taken')
 })
 
+test('nobody but its server can cut a log', async () => {
+  const server = replica()
+  const author = new LogAuthor(writer)
+  author.write({ a: 1 })
+  author.write({ a: 2 })
+  await ingest(server, ...author.bytes)
+  const forged = author.fork(1).write({ a: 3 })
+  forged.bytes[forged.bytes.length - 1] = (forged.bytes.at(-1) ?? 0) ^ 1
+  const stolen = new LogAuthor(other, author.log).seal({ seq: 1, prev: author.entries[0]?.hash as Uint8Array })
+  assert.equal(reasons(await ingest(server, forged, stolen)), ['bad-signature', 'bad-signature'])
+  assert.equal(await server.values(), { a: 2 })
+  assert.equal(await evidenceIn(server), [])
+})
+
 test('replicas that saw different histories end up equal', async () => {
   const author = new LogAuthor(writer)
   for (let count = 0; count < 6; count++) author.write({ count })

@@ -127,6 +127,13 @@ test('a claim once believed stays so, and goes with its log', () => {
   assert.not.ok(deadIn(next.ledger).has(log('old')))
 })
 
+test('what a believed claim has copied counts for others, though what it relied on is gone', () => {
+  const believed = settle(ledger({ old: 1, copy: 1, other: 1 }, claim('copy', { old: 0 }, { other: 1 }))).ledger
+  const next = claim('next', { mine: 0 }, { old: 1 })
+  const heads = sortedHeads([head('copy', 1), head('mine', 1), head('next', 1)])
+  assert.equal(left(settle({ ...believed, heads, claims: [...believed.claims, next] }).ledger), ['copy', 'next'])
+})
+
 test('a version is held when its logs are, or were copied as far', () => {
   const state = settle(ledger({ a: 3, old: 2, copy: 1 }, claim('copy', { old: 4 }))).ledger
   const has = (lengths: Lengths): boolean =>

@@ -117,12 +117,13 @@ test('what is kept entry by entry is what is read from scratch, and passes the g
         assert.equal([...new HeldView(kept.held).entries()], scratch)
         assert.equal([...new HeldView(other.held).entries()], scratch)
       }
-      const live = [...withPrefix(other.held, '')].reduce(
-        (sum, [, held]) => sum + (held?.place.own ? held.place.registerBytes : 0),
-        0,
-      )
-      assert.ok(Math.abs(other.ownLiveBytes - live) < 1e-6)
-      assert.ok(other.ownGarbageBytes > -1e-6)
+      for (const content of [...authors, other]) {
+        const live = [...withPrefix(content.held, '')].map(([, held]) =>
+          held?.place.own ? held.place.registerBytes : 0,
+        )
+        assert.ok(Math.abs(content.ownLiveBytes - live.reduce((sum, bytes) => sum + bytes, 0)) < 1e-6)
+        assert.ok(content.ownGarbageBytes > -1e-6)
+      }
     }),
     { numRuns: 200 },
   )
