@@ -9,15 +9,18 @@ import { type Scenario, type ScenarioInput, scenarioSchema } from './schema.ts'
 
 type FaultInput = NonNullable<ScenarioInput['faults']>[number]
 
-/** The scenario with what its profile draws from the seed; it stands in the manifest of the run, so that it can be run by itself. */
+/** The scenario with what its profile draws from the seed, and without the profile: run by itself it is the same run. */
 export function drawn(scenario: Scenario, seed: Seed): Scenario {
-  switch (scenario.random.profile) {
+  const random = rng(seed, 'profile')
+  const { profile } = scenario.random
+  const settled: Scenario = { ...scenario, random: { profile: 'none' } }
+  switch (profile) {
     case 'none':
       return scenario
     case 'calm':
-      return { ...scenario, faults: [...scenario.faults, ...parsedFaults(calmFaults(rng(seed, 'profile')), scenario)] }
+      return { ...settled, faults: [...scenario.faults, ...parsedFaults(calmFaults(random), scenario)] }
     case 'swarm':
-      return swarm(scenario, rng(seed, 'profile'))
+      return swarm(settled, random)
   }
 }
 
