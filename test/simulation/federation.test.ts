@@ -32,6 +32,18 @@ test('another seed does something else', async () => {
   assert.is.not(one.hash, other.hash)
 })
 
+/** Whether one of twenty seeds shows the fault: which one does, changes with every change of the node's timing. */
+async function isCaught(scenario: ReturnType<typeof smallScenario>, broken: typeof production): Promise<boolean> {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { outcome } = await runScenario(scenario, seed, { production: broken })
+    if (outcome.verdict === false) {
+      console.log(`  caught with seed ${seed}`)
+      return true
+    }
+  }
+  return false
+}
+
 /** Says that a commit is stored before it is. */
 const hasty = (store: LogStore): LogStore => ({
   ...store,
@@ -46,8 +58,7 @@ test('a node that acknowledges before the disk has answered is caught', async ()
     logStore: (table: Parameters<typeof production.logStore>[0]) => hasty(production.logStore(table)),
   }
   const scenario = smallScenario('nodes: { disk: { syncLatency: { dist: const, ms: 400 } } }')
-  const { outcome } = await runScenario(scenario, 1, { production: broken })
-  assert.is(outcome.verdict, false)
+  assert.is(await isCaught(scenario, broken), true)
 })
 
 test('an expectation that is missed, and a fault that never happens, fail the run', async () => {
