@@ -109,7 +109,8 @@ function containerBytes(key: string, value: object, depth: number): number {
     for (const item of value) bytes += jsonBytes(key, item, depth - 1)
     return bytes
   }
-  for (const [name, item] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const item = (value as Readonly<Record<string, Json>>)[name] as Json
     if (name === '__proto__') throw new InvalidRegister(key, 'its value has a member "__proto__"')
     bytes += 5 + textBytes(key, name) + jsonBytes(key, item, depth - 1)
   }
