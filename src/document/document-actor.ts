@@ -1,9 +1,9 @@
 import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
 import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
-import { type Appended, append, beginLog, type Outcome, type OwnLog, ownLog, stage } from './append.ts'
+import { type Appended, append, type Batch, beginLog, type Outcome, type OwnLog, ownLog, stage } from './append.ts'
 import { compact } from './compaction.ts'
-import { HeldView } from './content.ts'
+import { type Content, HeldView } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
 import type { Diff, DocumentMessage, Ingest } from './document-messages.ts'
 import {
@@ -16,6 +16,7 @@ import {
 } from './documents.ts'
 import { Followers } from './followers.ts'
 import { type Ingested, ingest } from './ingest.ts'
+import type { Ledger } from './ledger.ts'
 import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
@@ -94,29 +95,50 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   // --- writing
 
   async #write(first: Envelope<DocumentMessage>, actor: ActorContext<DocumentMessage>): Promise<void> {
-    const { context } = this.#around
-    const replica = this.#replica
-    const envelopes = [first, ...actor.take(maxBatch - 1, isWrite)]
-    let told = 0
+    const waiting = actor.take(maxBatch - 1, isWrite)
+    waiting.unshift(first)
     try {
-      while (told < envelopes.length) {
-        const content = replica.content ?? (await replica.loadContent())
-        const ledger = replica.ledger ?? (await replica.loadLedger())
-        this.#own ??= beginLog(ledger, replica.document, context)
-        const batch = stage(mutationsOf(envelopes, told), replica.document, content, ledger, this.#own, context)
-        if (batch.changes.size > 0) {
-          const appended = append(batch, replica.document, content, ledger, this.#own, context)
-          await replica.commit(appended.change)
-          this.#showOwn(appended)
-        } else if (batch.local.length > 0) await context.store.commit({ documents: [], local: batch.local })
-        for (const outcome of batch.outcomes) tell(envelopes[told++], outcome)
+      while (waiting.length > 0) {
+        if (!this.#replica.content) await this.#replica.loadContent()
+        const batch = this.#stage(waiting)
+        const appended = this.#append(batch)
+        await this.#store(batch, appended)
+        if (appended) this.#showOwn(appended)
+        tellAll(waiting, batch.outcomes)
       }
     } catch (error) {
       this.#startOver(error)
-      for (const envelope of envelopes.slice(told)) envelope.refuse(this.#writeFailed(error))
+      for (const envelope of waiting) envelope.refuse(this.#writeFailed(error))
       return
     }
     if (this.#isDue()) await this.#compactInPassing()
+  }
+
+  /** Decides as many of the writes as fit together. */
+  #stage(envelopes: readonly Envelope<DocumentMessage>[]): Batch {
+    const { document, content, ledger } = this.#loaded()
+    const { context } = this.#around
+    this.#own ??= beginLog(ledger, document, context)
+    return stage(mutationsOf(envelopes), document, content, ledger, this.#own, context)
+  }
+
+  #append(batch: Batch): Appended | undefined {
+    if (batch.changes.size === 0 || !this.#own) return undefined
+    const { document, content, ledger } = this.#loaded()
+    return append(batch, document, content, ledger, this.#own, this.#around.context)
+  }
+
+  /** Resolves when what the batch decided is durable: an entry, or local records alone, or nothing. */
+  #store({ local }: Batch, appended: Appended | undefined): Promise<void> | undefined {
+    if (appended) return this.#replica.commit(appended.change)
+    return local.length > 0 ? this.#around.context.store.commit({ documents: [], local }) : undefined
+  }
+
+  /** The content stands on the ledger: where it is in memory, both are. */
+  #loaded(): { readonly document: DocumentId; readonly content: Content; readonly ledger: Ledger } {
+    const { document, content, ledger } = this.#replica
+    if (!content || !ledger) throw new Error(`${document} is not loaded.`)
+    return { document, content, ledger }
   }
 
   /** Shows an entry of this run's log that is durable now. */
@@ -282,17 +304,18 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 }
 
-/** What the envelopes from `from` on ask for; only envelopes of writes are taken together. */
-function mutationsOf(envelopes: readonly Envelope<DocumentMessage>[], from: number): Mutation<unknown>[] {
+/** What the envelopes ask for; only envelopes of writes are taken together. */
+function mutationsOf(envelopes: readonly Envelope<DocumentMessage>[]): Mutation<unknown>[] {
   const mutations: Mutation<unknown>[] = []
-  for (let at = from; at < envelopes.length; at++) {
-    const message = envelopes[at]?.message
-    if (message?.type === 'write') mutations.push(message.mutation)
-  }
+  for (const { message } of envelopes) if (message.type === 'write') mutations.push(message.mutation)
   return mutations
 }
 
-function tell(envelope: Envelope<DocumentMessage> | undefined, outcome: Outcome): void {
-  if (outcome.ok) envelope?.answer(outcome.answer)
-  else envelope?.refuse(outcome.error)
+/** Takes the first envelopes, as many as there are outcomes, and answers them. */
+function tellAll(waiting: Envelope<DocumentMessage>[], outcomes: readonly Outcome[]): void {
+  for (const outcome of outcomes) {
+    const envelope = waiting.shift()
+    if (outcome.ok) envelope?.answer(outcome.answer)
+    else envelope?.refuse(outcome.error)
+  }
 }

@@ -119,14 +119,18 @@ export class Replica {
    * Makes a change durable. What the content takes of it is the caller's to apply.
    * @throws what the store throws; then ledger and content are to be {@link reset}
    */
-  async commit({ ledger, append, drop, local }: Change): Promise<void> {
+  commit({ ledger, append, drop, local }: Change): Promise<void> {
+    const { document } = this
+    const { crypto, store } = this.#context
     const sameClaims = ledger.claims === (this.#ledger ?? emptyLedger).claims
     const superseded = sameClaims ? (this.#index?.superseded ?? []) : undefined
-    const index = indexOf(this.document, ledger, this.#context.crypto, superseded)
+    const index = indexOf(document, ledger, crypto, superseded)
     const records = sameClaims ? local : [...local, this.#claimsRecord(ledger.claims)]
-    await this.#context.store.commit({ documents: [{ document: this.document, index, append, drop }], local: records })
-    this.#ledger = ledger
-    this.#index = index
+    // Not an async function: this is the hot path, and its frame would be the largest object of a write.
+    return store.commit({ documents: [{ document, index, append, drop }], local: records }).then(() => {
+      this.#ledger = ledger
+      this.#index = index
+    })
   }
 
   /** Removes the document from the store, and all that is remembered about it. @throws what the store throws */
