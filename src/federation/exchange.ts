@@ -12,16 +12,16 @@ export interface Exchange {
 
 /**
  * The rules of exchange. Servers of one operator hold the same documents. Between operators a document passes if both may
- * hold it, but for two cases in which that cannot be known yet: an owner that has lost its disks takes its own documents
- * back from whoever has them, and a home document (`pn/…`) says itself who may hold it, so it has to be seen first. What
- * is taken so is signed by the owner all the same, and who gives it has asked on his side.
+ * hold it, but for two cases. An owner that has lost its disks, or was set back to an old backup, takes its own documents back
+ * from whoever has them: also from those who may not hold them any more, or what was revoked would be granted again. And a home
+ * document (`pn/…`) says itself who may hold it, so it has to be seen first. What is taken is signed by the owner all the same.
  */
 export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Entitlement): Exchange {
   if (peer === own) return { mayGive: () => true, mayTake: () => true }
   const mayHold = (document: DocumentId, operator: OperatorId): boolean =>
     ownerOf(document) === operator || entitlement.mayHold(document, operator)
   return {
-    mayGive: document => mayHold(document, peer) && mayHold(document, own),
+    mayGive: document => ownerOf(document) === peer || (mayHold(document, peer) && mayHold(document, own)),
     mayTake(document) {
       if (ownerOf(document) === own) return true
       return mayHold(document, own) ? mayHold(document, peer) : parseDocumentId(document).kind === 'pn'

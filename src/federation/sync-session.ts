@@ -123,7 +123,10 @@ export class SyncSession {
   /** Who may hold the document has changed: compares it with the peer, if it may pass at all. */
   review(document: DocumentId): void {
     const { exchange } = this.#options
-    if (exchange.mayGive(document) || exchange.mayTake(document)) this.#ask(document)
+    if (!exchange.mayGive(document) && !exchange.mayTake(document)) return
+    // An ask that is open may have kept to itself what is held here: it is said again, as it may be said now.
+    if (this.#asks.has(document)) this.#sendAsk(document)
+    else this.#ask(document)
   }
 
   /** A manifest was accepted here. */

@@ -12,14 +12,15 @@ import { production } from './production.ts'
  */
 
 const known = [
-  { bug: 'a server whose disk had failed refused for ever', seed: 30 },
-  { bug: 'a refused write cost those who follow the document what came after', seed: 68 },
+  { bug: 'a server whose disk had failed refused for ever', scenario: 'swarm.yaml', seed: 30 },
+  { bug: 'a refused write cost those who follow the document what came after', scenario: 'swarm.yaml', seed: 68 },
+  { bug: 'an owner set back to a backup did not get back what it had revoked', scenario: 'revocation.yaml', seed: 2 },
+  { bug: 'what was asked before a grant came kept to itself what was held', scenario: 'revocation.yaml', seed: 45 },
 ]
 
-const file = join(import.meta.dirname, '../../examples/simulation/swarm.yaml')
-
-for (const { bug, seed } of known) {
-  test(`seed ${seed}: ${bug}`, async () => {
+for (const { bug, scenario, seed } of known) {
+  const file = join(import.meta.dirname, '../../examples/simulation', scenario)
+  test(`${scenario}, seed ${seed}: ${bug}`, async () => {
     const [run] = planRuns(readFileSync(file, 'utf8'), file, [seed])
     if (!run) throw new Error('The file asks for no run.')
     const { outcome } = await runScenario(run.scenario, seed, { production })

@@ -67,9 +67,10 @@ export class Observations {
   }
 
   /** A node is about to serve. */
-  made(_: SimulatedServer, { documents }: CpnsNode): void {
+  made(server: SimulatedServer, { documents }: CpnsNode): void {
     documents.subscribe(notice => {
       this.written.took(notice)
+      if (!notice.index) void this.#lost(server, [notice.document])
       for (const { log, seq } of notice.entries) {
         const entry = `${notice.document} ${log} ${seq}`
         if (notice.source === 'own') this.#committedMs.set(entry, this.#federation.world.nowMs)
@@ -81,14 +82,19 @@ export class Observations {
     })
   }
 
-  /** A disk is about to be lost, or set back: what nobody else holds may be gone, and nobody is to blame. */
+  /** A disk is about to be lost, or set back. */
   async crashing(server: SimulatedServer, death: Death): Promise<void> {
     if (death.of !== 'machine' || (death.disk.kind !== 'lose' && death.disk.kind !== 'restore')) return
     this.#disksLost += 1
+    await this.#lost(server, [...this.written.documents()])
+  }
+
+  /** A server holds documents no longer: what nobody else holds may be gone, and nobody is to blame. */
+  async #lost(server: SimulatedServer, documents: readonly DocumentId[]): Promise<void> {
     const { servers, world } = this.#federation
     const others = servers.filter(other => other !== server)
     const disks = await Promise.all(others.map(other => readDisk(other, world.production)))
-    for (const document of this.written.documents()) {
+    for (const document of documents) {
       const held = new Map<LogId, number>()
       const note = (log: LogId, length: number) => held.set(log, Math.max(length, held.get(log) ?? 0))
       for (const { indexes } of disks) {
@@ -131,7 +137,7 @@ export class Observations {
       const isThere = [...held.values()].some(contents =>
         [...(contents.get(document)?.entries() ?? [])].some(([key, { value }]) => says(what, key, value)),
       )
-      return isThere
+      return isThere || this.#isWritten(document, what)
         ? []
         : [`${what.operator}/${what.pne} was ${what.type} in ${document}, but no server ever held that`]
     })
