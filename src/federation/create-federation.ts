@@ -74,6 +74,7 @@ export function createFederation(options: FederationOptions): Federation {
   const earlyRequests = new Map<ServerId, PeerStream[]>()
   const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
   const ends: Cancel[] = []
+  let telling: Cancel | undefined
   let isRunning = false
 
   const link = linkKind({
@@ -114,10 +115,24 @@ export function createFederation(options: FederationOptions): Federation {
   }
 
   function report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void {
+    const before = peers.get(server)?.session
     if (status) peers.set(server, { status, session })
     else peers.delete(server)
+    if (session !== before) linksChanged(session)
     if (session || !status || status.state === 'down') releaseRequests(server)
   }
+
+  /** Tells a new peer at once whom this server is linked with, and the others soon. */
+  function linksChanged(begun: SyncSession | undefined): void {
+    begun?.linked(linkedServers())
+    telling ??= clock.after(limits.linkedDelayMs, () => {
+      telling = undefined
+      const servers = linkedServers()
+      eachSession(session => session.linked(servers))
+    })
+  }
+
+  const linkedServers = (): ServerId[] => [...peers].flatMap(([server, { session }]) => (session ? [server] : []))
 
   const refuse = (server: ServerId): PeerRefusal | undefined => {
     if ((cutOffs.get(server) ?? 0) > clock.elapsed()) return 'cut-off'
@@ -246,6 +261,7 @@ export function createFederation(options: FederationOptions): Federation {
     async stop() {
       isRunning = false
       for (const end of ends) end()
+      telling?.()
       await Promise.all([...peers.keys()].map(server => actors.stop(link, server)))
       await network.stop()
     },

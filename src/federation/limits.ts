@@ -23,6 +23,8 @@ export interface LinkLimits {
   readonly silenceMs: number
   /** How long nothing that was asked for may come. */
   readonly askTimeoutMs: number
+  /** How long changes of links are gathered before the peers are told of them. */
+  readonly linkedDelayMs: number
   /** How long receipts are gathered before they are stored. */
   readonly receiptDelayMs: number
   /** From the beginning of one round of reconciliation to that of the next, at least, whoever wants it: each reads the whole index. */
@@ -54,6 +56,7 @@ export const defaultLinkLimits: LinkLimits = {
   heartbeatMs: 5_000,
   silenceMs: 20_000,
   askTimeoutMs: 60_000,
+  linkedDelayMs: 200,
   receiptDelayMs: 1_000,
   retryMs: 30_000,
   greetingTimeoutMs: 10_000,

@@ -13,6 +13,7 @@ import type { LinkLimits } from './limits.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
 import { Receipts } from './receipts.ts'
 import { OutOfTurn, Reconciler } from './reconciler.ts'
+import { Relaying } from './relaying.ts'
 import { Sender } from './sender.ts'
 import { decodeSync, type Entries, type Have, MalformedFrame, type SyncMessage } from './wire.ts'
 
@@ -60,6 +61,7 @@ export class SyncSession {
   readonly #asks: Asks
   readonly #reconciler: Reconciler
   readonly #receipts: Receipts
+  readonly #relaying = new Relaying()
   #conduct: Conduct
   /** Something was dropped, or failed: a round is due once everything else was sent. */
   #isBehind = false
@@ -115,6 +117,7 @@ export class SyncSession {
   push({ document, entries, source }: DocumentNotice): void {
     const { exchange, peer } = this.#options
     if (source === peer || entries.length === 0 || !exchange.mayGive(document)) return
+    if (!this.#relaying.passes(source)) return
     const bytes = entries.map(entry => entry.bytes)
     if (!this.#outbox.push(document, bytes)) this.#fallBehind()
     this.#sender.wake()
@@ -132,6 +135,11 @@ export class SyncSession {
   /** A manifest was accepted here. */
   manifest(manifest: Uint8Array): void {
     this.#send({ type: 'manifest', manifest })
+  }
+
+  /** Whom this server is linked with. */
+  linked(servers: readonly ServerId[]): void {
+    this.#send({ type: 'linked', servers })
   }
 
   /** Ends the session from this side; nothing is heard of it any more. */
@@ -192,6 +200,9 @@ export class SyncSession {
         return events.clock(message.clock)
       case 'behind':
         return this.#reconciler.behind()
+      case 'linked':
+        if (this.#relaying.heard(message.servers)) this.#fallBehind()
+        this.#sender.wake()
     }
   }
 
@@ -233,7 +244,7 @@ export class SyncSession {
       telemetry.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
       return
     }
-    const { refused, gaps, stored } = await documents.ingest(document, entries, peer)
+    const { refused, gaps, stored, known } = await documents.ingest(document, entries, peer)
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
       telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
@@ -242,6 +253,7 @@ export class SyncSession {
     // A full disk is this server's trouble: the peer will not offer again what it has sent.
     if (refused.some(({ reason }) => reason === 'storage')) this.#retryLater()
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
+    if (known > 0) telemetry.count('cpns_entries_repeated_total', {}, known)
     if (gaps.length > 0) this.#ask(document)
     else if (this.#outbox.have(document, 'receipt')) this.#sender.wake()
   }

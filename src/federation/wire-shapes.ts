@@ -19,10 +19,14 @@ export const maxHelloManifestBytes = 768 * 1024
 /** JSON of a command or an answer. */
 export const maxJsonBytes = 512 * 1024
 
+/** Servers that one server names as linked. */
+export const maxLinked = 4_096
+
 export const runBytes = 16
 export const logBytes = 16
 export const hashBytes = 32
 const maxDocumentIdBytes = 1_024
+const maxServerIdBytes = 128
 const maxNameBytes = 253
 
 const document = bytes(maxDocumentIdBytes)
@@ -69,6 +73,7 @@ export const syncShape = shape(
   [5, bytes(maxManifestBytes)],
   [6, message([1, number()])],
   [7, message()],
+  [8, message([1, bytes(maxServerIdBytes, maxLinked)])],
 )
 
 const proofShape = message(

@@ -3,7 +3,15 @@ import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
 import { base64url } from 'multiformats/bases/base64'
 import type { Json } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
-import { type DocumentId, InvalidName, isOperatorId, type LogId, type OperatorId } from '../ports/names.ts'
+import {
+  type DocumentId,
+  InvalidName,
+  isOperatorId,
+  type LogId,
+  type OperatorId,
+  type ServerId,
+  serverId,
+} from '../ports/names.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
 import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
 import {
@@ -100,6 +108,8 @@ export type SyncMessage =
   | { readonly type: 'manifest'; readonly manifest: Uint8Array }
   | { readonly type: 'beat'; readonly clock: number }
   | { readonly type: 'behind' }
+  /** See `Linked` in wire.proto. */
+  | { readonly type: 'linked'; readonly servers: readonly ServerId[] }
 
 export interface Request {
   readonly command: ForwardedCommand
@@ -189,6 +199,8 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
       return { case: 'beat', value: { clockMs: BigInt(sync.clock) } }
     case 'behind':
       return { case: 'behind', value: {} }
+    case 'linked':
+      return { case: 'linked', value: { servers: [...sync.servers] } }
   }
 }
 
@@ -225,6 +237,8 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
       return { type: 'beat', clock: timeFrom(content.value.clockMs) }
     case 'behind':
       return { type: 'behind' }
+    case 'linked':
+      return { type: 'linked', servers: content.value.servers.map(serverFrom) }
     case undefined:
       throw new MalformedFrame('The message says nothing.')
   }
@@ -340,9 +354,12 @@ function jsonFrom(text: Uint8Array): Json {
 
 // --- values
 
-function documentFrom(text: string): DocumentId {
+const documentFrom = (text: string): DocumentId => named(text, asDocumentId)
+const serverFrom = (text: string): ServerId => named(text, serverId)
+
+function named<T>(text: string, parse: (text: string) => T): T {
   try {
-    return asDocumentId(text)
+    return parse(text)
   } catch (error) {
     if (error instanceof InvalidName) throw new MalformedFrame(error.message)
     throw error

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wire.proto.
  */
 export const file_wire: GenFile = /*@__PURE__*/
-  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAki6wEKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIAEIJCgdjb250ZW50IlYKBFBhZ2USDQoFcm91bmQYASABKA0SDQoFYWZ0ZXIYAiABKAkSEQoJZG9jdW1lbnRzGAMgAygJEg8KB2RpZ2VzdHMYBCABKAwSDAoEbGFzdBgFIAEoCCIWCgVQYWdlZBINCgVyb3VuZBgBIAEoDSJoCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSDgoGZm9ya2VkGAUgAygNEg8KB3B1cnBvc2UYBiABKA0iLAoHRW50cmllcxIQCghkb2N1bWVudBgBIAEoCRIPCgdlbnRyaWVzGAIgAygMIhgKBEJlYXQSEAoIY2xvY2tfbXMYASABKAQiCAoGQmVoaW5kIlwKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDSKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJJCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zYgZwcm90bzM");
+  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkijgIKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIABIhCgZsaW5rZWQYCCABKAsyDy5jcG5zLnYxLkxpbmtlZEgAQgkKB2NvbnRlbnQiVgoEUGFnZRINCgVyb3VuZBgBIAEoDRINCgVhZnRlchgCIAEoCRIRCglkb2N1bWVudHMYAyADKAkSDwoHZGlnZXN0cxgEIAEoDBIMCgRsYXN0GAUgASgIIhYKBVBhZ2VkEg0KBXJvdW5kGAEgASgNImgKBEhhdmUSEAoIZG9jdW1lbnQYASABKAkSDAoEbG9ncxgCIAEoDBIPCgdsZW5ndGhzGAMgAygNEg4KBmhhc2hlcxgEIAEoDBIOCgZmb3JrZWQYBSADKA0SDwoHcHVycG9zZRgGIAEoDSIsCgdFbnRyaWVzEhAKCGRvY3VtZW50GAEgASgJEg8KB2VudHJpZXMYAiADKAwiGAoEQmVhdBIQCghjbG9ja19tcxgBIAEoBCIICgZCZWhpbmQiGQoGTGlua2VkEg8KB3NlcnZlcnMYASADKAkiXAoHUmVxdWVzdBIOCgZtZXRob2QYASABKAkSDgoGcGFyYW1zGAIgASgMEh0KBXByb29mGAMgASgLMg4uY3Bucy52MS5Qcm9vZhISCgp0aW1lb3V0X21zGAQgASgNIooBCgVQcm9vZhIQCghvcGVyYXRvchgBIAEoCRIQCghpZGVudGl0eRgCIAEoCRIQCghleGVjdXRvchgDIAEoCRIQCghkb2N1bWVudBgEIAEoCRISCgpjb21tYW5kX2lkGAUgASgJEhIKCmV4cGlyZXNfbXMYBiABKAQSEQoJc2lnbmF0dXJlGAcgASgMIkkKBkFuc3dlchIPCgV2YWx1ZRgBIAEoDEgAEiMKB3JlZnVzYWwYAiABKAsyEC5jcG5zLnYxLlJlZnVzYWxIAEIJCgdjb250ZW50ImkKB1JlZnVzYWwSDgoGc3RhdHVzGAEgASgNEg0KBWNhdXNlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXNiBnByb3RvMw");
 
 /**
  * /cpns/hello/1. Each side sends `hello`, reads the other's, then sends `verdict`; both must accept.
@@ -173,6 +173,12 @@ export type Sync = Message<"cpns.v1.Sync"> & {
      */
     value: Behind;
     case: "behind";
+  } | {
+    /**
+     * @generated from field: cpns.v1.Linked linked = 8;
+     */
+    value: Linked;
+    case: "linked";
   } | { case: undefined; value?: undefined };
 };
 
@@ -354,6 +360,26 @@ export const BehindSchema: GenMessage<Behind> = /*@__PURE__*/
   messageDesc(file_wire, 9);
 
 /**
+ * The servers that the sender has a link to now, the receiver among them; at most 4,096. What one of them brings to both need not be
+ * passed on between sender and receiver. Whoever names a server that brings it nothing goes without until it says so.
+ *
+ * @generated from message cpns.v1.Linked
+ */
+export type Linked = Message<"cpns.v1.Linked"> & {
+  /**
+   * @generated from field: repeated string servers = 1;
+   */
+  servers: string[];
+};
+
+/**
+ * Describes the message cpns.v1.Linked.
+ * Use `create(LinkedSchema)` to create a new message.
+ */
+export const LinkedSchema: GenMessage<Linked> = /*@__PURE__*/
+  messageDesc(file_wire, 10);
+
+/**
  * /cpns/request/1: one stream for each request.
  *
  * @generated from message cpns.v1.Request
@@ -391,7 +417,7 @@ export type Request = Message<"cpns.v1.Request"> & {
  * Use `create(RequestSchema)` to create a new message.
  */
 export const RequestSchema: GenMessage<Request> = /*@__PURE__*/
-  messageDesc(file_wire, 10);
+  messageDesc(file_wire, 11);
 
 /**
  * The client's own proof; see proof.ts.
@@ -440,7 +466,7 @@ export type Proof = Message<"cpns.v1.Proof"> & {
  * Use `create(ProofSchema)` to create a new message.
  */
 export const ProofSchema: GenMessage<Proof> = /*@__PURE__*/
-  messageDesc(file_wire, 11);
+  messageDesc(file_wire, 12);
 
 /**
  * @generated from message cpns.v1.Answer
@@ -471,7 +497,7 @@ export type Answer = Message<"cpns.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_wire, 12);
+  messageDesc(file_wire, 13);
 
 /**
  * @generated from message cpns.v1.Refusal
@@ -503,5 +529,5 @@ export type Refusal = Message<"cpns.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_wire, 13);
+  messageDesc(file_wire, 14);
 

@@ -100,6 +100,41 @@ test('two operators that never reach each other converge through a third that is
   assert.not.ok(a1.isUp(c1))
 })
 
+const repeated = (servers: readonly WorldServer[]): number =>
+  servers.reduce((sum, { telemetry }) => sum + telemetry.counter('cpns_entries_repeated_total'), 0)
+
+test('among servers that are all linked each entry reaches each of them once', async () => {
+  const { world, run, start } = bench()
+  world.entitlement.grant(home, b, c)
+  world.entitlement.grant(visit, a, c)
+  const all = await start([a, 0], [a, 1], [b, 0], [c, 0])
+  const [a1, a2, b1] = all
+  for (let at = 0; at < 20; at++) {
+    await Promise.all([a1.set(home, `a1/${at}`, at), a2.set(home, `a2/${at}`, at), b1.set(visit, `b1/${at}`, at)])
+    await run(50)
+  }
+  await assertSame(home, ...all)
+  await assertSame(visit, ...all)
+  assert.is(repeated(all), 0)
+})
+
+test('what a peer was spared, and its link then lost, it gets from whoever spared it', async () => {
+  const { world, hub, run, start } = bench()
+  world.entitlement.grant(home, b, c)
+  const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
+  hub.freeze(a1.id, c1.id)
+  await a1.set(home, 'alias', 'Home')
+  await run(1_000)
+  await assertSame(home, a1, b1)
+  assert.is(await c1.digest(home), undefined, 'left to the link that has stalled')
+  hub.cut(a1.id, c1.id)
+  await run(2_000)
+  await assertSame(home, a1, b1, c1)
+  await a1.set(home, 'alias', 'House')
+  await run(100)
+  await assertSame(home, a1, b1, c1)
+})
+
 test('a document is given from the grant on, and no longer than it lasts', async () => {
   const { world, run, start } = bench()
   const [a1, b1] = await start([a, 0], [b, 0])
