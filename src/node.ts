@@ -18,7 +18,7 @@ import type { Crypto } from './ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
 import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
-import type { OperatorId } from './ports/names.ts'
+import type { OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Random } from './ports/random.ts'
 import type { Telemetry } from './ports/telemetry.ts'
@@ -55,6 +55,11 @@ export interface NodeSettings {
   readonly pins: ReadonlyMap<OperatorId, string>
   /** Manifests of trusted operators, as far as known; newer ones come from the operators themselves. */
   readonly peerManifests: readonly string[]
+  /**
+   * The servers of its own operator that this one links with; all of them, if left out. An operator with many servers gives
+   * each a few, so that all hang together: entries are passed on. Either side of a link may name the other.
+   */
+  readonly neighbours?: readonly ServerId[]
   readonly limits?: NodeLimits
 }
 
@@ -174,6 +179,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clock,
     random,
     telemetry,
+    ...(settings.neighbours && { neighbours: new Set(settings.neighbours) }),
     ...(limits.links && { links: limits.links }),
   })
   inventory.join(federation)

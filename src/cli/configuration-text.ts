@@ -29,6 +29,8 @@ subscribers = "subscribers.json"
 listen = ["${listen}"]
 # Manifests of trusted operators.
 folder = "peers"
+# With many servers of one operator: the few of them that this one links with. Left out: all.
+# neighbours = ["12D3KooW…"]
 
 [keys]
 # This server's identity; never copy it to another machine.

@@ -129,10 +129,9 @@ function carriedClaims(logs: ReadonlySet<LogId>, { ledger, self, servers, receip
 }
 
 /** Whether a compaction by this server is wanted for the sake of logs that nobody else will clear away. */
-export function hasOrphans(ledger: Ledger, self: ServerId, servers: readonly ServerId[]): boolean {
-  const present = new Set(servers)
-  const first = [...servers].sort()[0]
-  return first === self && ledger.heads.some(({ server }) => !present.has(server))
+export function hasOrphans({ heads }: Ledger, self: ServerId, servers: readonly ServerId[]): boolean {
+  if (heads.every(({ server }) => servers.includes(server))) return false
+  return servers.includes(self) && servers.every(server => self <= server)
 }
 
 /** Whether a log of this server is here again, longer than it was when it was superseded. */

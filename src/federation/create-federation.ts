@@ -51,6 +51,8 @@ export interface FederationOptions {
   readonly random: Random
   readonly telemetry: Telemetry
   readonly versions?: readonly number[]
+  /** Servers of the own operator to link with. Default: all. Whoever else of them comes is welcome. */
+  readonly neighbours?: ReadonlySet<ServerId>
   readonly links?: Partial<LinkLimits>
   readonly requests?: Partial<RequestLimits>
 }
@@ -61,9 +63,10 @@ interface Peer {
   readonly session: SyncSession | undefined
 }
 
-/** This server among the others: a link to every server of every trusted operator, its own operator's included. */
+/** This server among the others: a link to every server of every trusted operator, and to its neighbours of its own. */
 export function createFederation(options: FederationOptions): Federation {
   const { operator, identity, trust, network, documents, entitlement, actors, clock, random, telemetry } = options
+  const { neighbours } = options
   const limits = { ...defaultLinkLimits, ...options.links }
   const requestLimits = { ...defaultRequestLimits, ...options.requests }
   const self = identity.server
@@ -141,7 +144,7 @@ export function createFederation(options: FederationOptions): Federation {
 
   /** Every server that this one should have a link to, and every one that it has. */
   function tendAll(): void {
-    const named = trust.operators().flatMap(of => trust.servers(of))
+    const named = trust.operators().flatMap(of => (of === operator && neighbours ? [...neighbours] : trust.servers(of)))
     for (const server of new Set([...named, ...peers.keys()])) {
       if (server === self || (refuse(server) && !peers.has(server))) continue
       tell(server, { type: 'tend' })

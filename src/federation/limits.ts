@@ -25,6 +25,8 @@ export interface LinkLimits {
   readonly askTimeoutMs: number
   /** How long changes of links are gathered before the peers are told of them. */
   readonly linkedDelayMs: number
+  /** How long after entries came their receipt is sent: those that come meanwhile share it. */
+  readonly receiptAfterMs: number
   /** How long receipts are gathered before they are stored. */
   readonly receiptDelayMs: number
   /** From the beginning of one round of reconciliation to that of the next, at least, whoever wants it: each reads the whole index. */
@@ -57,6 +59,7 @@ export const defaultLinkLimits: LinkLimits = {
   silenceMs: 20_000,
   askTimeoutMs: 60_000,
   linkedDelayMs: 200,
+  receiptAfterMs: 200,
   receiptDelayMs: 1_000,
   retryMs: 30_000,
   greetingTimeoutMs: 10_000,

@@ -11,8 +11,8 @@ import { InvalidName, isOperatorId, type OperatorId, type ServerId, serverId } f
  * pinned the first can follow without asking anybody. It proves itself and may be passed on by anyone.
  */
 
-/** The longest a signed manifest may be, in its file and on the wire: room for some 250 servers. */
-export const maxManifestBytes = 64 * 1024
+/** The longest a signed manifest may be, in its file and on the wire: room for some 500 servers. */
+export const maxManifestBytes = 128 * 1024
 
 export type ManifestRefusal =
   /** Not a signed manifest at all. */
@@ -89,7 +89,7 @@ const manifestSchema = z
           clientUrls: z.array(z.url({ protocol: /^wss?$/ }).max(256)).max(16),
         }),
       )
-      .max(256),
+      .max(512),
     /** Servers of the past: what they signed still holds; they may not connect. */
     retired: z.array(server).max(1024),
     /** Servers that lost their keys: nothing they signed is taken from now on. */

@@ -70,6 +70,9 @@ export class SyncSession {
   #listeningMs: number | undefined
   #cancelBeat: Cancel = () => {}
   #cancelRetry: Cancel | undefined
+  /** Documents of which the peer is owed a receipt. */
+  readonly #owed = new Set<DocumentId>()
+  #cancelOwed: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
     const { stream, drives, exchange, clock, limits, events, conduct } = options
@@ -148,6 +151,7 @@ export class SyncSession {
     this.#isOver = true
     this.#cancelBeat()
     this.#cancelRetry?.()
+    this.#cancelOwed?.()
     this.#asks.settleAll()
     this.#reconciler.end()
     this.#sender.end()
@@ -255,7 +259,19 @@ export class SyncSession {
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (known > 0) telemetry.count('cpns_entries_repeated_total', {}, known)
     if (gaps.length > 0) this.#ask(document)
-    else if (this.#outbox.have(document, 'receipt')) this.#sender.wake()
+    else this.#receiptDue(document)
+  }
+
+  /** Says a moment later what is held of the document: one receipt for all that came of it meanwhile. */
+  #receiptDue(document: DocumentId): void {
+    const { clock, limits } = this.#options
+    this.#owed.add(document)
+    this.#cancelOwed ??= clock.after(limits.receiptAfterMs, () => {
+      this.#cancelOwed = undefined
+      for (const each of this.#owed) this.#outbox.have(each, 'receipt')
+      this.#owed.clear()
+      this.#sender.wake()
+    })
   }
 
   async #have({ document, heads, purpose }: Have): Promise<void> {

@@ -264,11 +264,17 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
     }
   }
 
-  const roleOf = (of: OperatorId, server: ServerId): 'current' | 'retired' | 'revoked' | undefined => {
+  /** Asked for every entry of a peer, so read from each manifest once. */
+  const read = new WeakMap<Manifest, Facts>()
+  function facts(manifest: Manifest): Facts {
+    const known = read.get(manifest) ?? factsOf(manifest)
+    read.set(manifest, known)
+    return known
+  }
+
+  function roleOf(of: OperatorId, server: ServerId): Role | undefined {
     const manifest = newest(of)?.manifest
-    if (manifest?.servers.some(({ peerId }) => peerId === server)) return 'current'
-    if (manifest?.revoked.includes(server)) return 'revoked'
-    return manifest?.retired.includes(server) ? 'retired' : undefined
+    return manifest && facts(manifest).roles.get(server)
   }
 
   const trust: Trust = {
@@ -279,9 +285,9 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
       const naming = trust.operatorsOf(server)
       if (naming.some(isValid)) return undefined
       if (naming.length > 0) return 'manifest-expired'
-      const roles = [...memories.keys()].map(of => roleOf(of, server))
-      if (roles.includes('revoked')) return 'revoked'
-      return roles.includes('retired') ? 'retired' : 'unknown-server'
+      const past = [...memories.keys()].map(of => roleOf(of, server))
+      if (past.includes('revoked')) return 'revoked'
+      return past.includes('retired') ? 'retired' : 'unknown-server'
     },
     manifestOf: of => newest(of)?.manifest,
     isValid,
@@ -301,7 +307,10 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
     },
     stop: () => cancelWatch(),
     mayHaveWritten: (owner, server) => ['current', 'retired'].includes(roleOf(owner, server) ?? 'unknown'),
-    servers: owner => newest(owner)?.manifest.servers.map(({ peerId }) => peerId) ?? [],
+    servers(owner) {
+      const manifest = newest(owner)?.manifest
+      return manifest ? facts(manifest).servers : []
+    },
   }
 
   const [offered] = await trust.offer([own], 'own file')
@@ -311,6 +320,23 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
   watch()
   return trust
 }
+
+type Role = 'current' | 'retired' | 'revoked'
+
+interface Facts {
+  readonly roles: ReadonlyMap<ServerId, Role>
+  readonly servers: readonly ServerId[]
+}
+
+/** A server that stands in several lists is what the first of current, revoked, retired says. */
+const factsOf = ({ servers, revoked, retired }: Manifest): Facts => ({
+  roles: new Map<ServerId, Role>([
+    ...retired.map(server => [server, 'retired'] as const),
+    ...revoked.map(server => [server, 'revoked'] as const),
+    ...servers.map(({ peerId }) => [peerId, 'current'] as const),
+  ]),
+  servers: servers.map(({ peerId }) => peerId),
+})
 
 const recordKey = (operator: OperatorId): string => `manifest/${operator}`
 

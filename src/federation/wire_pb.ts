@@ -68,7 +68,7 @@ export type Hello = Message<"cpns.v1.Hello"> & {
 
   /**
    * Signed manifests: what leads from the root of the sender's operator to its newest, then those of others that it
-   * knows; at most 256 of 64 KiB each.
+   * knows; at most 256 of 128 KiB each.
    *
    * @generated from field: repeated bytes manifests = 3;
    */
@@ -155,7 +155,7 @@ export type Sync = Message<"cpns.v1.Sync"> & {
     case: "entries";
   } | {
     /**
-     * A signed manifest that the sender has just accepted; at most 64 KiB.
+     * A signed manifest that the sender has just accepted; at most 128 KiB.
      *
      * @generated from field: bytes manifest = 5;
      */

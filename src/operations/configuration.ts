@@ -1,6 +1,6 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
-import { isOperatorId } from '../ports/names.ts'
+import { isOperatorId, isServerId } from '../ports/names.ts'
 import { nearestName } from './nearest-name.ts'
 
 /*
@@ -27,6 +27,10 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       listen: z.array(z.string()).default(['/ip4/127.0.0.1/tcp/4600']).describe('Multiaddresses for other servers.'),
       folder: z.string().default('peers').describe('Manifests of trusted operators, one file each.'),
+      neighbours: z
+        .array(z.string().refine(isServerId, { error: 'expected the PeerId of a server, such as 12D3Koo…' }))
+        .optional()
+        .describe("Servers of this server's own operator that it links with; all of them, if left out."),
     })
     .prefault({}),
   keys: z

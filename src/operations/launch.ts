@@ -42,6 +42,7 @@ export async function launch(configuration: Configuration, at: (path: string) =>
     manifest: await readManifest(at(configuration.manifest)),
     pins: pinsOf(configuration),
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
+    ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
   }
   const store = await openLevelLogStore(at(configuration.data))
   try {

@@ -35,6 +35,8 @@ export function operatorId(text: string): OperatorId {
   throw new InvalidName(`"${text}" is not an operator: use a lower-case domain name such as a.example.`)
 }
 
+export const isServerId = (text: string): text is ServerId => keyOf(text) !== undefined
+
 /** @throws {InvalidName} when `text` is not the PeerId of an Ed25519 key. */
 export function serverId(text: string): ServerId {
   publicKeyOf(text as ServerId)
@@ -54,9 +56,15 @@ export function serverOfPublicKey(publicKey: Uint8Array): ServerId {
  * @throws {InvalidName} when `server` is not the PeerId of an Ed25519 key.
  */
 export function publicKeyOf(server: ServerId): Uint8Array {
-  const bytes = decode(server)
-  if (bytes?.length === 38 && ed25519Prefix.every((byte, index) => bytes[index] === byte)) return bytes.slice(6)
+  const key = keyOf(server)
+  if (key) return key
   throw new InvalidName(`"${server}" is not a server: use the PeerId of an Ed25519 key (12D3Koo…).`)
+}
+
+function keyOf(server: string): Uint8Array | undefined {
+  const bytes = decode(server)
+  const isKey = bytes?.length === 38 && ed25519Prefix.every((byte, index) => bytes[index] === byte)
+  return isKey ? bytes.slice(6) : undefined
 }
 
 function decode(text: string): Uint8Array | undefined {

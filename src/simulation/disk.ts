@@ -81,7 +81,7 @@ export class SimulatedDisk {
   }
 
   /** All that is synced, in order of key: for invariants. Not to be changed. */
-  get records(): Iterable<DiskRecord> {
+  get records(): SortedRecords {
     return this.#records
   }
 

@@ -264,7 +264,7 @@ test('the writer hears, durably, who holds what', async () => {
   world.entitlement.grant(home, b)
   const [a1, a2, b1] = await start([a, 0], [a, 1], [b, 0])
   await a1.set(home, 'x', 1)
-  await run(1_100)
+  await run(1_300)
   const receipts = await Array.fromAsync(a1.store.localScan('receipt/'), ({ key }) => key)
   for (const { id } of [a2, b1])
     assert.ok(

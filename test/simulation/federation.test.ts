@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { LogStore } from '../../src/ports/log-store.ts'
+import { readScenario } from '../../src/simulation/scenario/read-scenario.ts'
 import { runScenario } from '../../src/simulation/scenario/run.ts'
 import { production } from './production.ts'
 import { smallScenario } from './scenarios.ts'
@@ -59,6 +60,28 @@ test('a node that acknowledges before the disk has answered is caught', async ()
   }
   const scenario = smallScenario('nodes: { disk: { syncLatency: { dist: const, ms: 400 } } }')
   assert.is(await isCaught(scenario, broken), true)
+})
+
+test('servers of one operator are linked as the scenario says, and an entry takes each link once', async () => {
+  const scenario = readScenario(
+    `
+name: bare
+run: { warmup: 3s, duration: 3s }
+operators: { count: 1, servers: 7 }
+topology: { within: { type: tree, branching: 2 } }
+networks: { count: 0 }
+documents: { count: 3, writers: 2 }
+workload: [{ operation: write, rate: 20 }]`,
+    'bare.yaml',
+  )
+  const { outcome, metrics } = await runScenario(scenario, 1, { production })
+  assert.equal(outcome, { verdict: true })
+  const { 'write.ok': writes = 0, 'cpns_entries_received_total{}': received = 0 } = metrics
+  assert.ok(writes > 30, 'too few writes to tell anything')
+  assert.is(received % 6, 0, 'each of the six others got each entry')
+  assert.ok(received > 0 && received <= 6 * writes, 'no more entries than writes')
+  assert.is(metrics['cpns_entries_repeated_total{}'], undefined)
+  assert.ok((metrics['packets.peer.accept'] ?? 0) <= 12, 'six links, each dialled from one side or both')
 })
 
 test('an expectation that is missed, and a fault that never happens, fail the run', async () => {

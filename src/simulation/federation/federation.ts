@@ -1,6 +1,7 @@
 import type { NodeLimits } from '../../node.ts'
-import { type OperatorId, operatorId } from '../../ports/names.ts'
+import { type OperatorId, operatorId, type ServerId } from '../../ports/names.ts'
 import type { HostOptions } from '../host.ts'
+import type { Topology } from '../studies/topology.ts'
 import type { World } from '../world.ts'
 import { SimulatedClient } from './client.ts'
 import { type SimulatedOperator, simulatedOperator } from './operator.ts'
@@ -18,6 +19,8 @@ export interface FederationOptions {
   /** Of the nodes' parts. What a scenario file names here is checked by nobody but the part. */
   readonly limits?: NodeLimits
   readonly events?: ServerEvents
+  /** How an operator's servers are linked. Default: all with all. */
+  readonly topology?: (operator: OperatorPlan) => Topology
   readonly traceActors?: boolean
 }
 
@@ -36,20 +39,30 @@ export class SimulatedFederation {
 
   /** Makes all of it; nothing runs before {@link start}. A server's host is named `<operator>/<number>`, from 1. */
   static async create(world: World, options: FederationOptions): Promise<SimulatedFederation> {
-    const { host = () => ({}), limits = {}, events = {}, traceActors = false } = options
+    const { host = () => ({}), limits = {}, events = {}, traceActors = false, topology } = options
+    const neighbours = new Map<string, readonly ServerId[]>()
     const operators: SimulatedOperator[] = []
-    for (const { name, servers } of options.operators) {
+    for (const plan of options.operators) {
+      const { name, servers } = plan
       const hosts = Array.from({ length: servers }, (_, index) => {
         const hostName = `${name}/${index + 1}`
         return world.host(hostName, host(hostName))
       })
-      operators.push(await simulatedOperator(world, operatorId(name), hosts))
+      const operator = await simulatedOperator(world, operatorId(name), hosts)
+      operators.push(operator)
+      if (topology) linkWithin(operator, topology(plan), neighbours)
     }
     const servers = operators.flatMap(operator =>
       operator.servers.map(card => {
         const at = world.hosts.get(card.host)
         if (!at) throw new RangeError(`There is no host ${card.host}.`)
-        return new SimulatedServer(world, operator, card, at, { trusted: operators, limits, events, traceActors })
+        return new SimulatedServer(world, operator, card, at, {
+          trusted: operators,
+          limits,
+          events,
+          traceActors,
+          neighbours: neighbours.get(card.host),
+        })
       }),
     )
     return new SimulatedFederation(world, operators, servers)
@@ -95,6 +108,17 @@ export class SimulatedFederation {
     const client = new SimulatedClient(this.world, operator, name, hostName, order)
     this.#clients.set(hostName, client)
     return client
+  }
+}
+
+/** Notes the neighbours of each server, by its host. */
+function linkWithin({ servers }: SimulatedOperator, topology: Topology, into: Map<string, readonly ServerId[]>): void {
+  for (const [node, { host }] of servers.entries()) {
+    const numbers = Array.from({ length: topology.degree(node) }, (_, index) => topology.neighbour(node, index))
+    into.set(
+      host,
+      numbers.flatMap(number => servers[number]?.identity.server ?? []),
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 import type { TraceEvent } from '../../actor/types.ts'
 import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
 import { CommitOutcomeUnknown, CommitRefused } from '../../ports/log-store.ts'
-import type { OperatorId } from '../../ports/names.ts'
+import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
 import type { Run } from '../run.ts'
@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly events: ServerEvents
   /** Whether events of actors are told: that costs a tenth of the speed. */
   readonly traceActors: boolean
+  /** Of its own operator's servers; all of them, if undefined. */
+  readonly neighbours: readonly ServerId[] | undefined
 }
 
 /** How long a supervisor waits before it starts a server again that has ended by itself. */
@@ -75,7 +77,7 @@ export class SimulatedServer {
 
   /** Boots the host and starts a node on it. A start that fails otherwise than by a later crash fails the simulation. */
   start(): void {
-    const { trusted, limits, events, traceActors } = this.#options
+    const { trusted, limits, events, traceActors, neighbours } = this.#options
     this.#hasFailed = false
     this.isDown = false
     const ports = this.host.boot()
@@ -90,6 +92,7 @@ export class SimulatedServer {
       pins: new Map<OperatorId, string>(others.map(({ id, fingerprint }) => [id, fingerprint])),
       peerManifests: others.map(other => other.manifest),
       limits,
+      ...(neighbours && { neighbours }),
     }
     const { clock, random, crypto, store, listener, telemetry } = ports
     const nodePorts = {

@@ -8,6 +8,7 @@ import type { Ending } from '../scheduler.ts'
 import type { LogListener } from '../telemetry.ts'
 import type { Checkpoint, TraceLine } from '../trace.ts'
 import { World } from '../world.ts'
+import { BareDocuments } from './bare-documents.ts'
 import { type FaultRecord, Faults } from './faults.ts'
 import { differences, Invariants, type Violation } from './invariants.ts'
 import { type Metrics, observationMetrics, operationMetrics, serverMetrics, Traffic } from './measures.ts'
@@ -15,7 +16,7 @@ import { Observations } from './observations.ts'
 import { Population } from './population.ts'
 import { drawn } from './profiles.ts'
 import type { Scenario } from './schema.ts'
-import { conditionsOf, limitsOf, machineOf, operatorPlans } from './surroundings.ts'
+import { conditionsOf, limitsOf, machineOf, operatorPlans, topologyWithin } from './surroundings.ts'
 import { type Outcome, WorkloadDriver } from './workload.ts'
 
 /** What became of a run; the first that applies. `unknown`: it ended before that could be said. */
@@ -77,6 +78,7 @@ class ScenarioRun {
   readonly #world: World
   readonly #federation: SimulatedFederation
   readonly #population: Population
+  readonly #bare: BareDocuments
   readonly #observations: Observations
   readonly #invariants: Invariants
   readonly #faults: Faults
@@ -104,6 +106,7 @@ class ScenarioRun {
       operators: operatorPlans(scenario),
       host: name => machineOf(scenario, seed, name),
       limits: limitsOf(scenario),
+      topology: ({ name, servers }) => topologyWithin(scenario, seed, name, servers),
       traceActors: scenario.invariants.includes('bounded-mailboxes'),
       events: {
         made: (server, node) => watching.by?.made(server, node),
@@ -129,6 +132,7 @@ class ScenarioRun {
     this.#world = world
     this.#federation = federation
     this.#population = new Population(federation, scenario)
+    this.#bare = new BareDocuments(federation, scenario)
     const isDiskFaulty = scenario.faults.some(({ kind }) => kind === 'diskFull' || kind === 'syncFailure')
     this.#observations = new Observations(
       federation,
@@ -142,7 +146,7 @@ class ScenarioRun {
       acknowledged: this.#observations.acknowledged.bind(this.#observations),
       secrets: this.#observations.secrets,
     }
-    this.#workload = new WorkloadDriver(federation, this.#population, scenario, {
+    this.#workload = new WorkloadDriver(federation, { population: this.#population, bare: this.#bare }, scenario, {
       acknowledged,
       over: outcome => this.#outcomes.push(outcome),
       read: () => {},
@@ -216,7 +220,11 @@ class ScenarioRun {
     const down = this.#federation.servers.filter(({ node }) => !node).map(({ name }) => `${name} does not serve`)
     const { underWay } = this.#workload
     const waiting = underWay > 0 ? [`${underWay} operations are under way`] : []
-    return [...down, ...waiting, ...(await differences(this.#federation, this.#population))]
+    return [
+      ...down,
+      ...waiting,
+      ...(await differences(this.#federation, { population: this.#population, bare: this.#bare })),
+    ]
   }
 
   /** Every client has come back by itself. */

@@ -76,6 +76,20 @@ const when = {
 }
 const targets = { targets: hosts.optional().describe('Left out: one server, drawn each time.') }
 
+const servers = z.int().min(1).max(1_000).default(1)
+
+/** How the servers of one operator are linked. */
+const within = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('full') }),
+  z.strictObject({ type: z.literal('ring') }),
+  z.strictObject({ type: z.literal('line') }),
+  z.strictObject({ type: z.literal('tree'), branching: z.int().positive().default(2) }),
+  z.strictObject({ type: z.literal('kregular'), degree: z.int().positive() }),
+  z.strictObject({ type: z.literal('smallworld'), degree: z.int().positive(), rewire: probability }),
+  z.strictObject({ type: z.literal('ba'), links: z.int().positive() }),
+])
+export type WithinOperator = z.output<typeof within>
+
 export const faultSchema = z
   .discriminatedUnion('kind', [
     z.strictObject({
@@ -109,7 +123,7 @@ export const faultSchema = z
     error: 'expected exactly one of at, every, poisson',
   })
 
-const operations = ['register', 'add', 'remove', 'inventory', 'attach', 'grant', 'revoke'] as const
+const operations = ['register', 'add', 'remove', 'inventory', 'attach', 'grant', 'revoke', 'write'] as const
 
 const workload = z
   .strictObject({
@@ -120,7 +134,7 @@ const workload = z
         z.strictObject({ dist: z.literal('zipf'), exponent: z.number().positive().default(0.99) }),
       ])
       .prefault({ dist: 'uniform' })
-      .describe('Which network an operation is about.'),
+      .describe('Which network an operation is about, or which document.'),
     rate: z
       .number()
       .positive()
@@ -166,8 +180,8 @@ export const scenarioSchema = z.strictObject({
     .prefault({}),
   operators: z
     .union([
-      z.strictObject({ count: z.int().min(1).max(200), servers: z.int().min(1).max(50).default(1) }),
-      z.array(z.strictObject({ name, servers: z.int().min(1).max(50).default(1) })).min(1),
+      z.strictObject({ count: z.int().min(1).max(200), servers }),
+      z.array(z.strictObject({ name, servers })).min(1),
     ])
     .prefault({ count: 2 })
     .describe('Operators, all of which trust each other: a number of them (a.example, b.example, …), or by name.'),
@@ -194,6 +208,21 @@ export const scenarioSchema = z.strictObject({
     })
     .prefault({})
     .describe('Personal Networks, with an owner and a gateway at each operator that takes part.'),
+  topology: z
+    .strictObject({ within: within.default({ type: 'full' }) })
+    .prefault({})
+    .describe('Who is linked with whom: among the servers of each operator. All operators are linked.'),
+  documents: z
+    .strictObject({
+      count: z.int().min(0).default(0),
+      writers: z.int().positive().default(1).describe('Servers that write each of them.'),
+      keys: z.int().positive().default(64).describe('Registers of each.'),
+      bytes: z.int().min(0).max(16_384).default(32).describe('Length of what is written.'),
+    })
+    .prefault({})
+    .describe(
+      'Documents without clients, dealt out to the operators: servers write them themselves (the operation `write`), and all servers of the operator hold them.',
+    ),
   clients: z
     .strictObject({ readers: z.int().min(0).default(0).describe('Per network: they follow its inventory live.') })
     .prefault({}),

@@ -3,6 +3,7 @@ import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
 import type { LinkConditions } from '../link.ts'
 import { rng, type Seed } from '../random-streams.ts'
+import { full, kRegular, line, preferential, ring, smallWorld, type Topology, tree } from '../studies/topology.ts'
 import type { Scenario } from './schema.ts'
 
 /*
@@ -61,6 +62,28 @@ export function limitsOf({ nodes }: Scenario): NodeLimits {
     ...(links && { links }),
     ...(inventory && { inventory }),
     ...(access && { access }),
+  }
+}
+
+/** How the servers of an operator are linked. @throws {RangeError} when so many cannot be linked so */
+export function topologyWithin({ topology }: Scenario, seed: Seed, operator: string, servers: number): Topology {
+  const { within } = topology
+  const random = rng(seed, 'topology', operator)
+  switch (within.type) {
+    case 'full':
+      return full(servers)
+    case 'ring':
+      return ring(servers)
+    case 'line':
+      return line(servers)
+    case 'tree':
+      return tree(servers, within.branching)
+    case 'kregular':
+      return kRegular(servers, within.degree, random)
+    case 'smallworld':
+      return smallWorld(servers, within.degree, within.rewire, random)
+    case 'ba':
+      return preferential(servers, within.links, random)
   }
 }
 

@@ -4,6 +4,7 @@ import { gatewayAttach, type Inventory, pnInventory, pnUpdate } from '../../inve
 import type { NetworkName } from '../../inventory/view.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import type { RandomStream } from '../random-streams.ts'
+import { type BareDocument, type BareDocuments, WriterDown } from './bare-documents.ts'
 import type { Population, SimulatedNetworkName } from './population.ts'
 import type { Operation, Scenario, Workload } from './schema.ts'
 
@@ -22,7 +23,7 @@ export type Acknowledged =
 /** One operation, when it was over. */
 export interface Outcome {
   readonly operation: Operation
-  /** `ok`, `refused.<status>`, `open` (nobody knows whether it was done) or `failed`. */
+  /** `ok`, `refused.<status>`, `open` (nobody knows whether it was done), `down` (the server to do it was) or `failed`. */
   readonly result: string
   readonly fromMs: number
   readonly untilMs: number
@@ -42,13 +43,20 @@ export class WorkloadDriver {
   underWay = 0
   readonly #federation: SimulatedFederation
   readonly #population: Population
+  readonly #bare: BareDocuments
   readonly #scenario: Scenario
   readonly #events: WorkloadEvents
   #isOver = false
 
-  constructor(federation: SimulatedFederation, population: Population, scenario: Scenario, events: WorkloadEvents) {
+  constructor(
+    federation: SimulatedFederation,
+    { population, bare }: { readonly population: Population; readonly bare: BareDocuments },
+    scenario: Scenario,
+    events: WorkloadEvents,
+  ) {
     this.#federation = federation
     this.#population = population
+    this.#bare = bare
     this.#scenario = scenario
     this.#events = events
   }
@@ -58,11 +66,11 @@ export class WorkloadDriver {
     const startMs = world.nowMs
     for (const [index, workload] of this.#scenario.workload.entries()) {
       const random = world.random('workload', index, workload.operation)
-      const choose = chooser(this.#population.networks, workload, random)
+      const about = this.#about(workload, random)
       const fromMs = startMs + (workload.from ?? 0)
       const untilMs = startMs + Math.min(durationMs, workload.to ?? durationMs)
-      const turn = { workload, random, choose, untilMs }
-      if (workload.rate !== undefined) this.#arrive(turn, workload.rate, fromMs)
+      const turn = { workload, about, untilMs }
+      if (workload.rate !== undefined) this.#arrive(turn, { rate: workload.rate, random }, fromMs)
       for (let client = 0; client < (workload.closedLoop?.clients ?? 0); client++) {
         world.at(roundMs(fromMs), 'client', () => void this.#loop(turn, workload.closedLoop?.think ?? 0))
       }
@@ -75,13 +83,14 @@ export class WorkloadDriver {
   }
 
   /** Open loop: the next operation comes whatever became of the last. */
-  #arrive(turn: Turn, rate: number, fromMs: number): void {
-    const dueMs = roundMs(fromMs + (-Math.log(1 - turn.random.fraction()) * 1_000) / rate)
+  #arrive(turn: Turn, arrivals: Arrivals, fromMs: number): void {
+    const { rate, random } = arrivals
+    const dueMs = roundMs(fromMs + (-Math.log(1 - random.fraction()) * 1_000) / rate)
     if (dueMs > turn.untilMs) return
     this.#federation.world.at(dueMs, 'operation', () => {
       if (this.#isOver) return
       void this.#perform(turn)
-      this.#arrive(turn, rate, dueMs)
+      this.#arrive(turn, arrivals, dueMs)
     })
   }
 
@@ -93,12 +102,23 @@ export class WorkloadDriver {
     }
   }
 
-  async #perform({ workload, random, choose }: Turn): Promise<void> {
+  /** What an operation does each time: all of it is drawn before it waits for anything, so that no answer shifts a later draw. */
+  #about(workload: Workload, random: RandomStream): () => Promise<void> {
+    const { operation } = workload
+    if (operation === 'write') {
+      const choose = chooser<BareDocument>(this.#bare.all, workload, random)
+      return () => this.#bare.write(choose(), random)
+    }
+    const choose = chooser<SimulatedNetworkName>(this.#population.networks, workload, random)
+    return () => this.#operation(operation, choose(), random)
+  }
+
+  async #perform({ workload, about }: Turn): Promise<void> {
     const { world } = this.#federation
     const { operation } = workload
     const fromMs = world.nowMs
     this.underWay += 1
-    const result = await this.#operation(operation, choose(), random).then(
+    const result = await about().then(
       () => 'ok',
       (error: unknown) => this.#resultOf(error),
     )
@@ -109,11 +129,15 @@ export class WorkloadDriver {
   #resultOf(error: unknown): string {
     if (error instanceof RequestRefused) return `refused.${error.status}`
     if (isOpen(error)) return 'open'
+    if (error instanceof WriterDown) return 'down'
     return `failed.${error instanceof Error ? error.name : 'unknown'}`
   }
 
-  /** Draws all that it needs before it waits for anything, so that no answer's time shifts a later draw. */
-  async #operation(operation: Operation, network: SimulatedNetworkName, random: RandomStream): Promise<void> {
+  async #operation(
+    operation: Exclude<Operation, 'write'>,
+    network: SimulatedNetworkName,
+    random: RandomStream,
+  ): Promise<void> {
     const population = this.#population
     const { home, pnId, owner, gateways } = network
     const name = { home: home.id, pnId }
@@ -162,9 +186,14 @@ export class WorkloadDriver {
 
 interface Turn {
   readonly workload: Workload
-  readonly random: RandomStream
-  readonly choose: () => SimulatedNetworkName
+  readonly about: () => Promise<void>
   readonly untilMs: number
+}
+
+/** When operations come, of themselves. */
+interface Arrivals {
+  readonly rate: number
+  readonly random: RandomStream
 }
 
 /** Draws networks: each as likely as the others, or by Zipf's law, the first the most popular. */

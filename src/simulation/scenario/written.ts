@@ -37,7 +37,7 @@ export class Written {
    * answer, before it could show them.
    */
   took({ document, entries }: DocumentNotice): readonly WrittenRegister[] {
-    return entries.flatMap(({ log, seq, bytes }) => this.#entry(document, log, seq, openStoredEntry(bytes).update))
+    return entries.flatMap(({ log, seq, bytes }) => this.#entry(document, log, seq, bytes))
   }
 
   documents(): Iterable<DocumentId> {
@@ -83,10 +83,11 @@ export class Written {
     return latest
   }
 
-  #entry(document: DocumentId, log: LogId, seq: number, update: Uint8Array): WrittenRegister[] {
+  #entry(document: DocumentId, log: LogId, seq: number, bytes: Uint8Array): WrittenRegister[] {
     const at = this.#log(document, log)
     if (seq !== at.length) return []
     at.length += 1
+    const { update } = openStoredEntry(bytes)
     if (update.length === 0) return []
     const keys = new Set<string>()
     const map = at.doc.getMap<unknown>(log)
