@@ -23,6 +23,7 @@ export class HostClock {
   readonly #epochMs: number
   readonly #rate: number
   #jumpedMs = 0
+  #latestMs = Number.NEGATIVE_INFINITY
 
   /** @param epochMs the wall time at which the simulation begins, in milliseconds since 1970 */
   constructor(model: ClockModel, epochMs: number) {
@@ -39,7 +40,14 @@ export class HostClock {
 
   /** What the wall clock shows at a true time, in milliseconds since 1970. */
   wallMs(trueUs: number): number {
-    return Math.floor(this.#epochMs + trueUs / 1000 + this.deviationMs(trueUs))
+    const shown = Math.floor(this.#epochMs + trueUs / 1000 + this.deviationMs(trueUs))
+    this.#latestMs = Math.max(this.#latestMs, shown)
+    return shown
+  }
+
+  /** The latest time that anybody was ever shown. */
+  get latestMs(): number {
+    return this.#latestMs
   }
 
   /** How far the wall clock is ahead of true time. */

@@ -23,7 +23,7 @@ import {
   type Request,
   type SyncMessage,
 } from '../../src/federation/wire.ts'
-import type { DocumentId, LogId, OperatorId } from '../../src/ports/names.ts'
+import type { DocumentId, LogId, OperatorId, ServerId } from '../../src/ports/names.ts'
 
 const document = 'pn/a.example/home' as DocumentId
 const operator = 'a.example' as OperatorId
@@ -159,8 +159,9 @@ test('what is too long, does not fit together, or is out of order is refused', (
         document: `pn/a.example/${at + 1000}` as DocumentId,
       })),
     },
-    { type: 'manifest' as const, manifest: bytes(70_000) },
+    { type: 'manifest' as const, manifest: bytes(140_000) },
     { type: 'beat' as const, clock: 8.7e15 },
+    { type: 'linked' as const, servers: ['12D3KooWnobody' as ServerId] },
   ])
     refuses(decodeSync, encodeSync(wrong))
   // One log, two lengths.

@@ -17,6 +17,11 @@ export class WriterDown extends Error {
   override readonly name = 'WriterDown'
 }
 
+/** Nobody knows whether the write was taken. */
+export class WriterDied extends Error {
+  override readonly name = 'WriterDied'
+}
+
 /** Documents that no client knows of: servers of their operators write them, and all servers of the operator hold them. */
 export class BareDocuments {
   readonly all: readonly BareDocument[]
@@ -46,11 +51,19 @@ export class BareDocuments {
 
   /** Writes one register. Draws all that it needs before it waits. @throws {WriterDown} and whatever the node says */
   async write({ document, writers }: BareDocument, random: RandomStream): Promise<void> {
-    const { keys, bytes } = this.#plan
+    const { keys, bytes, removes } = this.#plan
     const writer = random.pick(writers)
     const key = `key-${random.below(keys)}`
-    const value = Buffer.from(random.bytes(bytes)).toString('base64url').slice(0, bytes)
-    if (!writer.node) throw new WriterDown(`${writer.name} does not serve.`)
-    await writer.node.documents.write(document, () => ({ writes: [{ key, value }], answer: undefined }))
+    const text = Buffer.from(random.bytes(bytes)).toString('base64url').slice(0, bytes)
+    const value = random.chance(removes) ? null : text
+    const { node } = writer
+    const { run } = writer.host
+    if (!node || !run) throw new WriterDown(`${writer.name} does not serve.`)
+    const died = Promise.withResolvers<never>()
+    run.whenOver(() => died.reject(new WriterDied(`${writer.name} died before it had answered.`)))
+    await Promise.race([
+      node.documents.write(document, () => ({ writes: [{ key, value }], answer: undefined })),
+      died.promise,
+    ])
   }
 }

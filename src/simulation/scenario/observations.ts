@@ -37,7 +37,10 @@ const suspiciousRefusals = new Set([
 ])
 
 /** Something that must not have happened, and did. */
-export type Alarm = (invariant: 'no-actor-errors' | 'no-secrets' | 'bounded-mailboxes', what: string) => void
+export type Alarm = (
+  invariant: 'no-actor-errors' | 'no-secrets' | 'bounded-mailboxes' | 'own-stamps',
+  what: string,
+) => void
 
 /** All that is remembered of a run in order to judge it. Only looks on: nothing here acts on the simulation. */
 export class Observations {
@@ -69,7 +72,8 @@ export class Observations {
   /** A node is about to serve. */
   made(server: SimulatedServer, { documents }: CpnsNode): void {
     documents.subscribe(notice => {
-      this.written.took(notice)
+      const registers = this.written.took(notice)
+      if (notice.source === 'own') this.#stamped(server, registers)
       if (!notice.index) void this.#lost(server, [notice.document])
       for (const { log, seq } of notice.entries) {
         const entry = `${notice.document} ${log} ${seq}`
@@ -80,6 +84,17 @@ export class Observations {
         }
       }
     })
+  }
+
+  /** Compaction copies registers with the stamps that they have: those were written before. */
+  #stamped(server: SimulatedServer, registers: readonly WrittenRegister[]): void {
+    const { identity } = server.card
+    for (const written of registers) {
+      const { register } = written
+      if (register.server !== identity.server || this.written.isCopy(written)) continue
+      const wrong = this.written.wrongStamp(written, server.host.clock.latestMs)
+      if (wrong !== undefined) this.#alarm('own-stamps', `${server.name} wrote ${wrong}`)
+    }
   }
 
   /** A disk is about to be lost, or set back. */

@@ -157,6 +157,7 @@ export const invariantNames = [
   'bounded-mailboxes',
   'no-actor-errors',
   'no-older-stamps',
+  'own-stamps',
 ] as const
 
 const range = z.strictObject({ min: z.number().optional(), max: z.number().optional() })
@@ -218,6 +219,7 @@ export const scenarioSchema = z.strictObject({
       writers: z.int().positive().default(1).describe('Servers that write each of them.'),
       keys: z.int().positive().default(64).describe('Registers of each.'),
       bytes: z.int().min(0).max(16_384).default(32).describe('Length of what is written.'),
+      removes: probability.default(0).describe('Share of the writes that remove a register.'),
     })
     .prefault({})
     .describe(

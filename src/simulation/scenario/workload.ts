@@ -4,7 +4,7 @@ import { gatewayAttach, type Inventory, pnInventory, pnUpdate } from '../../inve
 import type { NetworkName } from '../../inventory/view.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import type { RandomStream } from '../random-streams.ts'
-import { type BareDocument, type BareDocuments, WriterDown } from './bare-documents.ts'
+import { type BareDocument, type BareDocuments, WriterDied, WriterDown } from './bare-documents.ts'
 import type { Population, SimulatedNetworkName } from './population.ts'
 import type { Operation, Scenario, Workload } from './schema.ts'
 
@@ -128,7 +128,7 @@ export class WorkloadDriver {
 
   #resultOf(error: unknown): string {
     if (error instanceof RequestRefused) return `refused.${error.status}`
-    if (isOpen(error)) return 'open'
+    if (isOpen(error) || error instanceof WriterDied) return 'open'
     if (error instanceof WriterDown) return 'down'
     return `failed.${error instanceof Error ? error.name : 'unknown'}`
   }

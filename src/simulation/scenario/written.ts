@@ -14,9 +14,13 @@ export interface WrittenRegister {
   readonly timeMs: number
 }
 
+/** Of one key, at most. */
+const writesInOneEntry = 256
+
 interface WrittenLog {
   readonly doc: Doc
   readonly registers: WrittenRegister[]
+  readonly byKey: Map<string, WrittenRegister[]>
   length: number
 }
 
@@ -57,6 +61,37 @@ export class Written {
       return Number.POSITIVE_INFINITY
     }
     return firstMs(present) > firstMs(before)
+  }
+
+  /** Whether another log has the same register: this one is a copy. */
+  isCopy({ document, key, register, log }: WrittenRegister): boolean {
+    for (const [other, { byKey }] of this.#logs.get(document) ?? []) {
+      if (other === log) continue
+      for (const { register: same } of byKey.get(key) ?? []) {
+        if (same.stamp === register.stamp && same.server === register.server) return true
+      }
+    }
+    return false
+  }
+
+  /**
+   * What is wrong with the stamp of a register that its server has just written: it is not later than the one that the same
+   * log had under the key, or it is later than what the server's clock has ever shown and what it replaces. Writes that went
+   * into one entry are each later than the one before, and only the last is seen.
+   */
+  wrongStamp({ document, key, register, log, seq }: WrittenRegister, clockMs: number): string | undefined {
+    for (const other of this.#logs.get(document)?.get(log)?.byKey.get(key) ?? []) {
+      if (other.seq < seq && other.register.stamp >= register.stamp) {
+        return `${key} of ${document}: stamp ${register.stamp} after ${other.register.stamp} in one log`
+      }
+    }
+    if (register.stamp <= clockMs + writesInOneEntry) return undefined
+    let latestMs = clockMs
+    for (const { key: other, register: before } of this.registers(document)) {
+      if (other === key && before.stamp < register.stamp) latestMs = Math.max(latestMs, before.stamp)
+    }
+    if (register.stamp <= latestMs + writesInOneEntry) return undefined
+    return `${key} of ${document}: stamp ${register.stamp}, though the clock never showed more than ${clockMs}`
   }
 
   /** Whether the key was removed by something later: then it may be gone without a trace. */
@@ -101,7 +136,12 @@ export class Written {
       const register = asRegister(map.get(key))
       return register ? [{ document, key, register, log, seq, timeMs: this.#timeMs() }] : []
     })
-    at.registers.push(...registers)
+    for (const written of registers) {
+      at.registers.push(written)
+      const same = at.byKey.get(written.key)
+      if (same) same.push(written)
+      else at.byKey.set(written.key, [written])
+    }
     return registers
   }
 
@@ -115,7 +155,7 @@ export class Written {
     if (!at) {
       const doc = new Doc({ guid: document })
       doc.clientID = 0
-      at = { doc, registers: [], length: 0 }
+      at = { doc, registers: [], byKey: new Map(), length: 0 }
       logs.set(log, at)
     }
     return at

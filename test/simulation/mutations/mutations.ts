@@ -1,0 +1,149 @@
+/*
+ * Nodes that break a promise on purpose. A mutation replaces text of the node's own source as it is loaded, in a process of its
+ * own: the production code knows nothing of it, and text that is no longer there is an error, so that no mutation dies unseen.
+ */
+
+export interface Edit {
+  /** Below `src`. */
+  readonly file: string
+  /** Stands there exactly once. */
+  readonly from: string
+  readonly to: string
+}
+
+export interface Mutation {
+  readonly name: string
+  /** What the node promises, and this one does not keep. */
+  readonly breaks: string
+  readonly edits: readonly Edit[]
+  /** Below `examples/simulation`. */
+  readonly scenario: string
+  /** A seed that shows it. It changes with every change of the node's timing: `run.ts` finds another. */
+  readonly seed: number
+  /** How it shows: the beginning of the verdict. */
+  readonly shows: readonly string[]
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'acknowledges before fsync',
+    breaks: 'durable before visible',
+    edits: [
+      {
+        file: 'adapters/table-log-store.ts',
+        from: '    return batch.done.promise\n',
+        to: '    batch.done.promise.catch(() => {})\n    return Promise.resolve()\n',
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['acknowledged-writes', 'no-older-stamps', 'same-entries-same-content'],
+  },
+  {
+    name: 'shows before durable',
+    breaks: 'durable before visible',
+    edits: [
+      {
+        file: 'document/document-actor.ts',
+        from: '        await this.#store(batch, appended)\n        if (appended) this.#showOwn(appended)\n',
+        to: '        if (appended) this.#showOwn(appended)\n        await this.#store(batch, appended)\n',
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['acknowledged-writes', 'no-older-stamps'],
+  },
+  {
+    name: 'reuses a log id',
+    breaks: 'a log id is never used again, so that a lost disk cannot rewrite history',
+    edits: [
+      {
+        file: 'document/append.ts',
+        from: '  for (;;) {\n    const log = newLogId(random)\n',
+        to: [
+          '  for (let tries = 0; ; tries++) {',
+          '    const seed = new TextEncoder().encode(`$' + '{document} $' + '{context.identity.server} $' + '{tries}`)',
+          '    const log = newLogId({ ...random, bytes: length => crypto.sha256(seed).slice(0, length) })\n',
+        ].join('\n'),
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['no-actor-errors', 'acknowledged-writes', 'same-entries-same-content'],
+  },
+  {
+    name: 'drops marks at once',
+    breaks: 'a mark stays until every server of the owner has it',
+    edits: [
+      {
+        file: 'document/copy-plan.ts',
+        from: '  if (register.value !== null || !source.receiptsAreHere || source.isHeldOutside(key, logs)) return false\n',
+        to: '  if (register.value === null) return true\n  if (source.isHeldOutside(key, logs)) return false\n',
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['acknowledged-writes', 'no-older-stamps'],
+  },
+  {
+    name: 'believes a receipt that nobody gave',
+    breaks: 'a mark stays until every server of the owner has receipted it',
+    edits: [
+      {
+        file: 'document/copy-plan.ts',
+        from: '    server => server === source.self || (source.receipts.get(server)?.get(place.log) ?? 0) > place.seq,\n',
+        to: '    server => server === source.self || source.receipts.has(server),\n',
+      },
+    ],
+    scenario: 'marks.yaml',
+    seed: 1,
+    shows: ['acknowledged-writes', 'no-older-stamps'],
+  },
+  {
+    name: 'lets a foreign clock win',
+    breaks: 'stamps are made by the own clock',
+    edits: [
+      {
+        file: 'federation/link.ts',
+        from: '    this.#clockSkewMs = peerMs - clock.now()\n',
+        to: '    this.#clockSkewMs = peerMs - clock.now()\n    const ahead = clock as { aheadMs?: number }\n    ahead.aheadMs = Math.max(ahead.aheadMs ?? 0, this.#clockSkewMs)\n',
+      },
+      {
+        file: 'document/append.ts',
+        from: 'attempt(held, mutation, clock.now(), pen)',
+        to: 'attempt(held, mutation, clock.now() + ((clock as { aheadMs?: number }).aheadMs ?? 0), pen)',
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['own-stamps'],
+  },
+  {
+    name: 'stamps below what it replaces',
+    breaks: 'a write wins over what its server has seen',
+    edits: [
+      {
+        file: 'document/draft.ts',
+        from: '  const stamp = before && before.stamp >= now ? before.stamp + 1 : now\n',
+        to: '  const stamp = now\n',
+      },
+    ],
+    scenario: 'swarm.yaml',
+    seed: 1,
+    shows: ['own-stamps', 'acknowledged-writes', 'no-older-stamps'],
+  },
+  {
+    name: 'does not ask again when a grant comes',
+    breaks: 'whoever may hold a document comes to hold it',
+    edits: [
+      {
+        file: 'federation/sync-session.ts',
+        from: '    if (this.#asks.has(document)) this.#sendAsk(document)\n    else this.#ask(document)\n',
+        to: '    if (!this.#asks.has(document)) this.#ask(document)\n',
+      },
+    ],
+    scenario: 'revocation.yaml',
+    seed: 1,
+    shows: ['no-convergence'],
+  },
+]
