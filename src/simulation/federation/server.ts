@@ -4,6 +4,7 @@ import { CommitOutcomeUnknown, CommitRefused } from '../../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
+import { hostileNetwork } from '../hostile.ts'
 import type { Run } from '../run.ts'
 import type { World } from '../world.ts'
 import type { ServerCard, SimulatedOperator } from './operator.ts'
@@ -38,6 +39,8 @@ export class SimulatedServer {
   readonly operator: SimulatedOperator
   readonly card: ServerCard
   readonly host: SimulatedHost
+  /** Whether what it sends to its peers is tampered with. */
+  isHostile = false
   /** Whether it is to stay down until somebody starts it. */
   isDown = false
   readonly #world: World
@@ -100,7 +103,12 @@ export class SimulatedServer {
       random,
       crypto,
       store,
-      network: ports.network(identity.server),
+      network: hostileNetwork(ports.network(identity.server), {
+        isHostile: () => this.isHostile,
+        identity,
+        crypto,
+        random: this.#world.random('hostile', this.name, run.number),
+      }),
       listener,
       keys: subscribers,
       telemetry,

@@ -116,6 +116,9 @@ export class Faults {
           host.disk.failNextSync()
           this.#record('syncFailure', name).untilMs = this.#nowMs
         }
+        break
+      case 'hostile':
+        this.#turnHostile(fault)
     }
   }
 
@@ -168,6 +171,14 @@ export class Faults {
   }
 
   // --- servers
+
+  #turnHostile({ operators, for: forMs }: Of<'hostile'>): void {
+    const servers = this.#federation.servers.filter(({ operator }) => operators.includes(operator.id))
+    for (const server of servers) server.isHostile = true
+    this.#last('hostile', operators.join(' '), forMs, () => {
+      for (const server of servers) server.isHostile = false
+    })
+  }
 
   #crash(server: SimulatedServer, { disk, for: forMs }: Of<'crash'>, random: RandomStream): void {
     const name = typeof disk === 'string' ? disk : random.pick(disk)
@@ -267,6 +278,10 @@ export class Faults {
     this.counts.set(label, (this.counts.get(label) ?? 0) + 1)
   }
 }
+
+/** Operators that do harm at some time of a scenario: of what is theirs nothing can be asked. */
+export const hostileOperators = (faults: readonly Fault[]): ReadonlySet<string> =>
+  new Set(faults.flatMap(fault => (fault.kind === 'hostile' ? fault.operators : [])))
 
 /** Events happen at whole microseconds. */
 const roundMs = (ms: number): number => Math.round(ms * 1000) / 1000

@@ -1,12 +1,14 @@
 import { applyUpdate, Doc } from 'yjs'
 import type { Registers } from '../../document/documents.ts'
 import { openStoredEntry } from '../../document/entry.ts'
+import { guardUpdate } from '../../document/guard.ts'
+import { clientIdOf } from '../../document/log.ts'
 import { ownerOf, parseDocumentId } from '../../document/names.ts'
 import { isLater, readRegisters } from '../../document/registers-view.ts'
 import { keys } from '../../inventory/records.ts'
 import { effectiveInventory } from '../../inventory/view.ts'
 import type { IndexRecord } from '../../ports/log-store.ts'
-import type { DocumentId, OperatorId } from '../../ports/names.ts'
+import type { DocumentId, LogId, OperatorId } from '../../ports/names.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import type { SimulatedServer } from '../federation/server.ts'
 import type { BareDocuments } from './bare-documents.ts'
@@ -32,9 +34,14 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 /** Whether every replica that should be the same is: by digest, on disk. */
 export async function differences(
   federation: SimulatedFederation,
-  { population, bare }: { readonly population: Population; readonly bare: BareDocuments },
+  {
+    population,
+    bare,
+    hostile,
+  }: { readonly population: Population; readonly bare: BareDocuments; readonly hostile: ReadonlySet<string> },
 ): Promise<string[]> {
-  const disks = await Promise.all(federation.servers.map(server => readDisk(server, federation.world.production)))
+  const honest = federation.servers.filter(({ operator }) => !hostile.has(operator.id))
+  const disks = await Promise.all(honest.map(server => readDisk(server, federation.world.production)))
   const found: string[] = []
   const compare = (document: DocumentId, holders: readonly DiskContent[]) => {
     const held = holders.map(({ indexes }) => indexes.get(document))
@@ -44,10 +51,11 @@ export async function differences(
     if (digests.size > 1) found.push(`${document}: ${describe(holders, document)}`)
   }
   for (const network of population.networks) {
+    if (hostile.has(network.home.id)) continue
     const entitled = await entitledTo(network, disks)
     const holders = disks.filter(({ server }) => entitled.has(server.operator.id))
     for (const document of population.documentsOf(network)) {
-      if (entitled.has(ownerOf(document))) compare(document, holders)
+      if (entitled.has(ownerOf(document)) && !hostile.has(ownerOf(document))) compare(document, holders)
     }
   }
   for (const { document, operator } of bare.all) {
@@ -105,18 +113,21 @@ export class Invariants {
   readonly #population: Population
   readonly #observations: Observations
   readonly #checked: ReadonlySet<InvariantName>
+  readonly #hostile: ReadonlySet<string>
   readonly #told = new Map<InvariantName, number>()
 
   constructor(
     federation: SimulatedFederation,
     population: Population,
     observations: Observations,
-    checked: readonly InvariantName[],
+    checked: ReadonlySet<InvariantName>,
+    hostile: ReadonlySet<string>,
   ) {
     this.#federation = federation
     this.#population = population
     this.#observations = observations
-    this.#checked = new Set(checked)
+    this.#checked = checked
+    this.#hostile = hostile
   }
 
   violated(invariant: InvariantName, what: string): void {
@@ -129,12 +140,14 @@ export class Invariants {
   /** @param read the content as a server's node has it in memory */
   async atEnd(read: (server: SimulatedServer, document: DocumentId) => Promise<Registers>): Promise<void> {
     const { servers, world } = this.#federation
-    const disks = await Promise.all(servers.map(server => readDisk(server, world.production)))
+    const honest = servers.filter(({ operator }) => !this.#hostile.has(operator.id))
+    const disks = await Promise.all(honest.map(server => readDisk(server, world.production)))
     const held = new Map(disks.map(disk => [disk, new Map<DocumentId, Registers>()]))
     for (const document of new Set(disks.flatMap(({ indexes }) => [...indexes.keys()]))) {
       const holders = disks.filter(({ indexes }) => indexes.has(document))
       for (const disk of world.random('contents', document).shuffled(holders).slice(0, contentsReadAtMost)) {
         held.get(disk)?.set(document, await read(disk.server, document))
+        await this.#guarded(document, disk)
       }
       this.#sameContent(document, holders, held)
       this.#ownDocumentsOnly(document, holders)
@@ -145,12 +158,28 @@ export class Invariants {
     this.#readers()
   }
 
+  /** Nothing is stored that the guard refuses, whoever signed it. */
+  async #guarded(document: DocumentId, disk: DiskContent): Promise<void> {
+    if (!this.#checked.has('guarded-entries')) return
+    const { crypto } = this.#federation.world.production
+    const clocks = new Map<LogId, number>()
+    for (const { log, seq, bytes } of await disk.entries(document)) {
+      const { update } = openStoredEntry(bytes)
+      if (update.length === 0) continue
+      const nextClock = clocks.get(log) ?? 0
+      const verdict = guardUpdate(update, { root: log, clientId: clientIdOf(log, crypto), nextClock })
+      if (verdict.ok) clocks.set(log, verdict.nextClock)
+      else this.violated('guarded-entries', `${disk.server.name} holds ${log}:${seq} of ${document}: ${verdict.reason}`)
+    }
+  }
+
   /** Replicas that hold the same entries have the same digest and content; the disk's content is the memory's. */
   #sameContent(document: DocumentId, holders: readonly DiskContent[], held: Contents): void {
     const byHeads = Map.groupBy(holders, ({ indexes }) => headsName(indexes.get(document)))
     for (const [heads, same] of byHeads) {
       const digests = new Set(same.map(({ indexes }) => base64(indexes.get(document)?.digest ?? new Uint8Array(0))))
-      if (digests.size > 1)
+      // Those that know different evidence of one fork agree as soon as they hear of each other's.
+      if (digests.size > 1 && !this.#hostile.has(ownerOf(document)))
         this.violated('same-entries-same-content', `${document}: ${digests.size} digests of ${heads}`)
       const readers = same.filter(disk => held.get(disk)?.has(document))
       const contents = new Set(readers.map(disk => contentName(held.get(disk)?.get(document))))
@@ -188,6 +217,7 @@ export class Invariants {
     const { written, doubtful } = this.#observations
     for (const document of written.documents()) {
       const owner = ownerOf(document)
+      if (this.#hostile.has(owner)) continue
       const latest = written.latest(document, each => !doubtful(each))
       for (const disk of disks.filter(({ server }) => server.operator.id === owner)) {
         const registers = held.get(disk)?.get(document)
@@ -213,8 +243,11 @@ export class Invariants {
   async #equalViews(disks: readonly DiskContent[], held: Contents): Promise<void> {
     const at = this.#federation.world.epochMs + Math.round(this.#federation.world.nowMs)
     for (const network of this.#population.networks) {
+      if (this.#hostile.has(network.home.id)) continue
       const entitled = await entitledTo(network, disks)
-      const [home, ...visits] = this.#population.documentsOf(network)
+      const [home, ...visits] = this.#population
+        .documentsOf(network)
+        .filter(document => !this.#hostile.has(ownerOf(document)))
       const views = new Map<string, string[]>()
       for (const disk of disks.filter(({ server }) => entitled.has(server.operator.id))) {
         const contents = held.get(disk)
@@ -240,6 +273,7 @@ export class Invariants {
   #readers(): void {
     for (const regression of this.#observations.readers.regressions) {
       const { reader, document, key, from, to, elsewhere, server, timeMs } = regression
+      if (this.#hostile.has(ownerOf(document))) continue
       const { written } = this.#observations
       const isSpent = to ? written.isAfterMark(document, key, from, to) : written.isRemoved(document, key, from)
       if (elsewhere || isSpent) continue

@@ -42,6 +42,14 @@ export type Alarm = (
   what: string,
 ) => void
 
+/** What goes wrong in a scenario, and explains what is seen. */
+export interface Expected {
+  /** Disks refuse, or do not confirm. */
+  readonly isDiskFaulty: boolean
+  /** Operators that do harm. */
+  readonly hostile: ReadonlySet<string>
+}
+
 /** All that is remembered of a run in order to judge it. Only looks on: nothing here acts on the simulation. */
 export class Observations {
   readonly written: Written
@@ -54,16 +62,18 @@ export class Observations {
   readonly #federation: SimulatedFederation
   readonly #alarm: Alarm
   readonly #isDiskFaulty: boolean
+  readonly #hostile: ReadonlySet<string>
   readonly #survived = new Map<DocumentId, Map<LogId, number>>()
   readonly #committedMs = new Map<string, number>()
   readonly #unfounded: { readonly what: Acknowledged; readonly document: DocumentId }[] = []
   readonly #mailboxes = new Map<string, number>()
   #disksLost = 0
 
-  constructor(federation: SimulatedFederation, alarm: Alarm, isDiskFaulty: boolean) {
+  constructor(federation: SimulatedFederation, alarm: Alarm, expected: Expected) {
     this.#federation = federation
     this.#alarm = alarm
-    this.#isDiskFaulty = isDiskFaulty
+    this.#isDiskFaulty = expected.isDiskFaulty
+    this.#hostile = expected.hostile
     this.written = new Written(() => federation.world.nowMs)
     this.readers = new Readers(federation)
     for (const operator of federation.operators) for (const secret of operator.secretBytes()) this.secrets.add(secret)
@@ -162,10 +172,19 @@ export class Observations {
     if (this.secrets.isInFields(fields)) this.#alarm('no-secrets', `${host} logged a secret in ${event}`)
     const told = `${host}: ${event} ${JSON.stringify(fields)}`
     if (event === 'actor.failed' && !this.#isDiskFaulty) this.#alarm('no-actor-errors', told)
-    if (neverExpected.has(event)) this.#alarm('no-actor-errors', told)
     if (level === 'error' && event === 'command.failed' && !this.#isDiskFaulty) this.#alarm('no-actor-errors', told)
+    if (this.#isHarm(fields)) return
+    if (neverExpected.has(event)) this.#alarm('no-actor-errors', told)
     if (event === 'entries.refused' && suspiciousRefusals.has(String(fields.reason)))
       this.#alarm('no-actor-errors', told)
+  }
+
+  /** Whether what was refused, or found to be forged, is of an operator that does harm, or came from its servers: it was to be. */
+  #isHarm({ document, peer }: LogLine['fields']): boolean {
+    if (this.#hostile.size === 0) return false
+    if (typeof document === 'string' && this.#hostile.has(document.split('/')[1] ?? '')) return true
+    const server = this.#federation.servers.find(({ card }) => card.identity.server === peer)
+    return server !== undefined && this.#hostile.has(server.operator.id)
   }
 
   /** An actor of a server's. */

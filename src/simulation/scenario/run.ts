@@ -9,7 +9,7 @@ import type { LogListener } from '../telemetry.ts'
 import type { Checkpoint, TraceLine } from '../trace.ts'
 import { World } from '../world.ts'
 import { BareDocuments } from './bare-documents.ts'
-import { type FaultRecord, Faults } from './faults.ts'
+import { type FaultRecord, Faults, hostileOperators } from './faults.ts'
 import { differences, Invariants, type Violation } from './invariants.ts'
 import { type Metrics, observationMetrics, operationMetrics, serverMetrics, Traffic } from './measures.ts'
 import { Observations } from './observations.ts'
@@ -79,6 +79,7 @@ class ScenarioRun {
   readonly #federation: SimulatedFederation
   readonly #population: Population
   readonly #bare: BareDocuments
+  readonly #hostile: ReadonlySet<string>
   readonly #observations: Observations
   readonly #invariants: Invariants
   readonly #faults: Faults
@@ -133,13 +134,23 @@ class ScenarioRun {
     this.#federation = federation
     this.#population = new Population(federation, scenario)
     this.#bare = new BareDocuments(federation, scenario)
+    const hostile = hostileOperators(scenario.faults)
+    this.#hostile = hostile
     const isDiskFaulty = scenario.faults.some(({ kind }) => kind === 'diskFull' || kind === 'syncFailure')
-    this.#observations = new Observations(
+    this.#observations = new Observations(federation, (invariant, what) => this.#invariants.violated(invariant, what), {
+      isDiskFaulty:
+        isDiskFaulty ||
+        scenario.nodes.disk.syncFailure !== undefined ||
+        scenario.nodes.disk.capacityBytes !== undefined,
+      hostile,
+    })
+    this.#invariants = new Invariants(
       federation,
-      (invariant, what) => this.#invariants.violated(invariant, what),
-      isDiskFaulty || scenario.nodes.disk.syncFailure !== undefined || scenario.nodes.disk.capacityBytes !== undefined,
+      this.#population,
+      this.#observations,
+      new Set(scenario.invariants),
+      hostile,
     )
-    this.#invariants = new Invariants(federation, this.#population, this.#observations, scenario.invariants)
     this.#faults = new Faults(federation)
     this.#traffic = new Traffic(federation)
     const { acknowledged, secrets } = {
@@ -223,7 +234,11 @@ class ScenarioRun {
     return [
       ...down,
       ...waiting,
-      ...(await differences(this.#federation, { population: this.#population, bare: this.#bare })),
+      ...(await differences(this.#federation, {
+        population: this.#population,
+        bare: this.#bare,
+        hostile: this.#hostile,
+      })),
     ]
   }
 

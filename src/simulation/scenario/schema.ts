@@ -118,6 +118,9 @@ export const faultSchema = z
     z.strictObject({ ...when, ...targets, kind: z.literal('clockJump'), by: duration }),
     z.strictObject({ ...when, ...targets, kind: z.literal('diskFull') }),
     z.strictObject({ ...when, ...targets, kind: z.literal('syncFailure') }),
+    z
+      .strictObject({ ...when, kind: z.literal('hostile'), operators: z.array(name).min(1) })
+      .describe('Servers of these operators tamper with what they send. Of their own documents nothing is asked then.'),
   ])
   .refine(({ at, every, poisson }) => [at, every, poisson].filter(value => value !== undefined).length === 1, {
     error: 'expected exactly one of at, every, poisson',
@@ -153,6 +156,7 @@ export const invariantNames = [
   'same-entries-same-content',
   'equal-views',
   'own-documents-only',
+  'guarded-entries',
   'no-secrets',
   'bounded-mailboxes',
   'no-actor-errors',

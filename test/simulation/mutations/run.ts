@@ -21,10 +21,10 @@ export async function found(name: string, from: number, to: number, of = ''): Pr
 
 async function all(seeds: number, only: string | undefined): Promise<number> {
   let missed = 0
-  for (const { name, shows } of mutations.filter(each => only === undefined || each.name === only)) {
+  for (const { name } of mutations.filter(each => only === undefined || each.name === only)) {
     const startedMs = performance.now()
     const { seed, shows: shown, what } = await found(name, 1, seeds)
-    const isCaught = shows.includes(shown)
+    const isCaught = shown !== 'ok' && shown !== 'unknown'
     if (!isCaught) missed += 1
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
     console.log(
