@@ -28,11 +28,13 @@ export async function compose(
   switch (next.type) {
     case 'push':
       return mayGive ? framed(document, next.entries) : []
-    case 'have': {
+    case 'ask': {
       const index = mayGive ? await documents.index(document) : undefined
-      if (next.purpose === 'ask') asks.sent(document, index?.digest)
-      return [have(document, headsOf(index), next.purpose)]
+      asks.sent(document, index?.digest)
+      return [have(document, headsOf(index), 'ask')]
     }
+    case 'receipt':
+      return [have(document, mayGive ? next.heads : [], 'receipt')]
     case 'answer': {
       if (!mayGive) return [have(document, [], 'reply')]
       const { heads } = next

@@ -1,13 +1,15 @@
 import type { DocumentId } from '../ports/names.ts'
-import type { Head, Purpose, SyncMessage } from './wire.ts'
+import type { Head, SyncMessage } from './wire.ts'
 
 /** What is to be sent next. What can be looked up is looked up then: what waits stays small, and what is sent is fresh. */
 export type Outgoing =
   | { readonly type: 'message'; readonly message: SyncMessage }
   /** An ask of the peer's, with what it holds. */
   | { readonly type: 'answer'; readonly document: DocumentId; readonly heads: readonly Head[] }
+  /** An ask, with what this server holds by then. */
+  | { readonly type: 'ask'; readonly document: DocumentId }
   /** What this server holds. */
-  | { readonly type: 'have'; readonly document: DocumentId; readonly purpose: Exclude<Purpose, 'reply'> }
+  | { readonly type: 'receipt'; readonly document: DocumentId; readonly heads: readonly Head[] }
   /** Entries that have just become durable. */
   | { readonly type: 'push'; readonly document: DocumentId; readonly entries: readonly Uint8Array[] }
 
@@ -28,7 +30,7 @@ export class Outbox {
   readonly #limits: OutboxLimits
   readonly #messages: SyncMessage[] = []
   readonly #answers = new Map<DocumentId, readonly Head[]>()
-  readonly #haves = new Map<DocumentId, 'receipt' | 'ask'>()
+  readonly #haves = new Map<DocumentId, readonly Head[] | 'ask'>()
   readonly #pushes = new Map<DocumentId, Uint8Array[]>()
   #pushBytes = 0
   /** Which kind had its turn last, so that none starves the others. */
@@ -55,9 +57,16 @@ export class Outbox {
   }
 
   /** Returns whether there was room. */
-  have(document: DocumentId, purpose: 'receipt' | 'ask'): boolean {
+  ask(document: DocumentId): boolean {
     if (this.#isFull(this.#haves, document)) return false
-    if (purpose === 'ask' || !this.#haves.has(document)) this.#haves.set(document, purpose)
+    this.#haves.set(document, 'ask')
+    return true
+  }
+
+  /** One that waits is replaced; an ask that waits will say as much. Returns whether there was room. */
+  receipt(document: DocumentId, heads: readonly Head[]): boolean {
+    if (this.#isFull(this.#haves, document)) return false
+    if (this.#haves.get(document) !== 'ask') this.#haves.set(document, heads)
     return true
   }
 
@@ -95,9 +104,9 @@ export class Outbox {
   }
 
   #takeHave(): Outgoing | undefined {
-    for (const [document, purpose] of this.#haves) {
+    for (const [document, have] of this.#haves) {
       this.#haves.delete(document)
-      return { type: 'have', document, purpose }
+      return have === 'ask' ? { type: 'ask', document } : { type: 'receipt', document, heads: have }
     }
     return undefined
   }

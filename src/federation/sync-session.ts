@@ -1,5 +1,6 @@
 import type { DocumentNotice, Documents, Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
+import type { IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -7,7 +8,7 @@ import { Asks } from './asks.ts'
 import { compose } from './composing.ts'
 import { after, brokenProtocol, type Conduct, faultOf, type Sentence, sentence } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
-import { lacks, versionOf } from './heads.ts'
+import { headsOf, lacks, versionOf } from './heads.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
@@ -15,7 +16,7 @@ import { Receipts } from './receipts.ts'
 import { OutOfTurn, Reconciler } from './reconciler.ts'
 import { Relaying } from './relaying.ts'
 import { Sender } from './sender.ts'
-import { decodeSync, type Entries, type Have, MalformedFrame, type SyncMessage } from './wire.ts'
+import { decodeSync, type Entries, type Have, type Head, MalformedFrame, type SyncMessage } from './wire.ts'
 
 export interface SyncSessionOptions {
   readonly stream: PeerStream
@@ -70,8 +71,8 @@ export class SyncSession {
   #listeningMs: number | undefined
   #cancelBeat: Cancel = () => {}
   #cancelRetry: Cancel | undefined
-  /** Documents of which the peer is owed a receipt. */
-  readonly #owed = new Set<DocumentId>()
+  /** Documents of which the peer is owed a receipt, and what is held of them. */
+  readonly #owed = new Map<DocumentId, readonly Head[]>()
   #cancelOwed: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
@@ -248,7 +249,7 @@ export class SyncSession {
       telemetry.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
       return
     }
-    const { refused, gaps, stored, known } = await documents.ingest(document, entries, peer)
+    const { refused, gaps, stored, known, index } = await documents.ingest(document, entries, peer)
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
       telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
@@ -259,16 +260,16 @@ export class SyncSession {
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (known > 0) telemetry.count('cpns_entries_repeated_total', {}, known)
     if (gaps.length > 0) this.#ask(document)
-    else this.#receiptDue(document)
+    else this.#receiptDue(document, index)
   }
 
   /** Says a moment later what is held of the document: one receipt for all that came of it meanwhile. */
-  #receiptDue(document: DocumentId): void {
+  #receiptDue(document: DocumentId, index: IndexRecord | undefined): void {
     const { clock, limits } = this.#options
-    this.#owed.add(document)
+    this.#owed.set(document, headsOf(index))
     this.#cancelOwed ??= clock.after(limits.receiptAfterMs, () => {
       this.#cancelOwed = undefined
-      for (const each of this.#owed) this.#outbox.have(each, 'receipt')
+      for (const [each, heads] of this.#owed) this.#outbox.receipt(each, heads)
       this.#owed.clear()
       this.#sender.wake()
     })
@@ -315,7 +316,7 @@ export class SyncSession {
   }
 
   #sendAsk(document: DocumentId): void {
-    if (!this.#outbox.have(document, 'ask')) {
+    if (!this.#outbox.ask(document)) {
       this.#fallBehind()
       this.#asks.settle(document)
     }

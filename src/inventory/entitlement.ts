@@ -1,5 +1,5 @@
 import type { Documents, Registers } from '../document/documents.ts'
-import { parseDocumentId } from '../document/names.ts'
+import { type DocumentName, parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
@@ -34,6 +34,8 @@ interface Known {
   readonly cancel: Cancel
 }
 
+const namesRemembered = 10_000
+
 /** Clocks of other machines are set right meanwhile, and platforms bound their timers: longer waits are taken in steps. */
 const longestWaitMs = 3_600_000
 
@@ -48,6 +50,18 @@ export function createGrants(options: {
   /** Home documents that are being read; `true` when they have changed meanwhile. */
   const reading = new Map<DocumentId, boolean>()
   let unsubscribe: Cancel | undefined
+
+  /** What ids say, since they are asked about again and again; forgotten all at once when there are too many. */
+  const names = new Map<DocumentId, { readonly name: DocumentName; readonly home: DocumentId | undefined }>()
+  function nameOf(document: DocumentId) {
+    const known = names.get(document)
+    if (known) return known
+    const name = parseDocumentId(document)
+    const home = name.kind === 'visit' ? homeDocument({ home: name.home, pnId: name.pnId }) : undefined
+    if (names.size >= namesRemembered) names.clear()
+    names.set(document, { name, home })
+    return { name, home }
+  }
 
   const isGranted = (home: DocumentId, operator: OperatorId): boolean => {
     const until = known.get(home)?.granted.get(operator)
@@ -107,11 +121,10 @@ export function createGrants(options: {
 
   return {
     mayHold(document, operator) {
-      const name = parseDocumentId(document)
+      const { name, home } = nameOf(document)
       if (name.owner === operator) return true
       if (name.kind === 'pn') return isGranted(document, operator)
-      if (name.kind !== 'visit') return false
-      const home = homeDocument({ home: name.home, pnId: name.pnId })
+      if (name.kind !== 'visit' || !home) return false
       return isGranted(home, name.owner) && (name.home === operator || isGranted(home, operator))
     },
 

@@ -38,8 +38,12 @@ export class Faults {
   readonly #capacities = new Map<string, number>()
   #isOver = false
 
-  constructor(federation: SimulatedFederation) {
+  readonly #began: (record: FaultRecord) => void
+
+  /** @param began hears of each fault as it begins */
+  constructor(federation: SimulatedFederation, began: (record: FaultRecord) => void) {
     this.#federation = federation
+    this.#began = began
   }
 
   /** @param durationMs faults begin within so long from now */
@@ -269,6 +273,7 @@ export class Faults {
   #record(kind: string, what: string): FaultRecord {
     const record: FaultRecord = { kind, what, fromMs: this.#nowMs, untilMs: undefined }
     this.records.push(record)
+    this.#began(record)
     this.#count(kind)
     this.#federation.world.trace.note('fault', kind, what)
     return record

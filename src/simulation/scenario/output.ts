@@ -4,6 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { type ComparedRun, comparisonFigures, comparisonPage } from '../report/comparison-page.ts'
+import type { Figure } from '../report/frame.ts'
+import { figuresOf, reportPage } from '../report/page.ts'
+import { vegaLiteSpecs } from '../report/vega-lite.ts'
 import type { TraceLine } from '../trace.ts'
 import type { RunResult } from './run.ts'
 
@@ -12,6 +16,9 @@ import type { RunResult } from './run.ts'
  *
  *   manifest.json     what was run, by which program, and what became of it: enough to run it again
  *   metrics.json      numbers, faults and violations
+ *   data.json         what the figures are drawn from (report/run-data.ts)
+ *   report.html       the figures, with what is to be known about them: one page that needs nothing else
+ *   plots/            each figure by itself (SVG), and as a Vega-Lite specification that reads data.json
  *   trace.ndjson.gz   every event, one per line: [µs, event, kind, at, about, amount, digest]
  */
 
@@ -107,6 +114,26 @@ export async function writeResult(
   const manifest = { seed, swept, ...provenance, outcome, traceHash, events, virtualMs, scenario }
   await writeFile(join(folder, 'manifest.json'), json(manifest))
   await writeFile(join(folder, 'metrics.json'), json({ metrics, faults, violations }))
+  await writeFile(join(folder, 'data.json'), `${JSON.stringify(result.data)}\n`)
+  const figures = figuresOf(result.data)
+  await writeFile(join(folder, 'report.html'), reportPage(result, provenance, figures))
+  await writeFigures(join(folder, 'plots'), figures)
+  for (const [name, spec] of Object.entries(vegaLiteSpecs)) {
+    await writeFile(join(folder, 'plots', `${name}.vl.json`), json(spec))
+  }
+}
+
+/** Writes the page that compares several runs, and its figures, into the folder that holds theirs. */
+export async function writeComparison(folder: string, name: string, runs: readonly ComparedRun[]): Promise<void> {
+  const figures = comparisonFigures(runs)
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'report.html'), comparisonPage(name, runs, figures))
+  await writeFigures(join(folder, 'plots'), figures)
+}
+
+async function writeFigures(folder: string, figures: readonly Figure[]): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const { name, svg } of figures) await writeFile(join(folder, `${name}.svg`), `${svg}\n`)
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`

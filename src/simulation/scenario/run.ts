@@ -4,6 +4,8 @@ import { SimulatedFederation } from '../federation/federation.ts'
 import type { SimulatedServer } from '../federation/server.ts'
 import type { Production } from '../production.ts'
 import type { Seed } from '../random-streams.ts'
+import { Collector } from '../report/collector.ts'
+import type { RunData } from '../report/run-data.ts'
 import type { Ending } from '../scheduler.ts'
 import type { LogListener } from '../telemetry.ts'
 import type { Checkpoint, TraceLine } from '../trace.ts'
@@ -31,6 +33,8 @@ export interface RunResult {
   readonly outcome: Verdict
   readonly violations: readonly Violation[]
   readonly metrics: Metrics
+  /** What figures are drawn from. */
+  readonly data: RunData
   readonly faults: readonly FaultRecord[]
   readonly hash: string
   readonly checkpoints: readonly Checkpoint[]
@@ -84,14 +88,16 @@ class ScenarioRun {
   readonly #invariants: Invariants
   readonly #faults: Faults
   readonly #traffic: Traffic
+  readonly #collector: Collector
   readonly #workload: WorkloadDriver
   readonly #outcomes: Outcome[] = []
   readonly #metrics: Metrics = {}
   #phase: Phase = 'warm-up'
+  #convergedMs: number | undefined
 
   static async prepare(scenario: Scenario, seed: Seed, options: RunOptions): Promise<ScenarioRun> {
     // What looks on is made after the federation, and hears of it from then on; nothing happens in between.
-    const watching: { by: Observations | undefined } = { by: undefined }
+    const watching: { by?: Observations; collector?: Collector } = {}
     const world = new World({
       seed,
       production: options.production,
@@ -110,13 +116,21 @@ class ScenarioRun {
       topology: ({ name, servers }) => topologyWithin(scenario, seed, name, servers),
       traceActors: scenario.invariants.includes('bounded-mailboxes'),
       events: {
-        made: (server, node) => watching.by?.made(server, node),
-        crashing: (server, death) => void watching.by?.crashing(server, death),
+        made: (server, node) => {
+          watching.by?.made(server, node)
+          watching.collector?.made(server)
+          node.documents.subscribe(notice => watching.collector?.took(server, notice))
+        },
+        crashing: (server, death) => {
+          void watching.by?.crashing(server, death)
+          watching.collector?.crashing(server)
+        },
         actor: (server, event) => watching.by?.actor(server, event),
       },
     })
     const run = new ScenarioRun(scenario, seed, options, world, federation)
     watching.by = run.#observations
+    watching.collector = run.#collector
     return run
   }
 
@@ -151,7 +165,8 @@ class ScenarioRun {
       new Set(scenario.invariants),
       hostile,
     )
-    this.#faults = new Faults(federation)
+    this.#collector = new Collector(federation, () => this.#expected())
+    this.#faults = new Faults(federation, record => this.#collector.fault(record))
     this.#traffic = new Traffic(federation)
     const { acknowledged, secrets } = {
       acknowledged: this.#observations.acknowledged.bind(this.#observations),
@@ -173,11 +188,18 @@ class ScenarioRun {
     const { trace, scheduler } = this.#world
     Object.assign(this.#metrics, operationMetrics(this.#outcomes), observationMetrics(this.#observations))
     Object.assign(this.#metrics, this.#traffic.metrics(), serverMetrics(this.#federation))
+    Object.assign(this.#metrics, this.#collector.metrics(this.#outcomes.length))
+    if (this.#convergedMs !== undefined) {
+      this.#metrics['convergence.afterLastWriteMs'] = Math.max(0, this.#convergedMs - this.#collector.lastWriteMs)
+    }
     for (const [label, count] of this.#faults.counts) this.#metrics[`fault.${label}`] = count
+    const outcome = this.#verdict(failure)
+    const told = { scenario: this.#scenario, seed: this.#seed, outcome, faults: this.#faults.records }
     return {
+      data: this.#collector.data(told, { visibilityMs: this.#observations.visibilityMs, operations: this.#outcomes }),
       scenario: this.#scenario,
       seed: this.#seed,
-      outcome: this.#verdict(failure),
+      outcome,
       violations: this.#invariants.violations,
       metrics: this.#metrics,
       faults: this.#faults.records,
@@ -190,28 +212,44 @@ class ScenarioRun {
 
   async #phases(): Promise<void> {
     const { run, liveness, faults } = this.#scenario
+    this.#enter('warm-up')
     this.#federation.start()
     this.#population.begin(this.#observations.readers)
     await this.#pass(run.warmup)
     const isReady = await this.#passUntil(() => this.#population.isReady, setUpWithinMs)
     if (!isReady) throw new Unknown('The networks could not be established without faults: is the scenario possible?')
 
-    this.#phase = 'faults'
+    this.#enter('faults')
     this.#faults.begin(faults, run.duration)
     this.#workload.begin(run.duration)
     await this.#pass(run.duration)
 
-    this.#phase = 'liveness'
+    this.#enter('liveness')
     this.#workload.end()
     const healedMs = this.#world.nowMs
     this.#world.at(this.#world.nowMs, 'heal', () => this.#faults.heal())
     const left = await this.#converged(liveness.within)
     this.#metrics['convergence.afterHealMs'] = this.#world.nowMs - healedMs
     if (left.length > 0) throw new NoConvergence(left, liveness.within)
+    this.#convergedMs = this.#world.nowMs
 
-    this.#phase = 'checks'
+    this.#enter('checks')
     this.#clients()
     await this.#invariants.atEnd((server, document) => this.#read(server, document))
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase
+    this.#collector.phase(phase)
+  }
+
+  /** Documents, with the operators whose servers hold them as the scenario sets it up. */
+  *#expected(): Generator<readonly [DocumentId, ReadonlySet<string>]> {
+    for (const network of this.#population.networks) {
+      const operators = new Set<string>(this.#population.participants(network).map(({ id }) => id))
+      for (const document of this.#population.documentsOf(network)) yield [document, operators]
+    }
+    for (const { document, operator } of this.#bare.all) yield [document, new Set<string>([operator.id])]
   }
 
   /** Until nothing is under way and all replicas are the same, twice in a row. Resolves with what still differs. */
@@ -272,6 +310,7 @@ class ScenarioRun {
     while (this.#world.nowMs < endMs) {
       const untilMs = Math.min(endMs, this.#world.nowMs + stepMs)
       this.#heed(await this.#world.run({ untilUs: Math.round(untilMs * 1000), maxEvents: this.#eventsLeft }))
+      this.#collector.sample()
       this.#options.onProgress?.({
         phase: this.#phase,
         virtualMs: this.#world.nowMs,
