@@ -22,6 +22,8 @@ const program = new Command('cpns')
   .version(version)
   .showSuggestionAfterError()
   .showHelpAfterError('(cpns --help lists the commands)')
+  // An option behind the name of a sub-command is that one's, also where the command before it has one of the same name.
+  .enablePositionalOptions()
   .exitOverride()
 
 for (const command of [

@@ -1,7 +1,8 @@
 /** What is shown of something that takes a while: one line that changes on a terminal, elsewhere only how it ended. */
 export interface Progress {
   show(text: string): void
-  end(text: string): void
+  /** Takes away what is shown, so that something else can be printed. */
+  clear(): void
 }
 
 /** How often the line on a terminal changes; and how soon, and then how much more rarely, a line is printed elsewhere. */
@@ -23,9 +24,8 @@ export function liveProgress(title: string): Progress {
         patienceMs *= 2
       }
     },
-    end(text) {
+    clear() {
       if (isTTY) process.stdout.write('\r\u001b[2K')
-      console.log(text)
     },
   }
 }

@@ -1,18 +1,21 @@
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { readText } from '../adapters/files.ts'
 import { hpke } from '../adapters/hpke.ts'
 import { tableLogStore } from '../adapters/table-log-store.ts'
 import type { Production } from '../simulation/production.ts'
-import { provenanceOf, TraceFile, writeResult } from '../simulation/scenario/output.ts'
+import type { ComparedRun } from '../simulation/report/comparison-page.ts'
+import { provenanceOf, TraceFile, writeComparison, writeResult } from '../simulation/scenario/output.ts'
 import { BadScenario, type PlannedRun, planRuns } from '../simulation/scenario/read-scenario.ts'
 import { type RunResult, runScenario } from '../simulation/scenario/run.ts'
 import type { TraceLine } from '../simulation/trace.ts'
 import { liveProgress } from './progress.ts'
 import { exitCodes, type SimulateOptions } from './simulate.ts'
+import { inProcesses } from './simulate-processes.ts'
 
-const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
+export const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
 
 /** What tells two runs apart. */
 export interface Fingerprint {
@@ -21,11 +24,22 @@ export interface Fingerprint {
   readonly lines: readonly TraceLine[]
 }
 
+/** A run that is over, as it is told, and as it passes between processes. */
+export interface Finished {
+  readonly code: number
+  readonly line: string
+  /** Why it failed. */
+  readonly why?: string
+  readonly compared: ComparedRun
+}
+
 /** Runs what the file asks for. Answers the exit code. */
 export async function simulate(file: string, options: SimulateOptions): Promise<number> {
   try {
     const runs = planRuns(await readText(file), file, seedsOf(options))
-    return options.fingerprint ? await fingerprint(runs[0], options) : await runAll(runs, options)
+    if (options.fingerprint) return await fingerprint(runs[0], options)
+    if (options.only !== undefined) return await runOnly(runs[options.only], options)
+    return await runAll(file, runs, options)
   } catch (error) {
     if (!(error instanceof BadScenario)) throw error
     console.error(error.message)
@@ -40,43 +54,75 @@ function seedsOf({ seed, seeds }: SimulateOptions): (string | number)[] | undefi
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
-async function runAll(runs: readonly PlannedRun[], options: SimulateOptions): Promise<number> {
+async function runAll(file: string, runs: readonly PlannedRun[], options: SimulateOptions): Promise<number> {
+  const jobs = Math.min(options.jobs ?? availableParallelism(), runs.length)
+  const compared: ComparedRun[] = []
   let worst = 0
-  for (const [index, run] of runs.entries()) {
-    const code = await runOne(run, `run ${index + 1} of ${runs.length}`, options)
+  for await (const finished of jobs > 1 ? inProcesses(file, runs.length, jobs, options) : here(runs, options)) {
+    const { code, line, why } = finished
+    console.log(line)
+    if (why !== undefined) console.log(why.replace(/^/gm, '    '))
+    compared.push(finished.compared)
     worst = worst === 0 || (code !== 0 && code < worst) ? code : worst
     if (code !== 0 && options.untilFail) break
   }
+  const [first] = runs
+  if (options.out !== undefined && first && runs.length > 1)
+    await writeComparison(options.out, first.scenario.name, compared)
+  if (options.out !== undefined)
+    console.log(`The report: ${join(options.out, runs.length > 1 ? '' : nameOf(first), 'report.html')}`)
   return worst
 }
 
-async function runOne(run: PlannedRun, title: string, { out }: SimulateOptions): Promise<number> {
+/** One after another, in this process. */
+async function* here(runs: readonly PlannedRun[], options: SimulateOptions): AsyncGenerator<Finished> {
+  for (const [index, run] of runs.entries()) yield await runOne(run, `run ${index + 1} of ${runs.length}`, options)
+}
+
+/** For another process of this program: one run, told as JSON. */
+async function runOnly(run: PlannedRun | undefined, options: SimulateOptions): Promise<number> {
+  if (!run) return exitCodes.badScenario
+  const finished = await runOne(run, undefined, options)
+  console.log(JSON.stringify(finished))
+  return 0
+}
+
+/** @param title of the progress that is shown, if it is to be */
+async function runOne(run: PlannedRun, title: string | undefined, { out }: SimulateOptions): Promise<Finished> {
   const { scenario, seed, swept } = run
   const folder = out === undefined ? undefined : join(out, nameOf(run))
   const traced = folder !== undefined && scenario.report.trace !== 'none'
   const trace = traced ? await TraceFile.create(join(folder, 'trace.ndjson.gz')) : undefined
-  const progress = liveProgress(`${title}, seed ${seed}`)
+  const progress = title === undefined ? undefined : liveProgress(`${title}, seed ${seed}`)
   const startedMs = performance.now()
   const result = await runScenario(scenario, seed, {
     production,
     ...(trace && { onTrace: trace.take }),
     onProgress({ phase, virtualMs, events }) {
       trace?.flush()
-      progress.show(`${phase}, ${(virtualMs / 1000).toFixed(0)} s, ${events} events`)
+      progress?.show(`${phase}, ${(virtualMs / 1000).toFixed(0)} s, ${events} events`)
     },
   })
   await trace?.close()
   if (folder !== undefined) await writeResult(folder, result, provenance(), swept)
-  progress.end(lineOf(result, (performance.now() - startedMs) / 1000, swept))
-  const { outcome } = result
+  progress?.clear()
+  const { outcome, metrics } = result
+  const verdict = outcome.verdict === true ? 'ok' : outcome.verdict === false ? outcome.why : 'unknown'
+  return {
+    code: codeOf(result),
+    line: lineOf(result, verdict, (performance.now() - startedMs) / 1000, swept),
+    ...(outcome.verdict !== true && { why: outcome.what }),
+    compared: { seed, swept, verdict, metrics, folder: nameOf(run) },
+  }
+}
+
+function codeOf({ outcome }: RunResult): number {
   if (outcome.verdict === true) return 0
-  console.log(outcome.what.replace(/^/gm, '    '))
   return outcome.verdict === false ? exitCodes[outcome.why] : exitCodes.unknown
 }
 
-function lineOf(result: RunResult, wallSeconds: number, swept: PlannedRun['swept']): string {
-  const { seed, outcome, hash, events, virtualMs, metrics } = result
-  const verdict = outcome.verdict === true ? 'ok' : outcome.verdict === false ? outcome.why : 'unknown'
+function lineOf(result: RunResult, verdict: string, wallSeconds: number, swept: PlannedRun['swept']): string {
+  const { seed, hash, events, virtualMs, metrics } = result
   const healed = metrics['convergence.afterHealMs']
   const values = Object.entries(swept).map(([path, value]) => `${path}=${value}`)
   return [
@@ -86,13 +132,16 @@ function lineOf(result: RunResult, wallSeconds: number, swept: PlannedRun['swept
     hash,
     `${events} events`,
     `${(virtualMs / 1000).toFixed(0)} s virtual in ${wallSeconds.toFixed(1)} s`,
-    ...(healed === undefined ? [] : [`converged ${healed} ms after the heal`]),
+    ...(healed === undefined || verdict === 'no-convergence' ? [] : [`converged ${healed} ms after the heal`]),
   ].join('  ')
 }
 
 /** A folder's name for a run: what was swept, and the seed. */
-const nameOf = ({ seed, swept }: PlannedRun): string =>
-  [...Object.entries(swept).map(([path, value]) => `${path}=${value}`), `seed-${seed}`].join(',').replaceAll('/', '_')
+function nameOf(run: PlannedRun | undefined): string {
+  if (!run) return ''
+  const swept = Object.entries(run.swept).map(([path, value]) => `${path}=${value}`)
+  return [...swept, `seed-${run.seed}`].join(',').replaceAll(/[\\/]/g, '_')
+}
 
 function provenance() {
   const require = createRequire(import.meta.url)

@@ -15,6 +15,9 @@ export interface SimulateOptions {
   readonly seeds?: readonly number[]
   readonly out?: string
   readonly untilFail: boolean
+  readonly jobs?: number
+  /** For another process of this program: the number of the one planned run that is to be run, and told as JSON. */
+  readonly only?: number
   /** For `verify`: prints what tells runs apart, and the trace between two lines. */
   readonly fingerprint: boolean
   readonly lines?: readonly [from: number, to: number]
@@ -27,8 +30,16 @@ export function simulateCommand(): Command {
     .argument('<file>', 'the scenario: YAML or JSON')
     .addOption(seedOption())
     .addOption(new Option('--seeds <A..B>', 'runs every seed from A to B').argParser(range))
-    .addOption(new Option('--out <dir>', 'where to write manifest.json, metrics.json and trace.ndjson.gz of each run'))
+    .addOption(
+      new Option('--out <dir>', 'where to write report.html of each run, its figures, data, metrics and trace'),
+    )
     .addOption(new Option('--until-fail', 'ends with the first run that fails').default(false))
+    .addOption(
+      new Option('--jobs <n>', 'runs at once, in processes of their own; as many as there are cores').argParser(
+        positive,
+      ),
+    )
+    .addOption(new Option('--only <n>').argParser(Number).hideHelp())
     .addOption(new Option('--fingerprint').default(false).hideHelp())
     .addOption(new Option('--lines <A..B>').argParser(range).hideHelp())
     .addHelpText(
@@ -40,6 +51,8 @@ export function simulateCommand(): Command {
       process.exitCode = await simulate(file, options)
     })
   command.addCommand(verifyCommand())
+  command.addCommand(validateCommand())
+  command.addCommand(shrinkCommand())
   command.addCommand(schemaCommand())
   return command
 }
@@ -56,11 +69,43 @@ const verifyCommand = (): Command =>
       process.exitCode = await verify(file, seed)
     })
 
+const validateCommand = (): Command =>
+  new Command('validate')
+    .description('Reproduces published results, and says how close it comes; or runs protocol studies of your own.')
+    .argument('[files...]', 'descriptions of studies; left out: those that come with the program')
+    .addOption(new Option('--share <part>', 'of the runs, for a quick look').argParser(Number).default(1))
+    .option('--json', 'prints the rows as JSON')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 nothing differs, 3 a study failed, 5 something differs, 6 a description is wrong.',
+    )
+    .action(async (files: string[], options: { json?: boolean; share?: number }) => {
+      const { validate } = await import('./simulate-validate.ts')
+      process.exitCode = await validate(files, options)
+    })
+
+const shrinkCommand = (): Command =>
+  new Command('shrink')
+    .description('Makes a failing run smaller, as long as it fails in the same way, and writes it as a scenario.')
+    .argument('<file>', 'the scenario')
+    .addOption(new Option('--seed <seed>', 'that fails').makeOptionMandatory())
+    .addOption(new Option('--out <file>', 'where to write the smaller scenario').default('shrunk.json'))
+    .addOption(new Option('--tries <n>', 'at most').argParser(positive).default(400))
+    .action(async (file: string, options: { seed: string; out: string; tries: number }) => {
+      const { shrink } = await import('./simulate-shrink.ts')
+      process.exitCode = await shrink(file, options)
+    })
+
 const schemaCommand = (): Command =>
   new Command('schema').description('Prints the JSON Schema of scenario files.').action(async () => {
     const { scenarioJsonSchema } = await import('../simulation/scenario/read-scenario.ts')
     console.log(JSON.stringify(scenarioJsonSchema(), undefined, 2))
   })
+
+function positive(text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text)
+  throw new Refused(`"${text}" is no number of what there is at least one of.`)
+}
 
 function range(text: string): [number, number] {
   const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(text) ?? []

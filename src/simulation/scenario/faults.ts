@@ -19,6 +19,8 @@ export interface FaultRecord {
   readonly what: string
   readonly fromMs: number
   untilMs: number | undefined
+  /** The fault as a scenario would say it, at its time and with its victims; left out when no scenario can say it. */
+  readonly again?: Fault
 }
 
 type Of<Kind extends Fault['kind']> = Extract<Fault, { kind: Kind }>
@@ -37,6 +39,7 @@ export class Faults {
   /** Of full disks, as they were. */
   readonly #capacities = new Map<string, number>()
   #isOver = false
+  #beganMs = 0
 
   readonly #began: (record: FaultRecord) => void
 
@@ -48,6 +51,7 @@ export class Faults {
 
   /** @param durationMs faults begin within so long from now */
   begin(faults: readonly Fault[], durationMs: number): void {
+    this.#beganMs = this.#nowMs
     const endMs = this.#nowMs + durationMs
     if (faults.some(restores)) this.#keepBackups(endMs)
     for (const [index, fault] of faults.entries()) {
@@ -109,7 +113,8 @@ export class Faults {
       case 'clockJump':
         for (const { host, name } of targets()) {
           host.clock.jump(fault.by)
-          this.#record('clockJump', `${name} by ${fault.by} ms`).untilMs = this.#nowMs
+          const again: Fault = { kind: 'clockJump', by: fault.by, targets: [name] }
+          this.#record('clockJump', `${name} by ${fault.by} ms`, again).untilMs = this.#nowMs
         }
         break
       case 'diskFull':
@@ -118,7 +123,7 @@ export class Faults {
       case 'syncFailure':
         for (const { host, name } of targets()) {
           host.disk.failNextSync()
-          this.#record('syncFailure', name).untilMs = this.#nowMs
+          this.#record('syncFailure', name, { kind: 'syncFailure', targets: [name] }).untilMs = this.#nowMs
         }
         break
       case 'hostile':
@@ -131,7 +136,11 @@ export class Faults {
   #partition({ groups, oneWay = false, for: forMs }: Of<'partition'>, random: RandomStream): void {
     const split = groups?.map(group => this.#hostsOf(group)) ?? this.#randomSplit(random)
     const undo = this.#federation.world.network.partition(split, { oneWay })
-    this.#last('partition', split.map(group => group.join(' ')).join(' | '), forMs, undo)
+    this.#last('partition', split.map(group => group.join(' ')).join(' | '), forMs, undo, {
+      kind: 'partition',
+      groups: split,
+      oneWay,
+    })
   }
 
   #randomSplit(random: RandomStream): string[][] {
@@ -143,14 +152,19 @@ export class Faults {
   #isolate({ direction = 'both', for: forMs, ...fault }: Of<'isolate'>, random: RandomStream): void {
     const hosts = this.#targets(fault, random).map(({ name }) => name)
     const undo = this.#federation.world.network.isolate(hosts, direction)
-    this.#last('isolate', `${hosts.join(' ')} ${direction}`, forMs, undo)
+    this.#last('isolate', `${hosts.join(' ')} ${direction}`, forMs, undo, {
+      kind: 'isolate',
+      targets: hosts,
+      direction,
+    })
   }
 
   #clog({ from, to, for: forMs }: Of<'clog'>, random: RandomStream): void {
     const names = this.#federation.servers.map(({ name }) => name)
     const [one = '', other = ''] = random.shuffled(names)
     const [sender, receiver] = [from ?? one, to ?? other]
-    this.#last('clog', `${sender} → ${receiver}`, forMs, this.#federation.world.network.clog(sender, receiver))
+    const undo = this.#federation.world.network.clog(sender, receiver)
+    this.#last('clog', `${sender} → ${receiver}`, forMs, undo, { kind: 'clog', from: sender, to: receiver })
   }
 
   /** FoundationDB's swizzle-clogging: servers fall silent one after another, and come back in another order. */
@@ -171,7 +185,7 @@ export class Faults {
     const undo = this.#federation.world.network.install(({ channel }) =>
       channel === 'peer' && random.chance(loss) ? 'drop' : 'pass',
     )
-    this.#last('linkLoss', `${loss}`, forMs, undo)
+    this.#last('linkLoss', `${loss}`, forMs, undo, { kind: 'linkLoss', loss })
   }
 
   // --- servers
@@ -179,9 +193,10 @@ export class Faults {
   #turnHostile({ operators, for: forMs }: Of<'hostile'>): void {
     const servers = this.#federation.servers.filter(({ operator }) => operators.includes(operator.id))
     for (const server of servers) server.isHostile = true
-    this.#last('hostile', operators.join(' '), forMs, () => {
+    const undo = () => {
       for (const server of servers) server.isHostile = false
-    })
+    }
+    this.#last('hostile', operators.join(' '), forMs, undo, { kind: 'hostile', operators })
   }
 
   #crash(server: SimulatedServer, { disk, for: forMs }: Of<'crash'>, random: RandomStream): void {
@@ -190,7 +205,11 @@ export class Faults {
     if (!server.node || !fate) return
     server.isDown = true
     server.crash(deathOf(fate))
-    this.#last('crash', `${server.name} ${fate.kind}`, forMs, () => this.#revive(server))
+    this.#last('crash', `${server.name} ${fate.kind}`, forMs, () => this.#revive(server), {
+      kind: 'crash',
+      targets: [server.name],
+      disk: fate.kind,
+    })
     this.#count(`crash.${fate.kind}`)
   }
 
@@ -204,7 +223,7 @@ export class Faults {
     if (!server.node) return
     server.isDown = true
     server.stop()
-    this.#last('restart', server.name, forMs, () => this.#revive(server))
+    this.#last('restart', server.name, forMs, () => this.#revive(server), { kind: 'restart', targets: [server.name] })
   }
 
   /** Starts a server that is down; one that is still stopping, as soon as it has. */
@@ -218,7 +237,7 @@ export class Faults {
   #pause({ host, name, node }: SimulatedServer, { for: forMs }: Of<'pause'>): void {
     if (!node || host.run?.standing !== 'running') return
     host.pause()
-    this.#last('pause', name, forMs, () => host.resume())
+    this.#last('pause', name, forMs, () => host.resume(), { kind: 'pause', targets: [name] })
   }
 
   #fillDisk({ host, name }: SimulatedServer, { for: forMs }: Of<'diskFull'>): void {
@@ -226,10 +245,11 @@ export class Faults {
     if (this.#capacities.has(name)) return
     this.#capacities.set(name, disk.capacityBytes)
     disk.capacityBytes = Math.min(disk.capacityBytes, disk.usedBytes)
-    this.#last('diskFull', name, forMs, () => {
+    const undo = () => {
       disk.capacityBytes = this.#capacities.get(name) ?? Number.POSITIVE_INFINITY
       this.#capacities.delete(name)
-    })
+    }
+    this.#last('diskFull', name, forMs, undo, { kind: 'diskFull', targets: [name] })
   }
 
   #keepBackups(endMs: number): void {
@@ -259,8 +279,8 @@ export class Faults {
     })
   }
 
-  #last(kind: string, what: string, forMs: number | undefined, undo: Undo): void {
-    const record = this.#record(kind, what)
+  #last(kind: string, what: string, forMs: number | undefined, undo: Undo, again?: Fault): void {
+    const record = this.#record(kind, what, again && { ...again, for: forMs })
     const end = () => {
       if (!this.#open.delete(end)) return
       record.untilMs = this.#nowMs
@@ -270,8 +290,15 @@ export class Faults {
     this.#federation.world.at(roundMs(this.#nowMs + (forMs ?? defaultDurationMs)), 'recover', end)
   }
 
-  #record(kind: string, what: string): FaultRecord {
-    const record: FaultRecord = { kind, what, fromMs: this.#nowMs, untilMs: undefined }
+  #record(kind: string, what: string, again?: Fault): FaultRecord {
+    const at = roundMs(this.#nowMs - this.#beganMs)
+    const record: FaultRecord = {
+      kind,
+      what,
+      fromMs: this.#nowMs,
+      untilMs: undefined,
+      ...(again && { again: { ...again, at } }),
+    }
     this.records.push(record)
     this.#began(record)
     this.#count(kind)
