@@ -96,6 +96,8 @@ export function createFederation(options: FederationOptions): Federation {
         ...session,
         peer: session.stream.peer,
         exchange: exchangeWith(of, operator, entitlement),
+        mayHold: (document, server) =>
+          trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),
         isOwn: document => ownerOf(document) === operator,
         documents,
         offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),

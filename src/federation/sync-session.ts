@@ -24,6 +24,8 @@ export interface SyncSessionOptions {
   /** Whether this side goes through the documents; the other compares. */
   readonly drives: boolean
   readonly exchange: Exchange
+  /** Whether a server's operator may hold a document, as far as is known here. */
+  readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Whether receipts of the document matter here: whether this server writes it. */
   readonly isOwn: (document: DocumentId) => boolean
   readonly documents: Documents
@@ -121,7 +123,7 @@ export class SyncSession {
   push({ document, entries, source }: DocumentNotice): void {
     const { exchange, peer } = this.#options
     if (source === peer || entries.length === 0 || !exchange.mayGive(document)) return
-    if (!this.#relaying.passes(source)) return
+    if (!this.#relaying.passes(source, server => this.#options.mayHold(document, server))) return
     const bytes = entries.map(entry => entry.bytes)
     if (!this.#outbox.push(document, bytes)) this.#fallBehind()
     this.#sender.wake()

@@ -5,6 +5,7 @@ import { guardUpdate } from '../../document/guard.ts'
 import { clientIdOf } from '../../document/log.ts'
 import { ownerOf, parseDocumentId } from '../../document/names.ts'
 import { isLater, readRegisters } from '../../document/registers-view.ts'
+import { lacks } from '../../federation/heads.ts'
 import { keys } from '../../inventory/records.ts'
 import { effectiveInventory } from '../../inventory/view.ts'
 import type { IndexRecord } from '../../ports/log-store.ts'
@@ -55,7 +56,9 @@ export async function differences(
     const entitled = await entitledTo(network, disks)
     const holders = disks.filter(({ server }) => entitled.has(server.operator.id))
     for (const document of population.documentsOf(network)) {
-      if (entitled.has(ownerOf(document)) && !hostile.has(ownerOf(document))) compare(document, holders)
+      if (hostile.has(ownerOf(document))) continue
+      if (entitled.has(ownerOf(document))) compare(document, holders)
+      found.push(...lackedByOwner(document, disks))
     }
   }
   for (const { document, operator } of bare.all) {
@@ -65,6 +68,17 @@ export async function differences(
     )
   }
   return found
+}
+
+/** An owner takes its own back from whoever holds it, also from those that may not hold it any more. */
+function lackedByOwner(document: DocumentId, disks: readonly DiskContent[]): string[] {
+  const owners = disks.filter(({ server }) => server.operator.id === ownerOf(document))
+  return disks.flatMap(({ server, indexes }) => {
+    const heads = indexes.get(document)?.heads ?? []
+    return owners
+      .filter(owner => owner.server !== server && lacks(owner.indexes.get(document), heads))
+      .map(owner => `${document}: ${owner.server.name} lacks what ${server.name} holds`)
+  })
 }
 
 const describe = (disks: readonly DiskContent[], document: DocumentId): string =>
