@@ -66,24 +66,29 @@ export function picture(title: string, content: readonly string[], heightPx = he
   )
 }
 
-export function axes(x: Axis, y: Axis): string {
+/** Both axes, or that of `x` alone. */
+export function axes(x: Axis, y?: Axis): string {
   const { left, right, top, bottom } = plot
   const xTicks = x.ticks ?? x.scale.ticks(7)
-  const yTicks = y.ticks ?? y.scale.ticks(5)
+  const yTicks = y?.ticks ?? y?.scale.ticks(5) ?? []
   const xFormat = x.format ?? x.scale.tickFormat(7)
-  const yFormat = y.format ?? y.scale.tickFormat(5)
+  const yFormat = y?.format ?? y?.scale.tickFormat(5) ?? String
+  const yAt = (tick: number): number => y?.scale(tick) ?? 0
   const grid: Attributes = { stroke: '#e3e3e3', 'stroke-width': 1 }
   return group(
     {},
-    ...yTicks.map(tick => element('line', { x1: left, x2: right, y1: y.scale(tick), y2: y.scale(tick), ...grid })),
-    ...yTicks.map(tick => text(left - 6, y.scale(tick) + 4, yFormat(tick), { 'text-anchor': 'end' })),
+    ...yTicks.map(tick => element('line', { x1: left, x2: right, y1: yAt(tick), y2: yAt(tick), ...grid })),
+    ...yTicks.map(tick => text(left - 6, yAt(tick) + 4, yFormat(tick), { 'text-anchor': 'end' })),
     ...xTicks.map(tick =>
       element('line', { x1: x.scale(tick), x2: x.scale(tick), y1: bottom, y2: bottom + 4, stroke: '#555555' }),
     ),
     ...xTicks.map(tick => text(x.scale(tick), bottom + 17, xFormat(tick), { 'text-anchor': 'middle' })),
-    element('path', { d: `M${left},${top}V${bottom}H${right}`, fill: 'none', stroke: '#555555' }),
+    element('path', { d: `M${left},${y ? top : bottom}V${bottom}H${right}`, fill: 'none', stroke: '#555555' }),
     text((left + right) / 2, bottom + 36, x.label, { 'text-anchor': 'middle' }),
-    text(0, 0, y.label, { 'text-anchor': 'middle', transform: `translate(14,${(top + bottom) / 2}) rotate(-90)` }),
+    text(0, 0, y?.label ?? '', {
+      'text-anchor': 'middle',
+      transform: `translate(14,${(top + bottom) / 2}) rotate(-90)`,
+    }),
   )
 }
 
@@ -121,7 +126,7 @@ export function dividers(at: readonly { readonly value: number; readonly label: 
     ...at.map(({ value, label }) => {
       const isNearEnd = x(value) > plot.right - 60
       const place = { fill: '#555555', 'font-size': 10, 'text-anchor': isNearEnd ? 'end' : 'start' }
-      return text(x(value) + (isNearEnd ? -3 : 3), top + 9, label, place)
+      return text(x(value) + (isNearEnd ? 3 : -3), top - 4, label, place)
     }),
   )
 }

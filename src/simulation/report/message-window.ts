@@ -8,7 +8,9 @@ export const hostsAtMost = 20
 const messagesAtMost = 400
 const beforeMs = 1_000
 const afterMs = 3_000
-/** What is left out first: messages of which there are many, and that say least. */
+/** The window is narrowed until the messages in it can be drawn, but no further. */
+const leastShare = 0.01
+/** What is left out where there are too many: messages that say least. */
 const dull = ['beat', 'linked', 'receipt', 'have']
 
 /** Keeps the messages between servers of a short while: around the first fault, or from the first call of {@link begin} on. */
@@ -61,13 +63,14 @@ export class MessageWindow {
   result(): SpaceTime | undefined {
     if (this.#startMs === undefined || this.#hosts.size === 0) return undefined
     const centreMs = this.#faultMs ?? this.#startMs + beforeMs
-    const [fromMs, untilMs] = [centreMs - beforeMs, centreMs + afterMs]
-    const within = this.#messages.filter(({ sentMs }) => sentMs >= fromMs && sentMs <= untilMs)
-    const told = [
-      ...within.filter(({ about }) => !dull.includes(about)),
-      ...within.filter(({ about }) => dull.includes(about)),
-    ]
-    const messages = told.slice(0, messagesAtMost).toSorted((a, b) => a.sentMs - b.sentMs)
+    const telling = this.#messages.filter(({ about }) => !dull.includes(about))
+    let share = 1
+    const between = (messages: readonly SpaceTimeMessage[]) =>
+      messages.filter(({ sentMs }) => sentMs >= centreMs - share * beforeMs && sentMs <= centreMs + share * afterMs)
+    while (between(telling).length > messagesAtMost && share > leastShare) share *= 0.8
+    const [fromMs, untilMs] = [centreMs - share * beforeMs, centreMs + share * afterMs]
+    const within = between(this.#messages)
+    const messages = (within.length > messagesAtMost ? between(telling) : within).slice(0, messagesAtMost)
     const marks = this.#marks.filter(({ timeMs }) => timeMs >= fromMs && timeMs <= untilMs)
     return { hosts: [...this.#hosts], fromMs, untilMs, messages, leftOut: within.length - messages.length, marks }
   }

@@ -48,7 +48,7 @@ export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Fig
   return {
     name: 'space-time',
     title,
-    caption: `Each line is a message, from its departure to its arrival; dashed stubs are lost. ● commits, ▲ starts, ✖ crashes. ${messages.length} messages from ${(fromMs / 1000).toFixed(1)} s to ${(untilMs / 1000).toFixed(1)} s${leftOut > 0 ? `; ${leftOut} more are left out, heartbeats and receipts first` : ''}.`,
+    caption: `Each line is a message, from its departure to its arrival; dashed stubs are lost. ● commits, ▲ starts, ✖ crashes. ${messages.length} messages from ${(fromMs / 1000).toFixed(1)} s to ${(untilMs / 1000).toFixed(1)} s${leftOut > 0 ? `; ${leftOut} more, heartbeats and what is held, are left out` : ''}.`,
     svg: picture(
       title,
       [
@@ -74,11 +74,7 @@ export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Fig
             'font-size': kind === 'writes' ? 6 : 12,
           }),
         ),
-        element(
-          'g',
-          { transform: `translate(0,${heightPx - height})` },
-          axes({ label: 'virtual time (s)', scale: x }, { label: '', scale: x, ticks: [] }),
-        ),
+        element('g', { transform: `translate(0,${heightPx - height})` }, axes({ label: 'virtual time (s)', scale: x })),
         legend([
           ...kinds.map((label, index) => ({ label, index, kind: 'area' as const })),
           { label: 'other', index: kinds.length, kind: 'area' as const },
