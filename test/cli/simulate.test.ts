@@ -91,6 +91,12 @@ test('exit codes tell what is wrong', async ({ folder }) => {
   const bad = await simulate(await written(folder, small.replace('rate', 'rat')))
   assert.is(bad.code, 6)
   assert.match(bad.stderr, /did you mean "rate"/)
+  const odd = small.replace('servers: 2', 'servers: 3')
+  const impossible = await simulate(
+    await written(folder, `${odd}topology: { within: { type: kregular, degree: 1 } }\n`),
+  )
+  assert.is(impossible.code, 6)
+  assert.match(impossible.stderr, /topology.within: 3 nodes cannot have 1 neighbours/)
   assert.is(
     (await simulate('shrink', await written(folder, small), '--seed', '1')).code,
     0,

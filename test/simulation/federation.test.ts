@@ -84,6 +84,26 @@ workload: [{ operation: write, rate: 20 }]`,
   assert.ok((metrics['packets.peer.accept'] ?? 0) <= 12, 'six links, each dialled from one side or both')
 })
 
+test('servers that come and go, of operators of which not all trust each other, agree in the end', async () => {
+  const scenario = readScenario(
+    `
+name: churn
+run: { warmup: 5s, duration: 15s }
+operators: { count: 4 }
+topology: { between: { type: ring } }
+networks: { count: 2, grantees: 2, elements: 2 }
+workload: [{ operation: register, rate: 3 }]
+faults: [{ kind: churn, at: 0s, for: 15s, up: { dist: exp, meanMs: 4000 }, down: { dist: exp, meanMs: 1000 } }]
+sometimes: [churn, absence, register.ok]`,
+    'churn.yaml',
+  )
+  const { outcome, metrics, data } = await runScenario(scenario, 1, { production })
+  assert.equal(outcome, { verdict: true })
+  assert.ok((metrics['fault.absence'] ?? 0) > 3)
+  const strangers = data.linkBytes.map((row, from) => row.filter((bytes, to) => bytes > 0 && Math.abs(from - to) === 2))
+  assert.equal(strangers.flat(), [], 'on a ring of four, opposite ones are strangers')
+})
+
 test('an expectation that is missed, and a fault that never happens, fail the run', async () => {
   const impatient = smallScenario('expect: { convergence.afterHealMs: { max: 1 } }')
   const { outcome } = await runScenario(impatient, 1, { production })

@@ -21,6 +21,8 @@ export interface FederationOptions {
   readonly events?: ServerEvents
   /** How an operator's servers are linked. Default: all with all. */
   readonly topology?: (operator: OperatorPlan) => Topology
+  /** Which operators trust each other, by their numbers. Default: all. */
+  readonly trust?: Topology
   readonly traceActors?: boolean
 }
 
@@ -31,15 +33,23 @@ export class SimulatedFederation {
   readonly servers: readonly SimulatedServer[]
   readonly #clients = new Map<string, SimulatedClient>()
 
-  private constructor(world: World, operators: readonly SimulatedOperator[], servers: readonly SimulatedServer[]) {
+  readonly #trust: Topology | undefined
+
+  private constructor(
+    world: World,
+    operators: readonly SimulatedOperator[],
+    servers: readonly SimulatedServer[],
+    trust: Topology | undefined,
+  ) {
     this.world = world
+    this.#trust = trust
     this.operators = operators
     this.servers = servers
   }
 
   /** Makes all of it; nothing runs before {@link start}. A server's host is named `<operator>/<number>`, from 1. */
   static async create(world: World, options: FederationOptions): Promise<SimulatedFederation> {
-    const { host = () => ({}), limits = {}, events = {}, traceActors = false, topology } = options
+    const { host = () => ({}), limits = {}, events = {}, traceActors = false, topology, trust } = options
     const neighbours = new Map<string, readonly ServerId[]>()
     const operators: SimulatedOperator[] = []
     for (const plan of options.operators) {
@@ -52,12 +62,12 @@ export class SimulatedFederation {
       operators.push(operator)
       if (topology) linkWithin(operator, topology(plan), neighbours)
     }
-    const servers = operators.flatMap(operator =>
+    const servers = operators.flatMap((operator, number) =>
       operator.servers.map(card => {
         const at = world.hosts.get(card.host)
         if (!at) throw new RangeError(`There is no host ${card.host}.`)
         return new SimulatedServer(world, operator, card, at, {
-          trusted: operators,
+          trusted: operators.filter((_, other) => !trust || trust.areNeighbours(number, other)),
           limits,
           events,
           traceActors,
@@ -65,12 +75,17 @@ export class SimulatedFederation {
         })
       }),
     )
-    return new SimulatedFederation(world, operators, servers)
+    return new SimulatedFederation(world, operators, servers, trust)
   }
 
   /** Starts every server, now. */
   start(): void {
     for (const server of this.servers) this.world.at(this.world.nowMs, 'start', () => server.start())
+  }
+
+  /** Whether two operators trust each other. */
+  areFriends(one: SimulatedOperator, other: SimulatedOperator): boolean {
+    return !this.#trust || this.#trust.areNeighbours(this.operators.indexOf(one), this.operators.indexOf(other))
   }
 
   /** @throws {RangeError} when there is none of this name. */

@@ -1,4 +1,5 @@
 import type { DiskBackup, DiskFate } from '../disk.ts'
+import { drawUs } from '../distributions.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import { deathOf, type SimulatedServer } from '../federation/server.ts'
 import type { Undo } from '../network.ts'
@@ -126,6 +127,9 @@ export class Faults {
           this.#record('syncFailure', name, { kind: 'syncFailure', targets: [name] }).untilMs = this.#nowMs
         }
         break
+      case 'churn':
+        this.#churn(fault, random)
+        break
       case 'hostile':
         this.#turnHostile(fault)
     }
@@ -189,6 +193,35 @@ export class Faults {
   }
 
   // --- servers
+
+  /** Each of the servers is up and down by turns, for as long as is drawn each time, and up at the end. */
+  #churn({ targets, up, down, for: forMs }: Of<'churn'>, random: RandomStream): void {
+    const { world } = this.#federation
+    let isOver = false
+    for (const server of this.#targets({ targets: targets ?? ['*'] }, random)) {
+      const own = world.random('churn', this.records.length, server.name)
+      const leave = () => {
+        if (isOver || this.#isOver) return
+        const absenceMs = drawUs(down, own) / 1000
+        if (server.node) {
+          server.isDown = true
+          server.crash({ of: 'process' })
+          this.#last('absence', server.name, Math.max(1, absenceMs), () => this.#revive(server))
+        }
+        world.at(roundMs(this.#nowMs + absenceMs + drawUs(up, own) / 1000), 'fault', leave)
+      }
+      world.at(roundMs(this.#nowMs + drawUs(up, own) / 1000), 'fault', leave)
+    }
+    const undo = () => {
+      isOver = true
+    }
+    this.#last('churn', targets?.join(' ') ?? 'all servers', forMs, undo, {
+      kind: 'churn',
+      up,
+      down,
+      ...(targets && { targets }),
+    })
+  }
 
   #turnHostile({ operators, for: forMs }: Of<'hostile'>): void {
     const servers = this.#federation.servers.filter(({ operator }) => operators.includes(operator.id))

@@ -136,7 +136,11 @@ export class Population {
     const count = Math.min(this.#scenario.networks.grantees, operators.length - 1)
     const at = (offset: number) => operators[(index + offset) % operators.length] as SimulatedOperator
     const home = at(0)
-    const grantees = Array.from({ length: count }, (_, offset) => at(offset + 1))
+    const grantees: SimulatedOperator[] = []
+    for (let offset = 1; offset < operators.length && grantees.length < count; offset++) {
+      const next = at(offset)
+      if ([home, ...grantees].every(each => this.#federation.areFriends(each, next))) grantees.push(next)
+    }
     const gateways = [home, ...grantees].map(operator => {
       const client = this.#federation.client(operator, `gateway-${index}`)
       return { client, gatewayId: `gateway-${index}.${operator.id}`, door: undefined }

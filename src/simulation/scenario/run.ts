@@ -18,7 +18,7 @@ import { Observations } from './observations.ts'
 import { Population } from './population.ts'
 import { drawn } from './profiles.ts'
 import type { Scenario } from './schema.ts'
-import { conditionsOf, limitsOf, machineOf, operatorPlans, topologyWithin } from './surroundings.ts'
+import { conditionsOf, limitsOf, machineOf, operatorPlans, topologyBetween, topologyWithin } from './surroundings.ts'
 import { type Outcome, WorkloadDriver } from './workload.ts'
 
 /** What became of a run; the first that applies. `unknown`: it ended before that could be said. */
@@ -109,8 +109,10 @@ class ScenarioRun {
       },
       ...(options.onTrace && { trace: { listener: options.onTrace } }),
     })
+    const operators = operatorPlans(scenario)
     const federation = await SimulatedFederation.create(world, {
-      operators: operatorPlans(scenario),
+      operators,
+      ...(scenario.topology.between.type !== 'full' && { trust: topologyBetween(scenario, seed, operators.length) }),
       host: name => machineOf(scenario, seed, name),
       limits: limitsOf(scenario),
       topology: ({ name, servers }) => topologyWithin(scenario, seed, name, servers),

@@ -78,8 +78,8 @@ const targets = { targets: hosts.optional().describe('Left out: one server, draw
 
 const servers = z.int().min(1).max(1_000).default(1)
 
-/** How the servers of one operator are linked. */
-const within = z.discriminatedUnion('type', [
+/** Who is linked with whom. */
+const graph = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('full') }),
   z.strictObject({ type: z.literal('ring') }),
   z.strictObject({ type: z.literal('line') }),
@@ -88,7 +88,7 @@ const within = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('smallworld'), degree: z.int().positive(), rewire: probability }),
   z.strictObject({ type: z.literal('ba'), links: z.int().positive() }),
 ])
-export type WithinOperator = z.output<typeof within>
+export type Graph = z.output<typeof graph>
 
 export const faultSchema = z
   .discriminatedUnion('kind', [
@@ -118,6 +118,9 @@ export const faultSchema = z
     z.strictObject({ ...when, ...targets, kind: z.literal('clockJump'), by: duration }),
     z.strictObject({ ...when, ...targets, kind: z.literal('diskFull') }),
     z.strictObject({ ...when, ...targets, kind: z.literal('syncFailure') }),
+    z
+      .strictObject({ ...when, ...targets, kind: z.literal('churn'), up: distribution, down: distribution })
+      .describe('Servers come and go until `for` is over, each at its own times; left out, all of them.'),
     z
       .strictObject({ ...when, kind: z.literal('hostile'), operators: z.array(name).min(1) })
       .describe('Servers of these operators tamper with what they send. Of their own documents nothing is asked then.'),
@@ -214,9 +217,14 @@ export const scenarioSchema = z.strictObject({
     .prefault({})
     .describe('Personal Networks, with an owner and a gateway at each operator that takes part.'),
   topology: z
-    .strictObject({ within: within.default({ type: 'full' }) })
+    .strictObject({
+      within: graph.default({ type: 'full' }).describe('Among the servers of each operator.'),
+      between: graph
+        .default({ type: 'full' })
+        .describe('Which operators trust each other. Networks are shared among operators of which each trusts each.'),
+    })
     .prefault({})
-    .describe('Who is linked with whom: among the servers of each operator. All operators are linked.'),
+    .describe('Who is linked with whom.'),
   documents: z
     .strictObject({
       count: z.int().min(0).default(0),

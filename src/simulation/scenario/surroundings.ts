@@ -2,9 +2,10 @@ import type { NodeLimits } from '../../node.ts'
 import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
 import type { LinkConditions } from '../link.ts'
-import { rng, type Seed } from '../random-streams.ts'
+import { type RandomStream, rng, type Seed } from '../random-streams.ts'
 import { full, kRegular, line, preferential, ring, smallWorld, type Topology, tree } from '../studies/topology.ts'
-import type { Scenario } from './schema.ts'
+import { BadScenario } from './read-scenario.ts'
+import type { Graph, Scenario } from './schema.ts'
 
 /*
  * What a scenario says of links, clocks and disks, as the simulated world takes it.
@@ -65,25 +66,39 @@ export function limitsOf({ nodes }: Scenario): NodeLimits {
   }
 }
 
-/** How the servers of an operator are linked. @throws {RangeError} when so many cannot be linked so */
-export function topologyWithin({ topology }: Scenario, seed: Seed, operator: string, servers: number): Topology {
-  const { within } = topology
-  const random = rng(seed, 'topology', operator)
-  switch (within.type) {
+/** How the servers of an operator are linked. @throws {BadScenario} when so many cannot be linked so */
+export const topologyWithin = ({ topology }: Scenario, seed: Seed, operator: string, servers: number): Topology =>
+  possible('topology.within', () => topologyOf(topology.within, servers, rng(seed, 'topology', operator)))
+
+/** Which operators trust each other, by their numbers. @throws {BadScenario} when so many cannot be linked so */
+export const topologyBetween = ({ topology }: Scenario, seed: Seed, operators: number): Topology =>
+  possible('topology.between', () => topologyOf(topology.between, operators, rng(seed, 'topology')))
+
+function possible(path: string, make: () => Topology): Topology {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof RangeError) throw new BadScenario(`${path}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+function topologyOf(graph: Graph, size: number, random: RandomStream): Topology {
+  switch (graph.type) {
     case 'full':
-      return full(servers)
+      return full(size)
     case 'ring':
-      return ring(servers)
+      return ring(size)
     case 'line':
-      return line(servers)
+      return line(size)
     case 'tree':
-      return tree(servers, within.branching)
+      return tree(size, graph.branching)
     case 'kregular':
-      return kRegular(servers, within.degree, random)
+      return kRegular(size, graph.degree, random)
     case 'smallworld':
-      return smallWorld(servers, within.degree, within.rewire, random)
+      return smallWorld(size, graph.degree, graph.rewire, random)
     case 'ba':
-      return preferential(servers, within.links, random)
+      return preferential(size, graph.links, random)
   }
 }
 
