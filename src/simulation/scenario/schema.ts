@@ -263,7 +263,7 @@ export const scenarioSchema = z.strictObject({
     .default([])
     .describe('What has to happen at least once: "partition", "register.ok", …'),
   expect: z.record(z.string(), range).default({}).describe('Bounds of metrics, by name.'),
-  report: z.strictObject({ trace: z.enum(['none', 'events', 'actors']).default('events') }).prefault({}),
+  report: z.strictObject({ trace: z.enum(['none', 'events']).default('events') }).prefault({}),
 })
 
 export type Scenario = z.output<typeof scenarioSchema>
