@@ -1,6 +1,5 @@
 import type { DocumentNotice, Documents, Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
-import type { IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -8,10 +7,11 @@ import { Asks } from './asks.ts'
 import { compose } from './composing.ts'
 import { after, brokenProtocol, type Conduct, faultOf, type Sentence, sentence } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
-import { headsOf, lacks, versionOf } from './heads.ts'
+import { lacks, versionOf } from './heads.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
+import { OwedReceipts } from './owed-receipts.ts'
 import { Receipts } from './receipts.ts'
 import { OutOfTurn, Reconciler } from './reconciler.ts'
 import { Relaying } from './relaying.ts'
@@ -65,6 +65,7 @@ export class SyncSession {
   readonly #reconciler: Reconciler
   readonly #receipts: Receipts
   readonly #relaying = new Relaying()
+  readonly #owed: OwedReceipts
   #conduct: Conduct
   /** Something was dropped, or failed: a round is due once everything else was sent. */
   #isBehind = false
@@ -73,9 +74,6 @@ export class SyncSession {
   #listeningMs: number | undefined
   #cancelBeat: Cancel = () => {}
   #cancelRetry: Cancel | undefined
-  /** Documents of which the peer is owed a receipt, and what is held of them. */
-  readonly #owed = new Map<DocumentId, readonly Head[]>()
-  #cancelOwed: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
     const { stream, drives, exchange, clock, limits, events, conduct } = options
@@ -90,6 +88,7 @@ export class SyncSession {
       clock,
       limits.receiptDelayMs,
     )
+    this.#owed = new OwedReceipts(owed => this.#sayReceipts(owed), clock, limits.receiptAfterMs)
     this.#sender = new Sender({
       stream,
       outbox: this.#outbox,
@@ -154,7 +153,7 @@ export class SyncSession {
     this.#isOver = true
     this.#cancelBeat()
     this.#cancelRetry?.()
-    this.#cancelOwed?.()
+    this.#owed.end()
     this.#asks.settleAll()
     this.#reconciler.end()
     this.#sender.end()
@@ -262,19 +261,12 @@ export class SyncSession {
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (known > 0) telemetry.count('cpns_entries_repeated_total', {}, known)
     if (gaps.length > 0) this.#ask(document)
-    else this.#receiptDue(document, index)
+    else this.#owed.owe(document, index)
   }
 
-  /** Says a moment later what is held of the document: one receipt for all that came of it meanwhile. */
-  #receiptDue(document: DocumentId, index: IndexRecord | undefined): void {
-    const { clock, limits } = this.#options
-    this.#owed.set(document, headsOf(index))
-    this.#cancelOwed ??= clock.after(limits.receiptAfterMs, () => {
-      this.#cancelOwed = undefined
-      for (const [each, heads] of this.#owed) this.#outbox.receipt(each, heads)
-      this.#owed.clear()
-      this.#sender.wake()
-    })
+  #sayReceipts(owed: ReadonlyMap<DocumentId, readonly Head[]>): void {
+    for (const [document, heads] of owed) this.#outbox.receipt(document, heads)
+    this.#sender.wake()
   }
 
   async #have({ document, heads, purpose }: Have): Promise<void> {

@@ -171,7 +171,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'revocation.yaml',
-    seed: 13,
+    seed: 11,
     shows: 'acknowledged-writes',
   },
 ]
