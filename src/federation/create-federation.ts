@@ -61,6 +61,8 @@ interface Peer {
   readonly status: LinkStatus
   /** While it is up. */
   readonly session: SyncSession | undefined
+  /** Another number for each session. */
+  readonly life: number
 }
 
 /** This server among the others: a link to every server of every trusted operator, and to its neighbours of its own. */
@@ -78,6 +80,7 @@ export function createFederation(options: FederationOptions): Federation {
   const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
   const ends: Cancel[] = []
   let telling: Cancel | undefined
+  let lives = 0
   let isRunning = false
 
   const link = linkKind({
@@ -120,24 +123,26 @@ export function createFederation(options: FederationOptions): Federation {
   }
 
   function report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void {
-    const before = peers.get(server)?.session
-    if (status) peers.set(server, { status, session })
+    const before = peers.get(server)
+    const life = session && session !== before?.session ? ++lives : (before?.life ?? 0)
+    if (status) peers.set(server, { status, session, life })
     else peers.delete(server)
-    if (session !== before) linksChanged(session)
+    if (session !== before?.session) linksChanged(session)
     if (session || !status || status.state === 'down') releaseRequests(server)
   }
 
   /** Tells a new peer at once whom this server is linked with, and the others soon. */
   function linksChanged(begun: SyncSession | undefined): void {
-    begun?.linked(linkedServers())
+    begun?.linked(livesOfLinks())
     telling ??= clock.after(limits.linkedDelayMs, () => {
       telling = undefined
-      const servers = linkedServers()
-      eachSession(session => session.linked(servers))
+      const linked = livesOfLinks()
+      eachSession(session => session.linked(linked))
     })
   }
 
-  const linkedServers = (): ServerId[] => [...peers].flatMap(([server, { session }]) => (session ? [server] : []))
+  const livesOfLinks = (): ReadonlyMap<ServerId, number> =>
+    new Map([...peers].flatMap(([server, { session, life }]) => (session ? [[server, life] as const] : [])))
 
   const refuse = (server: ServerId): PeerRefusal | undefined => {
     if ((cutOffs.get(server) ?? 0) > clock.elapsed()) return 'cut-off'

@@ -142,9 +142,9 @@ export class SyncSession {
     this.#send({ type: 'manifest', manifest })
   }
 
-  /** Whom this server is linked with. */
-  linked(servers: readonly ServerId[]): void {
-    this.#send({ type: 'linked', servers })
+  /** Whom this server is linked with, and by which life of each link. */
+  linked(lives: ReadonlyMap<ServerId, number>): void {
+    this.#send({ type: 'linked', lives })
   }
 
   /** Ends the session from this side; nothing is heard of it any more. */
@@ -207,7 +207,7 @@ export class SyncSession {
       case 'behind':
         return this.#reconciler.behind()
       case 'linked':
-        if (this.#relaying.heard(message.servers)) this.#fallBehind()
+        if (this.#relaying.heard(message.lives)) this.#fallBehind()
         this.#sender.wake()
     }
   }

@@ -73,7 +73,7 @@ export const syncShape = shape(
   [5, bytes(maxManifestBytes)],
   [6, message([1, number()])],
   [7, message()],
-  [8, message([1, bytes(maxServerIdBytes, maxLinked)])],
+  [8, message([1, bytes(maxServerIdBytes, maxLinked)], [2, number(maxLinked)])],
 )
 
 const proofShape = message(

@@ -20,6 +20,7 @@ import {
   RequestSchema,
   SyncSchema,
   type Have as WireHave,
+  type Linked as WireLinked,
   type Page as WirePage,
 } from './wire_pb.ts'
 import {
@@ -109,7 +110,7 @@ export type SyncMessage =
   | { readonly type: 'beat'; readonly clock: number }
   | { readonly type: 'behind' }
   /** See `Linked` in wire.proto. */
-  | { readonly type: 'linked'; readonly servers: readonly ServerId[] }
+  | { readonly type: 'linked'; readonly lives: ReadonlyMap<ServerId, number> }
 
 export interface Request {
   readonly command: ForwardedCommand
@@ -200,7 +201,7 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
     case 'behind':
       return { case: 'behind', value: {} }
     case 'linked':
-      return { case: 'linked', value: { servers: [...sync.servers] } }
+      return { case: 'linked', value: { servers: [...sync.lives.keys()], lives: [...sync.lives.values()] } }
   }
 }
 
@@ -238,7 +239,7 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
     case 'behind':
       return { type: 'behind' }
     case 'linked':
-      return { type: 'linked', servers: content.value.servers.map(serverFrom) }
+      return { type: 'linked', lives: livesFrom(content.value) }
     case undefined:
       throw new MalformedFrame('The message says nothing.')
   }
@@ -271,6 +272,11 @@ function haveFrom({ document, logs, lengths, hashes, forked, purpose: code }: Wi
     ...(cut.has(index) && { forked: true }),
   }))
   return { type: 'have', document: documentFrom(document), heads, purpose }
+}
+
+function livesFrom({ servers, lives }: WireLinked): ReadonlyMap<ServerId, number> {
+  if (servers.length !== lives.length) throw new MalformedFrame('Each linked server has one number.')
+  return new Map(servers.map((text, index) => [serverFrom(text), lives[index] ?? 0]))
 }
 
 // --- request

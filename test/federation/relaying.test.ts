@@ -10,6 +10,7 @@ import type { ServerId } from '../../src/ports/names.ts'
 
 type Links = ReadonlyMap<ServerId, readonly ServerId[]>
 
+const livesOf = (servers: readonly ServerId[], life = 1) => new Map(servers.map(server => [server, life]))
 const named = (number: number): ServerId => `server ${number}` as ServerId
 
 function linksOf(count: number, pairs: readonly (readonly [number, number])[]): Links {
@@ -29,7 +30,7 @@ function deliveries(links: Links, author: ServerId, order: (waiting: number) => 
   const pass = (at: ServerId, source: 'own' | ServerId) => {
     for (const peer of links.get(at) ?? []) {
       const relaying = new Relaying()
-      relaying.heard(links.get(peer) ?? [])
+      relaying.heard(livesOf(links.get(peer) ?? []))
       if (peer !== source && relaying.passes(source, () => true)) waiting.push({ from: at, to: peer })
     }
   }
@@ -77,7 +78,7 @@ test('who loses a link may lack what was left to it, and only then', () => {
     relaying.passes(named(1), () => true),
     'nothing is known of the peer yet',
   )
-  assert.not(relaying.heard([named(1), named(2)]))
+  assert.not(relaying.heard(livesOf([named(1), named(2)])))
   assert.not(relaying.passes(named(1), () => true))
   assert.ok(relaying.passes('own', () => true))
   assert.ok(relaying.passes(named(3), () => true))
@@ -85,9 +86,11 @@ test('who loses a link may lack what was left to it, and only then', () => {
     relaying.passes(named(1), () => false),
     'who may not hold it gives it to nobody',
   )
-  assert.not(relaying.heard([named(1), named(3)]), 'nothing was left to 2')
-  assert.ok(relaying.heard([named(3)]))
-  assert.not(relaying.heard([named(3)]), 'once')
+  assert.not(relaying.heard(livesOf([named(1), named(3)])), 'nothing was left to 2')
+  assert.ok(relaying.heard(livesOf([named(3)])))
+  assert.not(relaying.heard(livesOf([named(3)])), 'once')
+  assert.not(relaying.passes(named(3), () => true))
+  assert.ok(relaying.heard(livesOf([named(3)], 2)), 'the link has begun again')
 })
 
 test.run()

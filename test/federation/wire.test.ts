@@ -23,7 +23,13 @@ import {
   type Request,
   type SyncMessage,
 } from '../../src/federation/wire.ts'
-import type { DocumentId, LogId, OperatorId, ServerId } from '../../src/ports/names.ts'
+import {
+  type DocumentId,
+  type LogId,
+  type OperatorId,
+  type ServerId,
+  serverOfPublicKey,
+} from '../../src/ports/names.ts'
 
 const document = 'pn/a.example/home' as DocumentId
 const operator = 'a.example' as OperatorId
@@ -56,6 +62,8 @@ const syncs: SyncMessage[] = [
   { type: 'manifest', manifest: bytes(40) },
   { type: 'beat', clock: 1_800_000_000_000 },
   { type: 'behind' },
+  { type: 'linked', lives: new Map() },
+  { type: 'linked', lives: new Map([[serverOfPublicKey(bytes(32)), 4_000_000_000]]) },
 ]
 const proof = {
   operator,
@@ -161,7 +169,7 @@ test('what is too long, does not fit together, or is out of order is refused', (
     },
     { type: 'manifest' as const, manifest: bytes(140_000) },
     { type: 'beat' as const, clock: 8.7e15 },
-    { type: 'linked' as const, servers: ['12D3KooWnobody' as ServerId] },
+    { type: 'linked' as const, lives: new Map([['12D3KooWnobody' as ServerId, 1]]) },
   ])
     refuses(decodeSync, encodeSync(wrong))
   // One log, two lengths.
