@@ -7,13 +7,16 @@ import { hpke } from '../adapters/hpke.ts'
 import { tableLogStore } from '../adapters/table-log-store.ts'
 import type { Production } from '../simulation/production.ts'
 import type { ComparedRun } from '../simulation/report/comparison-page.ts'
+import type { FaultRecord } from '../simulation/scenario/faults.ts'
 import { provenanceOf, TraceFile, writeComparison, writeResult } from '../simulation/scenario/output.ts'
 import { BadScenario, type PlannedRun, planRuns } from '../simulation/scenario/read-scenario.ts'
 import { type RunResult, runScenario } from '../simulation/scenario/run.ts'
+import { failureOf } from '../simulation/scenario/shrink.ts'
 import type { TraceLine } from '../simulation/trace.ts'
+import { untilInterrupted } from './interruption.ts'
 import { liveProgress } from './progress.ts'
 import { exitCodes, type SimulateOptions } from './simulate.ts'
-import { inProcesses } from './simulate-processes.ts'
+import { inProcesses, type OneRun } from './simulate-processes.ts'
 
 export const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
 
@@ -27,10 +30,15 @@ export interface Fingerprint {
 /** A run that is over, as it is told, and as it passes between processes. */
 export interface Finished {
   readonly code: number
+  readonly seed: string | number
+  readonly verdict: string
   readonly line: string
   /** Why it failed. */
   readonly why?: string
-  readonly compared: ComparedRun
+  /** Of a run that came to an end: what it is compared by, */
+  readonly compared?: ComparedRun
+  /** and what is to be known for making it smaller. */
+  readonly trial?: { readonly failure?: string; readonly events: number; readonly faults: readonly FaultRecord[] }
 }
 
 /** Runs what the file asks for. Answers the exit code. */
@@ -55,28 +63,69 @@ function seedsOf({ seed, seeds }: SimulateOptions): (string | number)[] | undefi
 }
 
 async function runAll(file: string, runs: readonly PlannedRun[], options: SimulateOptions): Promise<number> {
-  const jobs = Math.min(options.jobs ?? availableParallelism(), runs.length)
-  const compared: ComparedRun[] = []
-  let worst = 0
-  for await (const finished of jobs > 1 ? inProcesses(file, runs.length, jobs, options) : here(runs, options)) {
-    const { code, line, why } = finished
-    console.log(line)
-    if (why !== undefined) console.log(why.replace(/^/gm, '    '))
-    compared.push(finished.compared)
-    worst = worst === 0 || (code !== 0 && code < worst) ? code : worst
-    if (code !== 0 && options.untilFail) break
+  const { out, within, untilFail } = options
+  const latestMs = within === undefined ? Number.POSITIVE_INFINITY : performance.now() + within
+  const goesOn = () => performance.now() < latestMs
+  const told: Finished[] = []
+  const tell = async (all: AsyncIterable<Finished>): Promise<number> => {
+    for await (const finished of all) {
+      told.push(finished)
+      console.log(linesOf(finished, file, runs.length))
+      if (finished.code !== 0 && untilFail) break
+    }
+    return Math.min(...told.flatMap(({ code }) => (code === 0 ? [] : [code])), Number.POSITIVE_INFINITY)
   }
+  const jobs = Math.min(options.jobs ?? availableParallelism(), runs.length)
+  // A run in this process hears no signal before it is over: whoever ends the program ends it without being asked.
+  const worst =
+    jobs > 1 || options.limit !== undefined
+      ? await untilInterrupted(signal => tell(inProcesses(runs, eachOf(file, options), { jobs, goesOn, signal })))
+      : await tell(here(runs, options, goesOn))
+  if (runs.length > 1) console.log(summaryOf(told, runs.length))
   const [first] = runs
-  if (options.out !== undefined && first && runs.length > 1)
-    await writeComparison(options.out, first.scenario.name, compared)
-  if (options.out !== undefined)
-    console.log(`The report: ${join(options.out, runs.length > 1 ? '' : nameOf(first), 'report.html')}`)
-  return worst
+  if (out !== undefined && first && runs.length > 1) {
+    await writeComparison(
+      out,
+      first.scenario.name,
+      told.flatMap(({ compared }) => compared ?? []),
+    )
+  }
+  if (out !== undefined) console.log(`The report: ${join(out, runs.length > 1 ? '' : nameOf(first), 'report.html')}`)
+  return Number.isFinite(worst) ? worst : 0
+}
+
+function linesOf({ code, line, why, seed }: Finished, file: string, planned: number): string {
+  const more = [
+    ...(why === undefined ? [] : [why]),
+    ...(code === 0 || planned === 1 ? [] : [`again: cpns simulate ${file} --seed ${seed}`]),
+  ]
+  return [line, ...more.map(text => text.replace(/^/gm, '    '))].join('\n')
+}
+
+const eachOf = (file: string, { seed, seeds, out, limit }: SimulateOptions): Omit<OneRun, 'only'> => ({
+  file,
+  ...(seed !== undefined && { seed }),
+  ...(seeds && { seeds }),
+  ...(out !== undefined && { out }),
+  ...(limit !== undefined && { limitMs: limit }),
+})
+
+function summaryOf(told: readonly Finished[], planned: number): string {
+  const counts = [...Map.groupBy(told, ({ verdict }) => verdict)].map(([verdict, of]) => `${of.length} ${verdict}`)
+  const done = told.length === planned ? `${planned}` : `${told.length} of ${planned}`
+  return `${done} runs: ${counts.join(', ')}`
 }
 
 /** One after another, in this process. */
-async function* here(runs: readonly PlannedRun[], options: SimulateOptions): AsyncGenerator<Finished> {
-  for (const [index, run] of runs.entries()) yield await runOne(run, `run ${index + 1} of ${runs.length}`, options)
+async function* here(
+  runs: readonly PlannedRun[],
+  options: SimulateOptions,
+  goesOn: () => boolean,
+): AsyncGenerator<Finished> {
+  for (const [index, run] of runs.entries()) {
+    if (index > 0 && !goesOn()) return
+    yield await runOne(run, `run ${index + 1} of ${runs.length}`, options)
+  }
 }
 
 /** For another process of this program: one run, told as JSON. */
@@ -107,12 +156,16 @@ async function runOne(run: PlannedRun, title: string | undefined, { out }: Simul
   if (folder !== undefined) await writeResult(folder, result, provenance(), swept)
   progress?.clear()
   const { outcome, metrics } = result
+  const failure = failureOf(result)
   const verdict = outcome.verdict === true ? 'ok' : outcome.verdict === false ? outcome.why : 'unknown'
   return {
     code: codeOf(result),
+    seed,
+    verdict,
     line: lineOf(result, verdict, (performance.now() - startedMs) / 1000, swept),
     ...(outcome.verdict !== true && { why: outcome.what }),
     compared: { seed, swept, verdict, metrics, folder: nameOf(run) },
+    trial: { ...(failure !== undefined && { failure }), events: result.events, faults: result.faults },
   }
 }
 

@@ -1,3 +1,5 @@
+import { readText } from '../adapters/files.ts'
+import { BadScenario, planRuns } from '../simulation/scenario/read-scenario.ts'
 import { UnusableDescription } from '../simulation/studies/protocol-study.ts'
 import type { Row } from '../simulation/studies/row.ts'
 import { StudyFailed } from '../simulation/studies/study.ts'
@@ -40,12 +42,32 @@ export async function validate(
     progress.clear()
     if (!(error instanceof BadDescription || error instanceof UnusableDescription || error instanceof StudyFailed))
       throw error
-    console.error(error.message)
+    const scenario = error instanceof BadDescription ? await firstScenario(files) : undefined
+    console.error(
+      scenario === undefined
+        ? error.message
+        : `${scenario} is a scenario of a federation, not a study. To run it: cpns simulate ${scenario}`,
+    )
     return error instanceof StudyFailed ? exitCodes.invariant : exitCodes.badScenario
   }
   if (json) console.log(JSON.stringify(rows, undefined, 2))
   else console.log(`\n${summary(rows)}`)
   return rows.every(({ verdict }) => passes(verdict)) ? 0 : exitCodes.expectation
+}
+
+/** The first of the files that has to be run in another way. */
+async function firstScenario(files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) if (isScenario(await readText(file), file)) return file
+  return undefined
+}
+
+function isScenario(text: string, file: string): boolean {
+  try {
+    return planRuns(text, file).length > 0
+  } catch (error) {
+    if (error instanceof BadScenario) return false
+    throw error
+  }
 }
 
 const headings = `  ${'figure'.padEnd(52)}  ${'printed'.padStart(10)}  ${'ours [95 % confidence]'.padEnd(32)}  ${'off by'.padStart(8)}  verdict`

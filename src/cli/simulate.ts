@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import { Refused } from './problems.ts'
+import type { ShrinkCommandOptions } from './simulate-shrink.ts'
 
-/** Exit codes of `cpns simulate`: the worst that a run has come to. */
+/** Exit codes of `cpns simulate`: of what runs have come to, the first in this order. */
 export const exitCodes = {
   invariant: 3,
   'no-convergence': 4,
@@ -16,6 +17,10 @@ export interface SimulateOptions {
   readonly out?: string
   readonly untilFail: boolean
   readonly jobs?: number
+  /** Real milliseconds after which no further run begins. */
+  readonly within?: number
+  /** Real milliseconds after which a run is ended. */
+  readonly limit?: number
   /** For another process of this program: the number of the one planned run that is to be run, and told as JSON. */
   readonly only?: number
   /** For `verify`: prints what tells runs apart, and the trace between two lines. */
@@ -27,29 +32,30 @@ export interface SimulateOptions {
 export function simulateCommand(): Command {
   const command = new Command('simulate')
     .description('Runs a federation of production nodes under virtual time, from a scenario file and a seed.')
-    .argument('<file>', 'the scenario: YAML or JSON')
+    .argument('<file>', scenarioArgument)
     .addOption(seedOption())
     .addOption(new Option('--seeds <A..B>', 'runs every seed from A to B').argParser(range))
     .addOption(
       new Option('--out <dir>', 'where to write report.html of each run, its figures, data, metrics and trace'),
     )
     .addOption(new Option('--until-fail', 'ends with the first run that fails').default(false))
+    .addOption(jobsOption())
+    .addOption(new Option('--within <time>', 'begins no run later than that, in real time: 2m').argParser(realTime))
     .addOption(
-      new Option('--jobs <n>', 'runs at once, in processes of their own; as many as there are cores').argParser(
-        positive,
-      ),
+      new Option('--limit <time>', 'ends a run that takes longer, in real time: it is undecided').argParser(realTime),
     )
     .addOption(new Option('--only <n>').argParser(Number).hideHelp())
     .addOption(new Option('--fingerprint').default(false).hideHelp())
     .addOption(new Option('--lines <A..B>').argParser(range).hideHelp())
     .addHelpText(
       'after',
-      '\nExit codes: 0 all is well, 3 an invariant was violated, 4 no convergence, 5 an expectation was missed, 6 the scenario is wrong, 7 undecided.',
+      '\nExit codes: 0 all is well, 3 an invariant was violated, 4 no convergence, 5 an expectation was missed, 6 the scenario is wrong, 7 undecided.\nOf several runs the lowest that is not 0.',
     )
     .action(async (file: string, options: SimulateOptions) => {
       const { simulate } = await import('./simulate-runs.ts')
-      process.exitCode = await simulate(file, options)
+      process.exitCode = await simulate(await scenarioFile(file), options)
     })
+  command.addCommand(listCommand())
   command.addCommand(verifyCommand())
   command.addCommand(validateCommand())
   command.addCommand(shrinkCommand())
@@ -57,16 +63,29 @@ export function simulateCommand(): Command {
   return command
 }
 
+const scenarioArgument = 'the scenario: a file, YAML or JSON, or the name of one that comes with the program'
 const seedOption = () => new Option('--seed <seed>', 'instead of the seeds in the file')
+const jobsOption = () =>
+  new Option('--jobs <n>', 'runs at once, in processes of their own; as many as there are cores').argParser(positive)
+
+const scenarioFile = async (given: string): Promise<string> =>
+  (await import('./shipped-scenarios.ts')).scenarioFile(given)
+
+const listCommand = (): Command =>
+  new Command('list').description('Lists the scenarios that come with the program.').action(async () => {
+    const { shippedScenarios } = await import('./shipped-scenarios.ts')
+    for (const { name, description } of await shippedScenarios()) console.log(`${name.padEnd(12)}  ${description}`)
+  })
 
 const verifyCommand = (): Command =>
   new Command('verify')
     .description('Runs a scenario twice, in two processes, and names the first event that differs, if any does.')
-    .argument('<file>', 'the scenario')
+    .argument('<file>', scenarioArgument)
     .addOption(seedOption())
+    .addHelpText('after', '\nExit codes: 0 both did the same, 1 they differ, or there was no answer.')
     .action(async (file: string, { seed }: { seed?: string }) => {
       const { verify } = await import('./simulate-verify.ts')
-      process.exitCode = await verify(file, seed)
+      process.exitCode = await verify(await scenarioFile(file), seed)
     })
 
 const validateCommand = (): Command =>
@@ -87,13 +106,23 @@ const validateCommand = (): Command =>
 const shrinkCommand = (): Command =>
   new Command('shrink')
     .description('Makes a failing run smaller, as long as it fails in the same way, and writes it as a scenario.')
-    .argument('<file>', 'the scenario')
+    .argument('<file>', scenarioArgument)
     .addOption(new Option('--seed <seed>', 'that fails').makeOptionMandatory())
     .addOption(new Option('--out <file>', 'where to write the smaller scenario').default('shrunk.json'))
-    .addOption(new Option('--tries <n>', 'at most').argParser(positive).default(400))
-    .action(async (file: string, options: { seed: string; out: string; tries: number }) => {
+    .addOption(new Option('--tries <n>', 'runs at most').argParser(positive).default(400))
+    .addOption(
+      new Option('--within <time>', 'tries nothing later than that, in real time')
+        .argParser(realTime)
+        .default(30 * 60_000, '30m'),
+    )
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 what is left was written, or there was nothing to shrink, 6 the scenario is wrong, 7 the run has not ended in time, or what is left does not fail by itself.',
+    )
+    .action(async (file: string, options: ShrinkCommandOptions) => {
       const { shrink } = await import('./simulate-shrink.ts')
-      process.exitCode = await shrink(file, options)
+      process.exitCode = await shrink(await scenarioFile(file), options)
     })
 
 const schemaCommand = (): Command =>
@@ -105,6 +134,14 @@ const schemaCommand = (): Command =>
 function positive(text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
   throw new Refused(`"${text}" is no number of what there is at least one of.`)
+}
+
+/** Milliseconds. */
+function realTime(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text) ?? []
+  if (amount === undefined)
+    throw new Refused(`"${text}" is no time: expected a number with a unit, such as 30s, 2m, 8h.`)
+  return Number(amount) * (unit === 's' ? 1_000 : unit === 'm' ? 60_000 : 3_600_000)
 }
 
 function range(text: string): [number, number] {

@@ -2,13 +2,19 @@
  * `cpns simulate` as a researcher uses it: what runs leave behind is complete, runs are told in their order however many go on at
  * once, a study is held against what is published, and exit codes tell what happened.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { drawn } from '../../src/simulation/scenario/profiles.ts'
+import { planRuns } from '../../src/simulation/scenario/read-scenario.ts'
+import { mutations } from '../simulation/mutations/mutations.ts'
 
 const root = join(import.meta.dirname, '../..')
 const examples = join(root, 'examples/simulation')
@@ -25,6 +31,41 @@ const simulate = (...args: string[]): Promise<Ran> =>
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
     })
   })
+
+/** The same with a node that breaks a promise. */
+const simulateBroken = (mutation: string, ...args: string[]): Promise<Ran> =>
+  new Promise(resolve => {
+    const preload = join(root, 'test/simulation/mutations/preload.ts')
+    const program = ['--import', preload, join(root, 'src/cli/main.ts'), 'simulate', ...args]
+    const env = { ...process.env, MUTATION: mutation }
+    execFile(process.execPath, program, { env }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
+    })
+  })
+
+async function childrenOf(parent: number | undefined): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
+  const pairs = stdout.split('\n').map(line => line.trim().split(/\s+/).map(Number))
+  return pairs.flatMap(([pid = 0, ppid]) => (ppid === parent ? [pid] : []))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Asks until there is an answer. @throws {Error} when there is none after so many times */
+async function until<T>(ask: () => Promise<T | undefined>, times = 100): Promise<T> {
+  for (let time = 0; time < times; time++) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    await pause(100)
+  }
+  throw new Error('It did not come to pass.')
+}
 
 const small = `
 name: small
@@ -121,13 +162,74 @@ test('a study is held against what is published, row by row', async () => {
   const { stdout: json } = await simulate('validate', study, '--share', '0.2', '--json')
   assert.is(JSON.parse(json).length, 5)
   const scenario = await simulate('validate', join(examples, 'swarm.yaml'))
-  assert.is(scenario.code, 6, 'a scenario is no study')
+  assert.is(scenario.code, 6)
+  assert.match(scenario.stderr, /is a scenario .* not a study. To run it: cpns simulate .*swarm.yaml/)
 })
 
 test('the schema beside the examples is that of the program', async () => {
   const { stdout } = await simulate('schema')
   const published = await readFile(join(examples, 'scenario.schema.json'), 'utf8')
   assert.equal(JSON.parse(published), JSON.parse(stdout), 'run: npm run schema')
+})
+
+test('scenarios that come with the program are listed, and go by their names', async () => {
+  const { stdout } = await simulate('list')
+  assert.match(stdout, /^partition +5 operators/m)
+  const one = await simulate('marks', '--seed', '1')
+  assert.is(one.code, 0)
+  assert.match(one.stdout, /^seed 1 {2}ok/m)
+  const none = await simulate('markss')
+  assert.is(none.code, 1)
+  assert.match(none.stderr, /did you mean "marks"/)
+})
+
+test('after the time that was given no run begins, and what was done is counted', async ({ folder }) => {
+  const { code, stdout } = await simulate(await written(folder, small), '--seeds', '1..500', '--within', '1s')
+  assert.is(code, 0)
+  const told = stdout.split('\n').filter(line => line.startsWith('seed')).length
+  assert.ok(told >= 1 && told < 500)
+  assert.match(stdout, new RegExp(`^${told} of 500 runs: ${told} ok$`, 'm'))
+})
+
+test('a run that takes too long is undecided, named with its command, and hides no other', async ({ folder }) => {
+  const file = await written(folder, small.replace('duration: 3s', 'duration: 100h'))
+  const { code, stdout } = await simulate(file, '--seeds', '1..2', '--limit', '1s')
+  assert.is(code, 7)
+  assert.match(stdout, /^seed 2 {2}no answer\n.*longer than 1 s\n +again: cpns simulate .*scenario.yaml --seed 2$/m)
+})
+
+test('who ends the program ends its processes', async ({ folder }) => {
+  const file = await written(folder, small.replace('duration: 3s', 'duration: 100h'))
+  const main = join(root, 'src/cli/main.ts')
+  const program = spawn(process.execPath, [main, 'simulate', file, '--seeds', '1..2', '--jobs', '2'])
+  const over = once(program, 'close')
+  const children = await until(async () => {
+    const found = await childrenOf(program.pid)
+    return found.length === 2 ? found : undefined
+  })
+  program.kill('SIGTERM')
+  assert.is((await over)[0], 143)
+  await until(async () => children.every(pid => !isAlive(pid)) || undefined)
+})
+
+test('a run of a broken node becomes smaller, and fails in the same way by itself', async ({ folder }) => {
+  const broken = mutations.find(({ name }) => name === 'believes a receipt that nobody gave')
+  if (!broken) throw new Error('The mutation is gone.')
+  const { name, scenario, seed, shows } = broken
+  const out = join(folder, 'shrunk.json')
+  const shrink = ['shrink', join(examples, scenario), '--seed', `${seed}`, '--out', out, '--tries', '12']
+  const { code, stdout } = await simulateBroken(name, ...shrink)
+  assert.is(code, 0, stdout)
+  assert.match(stdout, new RegExp(`shrunk.json: fails in the same way \\(${shows}\\)`))
+  const { faults, random } = JSON.parse(await readFile(out, 'utf8'))
+  const [plan] = planRuns(await readFile(join(examples, scenario), 'utf8'), scenario, [seed])
+  const before = plan && drawn(plan.scenario, seed).faults
+  assert.ok(faults.length < (before?.length ?? 0), 'fewer faults')
+  assert.is(random.profile, 'none', 'nothing is drawn any more')
+  const again = await simulateBroken(name, out)
+  assert.is(again.code, 3)
+  assert.match(again.stdout, shows)
+  assert.is((await simulate(out)).code, 0, 'the node as it is passes')
 })
 
 test.run()

@@ -4,8 +4,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Violation } from '../../src/simulation/scenario/invariants.ts'
 import type { Scenario } from '../../src/simulation/scenario/schema.ts'
-import { candidates, shrunk, type Trial } from '../../src/simulation/scenario/shrink.ts'
+import { candidates, failureOf, shrunk, type Trial } from '../../src/simulation/scenario/shrink.ts'
 import { smallScenario } from './scenarios.ts'
 
 const scenario = smallScenario('random: { profile: none }')
@@ -72,6 +73,21 @@ test('faults that happened by chance become faults at their times', async () => 
   }
   const smallest = await shrunk({ scenario: random, run, tries: 1_000 })
   assert.equal(smallest?.faults, [again])
+})
+
+test('candidates that are run at once lead to the same', async () => {
+  const alone = await shrunk({ scenario, run: failsByTornDisk, tries: 1_000 })
+  assert.equal(await shrunk({ scenario, run: failsByTornDisk, tries: 1_000, jobs: 3 }), alone)
+})
+
+test('kinds of failures are told apart', () => {
+  const of = (why: 'invariant' | 'no-convergence' | 'expectation', what: string, violations: Violation[] = []) =>
+    failureOf({ outcome: { verdict: false, why, what }, violations })
+  assert.is(of('invariant', 'own-stamps: …', [{ invariant: 'own-stamps', what: '…', timeMs: 0 }]), 'own-stamps')
+  assert.is(of('invariant', 'the run failed: TypeError: x is 3\n    at …'), 'TypeError')
+  assert.is(of('expectation', 'write.ok is 3, not within 4 to 5'), 'expectation of write.ok')
+  assert.is(of('no-convergence', '60000 ms after the heal: …'), 'no-convergence')
+  assert.is(failureOf({ outcome: { verdict: 'unknown', what: '' }, violations: [] }), undefined)
 })
 
 test('every candidate is another scenario', () => {
