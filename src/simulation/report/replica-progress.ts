@@ -39,7 +39,7 @@ export class ReplicaProgress {
   readonly #superseded = new Map<DocumentId, Set<LogId>>()
   /** By document, then by replica. */
   readonly #held = new Map<DocumentId, Map<string, Held>>()
-  readonly #reached = new Map<string, { readonly sinceMs: number; replicas: number }>()
+  readonly #reached = new Map<string, { readonly sinceMs: number; readonly servers: Set<string> }>()
   lastWriteMs = 0
 
   /** @param replicas how many replicas there are to be of the document */
@@ -59,22 +59,21 @@ export class ReplicaProgress {
       if (superseded.has(log)) continue
       const times = durable.logs.get(log) ?? []
       durable.logs.set(log, times)
+      const entry = `${document} ${log} ${seq}`
       if (seq === times.length) {
         times.push(nowMs)
         durable.entries += 1
+        if (replicas > 1) this.#reached.set(entry, { sinceMs: nowMs, servers: new Set() })
       }
-      this.#reach(`${document} ${log} ${seq}`, nowMs, replicas)
+      this.#reach(entry, server, nowMs, replicas)
     }
   }
 
-  #reach(entry: string, nowMs: number, replicas: number): void {
+  #reach(entry: string, server: string, nowMs: number, replicas: number): void {
     const reached = this.#reached.get(entry)
-    if (!reached) {
-      if (replicas > 1) this.#reached.set(entry, { sinceMs: nowMs, replicas: 1 })
-      return
-    }
-    reached.replicas += 1
-    if (reached.replicas < replicas) return
+    if (!reached) return
+    reached.servers.add(server)
+    if (reached.servers.size < replicas) return
     this.#reached.delete(entry)
     this.everywhereMs.push(nowMs - reached.sinceMs)
   }

@@ -5,7 +5,11 @@ import { colourOf, element, escaped, text } from './svg.ts'
 
 /** Kinds of messages, each with a colour; what is of no kind here shares the last. */
 const kinds: readonly string[] = ['entries', 'have', 'page', 'hello', 'request', 'connect']
-const signs: Readonly<Record<string, string>> = { starts: '▲', crashes: '✖', writes: '●' }
+const signs: ReadonlyMap<string, string> = new Map([
+  ['starts', '▲'],
+  ['crashes', '✖'],
+  ['writes', '●'],
+])
 
 /** A line for each server, and one for each message from the moment it was sent to that of its arrival. */
 export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Figure | undefined {
@@ -69,7 +73,7 @@ export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Fig
         ...hosts.map(host => text(plot.left + 24, (lane.get(host) ?? 0) + 4, host, { 'text-anchor': 'end' })),
         ...lines,
         ...marks.map(({ host, timeMs, kind }) =>
-          text(x(timeMs / 1000), (lane.get(host) ?? 0) + 3, signs[kind] ?? '●', {
+          text(x(timeMs / 1000), (lane.get(host) ?? 0) + 3, signs.get(kind) ?? '●', {
             'text-anchor': 'middle',
             'font-size': kind === 'writes' ? 6 : 12,
           }),

@@ -160,18 +160,4 @@ export const mutations: readonly Mutation[] = [
     seed: 1,
     shows: 'same-entries-same-content',
   },
-  {
-    name: 'does not ask again when a grant comes',
-    breaks: 'whoever may hold a document comes to hold it',
-    edits: [
-      {
-        file: 'federation/sync-session.ts',
-        from: '    if (this.#asks.has(document)) this.#sendAsk(document)\n    else this.#ask(document)\n',
-        to: '    if (!this.#asks.has(document)) this.#ask(document)\n',
-      },
-    ],
-    scenario: 'revocation.yaml',
-    seed: 11,
-    shows: 'acknowledged-writes',
-  },
 ]
