@@ -195,7 +195,10 @@ test('a run that takes too long is undecided, named with its command, and hides 
   const file = await written(folder, small.replace('duration: 3s', 'duration: 100h'))
   const { code, stdout } = await simulate(file, '--seeds', '1..2', '--limit', '1s')
   assert.is(code, 7)
-  assert.match(stdout, /^seed 2 {2}no answer\n.*longer than 1 s\n +again: cpns simulate .*scenario.yaml --seed 2$/m)
+  assert.match(
+    stdout,
+    /^seed 2 {2}no answer\n.*longer than 1 s\n(?: .*\n)*? +again: cpns simulate .*scenario.yaml --seed 2$/m,
+  )
 })
 
 test('who ends the program ends its processes', async ({ folder }) => {
