@@ -107,6 +107,8 @@ test('a run leaves its report, its figures and what they are drawn from', async 
   assert.match(spec.$schema, 'vega-lite')
   const manifest = JSON.parse(await readFile(join(out, 'seed-1/manifest.json'), 'utf8'))
   assert.is(manifest.seed, 1)
+  const again = await simulate(join(out, 'seed-1/scenario.json'))
+  assert.match(again.stdout, manifest.traceHash, 'the scenario that it leaves is the same run')
   assert.ok(manifest.node && manifest.v8 && manifest.traceHash)
 })
 

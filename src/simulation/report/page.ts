@@ -61,7 +61,7 @@ export function reportPage(result: RunResult, provenance: Provenance, figures: r
       'Where it comes from',
       ['', ''],
       [
-        ['again', `cpns simulate <the scenario in manifest.json> --seed ${seed}`],
+        ['again', 'cpns simulate scenario.json'],
         ['virtual time', `${(virtualMs / 1000).toFixed(1)} s, ${events.toLocaleString('en-GB')} events, trace ${hash}`],
         ['servers', data.hosts.length <= 20 ? data.hosts.join(', ') : `${data.hosts.length}`],
         ['program', `${provenance.program}, Node ${provenance.node}, V8 ${provenance.v8}`],

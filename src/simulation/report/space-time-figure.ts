@@ -27,13 +27,15 @@ export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Fig
     const [start, end] = [lane.get(from) ?? 0, lane.get(to) ?? 0]
     const lost = arrivedMs === undefined
     const x1 = x(sentMs / 1000)
+    // What arrives later is drawn as far as the figure goes, at its own slope: it has not arrived at the edge.
+    const drawn = lost || arrivedMs <= untilMs ? 1 : Math.max(0, (untilMs - sentMs) / (arrivedMs - sentMs))
     return element(
       'line',
       {
         x1,
         y1: start,
-        x2: lost ? x1 + 6 : Math.min(plot.right, x(arrivedMs / 1000)),
-        y2: lost ? start + (end - start) * 0.4 : end,
+        x2: lost ? x1 + 6 : x(Math.min(untilMs, arrivedMs) / 1000),
+        y2: start + (end - start) * (lost ? 0.4 : drawn),
         stroke: colourIn(about),
         'stroke-width': 0.8,
         'stroke-dasharray': lost ? '2 2' : undefined,
@@ -52,7 +54,7 @@ export function spaceTimeFigure({ spaceTime, faults, durationMs }: RunData): Fig
   return {
     name: 'space-time',
     title,
-    caption: `Each line is a message, from its departure to its arrival; dashed stubs are lost. ● commits, ▲ starts, ✖ crashes. ${messages.length} messages from ${(fromMs / 1000).toFixed(1)} s to ${(untilMs / 1000).toFixed(1)} s${leftOut > 0 ? `; ${leftOut} more, heartbeats and what is held, are left out` : ''}.`,
+    caption: `Each line is a message, from its departure to its arrival; dashed stubs are lost, lines that end at the edge arrive later. ● commits, ▲ starts, ✖ crashes. ${messages.length} messages from ${(fromMs / 1000).toFixed(1)} s to ${(untilMs / 1000).toFixed(1)} s${leftOut > 0 ? `; ${leftOut} more, heartbeats and what is held, are left out` : ''}.`,
     svg: picture(
       title,
       [

@@ -1,5 +1,5 @@
 import { scaleLinear, scaleSymlog } from 'd3-scale'
-import { area, curveStepAfter, line, stack } from 'd3-shape'
+import { area, curveStepAfter, curveStepBefore, line, stack } from 'd3-shape'
 import { axes, type Band, bands, dividers, type Figure, legend, picture, plot, stroke } from './frame.ts'
 import { type ReplicaSample, type RunData, trafficClasses } from './run-data.ts'
 import { colourOf, element, rounded } from './svg.ts'
@@ -145,9 +145,9 @@ export const lackingFigure = (data: RunData): Figure =>
 
 type Rate = { readonly seconds: number } & Readonly<Record<(typeof trafficClasses)[number], number>>
 
-/** Bytes per second between one sample and the next, in KiB. */
+/** Bytes per second in KiB, each up to its moment since that of the one before it; the first is there twice, as it begins at 0. */
 function rates({ bytes }: RunData): Rate[] {
-  return bytes.flatMap(({ timeMs, byClass }, index) => {
+  const all = bytes.flatMap(({ timeMs, byClass }, index) => {
     const elapsedMs = timeMs - (bytes[index - 1]?.timeMs ?? 0)
     if (elapsedMs <= 0) return []
     const rate = (count: number) => count / 1024 / (elapsedMs / 1000)
@@ -161,6 +161,10 @@ function rates({ bytes }: RunData): Rate[] {
       clients: rate(clients),
     }
   })
+  return all
+    .slice(0, 1)
+    .map((first): Rate => ({ ...first, seconds: 0 }))
+    .concat(all)
 }
 
 export function trafficFigure(data: RunData): Figure {
@@ -173,7 +177,7 @@ export function trafficFigure(data: RunData): Figure {
     .x(({ data: { seconds } }) => rounded(x(seconds)))
     .y0(([low]) => rounded(y(low)))
     .y1(([, high]) => rounded(y(high)))
-    .curve(curveStepAfter)
+    .curve(curveStepBefore)
   return {
     name: 'traffic',
     title,

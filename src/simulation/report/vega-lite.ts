@@ -103,7 +103,7 @@ export const vegaLiteSpecs: Readonly<Record<string, Spec>> = {
       })),
       { fold: trafficClasses, as: ['class', 'rate'] },
     ],
-    mark: { type: 'area', interpolate: 'step-after' },
+    mark: { type: 'area', interpolate: 'step-before' },
     encoding: {
       x: time,
       y: { field: 'rate', type: 'quantitative', stack: true, title: 'KiB/s' },

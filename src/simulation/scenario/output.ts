@@ -15,6 +15,7 @@ import type { RunResult } from './run.ts'
  * What a run leaves behind, in a folder of its own:
  *
  *   manifest.json     what was run, by which program, and what became of it: enough to run it again
+ *   scenario.json     the scenario as drawn, with its seed: `cpns simulate scenario.json` is the same run
  *   metrics.json      numbers, faults and violations
  *   data.json         what the figures are drawn from (report/run-data.ts)
  *   report.html       the figures, with what is to be known about them: one page that needs nothing else
@@ -113,6 +114,7 @@ export async function writeResult(
   await mkdir(folder, { recursive: true })
   const manifest = { seed, swept, ...provenance, outcome, traceHash, events, virtualMs, scenario }
   await writeFile(join(folder, 'manifest.json'), json(manifest))
+  await writeFile(join(folder, 'scenario.json'), json({ ...scenario, seed, seeds: undefined, sweep: {} }))
   await writeFile(join(folder, 'metrics.json'), json({ metrics, faults, violations }))
   await writeFile(join(folder, 'data.json'), `${JSON.stringify(result.data)}\n`)
   const figures = figuresOf(result.data)

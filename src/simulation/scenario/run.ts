@@ -231,8 +231,8 @@ class ScenarioRun {
     const healedMs = this.#world.nowMs
     this.#world.at(this.#world.nowMs, 'heal', () => this.#faults.heal())
     const left = await this.#converged(liveness.within)
-    this.#metrics['convergence.afterHealMs'] = this.#world.nowMs - healedMs
     if (left.length > 0) throw new NoConvergence(left, liveness.within)
+    this.#metrics['convergence.afterHealMs'] = this.#world.nowMs - healedMs
     this.#convergedMs = this.#world.nowMs
 
     this.#enter('checks')

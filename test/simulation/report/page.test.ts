@@ -135,11 +135,90 @@ test('the confidence interval is Student’s', () => {
   assert.ok(Math.abs(high - 2.5 - 3.182 * (Math.sqrt(5 / 3) / 2)) < 1e-9)
   assert.ok(Math.abs(high + low - 2 * mean) < 1e-9)
   assert.equal(estimate([7]), { mean: 7, low: 7, high: 7 })
+  for (const [n, t] of [
+    [16, 2.131],
+    [17, 2.12],
+    [21, 2.086],
+    [31, 2.042],
+  ] as const) {
+    const values = Array.from({ length: n }, (_, at) => at)
+    const deviation = Math.sqrt((n * (n + 1)) / 12)
+    assert.ok(Math.abs((estimate(values).high - (n - 1) / 2) / (deviation / Math.sqrt(n)) - t) < 0.001, `n = ${n}`)
+  }
+})
+
+test('runs that differ in another swept field share no interval', () => {
+  const runs = [1, 2, 3].flatMap(seed =>
+    [0, 1].flatMap(loss =>
+      [1, 100].map(rate => ({
+        seed,
+        swept: { loss, rate },
+        verdict: 'ok',
+        folder: '',
+        metrics: { 'frames.perOperation': rate },
+      })),
+    ),
+  )
+  const [byLoss] = comparisonFigures(runs)
+  assert.match(byLoss?.caption ?? '', 'n = 3 ')
+  assert.match(byLoss?.svg ?? '', 'rate=100')
+  // No two seeds differ, so no band has any height.
+  const bands = [...(byLoss?.svg ?? '').matchAll(/d="([^"]+)" fill="[^"]+" fill-opacity="0.18"/g)]
+  assert.is(bands.length, 2)
+  for (const [, d = ''] of bands) assert.is(new Set([...d.matchAll(/,([\d.]+)/g)].map(([, y]) => y)).size, 1, d)
+})
+
+test('a metric that is 0 in all runs has an axis from 0 to 1', () => {
+  const runs = [1, 2].map(seed => ({ seed, swept: {}, verdict: 'ok', folder: '', metrics: { 'staleness.maxMs': 0 } }))
+  const svg = comparisonFigures(runs)[0]?.svg ?? ''
+  const labels = [...svg.matchAll(/text-anchor="end">([^<]*)</g)].map(([, label]) => label)
+  assert.equal(labels, ['0.0', '0.2', '0.4', '0.6', '0.8', '1.0'])
+})
+
+const quiet: RunData = {
+  name: 'a',
+  description: '',
+  seed: 1,
+  durationMs: 4_000,
+  verdict: 'ok',
+  phases: [],
+  faults: [],
+  hosts: ['a', 'b'],
+  replicas: [],
+  latencies: [],
+  bytes: [],
+  linkBytes: [],
+  linkPackets: [],
+  anomalies: [],
+}
+
+test('what was sent is drawn where it was sent, not a sample later', () => {
+  const bytesAt = (timeMs: number, payload: number) => ({
+    timeMs,
+    byClass: { payload, metadata: 0, reconciliation: 0, requests: 0, clients: 0 },
+  })
+  const data = { ...quiet, bytes: [bytesAt(1_000, 0), bytesAt(2_000, 2_048), bytesAt(3_000, 0), bytesAt(4_000, 0)] }
+  const svg = figuresOf(data).find(({ name }) => name === 'traffic')?.svg ?? ''
+  const [, d = ''] = /d="([^"]+)" fill="#0072b2"/.exec(svg) ?? []
+  const [upper = ''] = d.split('L183.5,14L305,14')
+  assert.is.not(upper, d, `sent from the first second (183.5) to the second (305): ${d}`)
+})
+
+test('a message that arrives after the window is not drawn as arrived in it', () => {
+  const message = { from: 'a', to: 'b', about: 'have', bytes: 1, sentMs: 0, arrivedMs: 4_000 }
+  const spaceTime = { hosts: ['a', 'b'], fromMs: 0, untilMs: 1_000, messages: [message], leftOut: 0, marks: [] }
+  const svg = figuresOf({ ...quiet, spaceTime }).find(({ name }) => name === 'space-time')?.svg ?? ''
+  const [, y1, x2, y2] = /y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" stroke="[^"]+" stroke-width="0.8"/.exec(svg) ?? []
+  const lanes = [...svg.matchAll(/y1="([\d.]+)" y2="\1" stroke="#bbbbbb"/g)].map(([, y]) => Number(y))
+  assert.is(Number(x2), 548)
+  assert.is(Number(y1), lanes[0])
+  assert.is(Number(y2), (lanes[0] ?? 0) + ((lanes[1] ?? 0) - (lanes[0] ?? 0)) / 4)
 })
 
 test('the checker of markup sees what is wrong', () => {
   assert.ok(flaw('<p>a'))
   assert.ok(flaw('<p x="NaN"></p>'))
+  assert.ok(flaw('<p>NaN</p>'))
   assert.ok(flaw('<p>a & b</p>'))
   assert.ok(flaw('<p>a < b</p>'))
   assert.is(flaw('<p x="1">a &#38; b</p>'), undefined)

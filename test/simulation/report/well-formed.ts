@@ -13,6 +13,7 @@ export function flaw(markup: string): string | undefined {
   }
   if (open.length > 0) return `${open.join(', ')} left open`
   const text = rest.replace(/<\/?[A-Za-z][A-Za-z0-9]*(?:\s+[A-Za-z:][A-Za-z0-9:-]*="[^"<]*")*\s*\/?>/g, '')
+  if (/NaN|Infinity|undefined/.test(text)) return 'words that say that a number or a value is missing'
   const stray = /[<>]/.exec(text)
   if (stray) return `a stray ${stray[0]} in ${text.slice(Math.max(0, stray.index - 20), stray.index + 20)}`
   return /&(?!#\d+;)/.test(text) ? 'an ampersand that escapes nothing' : undefined
