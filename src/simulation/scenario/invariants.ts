@@ -290,7 +290,7 @@ export class Invariants {
       if (this.#hostile.has(ownerOf(document))) continue
       const { written } = this.#observations
       const isSpent = to ? written.isAfterMark(document, key, from, to) : written.isRemoved(document, key, from)
-      if (elsewhere || isSpent) continue
+      if (elsewhere || isSpent || this.#observations.isLost(document, key, from)) continue
       const [before, now] = [from, to].map(register => (register ? JSON.stringify(register) : 'nothing'))
       this.violated(
         'no-older-stamps',

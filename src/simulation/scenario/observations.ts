@@ -1,4 +1,5 @@
 import type { TraceEvent } from '../../actor/types.ts'
+import type { Register } from '../../document/documents.ts'
 import { documentId } from '../../document/names.ts'
 import { keys } from '../../inventory/records.ts'
 import type { CpnsNode } from '../../node.ts'
@@ -81,6 +82,7 @@ export class Observations {
 
   /** A node is about to serve. */
   made(server: SimulatedServer, { documents }: CpnsNode): void {
+    void this.#found(server)
     documents.subscribe(notice => {
       const registers = this.written.took(notice)
       if (notice.source === 'own') this.#stamped(server, registers)
@@ -94,6 +96,16 @@ export class Observations {
         }
       }
     })
+  }
+
+  /** What its run before had made durable, and did not live to tell: it is shown from now on, and may be compacted at once. */
+  async #found(server: SimulatedServer): Promise<void> {
+    const disk = await readDisk(server, this.#federation.world.production)
+    for (const [document, index] of disk.indexes) {
+      const lengths = new Map(index.heads.map(({ log, length }) => [log, length]))
+      const entries = await disk.entries(document)
+      this.written.took({ document, entries: entries.filter(({ log, seq }) => seq < (lengths.get(log) ?? 0)) })
+    }
   }
 
   /** Compaction copies registers with the stamps that they have: those were written before. */
@@ -138,6 +150,12 @@ export class Observations {
   /** Whether what was written may have been lost with a disk. */
   readonly doubtful = ({ document, log, seq }: WrittenRegister): boolean =>
     seq >= (this.#survived.get(document)?.get(log) ?? Number.POSITIVE_INFINITY)
+
+  /** Whether what was shown was lost with the only disks that held it, wherever it was written. */
+  isLost(document: DocumentId, key: string, register: Register): boolean {
+    const writings = [...this.written.writingsOf(document, key, register)]
+    return writings.length > 0 && writings.every(this.doubtful)
+  }
 
   /** A client was told that something has happened: a server has shown it as durable by now. */
   acknowledged(what: Acknowledged): void {

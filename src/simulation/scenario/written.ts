@@ -37,10 +37,10 @@ export class Written {
   }
 
   /**
-   * Entries have become durable at a server: its own, or a peer's. The latter are new where the author died, or lost its disk's
-   * answer, before it could show them.
+   * Entries have become durable at a server: its own, or a peer's, or what its last run left on its disk. The latter two are new
+   * where the author died, or lost its disk's answer, before it could show them.
    */
-  took({ document, entries }: DocumentNotice): readonly WrittenRegister[] {
+  took({ document, entries }: Pick<DocumentNotice, 'document' | 'entries'>): readonly WrittenRegister[] {
     return entries.flatMap(({ log, seq, bytes }) => this.#entry(document, log, seq, bytes))
   }
 
@@ -55,9 +55,7 @@ export class Written {
   isAfterMark(document: DocumentId, key: string, before: Register, present: Register): boolean {
     if (before.value !== null) return false
     const firstMs = (wanted: Register): number => {
-      for (const { key: other, register, timeMs } of this.registers(document)) {
-        if (other === key && register.stamp === wanted.stamp && register.server === wanted.server) return timeMs
-      }
+      for (const { timeMs } of this.writingsOf(document, key, wanted)) return timeMs
       return Number.POSITIVE_INFINITY
     }
     return firstMs(present) > firstMs(before)
@@ -100,6 +98,14 @@ export class Written {
       if (other === key && register.value === null && isLater(register, after)) return true
     }
     return false
+  }
+
+  /** Where a register was written: by its server, and by whoever copied it. */
+  *writingsOf(document: DocumentId, key: string, { stamp, server }: Register): Generator<WrittenRegister> {
+    for (const written of this.registers(document)) {
+      const { register } = written
+      if (written.key === key && register.stamp === stamp && register.server === server) yield written
+    }
   }
 
   /** Everything written under a document's keys. */
