@@ -91,7 +91,7 @@ name: churn
 run: { warmup: 5s, duration: 15s }
 operators: { count: 4 }
 topology: { between: { type: ring } }
-networks: { count: 2, grantees: 2, elements: 2 }
+networks: { count: 4, grantees: 1, elements: 2 }
 workload: [{ operation: register, rate: 3 }]
 faults: [{ kind: churn, at: 0s, for: 15s, up: { dist: exp, meanMs: 4000 }, down: { dist: exp, meanMs: 1000 } }]
 sometimes: [churn, absence, register.ok]`,
@@ -102,6 +102,32 @@ sometimes: [churn, absence, register.ok]`,
   assert.ok((metrics['fault.absence'] ?? 0) > 3)
   const strangers = data.linkBytes.map((row, from) => row.filter((bytes, to) => bytes > 0 && Math.abs(from - to) === 2))
   assert.equal(strangers.flat(), [], 'on a ring of four, opposite ones are strangers')
+})
+
+test('a hub shares networks with operators that do not trust each other, each as far away as its edge is long', async () => {
+  const scenario = readScenario(
+    `
+name: star
+run: { warmup: 5s, duration: 10s }
+operators: { count: 4 }
+topology: { between: { type: edges, edges: [[0, 1, 20], [0, 2, 40], [0, 3, 60]] } }
+networks: { count: 4, grantees: 1, elements: 2 }
+workload: [{ operation: register, rate: 3 }]
+sometimes: [register.ok]`,
+    'star.yaml',
+  )
+  const { outcome, data } = await runScenario(scenario, 1, { production })
+  assert.equal(outcome, { verdict: true })
+  const bytes = (from: number, to: number) => data.linkBytes[from]?.[to] ?? 0
+  const leaves = [1, 2, 3]
+  assert.ok(leaves.every(leaf => bytes(0, leaf) > 0 && bytes(leaf, 0) > 0))
+  assert.equal(
+    leaves.flatMap(one => leaves.filter(other => bytes(one, other) > 0)),
+    [],
+    'leaves are strangers',
+  )
+  const visible = data.latencies.find(({ what }) => what === 'visibility')
+  assert.ok((visible?.quantiles[0]?.[1] ?? 0) >= 20, 'nothing comes sooner than the shortest edge is long')
 })
 
 test('an expectation that is missed, and a fault that never happens, fail the run', async () => {

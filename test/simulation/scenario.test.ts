@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { planRuns, readScenario, scenarioJsonSchema } from '../../src/simulation/scenario/read-scenario.ts'
+import { runScenario } from '../../src/simulation/scenario/run.ts'
 import { Secrets } from '../../src/simulation/scenario/secrets.ts'
+import { conditionsOf } from '../../src/simulation/scenario/surroundings.ts'
+import { production } from './production.ts'
 
 /*
  * Who writes a scenario file is told what is wrong with it by the name of the field; a sweep and seeds give every combination
@@ -57,6 +60,54 @@ test('every example is a scenario, and the schema describes its fields', () => {
   for (const file of files) assert.ok(planRuns(readFileSync(join(folder, file), 'utf8'), file).length > 0)
   assert.ok(files.length > 0)
   assert.ok(scenarioJsonSchema().properties?.workload)
+})
+
+const threeOperators = 'name: a\noperators: {count: 3}\n'
+const runOf = (text: string) => runScenario(readScenario(text, 'x.yaml'), 1, { production })
+const rejectionOf = (text: string): Promise<string> =>
+  runOf(text).then(
+    () => 'none',
+    (error: Error) => `${error.name}: ${error.message}`,
+  )
+
+test('a graph that these operators or servers cannot form, and networks that it makes impossible, are named', async () => {
+  assert.match(
+    await rejectionOf(`${threeOperators}topology: {between: {type: grid, width: 2, height: 2}}`),
+    /BadScenario: topology.between: A grid of 2 × 2 has 4 places, but there are 3/,
+  )
+  assert.match(
+    await rejectionOf(`${threeOperators}topology: {between: {type: edges, edges: [[0, 3]]}}`),
+    /topology.between: A link names node 3/,
+  )
+  assert.match(
+    await rejectionOf('name: a\noperators: {count: 1, servers: 3}\ntopology: {within: {type: edges, edges: [[0, 1]]}}'),
+    /topology.within: not all 3 servers of a.example are linked/,
+  )
+  assert.match(
+    await rejectionOf(
+      'name: a\noperators: {count: 4}\nnetworks: {grantees: 2}\ntopology: {between: {type: edges, edges: [[0, 1], [2, 3]]}}',
+    ),
+    /networks.grantees: there are no 3 operators of which each trusts each/,
+  )
+})
+
+test('a graph in GML lies where the scenario stands, and its latencies are the lengths of links', () => {
+  const file = join(import.meta.dirname, 'fixtures/triangle.gml')
+  const text = 'name: a\noperators: {count: 3}\ntopology: {between: {type: gml, file: ./triangle.gml}}'
+  const scenario = readScenario(text, file)
+  assert.equal(scenario.topology.between, {
+    type: 'edges',
+    edges: [
+      [0, 1, 40],
+      [1, 2, 5],
+    ],
+  })
+  const latency = (from: string, to: string) => conditionsOf(scenario, 1)(from, to).latency
+  assert.equal(latency('a.example/1', 'b.example/1'), { dist: 'const', ms: 40 })
+  assert.equal(latency('c.example/1', 'b.example/1'), { dist: 'const', ms: 5 })
+  assert.is(latency('a.example/1', 'c.example/1'), undefined)
+  assert.is(latency('someone@a.example', 'b.example/1'), undefined, 'clients are elsewhere')
+  assert.match(complaint(text.replace('triangle', 'square')), /topology.between.file: .\/square.gml: ENOENT/)
 })
 
 test('secrets are found raw and in every usual writing, and nothing else is', () => {

@@ -11,6 +11,7 @@ import type { DocumentId } from '../../ports/names.ts'
 import type { SimulatedClient } from '../federation/client.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import type { SimulatedOperator } from '../federation/operator.ts'
+import { BadScenario } from './read-scenario.ts'
 import type { Readers } from './readers.ts'
 import type { Scenario } from './schema.ts'
 
@@ -37,6 +38,12 @@ export interface SimulatedGateway {
   door: PnGateway | undefined
 }
 
+/** Operators that can share a network: entries of a grantee are known by its manifest, so each has to trust each. */
+interface Circle {
+  readonly home: SimulatedOperator
+  readonly grantees: readonly SimulatedOperator[]
+}
+
 /** The Personal Networks of a scenario, their owners, gateways, elements and readers. */
 export class Population {
   readonly networks: readonly SimulatedNetworkName[]
@@ -47,7 +54,8 @@ export class Population {
   constructor(federation: SimulatedFederation, scenario: Scenario) {
     this.#federation = federation
     this.#scenario = scenario
-    this.networks = Array.from({ length: scenario.networks.count }, (_, index) => this.#network(index))
+    const circles = this.#possibleCircles()
+    this.networks = Array.from({ length: scenario.networks.count }, (_, index) => this.#network(index, circles))
   }
 
   /** Connects everybody, establishes the networks, attaches the gateways; goes on until it is done. */
@@ -130,17 +138,49 @@ export class Population {
     })
   }
 
-  #network(index: number): SimulatedNetworkName {
+  /**
+   * Operators, each with those that its networks are shared with.
+   * @throws {BadScenario} when no network can be shared with as many
+   */
+  #possibleCircles(): readonly Circle[] {
     const { operators } = this.#federation
-    const pnId = `pn-${index}`
-    const count = Math.min(this.#scenario.networks.grantees, operators.length - 1)
-    const at = (offset: number) => operators[(index + offset) % operators.length] as SimulatedOperator
-    const home = at(0)
-    const grantees: SimulatedOperator[] = []
-    for (let offset = 1; offset < operators.length && grantees.length < count; offset++) {
-      const next = at(offset)
-      if ([home, ...grantees].every(each => this.#federation.areFriends(each, next))) grantees.push(next)
+    const { count, grantees } = this.#scenario.networks
+    const needed = Math.min(grantees, operators.length - 1)
+    const circles = operators.flatMap(home => {
+      const found = this.#trusting([home], this.#after(home), needed)
+      return found ? [{ home, grantees: found }] : []
+    })
+    if (circles.length > 0 || count === 0) return circles
+    throw new BadScenario(
+      `networks.grantees: there are no ${needed + 1} operators of which each trusts each: share with fewer, or let topology.between link more.`,
+    )
+  }
+
+  #after(home: SimulatedOperator): SimulatedOperator[] {
+    const { operators } = this.#federation
+    const at = operators.indexOf(home)
+    return [...operators.slice(at + 1), ...operators.slice(0, at)]
+  }
+
+  /** The first so many of `others` that trust each other and all of the `circle`. */
+  #trusting(
+    circle: readonly SimulatedOperator[],
+    others: readonly SimulatedOperator[],
+    count: number,
+  ): SimulatedOperator[] | undefined {
+    if (count === 0) return []
+    const able = others.filter(other => circle.every(each => this.#federation.areFriends(each, other)))
+    for (const [at, next] of able.entries()) {
+      if (able.length - at < count) return undefined
+      const more = this.#trusting([...circle, next], able.slice(at + 1), count - 1)
+      if (more) return [next, ...more]
     }
+    return undefined
+  }
+
+  #network(index: number, circles: readonly Circle[]): SimulatedNetworkName {
+    const pnId = `pn-${index}`
+    const { home, grantees } = circles[index % circles.length] as Circle
     const gateways = [home, ...grantees].map(operator => {
       const client = this.#federation.client(operator, `gateway-${index}`)
       return { client, gatewayId: `gateway-${index}.${operator.id}`, door: undefined }

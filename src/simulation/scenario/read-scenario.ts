@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { parse as parseYaml, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { nearestName } from '../../operations/nearest-name.ts'
-import { type Scenario, scenarioSchema } from './schema.ts'
+import { MalformedGml, readGml } from '../studies/gml.ts'
+import { edgesOf } from '../studies/topology.ts'
+import { type Graph, type Scenario, scenarioSchema } from './schema.ts'
 
 /** A scenario that cannot be run. The message names the field, and the nearest one that exists if it is unknown. */
 export class BadScenario extends Error {
@@ -54,10 +58,35 @@ function plain(text: string, file: string): unknown {
 
 function parsed(document: unknown, file: string): Scenario {
   const result = scenarioSchema.safeParse(document)
-  if (result.success) return result.data
+  if (result.success) return withGraphs(result.data, file)
   const issue = deepest(result.error.issues)
   throw new BadScenario(`${file}: ${issue ? messageOf(issue) : 'it is no scenario'}.`)
 }
+
+/** The scenario with the graphs that it names as files as edges: from then on it stands for itself. */
+function withGraphs(scenario: Scenario, file: string): Scenario {
+  const { within, between } = scenario.topology
+  if (within.type !== 'gml' && between.type !== 'gml') return scenario
+  const topology = {
+    within: readGraph(within, file, 'topology.within'),
+    between: readGraph(between, file, 'topology.between'),
+  }
+  return { ...scenario, topology }
+}
+
+function readGraph(graph: Graph, file: string, path: string): Graph {
+  if (graph.type !== 'gml') return graph
+  try {
+    const edges = edgesOf(readGml(readFileSync(resolve(dirname(file), graph.file), 'utf8')))
+    return { type: 'edges', edges }
+  } catch (error) {
+    if (!(error instanceof MalformedGml) && !isUnreadable(error)) throw error
+    throw new BadScenario(`${file}: ${path}.file: ${graph.file}: ${error.message}`, { cause: error })
+  }
+}
+
+/** An error of the file system. */
+const isUnreadable = (error: unknown): error is Error => error instanceof Error && 'syscall' in error
 
 type Issue = z.core.$ZodIssue
 

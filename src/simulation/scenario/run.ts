@@ -101,7 +101,7 @@ class ScenarioRun {
     const world = new World({
       seed,
       production: options.production,
-      conditions: conditionsOf(scenario),
+      conditions: conditionsOf(scenario, seed),
       shuffleTies: scenario.run.shuffleTies,
       onLog: line => {
         options.onLog?.(line)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Distribution } from '../distributions.ts'
+import type { Edge } from '../studies/topology.ts'
 
 /*
  * What a scenario file may say. Durations are milliseconds, or texts such as "250ms", "30s", "10m", "2h". Servers are named
@@ -78,15 +79,36 @@ const targets = { targets: hosts.optional().describe('Left out: one server, draw
 
 const servers = z.int().min(1).max(1_000).default(1)
 
+/** A link by the numbers of its ends, from 0, with its length in milliseconds if it has one. */
+const edge: z.ZodType<Edge, Edge> = z.union([
+  z.tuple([z.int().min(0), z.int().min(0)]),
+  z.tuple([z.int().min(0), z.int().min(0), z.number().min(0)]),
+])
+
 /** Who is linked with whom. */
 const graph = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('full') }),
   z.strictObject({ type: z.literal('ring') }),
   z.strictObject({ type: z.literal('line') }),
+  z.strictObject({ type: z.literal('star') }).describe('The first one is linked with all others.'),
+  z
+    .strictObject({
+      type: z.literal('grid'),
+      width: z.int().positive(),
+      height: z.int().positive(),
+      torus: z.boolean().default(false),
+    })
+    .describe('Row by row; width × height is how many there are.'),
   z.strictObject({ type: z.literal('tree'), branching: z.int().positive().default(2) }),
   z.strictObject({ type: z.literal('kregular'), degree: z.int().positive() }),
   z.strictObject({ type: z.literal('smallworld'), degree: z.int().positive(), rewire: probability }),
   z.strictObject({ type: z.literal('ba'), links: z.int().positive() }),
+  z
+    .strictObject({ type: z.literal('edges'), edges: z.array(edge).min(1) })
+    .describe('[a, b] or [a, b, milliseconds], numbered from 0; the length comes on top of the latency of `links`.'),
+  z
+    .strictObject({ type: z.literal('gml'), file: z.string().min(1) })
+    .describe('A graph in GML, from where the scenario stands; `latency` of an edge becomes its length.'),
 ])
 export type Graph = z.output<typeof graph>
 
@@ -192,7 +214,7 @@ export const scenarioSchema = z.strictObject({
       z.array(z.strictObject({ name, servers })).min(1),
     ])
     .prefault({ count: 2 })
-    .describe('Operators, all of which trust each other: a number of them (a.example, b.example, …), or by name.'),
+    .describe('A number of them (a.example, b.example, …), or by name.'),
   nodes: z
     .strictObject({
       clock,
@@ -211,7 +233,7 @@ export const scenarioSchema = z.strictObject({
   networks: z
     .strictObject({
       count: z.int().min(0).default(1),
-      grantees: z.int().min(0).default(1).describe('Operators that each network is shared with.'),
+      grantees: z.int().min(0).default(1).describe('Operators that each network is shared with; of fewer, all others.'),
       elements: z.int().min(1).default(8).describe('PNEs per operator and network.'),
     })
     .prefault({})

@@ -3,7 +3,20 @@ import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
 import type { LinkConditions } from '../link.ts'
 import { type RandomStream, rng, type Seed } from '../random-streams.ts'
-import { full, kRegular, line, preferential, ring, smallWorld, type Topology, tree } from '../studies/topology.ts'
+import { withLength } from '../studies/course.ts'
+import {
+  fromEdges,
+  full,
+  grid,
+  isConnected,
+  kRegular,
+  line,
+  preferential,
+  ring,
+  smallWorld,
+  type Topology,
+  tree,
+} from '../studies/topology.ts'
 import { BadScenario } from './read-scenario.ts'
 import type { Graph, Scenario } from './schema.ts'
 
@@ -13,14 +26,34 @@ import type { Graph, Scenario } from './schema.ts'
 
 type LinkPlan = Scenario['links']['default']
 
-export function conditionsOf({ links }: Scenario): (from: string, to: string) => LinkConditions {
+/** The conditions of each link. A link between servers also takes as long as the edge of the topology that it belongs to. */
+export function conditionsOf(scenario: Scenario, seed: Seed): (from: string, to: string) => LinkConditions {
+  const { links } = scenario
   const overrides = new Map(links.overrides.map(({ from, to, ...plan }) => [`${from} ${to}`, plan]))
-  return (from, to) => {
+  const lengthMs = lengthsOf(scenario, seed)
+  const planOf = (from: string, to: string): LinkPlan => {
     const override = overrides.get(`${from} ${to}`)
-    if (override) return conditions({ ...links.default, ...override })
-    if (isClient(from) || isClient(to)) return conditions({ ...links.default, ...links.clients })
-    if (operatorOf(from) === operatorOf(to)) return conditions({ ...links.default, ...links.within })
-    return conditions(links.default)
+    if (override) return override
+    if (isClient(from) || isClient(to)) return links.clients ?? {}
+    return operatorOf(from) === operatorOf(to) ? (links.within ?? {}) : {}
+  }
+  return (from, to) => {
+    const plan = { ...links.default, ...planOf(from, to) }
+    return conditions({ ...plan, latency: withLength(lengthMs(from, to), plan.latency) })
+  }
+}
+
+/** How long the edge between two servers is, or that between their operators. */
+function lengthsOf(scenario: Scenario, seed: Seed): (from: string, to: string) => number | undefined {
+  const plans = operatorPlans(scenario)
+  const numbers = new Map(plans.map(({ name }, number) => [name, number]))
+  const between = topologyBetween(scenario, seed, plans.length)
+  const within = new Map(plans.map(({ name, servers }) => [name, topologyWithin(scenario, seed, name, servers)]))
+  return (from, to) => {
+    if (isClient(from) || isClient(to)) return undefined
+    const [one, other] = [operatorOf(from), operatorOf(to)]
+    if (one === other) return within.get(one)?.latencyMs(serverNumberOf(from), serverNumberOf(to))
+    return between.latencyMs(numbers.get(one) ?? -1, numbers.get(other) ?? -1)
   }
 }
 
@@ -33,6 +66,8 @@ const conditions = ({ latency, bytesPerSecond, loss }: LinkPlan): LinkConditions
 
 const isClient = (host: string): boolean => host.includes('@')
 const operatorOf = (host: string): string => host.slice(0, host.indexOf('/'))
+/** From 0, as topologies count. */
+const serverNumberOf = (host: string): number => Number(host.slice(host.indexOf('/') + 1)) - 1
 
 /** The machine of a server: its clock is drawn within what the scenario allows. */
 export function machineOf({ nodes }: Scenario, seed: Seed, host: string): HostOptions {
@@ -68,7 +103,13 @@ export function limitsOf({ nodes }: Scenario): NodeLimits {
 
 /** How the servers of an operator are linked. @throws {BadScenario} when so many cannot be linked so */
 export const topologyWithin = ({ topology }: Scenario, seed: Seed, operator: string, servers: number): Topology =>
-  possible('topology.within', () => topologyOf(topology.within, servers, rng(seed, 'topology', operator)))
+  possible('topology.within', () => {
+    const links = topologyOf(topology.within, servers, rng(seed, 'topology', operator))
+    if (isConnected(links)) return links
+    throw new RangeError(
+      `not all ${servers} servers of ${operator} are linked, by whatever way: they could never agree.`,
+    )
+  })
 
 /** Which operators trust each other, by their numbers. @throws {BadScenario} when so many cannot be linked so */
 export const topologyBetween = ({ topology }: Scenario, seed: Seed, operators: number): Topology =>
@@ -91,6 +132,10 @@ function topologyOf(graph: Graph, size: number, random: RandomStream): Topology 
       return ring(size)
     case 'line':
       return line(size)
+    case 'star':
+      return tree(size, Math.max(1, size - 1))
+    case 'grid':
+      return gridOf(graph, size)
     case 'tree':
       return tree(size, graph.branching)
     case 'kregular':
@@ -99,7 +144,16 @@ function topologyOf(graph: Graph, size: number, random: RandomStream): Topology 
       return smallWorld(size, graph.degree, graph.rewire, random)
     case 'ba':
       return preferential(size, graph.links, random)
+    case 'edges':
+      return fromEdges(graph.edges, size)
+    case 'gml':
+      throw new RangeError(`${graph.file} was not read: a scenario names files only where it stands in one.`)
   }
+}
+
+function gridOf({ width, height, torus }: Extract<Graph, { type: 'grid' }>, size: number): Topology {
+  if (width * height === size) return grid(width, height, torus)
+  throw new RangeError(`A grid of ${width} × ${height} has ${width * height} places, but there are ${size}.`)
 }
 
 export const operatorPlans = ({ operators }: Scenario): { name: string; servers: number }[] => {

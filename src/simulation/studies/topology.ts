@@ -45,6 +45,28 @@ export function fromEdges(edges: Iterable<Edge>, size?: number): Topology {
   }
 }
 
+/** Its links, each once. */
+export function edgesOf(topology: Topology): Edge[] {
+  const edges: Edge[] = []
+  for (let from = 0; from < topology.size; from++) {
+    for (let index = 0; index < topology.degree(from); index++) {
+      const to = topology.neighbour(from, index)
+      const latencyMs = topology.latencyMs(from, to)
+      if (from < to) edges.push(latencyMs === undefined ? [from, to] : [from, to, latencyMs])
+    }
+  }
+  return edges
+}
+
+/** Whether there is a way from each node to each. */
+export function isConnected(topology: Topology): boolean {
+  const reached = new Set([0])
+  for (const node of reached) {
+    for (let index = 0; index < topology.degree(node); index++) reached.add(topology.neighbour(node, index))
+  }
+  return reached.size >= topology.size
+}
+
 /** Everybody to everybody, without a list of n² links. */
 export const full = (size: number): Topology => ({
   size,
