@@ -108,6 +108,15 @@ export class Transport<C> {
     return end
   }
 
+  /** All connections between two hosts are gone, at both ends at once, with whatever is under way. */
+  reset(one: string, other: string): void {
+    const ends = [...this.#ends.values()].flatMap(each => [...each])
+    for (const end of ends) {
+      const [near, far] = [end.party.station.name, end.remote.name]
+      if ((near === one && far === other) || (near === other && far === one)) end.break(wasReset)
+    }
+  }
+
   /** Who listens at a port of a station, if his process lives. */
   listenerAt(station: Station, port: number): Listening<C> | undefined {
     return this.#listenerAt(placeOf(station, port))

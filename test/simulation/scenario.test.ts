@@ -91,6 +91,21 @@ test('a graph that these operators or servers cannot form, and networks that it 
   )
 })
 
+test('a fault or a link whose hosts there are not is named, with the nearest one', async () => {
+  const fault = (text: string) => rejectionOf(`${threeOperators}faults: [{at: 1s, ${text}}]`)
+  assert.match(
+    await fault('kind: crash, targets: [b.example/1, c.exmple]'),
+    /BadScenario: faults.0.targets.1: there is no host "c.exmple"; did you mean "c.example"/,
+  )
+  assert.match(await fault('kind: partition, groups: [[a.example], [d.example]]'), /faults.0.groups.1.0: there is no/)
+  assert.match(await fault('kind: clog, from: a.example/1, to: b.example/2'), /faults.0.to: there is no host/)
+  assert.match(await fault("kind: crash, targets: ['@a.example']"), /@a.example is a client, but crash strikes servers/)
+  assert.match(
+    await rejectionOf(`${threeOperators}links: {overrides: [{from: a.example/1, to: b, loss: 1}]}`),
+    /links.overrides.0.to: there is no host "b"/,
+  )
+})
+
 test('a graph in GML lies where the scenario stands, and its latencies are the lengths of links', () => {
   const file = join(import.meta.dirname, 'fixtures/triangle.gml')
   const text = 'name: a\noperators: {count: 3}\ntopology: {between: {type: gml, file: ./triangle.gml}}'

@@ -1,6 +1,6 @@
 import type { TraceEvent } from '../../actor/types.ts'
 import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
-import { CommitOutcomeUnknown, CommitRefused } from '../../ports/log-store.ts'
+import { CommitOutcomeUnknown, CommitRefused, CorruptRecord } from '../../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly neighbours: readonly ServerId[] | undefined
 }
 
+/** What ends a process that does not come to serve: it is started again, and again, until the disk is another. */
+const diskErrors = [CommitOutcomeUnknown, CommitRefused, CorruptRecord]
 /** How long a supervisor waits before it starts a server again that has ended by itself. */
 const supervisorDelayUs = 1_000_000
 
@@ -41,6 +43,8 @@ export class SimulatedServer {
   readonly host: SimulatedHost
   /** Whether what it sends to its peers is tampered with. */
   isHostile = false
+  /** Whether a record on its disk was changed by the disk; until the disk is replaced. */
+  isRotten = false
   /** Whether it is to stay down until somebody starts it. */
   isDown = false
   readonly #world: World
@@ -123,7 +127,7 @@ export class SimulatedServer {
     }
     start().catch(error => {
       if (run.isOver || this.#hasFailed) return
-      if (error instanceof CommitOutcomeUnknown || error instanceof CommitRefused) this.#failed(run, error)
+      if (diskErrors.some(kind => error instanceof kind)) this.#failed(run, error)
       else this.#world.scheduler.fail(new Error(`${this.name} did not start: ${error}`, { cause: error }))
     })
   }

@@ -2,8 +2,10 @@ import type { DiskBackup, DiskFate } from '../disk.ts'
 import { drawUs } from '../distributions.ts'
 import type { SimulatedFederation } from '../federation/federation.ts'
 import { deathOf, type SimulatedServer } from '../federation/server.ts'
+import type { SimulatedHost } from '../host.ts'
 import type { Undo } from '../network.ts'
 import type { RandomStream } from '../random-streams.ts'
+import { hostsOf, machinesOf } from './hosts.ts'
 import type { DiskFateName, Fault } from './schema.ts'
 
 /** How long what a fault says nothing of lasts. */
@@ -22,6 +24,11 @@ export interface FaultRecord {
   untilMs: number | undefined
   /** The fault as a scenario would say it, at its time and with its victims; left out when no scenario can say it. */
   readonly again?: Fault
+}
+
+/** Whom a fault strikes. */
+interface Targeted {
+  readonly targets?: readonly string[] | undefined
 }
 
 type Of<Kind extends Fault['kind']> = Extract<Fault, { kind: Kind }>
@@ -96,6 +103,9 @@ export class Faults {
       case 'clog':
         this.#clog(fault, random)
         break
+      case 'reset':
+        this.#reset(fault, random)
+        break
       case 'swizzle':
         this.#swizzle(fault, random)
         break
@@ -109,10 +119,11 @@ export class Faults {
         for (const server of targets()) this.#restart(server, fault)
         break
       case 'pause':
-        for (const server of targets()) this.#pause(server, fault)
+        for (const host of this.#machines(fault, random)) this.#pause(host, fault)
         break
       case 'clockJump':
-        for (const { host, name } of targets()) {
+        for (const host of this.#machines(fault, random)) {
+          const { name } = host
           host.clock.jump(fault.by)
           const again: Fault = { kind: 'clockJump', by: fault.by, targets: [name] }
           this.#record('clockJump', `${name} by ${fault.by} ms`, again).untilMs = this.#nowMs
@@ -127,6 +138,9 @@ export class Faults {
           this.#record('syncFailure', name, { kind: 'syncFailure', targets: [name] }).untilMs = this.#nowMs
         }
         break
+      case 'bitRot':
+        for (const server of targets()) this.#rot(server, fault)
+        break
       case 'churn':
         this.#churn(fault, random)
         break
@@ -138,7 +152,7 @@ export class Faults {
   // --- the network
 
   #partition({ groups, oneWay = false, for: forMs }: Of<'partition'>, random: RandomStream): void {
-    const split = groups?.map(group => this.#hostsOf(group)) ?? this.#randomSplit(random)
+    const split = groups?.map(group => hostsOf(this.#federation, group)) ?? this.#randomSplit(random)
     const undo = this.#federation.world.network.partition(split, { oneWay })
     this.#last('partition', split.map(group => group.join(' ')).join(' | '), forMs, undo, {
       kind: 'partition',
@@ -154,7 +168,7 @@ export class Faults {
   }
 
   #isolate({ direction = 'both', for: forMs, ...fault }: Of<'isolate'>, random: RandomStream): void {
-    const hosts = this.#targets(fault, random).map(({ name }) => name)
+    const hosts = this.#machines(fault, random).map(({ name }) => name)
     const undo = this.#federation.world.network.isolate(hosts, direction)
     this.#last('isolate', `${hosts.join(' ')} ${direction}`, forMs, undo, {
       kind: 'isolate',
@@ -169,6 +183,20 @@ export class Faults {
     const [sender, receiver] = [from ?? one, to ?? other]
     const undo = this.#federation.world.network.clog(sender, receiver)
     this.#last('clog', `${sender} → ${receiver}`, forMs, undo, { kind: 'clog', from: sender, to: receiver })
+  }
+
+  /** Whoever watches the connections at a firewall forgets them. */
+  #reset({ from, to }: Of<'reset'>, random: RandomStream): void {
+    const { world, servers } = this.#federation
+    const [one = '', other = ''] = random.shuffled(servers.map(({ name }) => name))
+    const [near, far] = [from ?? one, to ?? other]
+    for (const here of hostsOf(this.#federation, [near])) {
+      for (const there of hostsOf(this.#federation, [far])) {
+        world.peers.reset(here, there)
+        world.clients.reset(here, there)
+      }
+    }
+    this.#record('reset', `${near} – ${far}`, { kind: 'reset', from: near, to: far }).untilMs = this.#nowMs
   }
 
   /** FoundationDB's swizzle-clogging: servers fall silent one after another, and come back in another order. */
@@ -267,10 +295,25 @@ export class Faults {
       this.#federation.world.at(this.#nowMs + stopPollMs, 'revive', () => this.#revive(server))
   }
 
-  #pause({ host, name, node }: SimulatedServer, { for: forMs }: Of<'pause'>): void {
-    if (!node || host.run?.standing !== 'running') return
+  #pause(host: SimulatedHost, { for: forMs }: Of<'pause'>): void {
+    const { name } = host
+    const server = this.#federation.servers.find(each => each.host === host)
+    if ((server && !server.node) || host.run?.standing !== 'running') return
     host.pause()
     this.#last('pause', name, forMs, () => host.resume(), { kind: 'pause', targets: [name] })
+  }
+
+  /** The node has no way to mend a disk by itself: as it says, its operator puts in another, and the peers fill it. */
+  #rot(server: SimulatedServer, { for: forMs }: Of<'bitRot'>): void {
+    if (server.isRotten || !server.host.disk.rot()) return
+    server.isRotten = true
+    const undo = () => {
+      const wasUp = server.host.run !== undefined && !server.isDown
+      server.crash(deathOf({ kind: 'lose' }))
+      server.isRotten = false
+      if (wasUp) server.start()
+    }
+    this.#last('bitRot', server.name, forMs, undo, { kind: 'bitRot', targets: [server.name] })
   }
 
   #fillDisk({ host, name }: SimulatedServer, { for: forMs }: Of<'diskFull'>): void {
@@ -297,19 +340,17 @@ export class Faults {
 
   // --- who, and for how long
 
-  #targets({ targets }: { readonly targets?: readonly string[] | undefined }, random: RandomStream): SimulatedServer[] {
+  #targets({ targets }: Targeted, random: RandomStream): SimulatedServer[] {
     if (!targets) return [random.pick(this.#federation.servers)]
-    const hosts = new Set(this.#hostsOf(targets))
+    const hosts = new Set(hostsOf(this.#federation, targets))
     return this.#federation.servers.filter(({ name }) => hosts.has(name))
   }
 
-  /** An operator's name stands for its servers, `*` for all; whatever else is a host's name. */
-  #hostsOf(names: readonly string[]): string[] {
-    const { servers } = this.#federation
-    return names.flatMap(name => {
-      const meant = servers.filter(server => name === '*' || server.operator.id === name).map(server => server.name)
-      return meant.length > 0 ? meant : [name]
-    })
+  /** Clients too, if they are named. */
+  #machines(fault: Targeted, random: RandomStream): SimulatedHost[] {
+    const servers = this.#targets(fault, random).map(({ host }) => host)
+    const clients = fault.targets?.filter(name => name.includes('@')) ?? []
+    return [...servers, ...machinesOf(this.#federation, clients)]
   }
 
   #last(kind: string, what: string, forMs: number | undefined, undo: Undo, again?: Fault): void {

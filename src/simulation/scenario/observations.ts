@@ -129,7 +129,8 @@ export class Observations {
   /** A server holds documents no longer: what nobody else holds may be gone, and nobody is to blame. */
   async #lost(server: SimulatedServer, documents: readonly DocumentId[]): Promise<void> {
     const { servers, world } = this.#federation
-    const others = servers.filter(other => other !== server)
+    // What only a disk holds that cannot be relied on may be gone with it.
+    const others = servers.filter(other => other !== server && !other.isRotten)
     const disks = await Promise.all(others.map(other => readDisk(other, world.production)))
     for (const document of documents) {
       const held = new Map<LogId, number>()

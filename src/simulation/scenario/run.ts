@@ -12,6 +12,7 @@ import type { Checkpoint, TraceLine } from '../trace.ts'
 import { World } from '../world.ts'
 import { BareDocuments } from './bare-documents.ts'
 import { type FaultRecord, Faults, hostileOperators } from './faults.ts'
+import { assertHosts } from './hosts.ts'
 import { differences, Invariants, type Violation } from './invariants.ts'
 import { type Metrics, observationMetrics, operationMetrics, serverMetrics, Traffic } from './measures.ts'
 import { Observations } from './observations.ts'
@@ -130,6 +131,7 @@ class ScenarioRun {
         actor: (server, event) => watching.by?.actor(server, event),
       },
     })
+    assertHosts(federation, scenario)
     const run = new ScenarioRun(scenario, seed, options, world, federation)
     watching.by = run.#observations
     watching.collector = run.#collector
@@ -152,7 +154,7 @@ class ScenarioRun {
     this.#bare = new BareDocuments(federation, scenario)
     const hostile = hostileOperators(scenario.faults)
     this.#hostile = hostile
-    const isDiskFaulty = scenario.faults.some(({ kind }) => kind === 'diskFull' || kind === 'syncFailure')
+    const isDiskFaulty = scenario.faults.some(({ kind }) => ['diskFull', 'syncFailure', 'bitRot'].includes(kind))
     this.#observations = new Observations(federation, (invariant, what) => this.#invariants.violated(invariant, what), {
       isDiskFaulty:
         isDiskFaulty ||

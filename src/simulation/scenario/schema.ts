@@ -5,7 +5,7 @@ import type { Edge } from '../studies/topology.ts'
 /*
  * What a scenario file may say. Durations are milliseconds, or texts such as "250ms", "30s", "10m", "2h". Servers are named
  * `<operator>/<number>`, clients `<name>@<operator>`; where hosts are asked for, an operator's name stands for all its servers
- * and `*` for all servers.
+ * and `*` for all servers, `@<operator>` for all its clients and `@` for all clients.
  */
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
@@ -75,7 +75,13 @@ const when = {
   poisson: positive.optional(),
   for: positive.optional(),
 }
-const targets = { targets: hosts.optional().describe('Left out: one server, drawn each time.') }
+const targets = {
+  targets: hosts
+    .optional()
+    .describe(
+      'Servers, operators or `*`; of isolate, pause and clockJump also clients. Left out: one server, drawn each time.',
+    ),
+}
 
 const servers = z.int().min(1).max(1_000).default(1)
 
@@ -127,6 +133,9 @@ export const faultSchema = z
       direction: z.enum(['in', 'out', 'both']).optional(),
     }),
     z.strictObject({ ...when, kind: z.literal('clog'), from: z.string().optional(), to: z.string().optional() }),
+    z
+      .strictObject({ ...when, kind: z.literal('reset'), from: z.string().optional(), to: z.string().optional() })
+      .describe('All connections between two hosts, or groups of them, break at once. Left out: two servers, drawn.'),
     z.strictObject({ ...when, kind: z.literal('swizzle'), count: z.int().positive().optional() }),
     z.strictObject({ ...when, kind: z.literal('linkLoss'), loss: probability }),
     z.strictObject({
@@ -140,6 +149,11 @@ export const faultSchema = z
     z.strictObject({ ...when, ...targets, kind: z.literal('clockJump'), by: duration }),
     z.strictObject({ ...when, ...targets, kind: z.literal('diskFull') }),
     z.strictObject({ ...when, ...targets, kind: z.literal('syncFailure') }),
+    z
+      .strictObject({ ...when, ...targets, kind: z.literal('bitRot') })
+      .describe(
+        'A bit of a stored record flips. When `for` is over, the disk is replaced by an empty one, filled by the peers.',
+      ),
     z
       .strictObject({ ...when, ...targets, kind: z.literal('churn'), up: distribution, down: distribution })
       .describe('Servers come and go until `for` is over, each at its own times; left out, all of them.'),
