@@ -26,6 +26,31 @@ export interface LinkConditions {
 
 const defaultLatency = constant(1)
 
+/** What a host sends and receives in all, over all its links. What is left out is not bounded. */
+export interface Bandwidth {
+  readonly upBytesPerSecond?: number
+  readonly downBytesPerSecond?: number
+}
+
+/**
+ * What the links of a host share in one direction: one packet after the other, in the order in which they are sent. A receiver's
+ * wire is taken in that order too, not in that of arrival: with latencies that differ much, a packet may wait for a later one.
+ */
+export class Wire {
+  readonly #bytesPerSecond: number
+  #freeUs = 0
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
+  /** Puts so many bytes on the wire. Returns when the last of them is through. */
+  throughUs(nowUs: number, bytes: number): number {
+    this.#freeUs = Math.max(nowUs, this.#freeUs) + Math.ceil((bytes * 1e6) / this.#bytesPerSecond)
+    return this.#freeUs
+  }
+}
+
 /** One direction between two hosts: its conditions, its randomness, its queue and its counts. */
 export class Link {
   readonly from: string
@@ -35,15 +60,18 @@ export class Link {
   packets = 0
   bytes = 0
   lost = 0
+  readonly #wires: readonly Wire[]
   #freeUs = 0
   readonly #latencies: RandomStream
   /** Apart from the latencies: a lossier link keeps the latencies of the same seed. */
   readonly #accidents: RandomStream
 
-  constructor(seed: Seed, from: string, to: string, conditions: LinkConditions) {
+  /** @param wires that it shares with other links of its hosts, in the order of passing */
+  constructor(seed: Seed, from: string, to: string, conditions: LinkConditions, wires: readonly Wire[] = []) {
     this.from = from
     this.to = to
     this.conditions = conditions
+    this.#wires = wires
     this.#latencies = rng(seed, 'net', from, to)
     this.#accidents = rng(seed, 'net', from, to, 'accidents')
   }
@@ -59,6 +87,10 @@ export class Link {
 
   /** Puts so many bytes on the wire. Returns when the last of them leaves. */
   departureUs(nowUs: number, bytes: number): number {
+    return this.#wires.reduce((us, wire) => wire.throughUs(us, bytes), this.#ownDepartureUs(nowUs, bytes))
+  }
+
+  #ownDepartureUs(nowUs: number, bytes: number): number {
     const { bytesPerSecond } = this.conditions
     if (bytesPerSecond === undefined) return nowUs
     this.#freeUs = Math.max(nowUs, this.#freeUs) + Math.ceil((bytes * 1e6) / bytesPerSecond)

@@ -1,4 +1,4 @@
-import { Link, type LinkConditions } from './link.ts'
+import { type Bandwidth, Link, type LinkConditions, Wire } from './link.ts'
 import type { Observer, Packet, Rule, Verdict } from './packet.ts'
 import type { Seed } from './random-streams.ts'
 import type { Run } from './run.ts'
@@ -34,6 +34,8 @@ export interface NetworkOptions {
   readonly scheduler: Scheduler
   /** The conditions of a link, asked when its first packet is sent. Default: those of {@link LinkConditions}. */
   readonly conditions?: (from: string, to: string) => LinkConditions
+  /** What a host's links share. Default: nothing. */
+  readonly bandwidth?: (host: string) => Bandwidth
 }
 
 interface StandingCut {
@@ -49,6 +51,8 @@ export class SimulatedNetwork {
   readonly scheduler: Scheduler
   readonly #seed: Seed
   readonly #conditions: (from: string, to: string) => LinkConditions
+  readonly #bandwidth: (host: string) => Bandwidth
+  readonly #wires = new Map<string, { readonly up: Wire | undefined; readonly down: Wire | undefined }>()
   readonly #stations = new Map<string, Station>()
   readonly #byAddress = new Map<string, Station>()
   readonly #links = new Map<string, Map<string, Link>>()
@@ -56,7 +60,8 @@ export class SimulatedNetwork {
   readonly #rules = new Set<Rule>()
   readonly #observers = new Set<Observer>()
 
-  constructor({ seed, scheduler, conditions = () => ({}) }: NetworkOptions) {
+  constructor({ seed, scheduler, conditions = () => ({}), bandwidth = () => ({}) }: NetworkOptions) {
+    this.#bandwidth = bandwidth
     this.#seed = seed
     this.scheduler = scheduler
     this.#conditions = conditions
@@ -86,10 +91,22 @@ export class SimulatedNetwork {
     }
     let link = links.get(to)
     if (!link) {
-      link = new Link(this.#seed, from, to, this.#conditions(from, to))
+      const wires = [this.#wiresOf(from).up, this.#wiresOf(to).down].filter(wire => wire !== undefined)
+      link = new Link(this.#seed, from, to, this.#conditions(from, to), wires)
       links.set(to, link)
     }
     return link
+  }
+
+  #wiresOf(host: string) {
+    const known = this.#wires.get(host)
+    if (known) return known
+    const { upBytesPerSecond, downBytesPerSecond } = this.#bandwidth(host)
+    const wire = (bytesPerSecond: number | undefined) =>
+      bytesPerSecond === undefined ? undefined : new Wire(bytesPerSecond)
+    const wires = { up: wire(upBytesPerSecond), down: wire(downBytesPerSecond) }
+    this.#wires.set(host, wires)
+    return wires
   }
 
   /** The links that have carried something. */

@@ -1,7 +1,7 @@
 import { Cryptography } from './crypto.ts'
 import { type HostOptions, SimulatedHost } from './host.ts'
 import { LeakGuard } from './leak-guard.ts'
-import type { LinkConditions } from './link.ts'
+import type { Bandwidth, LinkConditions } from './link.ts'
 import { Messages } from './messages.ts'
 import { SimulatedNetwork } from './network.ts'
 import type { PeerContent } from './peer-stream.ts'
@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly epochMs?: number
   /** The conditions of each link, asked when it is first used. */
   readonly conditions?: (from: string, to: string) => LinkConditions
+  /** What the links of a host share. */
+  readonly bandwidth?: (host: string) => Bandwidth
   /** Draws the order of events at the same microsecond, which hides races when it is always that of setting. Default: no. */
   readonly shuffleTies?: boolean
   /** Fails the run when simulated code touches the real world. Default: yes. */
@@ -60,7 +62,8 @@ export class World {
       ...(guard && { watch: new LeakGuard(error => this.scheduler.fail(error)) }),
     })
     const conditions = options.conditions && { conditions: options.conditions }
-    this.network = new SimulatedNetwork({ seed, scheduler: this.scheduler, ...conditions })
+    const bandwidth = options.bandwidth && { bandwidth: options.bandwidth }
+    this.network = new SimulatedNetwork({ seed, scheduler: this.scheduler, ...conditions, ...bandwidth })
     this.peers = new Transport(this.network, 'peer')
     this.clients = new Transport(this.network, 'client')
     this.messages = new Messages(this.network)

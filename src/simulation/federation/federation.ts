@@ -17,7 +17,8 @@ export interface FederationOptions {
   /** The clock and disk of a server's host, by its name. */
   readonly host?: (name: string) => HostOptions
   /** Of the nodes' parts. What a scenario file names here is checked by nobody but the part. */
-  readonly limits?: NodeLimits
+  /** Of the server on a host. */
+  readonly limits?: (host: string) => NodeLimits
   readonly events?: ServerEvents
   /** How an operator's servers are linked. Default: all with all. */
   readonly topology?: (operator: OperatorPlan) => Topology
@@ -49,7 +50,7 @@ export class SimulatedFederation {
 
   /** Makes all of it; nothing runs before {@link start}. A server's host is named `<operator>/<number>`, from 1. */
   static async create(world: World, options: FederationOptions): Promise<SimulatedFederation> {
-    const { host = () => ({}), limits = {}, events = {}, traceActors = false, topology, trust } = options
+    const { host = () => ({}), limits = () => ({}), events = {}, traceActors = false, topology, trust } = options
     const neighbours = new Map<string, readonly ServerId[]>()
     const operators: SimulatedOperator[] = []
     for (const plan of options.operators) {
@@ -68,7 +69,7 @@ export class SimulatedFederation {
         if (!at) throw new RangeError(`There is no host ${card.host}.`)
         return new SimulatedServer(world, operator, card, at, {
           trusted: operators.filter((_, other) => !trust || trust.areNeighbours(number, other)),
-          limits,
+          limits: limits(card.host),
           events,
           traceActors,
           neighbours: neighbours.get(card.host),

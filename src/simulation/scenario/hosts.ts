@@ -37,13 +37,20 @@ const ofServers: ReadonlySet<Fault['kind']> = new Set([
   'churn',
 ])
 
-/** @throws {BadScenario} for a host of a fault or a link that there is not */
-export function assertHosts(federation: SimulatedFederation, { faults, links }: Scenario): void {
+/** @throws {BadScenario} for a host of a fault, a link or an override that there is not */
+export function assertHosts(federation: SimulatedFederation, { faults, links, nodes }: Scenario): void {
   for (const [index, fault] of faults.entries()) {
     for (const [path, name] of namesIn(fault)) {
       assertName(federation, name, `faults.${index}.${path}`)
       if (!name.includes('@') || !ofServers.has(fault.kind)) continue
       throw new BadScenario(`faults.${index}.${path}: ${name} is a client, but ${fault.kind} strikes servers.`)
+    }
+  }
+  for (const [index, { hosts }] of nodes.overrides.entries()) {
+    for (const [at, name] of hosts.entries()) {
+      const path = `nodes.overrides.${index}.hosts.${at}`
+      assertName(federation, name, path)
+      if (name.includes('@')) throw new BadScenario(`${path}: ${name} is a client: nodes are servers.`)
     }
   }
   for (const [index, { from, to }] of links.overrides.entries()) {

@@ -99,7 +99,7 @@ export class Population {
   /** Registers an element through a gateway, as a device beside it does. */
   register(network: SimulatedNetworkName, door: PnGateway, { operator, pneId }: Pne): Promise<PneRegistration> {
     const of = this.#federation.operator(operator)
-    const device = this.#federation.client(of, pneId)
+    const device = this.#client(of, pneId)
     const { home, pnId } = network
     return createPne(device.clientPorts, {
       gatewayUrl: door.url(),
@@ -123,6 +123,20 @@ export class Population {
         await client.pause(retryMs)
       }
     }
+  }
+
+  #client(operator: SimulatedOperator, name: string): SimulatedClient {
+    const attachTo = this.#scenario.clients.attachTo?.filter(number => number <= operator.servers.length)
+    if (attachTo?.length === 0) {
+      throw new BadScenario(
+        `clients.attachTo: ${operator.id} has ${operator.servers.length} servers, and none of these numbers.`,
+      )
+    }
+    return this.#federation.client(
+      operator,
+      name,
+      attachTo?.map(number => number - 1),
+    )
   }
 
   async grant({ home, pnId, owner }: SimulatedNetworkName, to: SimulatedOperator, rights = allRights): Promise<void> {
@@ -181,11 +195,13 @@ export class Population {
   #network(index: number, circles: readonly Circle[]): SimulatedNetworkName {
     const pnId = `pn-${index}`
     const { home, grantees } = circles[index % circles.length] as Circle
-    const gateways = [home, ...grantees].map(operator => {
-      const client = this.#federation.client(operator, `gateway-${index}`)
-      return { client, gatewayId: `gateway-${index}.${operator.id}`, door: undefined }
-    })
-    return { index, home, pnId, grantees, owner: this.#federation.client(home, `owner-${index}`), gateways }
+    const gateways = [home, ...grantees].flatMap(operator =>
+      Array.from({ length: this.#scenario.networks.gateways }, (_, number) => {
+        const name = number === 0 ? `gateway-${index}` : `gateway-${index}-${number}`
+        return { client: this.#client(operator, name), gatewayId: `${name}.${operator.id}`, door: undefined }
+      }),
+    )
+    return { index, home, pnId, grantees, owner: this.#client(home, `owner-${index}`), gateways }
   }
 
   async #establish(network: SimulatedNetworkName): Promise<void> {
@@ -216,7 +232,7 @@ export class Population {
     const operators = this.participants(network)
     return Array.from({ length: this.#scenario.clients.readers }, (_, number) => {
       const operator = operators[number % operators.length] as SimulatedOperator
-      return this.#federation.client(operator, `reader-${network.index}-${number}`)
+      return this.#client(operator, `reader-${network.index}-${number}`)
     })
   }
 

@@ -82,7 +82,7 @@ function swarm(scenario: Scenario, random: RandomStream): Scenario {
     ...scenario,
     faults: [...scenario.faults, ...faults],
     links: { ...scenario.links, default: { ...scenario.links.default, latency, loss } },
-    nodes: { clock, disk, limits: { ...scenario.nodes.limits, ...swarmLimits(random) } },
+    nodes: { ...scenario.nodes, clock, disk, limits: { ...scenario.nodes.limits, ...swarmLimits(random) } },
   }
 }
 

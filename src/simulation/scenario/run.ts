@@ -19,7 +19,16 @@ import { Observations } from './observations.ts'
 import { Population } from './population.ts'
 import { drawn } from './profiles.ts'
 import type { Scenario } from './schema.ts'
-import { conditionsOf, limitsOf, machineOf, operatorPlans, topologyBetween, topologyWithin } from './surroundings.ts'
+import {
+  bandwidthOf,
+  conditionsOf,
+  hasFaultyDisks,
+  limitsOf,
+  machineOf,
+  operatorPlans,
+  topologyBetween,
+  topologyWithin,
+} from './surroundings.ts'
 import { type Outcome, WorkloadDriver } from './workload.ts'
 
 /** What became of a run; the first that applies. `unknown`: it ended before that could be said. */
@@ -103,6 +112,7 @@ class ScenarioRun {
       seed,
       production: options.production,
       conditions: conditionsOf(scenario, seed),
+      bandwidth: name => bandwidthOf(scenario, name),
       shuffleTies: scenario.run.shuffleTies,
       onLog: line => {
         options.onLog?.(line)
@@ -115,7 +125,7 @@ class ScenarioRun {
       operators,
       ...(scenario.topology.between.type !== 'full' && { trust: topologyBetween(scenario, seed, operators.length) }),
       host: name => machineOf(scenario, seed, name),
-      limits: limitsOf(scenario),
+      limits: name => limitsOf(scenario, name),
       topology: ({ name, servers }) => topologyWithin(scenario, seed, name, servers),
       traceActors: scenario.invariants.includes('bounded-mailboxes'),
       events: {
@@ -156,10 +166,7 @@ class ScenarioRun {
     this.#hostile = hostile
     const isDiskFaulty = scenario.faults.some(({ kind }) => ['diskFull', 'syncFailure', 'bitRot'].includes(kind))
     this.#observations = new Observations(federation, (invariant, what) => this.#invariants.violated(invariant, what), {
-      isDiskFaulty:
-        isDiskFaulty ||
-        scenario.nodes.disk.syncFailure !== undefined ||
-        scenario.nodes.disk.capacityBytes !== undefined,
+      isDiskFaulty: isDiskFaulty || hasFaultyDisks(scenario),
       hostile,
     })
     this.#invariants = new Invariants(

@@ -48,23 +48,45 @@ const link = z.strictObject({
   loss: probability.optional().describe('A stream repeats what is lost, later and later.'),
 })
 
-const clock = z
-  .strictObject({
-    offset: duration.optional().describe('Each clock is ahead or behind by up to so much, drawn.'),
-    driftPpm: z.number().min(0).max(100_000).optional().describe('Each oscillator is off by up to so much, drawn.'),
-    periodic: z.strictObject({ amplitude: duration, period: positive }).optional(),
-  })
-  .prefault({})
+const clock = z.strictObject({
+  offset: duration.optional().describe('Each clock is ahead or behind by up to so much, drawn.'),
+  driftPpm: z.number().min(0).max(100_000).optional().describe('Each oscillator is off by up to so much, drawn.'),
+  periodic: z.strictObject({ amplitude: duration, period: positive }).optional(),
+  steps: z
+    .array(z.strictObject({ at: duration, by: duration }))
+    .optional()
+    .describe('Somebody sets it, at times since the very beginning.'),
+})
 
-const disk = z
+const disk = z.strictObject({
+  syncLatency: distribution.optional(),
+  readLatency: distribution.optional(),
+  bytesPerSecond: z.number().positive().optional(),
+  capacityBytes: z.number().positive().optional(),
+  syncFailure: probability.optional(),
+})
+
+const bandwidth = z
+  .strictObject({ up: z.number().positive().optional(), down: z.number().positive().optional() })
+  .describe('Bytes per second that a host sends or receives in all; those of a single link are told in `links`.')
+
+const limits = z
   .strictObject({
-    syncLatency: distribution.optional(),
-    readLatency: distribution.optional(),
-    bytesPerSecond: z.number().positive().optional(),
-    capacityBytes: z.number().positive().optional(),
-    syncFailure: probability.optional(),
+    documents: z.record(z.string(), z.unknown()).optional(),
+    links: z.record(z.string(), z.unknown()).optional(),
+    inventory: z.record(z.string(), z.unknown()).optional(),
+    access: z.record(z.string(), z.unknown()).optional(),
   })
-  .prefault({})
+  .describe("Settings of the node's parts, as the code names them.")
+
+/** What differs at some of the servers. */
+const nodeOverride = z.strictObject({
+  hosts: hosts.describe('Servers, or operators.'),
+  clock: clock.optional(),
+  disk: disk.optional(),
+  bandwidth: bandwidth.optional(),
+  limits: limits.optional(),
+})
 
 const diskFate = z.enum(['keep', 'unsynced', 'torn', 'lose', 'restore'])
 
@@ -231,17 +253,14 @@ export const scenarioSchema = z.strictObject({
     .describe('A number of them (a.example, b.example, …), or by name.'),
   nodes: z
     .strictObject({
-      clock,
-      disk,
-      limits: z
-        .strictObject({
-          documents: z.record(z.string(), z.unknown()).optional(),
-          links: z.record(z.string(), z.unknown()).optional(),
-          inventory: z.record(z.string(), z.unknown()).optional(),
-          access: z.record(z.string(), z.unknown()).optional(),
-        })
-        .prefault({})
-        .describe("Settings of the node's parts, as the code names them."),
+      clock: clock.prefault({}),
+      disk: disk.prefault({}),
+      bandwidth: bandwidth.prefault({}),
+      limits: limits.prefault({}),
+      overrides: z
+        .array(nodeOverride)
+        .default([])
+        .describe('Field by field in place of what is said for all; of several for one server, the last.'),
     })
     .prefault({}),
   networks: z
@@ -249,9 +268,10 @@ export const scenarioSchema = z.strictObject({
       count: z.int().min(0).default(1),
       grantees: z.int().min(0).default(1).describe('Operators that each network is shared with; of fewer, all others.'),
       elements: z.int().min(1).default(8).describe('PNEs per operator and network.'),
+      gateways: z.int().min(1).default(1).describe('Per operator and network.'),
     })
     .prefault({})
-    .describe('Personal Networks, with an owner and a gateway at each operator that takes part.'),
+    .describe('Personal Networks, with an owner, and gateways at each operator that takes part.'),
   topology: z
     .strictObject({
       within: graph.default({ type: 'full' }).describe('Among the servers of each operator.'),
@@ -274,7 +294,16 @@ export const scenarioSchema = z.strictObject({
       'Documents without clients, dealt out to the operators: servers write them themselves (the operation `write`), and all servers of the operator hold them.',
     ),
   clients: z
-    .strictObject({ readers: z.int().min(0).default(0).describe('Per network: they follow its inventory live.') })
+    .strictObject({
+      readers: z.int().min(0).default(0).describe('Per network: they follow its inventory live.'),
+      attachTo: z
+        .array(z.int().positive())
+        .min(1)
+        .optional()
+        .describe(
+          "The servers of their operator that clients use, by number, the preferred one first. Left out: all, beginning with one that the client's name decides.",
+        ),
+    })
     .prefault({}),
   links: z
     .strictObject({

@@ -143,6 +143,10 @@ const dimensions: readonly ((scenario: Scenario) => Iterable<Candidate>)[] = [
   },
   function* ofSurroundings(scenario) {
     const { nodes, links, run } = scenario
+    if (nodes.overrides.length > 0)
+      yield { what: 'all nodes alike', scenario: { ...scenario, nodes: { ...nodes, overrides: [] } } }
+    if (Object.keys(nodes.bandwidth).length > 0)
+      yield { what: 'room on all wires', scenario: { ...scenario, nodes: { ...nodes, bandwidth: {} } } }
     if (Object.values(nodes.limits).some(limits => limits))
       yield { what: 'usual limits', scenario: { ...scenario, nodes: { ...nodes, limits: {} } } }
     if (Object.keys(nodes.clock).length > 0)

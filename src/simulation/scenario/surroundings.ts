@@ -1,7 +1,7 @@
 import type { NodeLimits } from '../../node.ts'
 import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
-import type { LinkConditions } from '../link.ts'
+import type { Bandwidth, LinkConditions } from '../link.ts'
 import { type RandomStream, rng, type Seed } from '../random-streams.ts'
 import { withLength } from '../studies/course.ts'
 import {
@@ -69,17 +69,35 @@ const operatorOf = (host: string): string => host.slice(0, host.indexOf('/'))
 /** From 0, as topologies count. */
 const serverNumberOf = (host: string): number => Number(host.slice(host.indexOf('/') + 1)) - 1
 
+/** What is said of one server. */
+function nodeOf({ nodes: { overrides, ...all } }: Scenario, host: string): Omit<Scenario['nodes'], 'overrides'> {
+  const own = overrides.filter(({ hosts }) => hosts.some(each => isMeant(each, host)))
+  return own.reduce(
+    ({ clock, disk, bandwidth, limits }, override) => ({
+      clock: { ...clock, ...override.clock },
+      disk: { ...disk, ...override.disk },
+      bandwidth: { ...bandwidth, ...override.bandwidth },
+      limits: { ...limits, ...override.limits },
+    }),
+    all,
+  )
+}
+
+const isMeant = (name: string, host: string): boolean => name === '*' || name === host || name === operatorOf(host)
+
 /** The machine of a server: its clock is drawn within what the scenario allows. */
-export function machineOf({ nodes }: Scenario, seed: Seed, host: string): HostOptions {
-  const { offset, driftPpm, periodic } = nodes.clock
+export function machineOf(scenario: Scenario, seed: Seed, host: string): HostOptions {
+  const node = nodeOf(scenario, host)
+  const { offset, driftPpm, periodic, steps } = node.clock
   const random = rng(seed, 'clock', host)
   const within = (most: number) => (2 * random.fraction() - 1) * most
   const clock: ClockModel = {
     ...(offset !== undefined && { offsetMs: Math.round(within(offset)) }),
     ...(driftPpm !== undefined && { driftPpm: within(driftPpm) }),
     ...(periodic && { periodic: { amplitudeMs: periodic.amplitude, periodMs: periodic.period } }),
+    ...(steps && { steps: steps.map(({ at, by }) => ({ atMs: at, byMs: by })) }),
   }
-  const { syncLatency, readLatency, bytesPerSecond, capacityBytes, syncFailure } = nodes.disk
+  const { syncLatency, readLatency, bytesPerSecond, capacityBytes, syncFailure } = node.disk
   const disk = {
     ...(syncLatency && { syncLatency }),
     ...(readLatency && { readLatency }),
@@ -90,9 +108,23 @@ export function machineOf({ nodes }: Scenario, seed: Seed, host: string): HostOp
   return { clock, disk }
 }
 
-/** What the parts of the nodes take, as the code names it. */
-export function limitsOf({ nodes }: Scenario): NodeLimits {
-  const { documents, links, inventory, access } = nodes.limits
+/** What a host's connection to the network carries. Of clients nothing is said: their links are what is narrow. */
+export function bandwidthOf(scenario: Scenario, host: string): Bandwidth {
+  if (isClient(host)) return {}
+  const { up, down } = nodeOf(scenario, host).bandwidth
+  return {
+    ...(up !== undefined && { upBytesPerSecond: up }),
+    ...(down !== undefined && { downBytesPerSecond: down }),
+  }
+}
+
+/** Whether disks may refuse, or not confirm, without a fault. */
+export const hasFaultyDisks = ({ nodes }: Scenario): boolean =>
+  [nodes, ...nodes.overrides].some(({ disk }) => disk?.syncFailure !== undefined || disk?.capacityBytes !== undefined)
+
+/** What the parts of a node take, as the code names it. */
+export function limitsOf(scenario: Scenario, host: string): NodeLimits {
+  const { documents, links, inventory, access } = nodeOf(scenario, host).limits
   return {
     ...(documents && { documents }),
     ...(links && { links }),
