@@ -42,10 +42,12 @@ const sharedWithClient = new Set([
   'document/names.ts',
   'document/registers-view.ts',
   'federation/command.ts',
+  'inventory/fields.ts',
   'inventory/framing.ts',
   'inventory/methods.ts',
   'inventory/records.ts',
-  'inventory/registration-seal.ts',
+  'inventory/registration/methods.ts',
+  'inventory/registration/seal.ts',
   'inventory/view.ts',
 ])
 

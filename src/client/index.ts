@@ -18,6 +18,16 @@ export { closings, documentOpen, documentsPath, sessionTicket } from '../access/
 export type { Json, Register, Registers } from '../document/documents.ts'
 export { asDocumentId, documentId } from '../document/names.ts'
 export { readRegisters } from '../document/registers-view.ts'
+export {
+  type Capabilities,
+  capabilities,
+  type Mode,
+  mode,
+  type Pne,
+  pne,
+  type Right,
+  right,
+} from '../inventory/fields.ts'
 export * from '../inventory/methods.ts'
 export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'
 export { ConnectFailed } from '../ports/client-sockets.ts'

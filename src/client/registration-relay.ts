@@ -1,7 +1,7 @@
+import type { Pne } from '../inventory/fields.ts'
 import { toBase64url } from '../inventory/framing.ts'
 import {
   type Inventory,
-  type Pne,
   type PneRegisterParams,
   type PneRegisterResult,
   pneRegister,

@@ -1,6 +1,6 @@
 import type { Principal } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Pne, Right } from './methods.ts'
+import type { Pne, Right } from './fields.ts'
 import { pneKey } from './records.ts'
 import { refusals } from './refusals.ts'
 import type { NetworkName, NetworkView } from './view.ts'

@@ -1,47 +1,25 @@
 import { z } from 'zod'
-import { isSegment } from '../document/names.ts'
-import type { MethodSpec } from '../federation/command.ts'
-import { isOperatorId, type OperatorId } from '../ports/names.ts'
+import {
+  capabilities,
+  command,
+  longestLifetimeMs,
+  mode,
+  network,
+  operator,
+  pne,
+  right,
+  segment,
+  spec,
+  time,
+} from './fields.ts'
+import { registrationMethods } from './registration/methods.ts'
 
 /*
- * The methods of Personal Networks, as clients and servers know them: parameters, results, refusals. Binary values are
- * base64url without padding. Times are milliseconds since 1970, durations milliseconds.
+ * The methods of Personal Networks, as clients and servers know them: parameters, results, refusals. Each theme has a
+ * file; what they share stands in `fields.ts`.
  */
 
-const operator = z
-  .custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value), {
-    error: 'expected an operator: a lower-case domain name such as a.example',
-  })
-  // A check by a function has no JSON Schema of its own: this is what descriptions of the methods say.
-  .meta({ type: 'string', description: 'An operator: a lower-case domain name' })
-const segment = z.string().refine(isSegment, { error: 'expected 1 to 128 of A-Z a-z 0-9 . _ ~ @ + -' })
-const commandId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, {
-  error: 'expected 16 to 64 characters of base64url',
-})
-const bytes = (maxBytes: number) => z.base64url().max(Math.ceil((maxBytes * 4) / 3))
-const time = z.int().min(0).max(8.64e15)
-
-/** A command names itself and its time, so that executed twice, anywhere, it has happened once. */
-const command = { commandId, time: time.optional() }
-const network = { home: operator, pnId: segment }
-/** A hundred years: past any use, and no sum with a time reaches the end of the calendar. */
-const longestLifetimeMs = 100 * 365 * 86_400_000
-
-export const pne = z.strictObject({ operator, pneId: segment })
-export type Pne = z.infer<typeof pne>
-
-/** What a grant lets an operator do in a PN, beyond reading it. */
-export const right = z.enum(['register', 'admit', 'gateway'])
-export type Right = z.infer<typeof right>
-
-/** What a PNE is: an element, a gateway, or both. */
-export const mode = z.enum(['PNE', 'PN_GW', 'BOTH'])
-export type Mode = z.infer<typeof mode>
-/** What a PNE can do, in its own words: at most 32 names, each with a short value. */
-export const capabilities = z
-  .record(z.string().min(1).max(64), z.string().max(256))
-  .refine(value => Object.keys(value).length <= 32, { error: 'expected at most 32 capabilities' })
-export type Capabilities = z.infer<typeof capabilities>
+export * from './registration/methods.ts'
 
 const inventoryMember = z.strictObject({
   pneId: segment,
@@ -88,8 +66,6 @@ export const inventory = z.strictObject({
 })
 export type Inventory = z.infer<typeof inventory>
 export type InventoryMember = z.infer<typeof inventoryMember>
-
-const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 
 export const pnEstablish = spec({
   method: 'pn.establish',
@@ -165,64 +141,6 @@ export const gatewayAttach = spec({
   refusals: [403, 404, 409, 410, 423],
 })
 
-/** The way of a registration: PN, gateway, and the operator whose PNE it is. */
-const way = { ...network, gatewayId: segment, operator }
-
-export const pneChallenge = spec({
-  method: 'pne.challenge',
-  summary: 'A challenge for a PNE that wants to register, and the key of its operator to which it seals its request.',
-  params: z.strictObject(way),
-  result: z.strictObject({
-    challenge: bytes(64),
-    expires: time,
-    registrationKey: z.strictObject({
-      operator,
-      epoch: z.int().min(1),
-      publicKey: bytes(32),
-    }),
-  }),
-  refusals: [403, 404, 410, 423, 429],
-})
-
-export const pneRegister = spec({
-  method: 'pne.register',
-  summary:
-    'Registers a PNE through a gateway. Request and answer are sealed between the PNE and its operator (HPKE, RFC 9180).',
-  params: z.strictObject({
-    ...way,
-    /** Names the registration: repeated, it gets the identical answer. */
-    transaction: commandId,
-    pneId: segment,
-    keyEpoch: z.int().min(1),
-    challenge: bytes(64),
-    pskId: z.string().min(1).max(128),
-    enc: bytes(32),
-    sealed: bytes(4096),
-  }),
-  result: z.strictObject({
-    status: z.literal([200, 201]),
-    sealed: bytes(4096),
-  }),
-  refusals: [403, 404, 409, 410, 423, 429, 504],
-})
-
-export const pneConfirm = spec({
-  method: 'pne.confirm',
-  summary: 'Proves that the PNE holds the session key: its registration becomes active.',
-  params: z.strictObject({
-    ...way,
-    transaction: commandId,
-    pneId: segment,
-    proof: bytes(32),
-  }),
-  result: z.strictObject({
-    state: z.literal('active'),
-    cpnsId: z.string(),
-    expires: time,
-  }),
-  refusals: [403, 404, 409, 410, 423],
-})
-
 export type PnEstablishParams = z.infer<typeof pnEstablish.params>
 export type PnEstablishResult = z.infer<typeof pnEstablish.result>
 export type PnUpdateParams = z.infer<typeof pnUpdate.params>
@@ -234,12 +152,6 @@ export type PnGrantParams = z.infer<typeof pnGrant.params>
 export type PnGrantResult = z.infer<typeof pnGrant.result>
 export type GatewayAttachParams = z.infer<typeof gatewayAttach.params>
 export type GatewayAttachResult = z.infer<typeof gatewayAttach.result>
-export type PneChallengeParams = z.infer<typeof pneChallenge.params>
-export type PneChallengeResult = z.infer<typeof pneChallenge.result>
-export type PneRegisterParams = z.infer<typeof pneRegister.params>
-export type PneRegisterResult = z.infer<typeof pneRegister.result>
-export type PneConfirmParams = z.infer<typeof pneConfirm.params>
-export type PneConfirmResult = z.infer<typeof pneConfirm.result>
 
 export const inventoryMethods = [
   pnEstablish,
@@ -248,7 +160,5 @@ export const inventoryMethods = [
   pnInventory,
   pnGrant,
   gatewayAttach,
-  pneChallenge,
-  pneRegister,
-  pneConfirm,
+  ...registrationMethods,
 ] as const

@@ -1,8 +1,8 @@
 import type { MethodSpec } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Attempts } from './attempts.ts'
 import type { Caller } from './authority.ts'
 import type { NetworkDecision, NetworkState } from './networks.ts'
+import type { Attempts } from './registration/attempts.ts'
 import type { NetworkName, NetworkView } from './view.ts'
 
 /** What every method says of itself: which PN it is about, and whose servers execute it. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
-import { capabilities, mode, type Pne, right } from './methods.ts'
+import { capabilities, mode, type Pne, right } from './fields.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that

@@ -1,6 +1,7 @@
 import { CommandRefused } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { type Pne, pnEstablish, type Right } from './methods.ts'
+import type { Pne, Right } from './fields.ts'
+import { pnEstablish } from './methods.ts'
 import { pneKey } from './records.ts'
 import type { NetworkName } from './view.ts'
 

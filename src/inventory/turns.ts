@@ -1,7 +1,7 @@
 import { asError } from '../actor/errors.ts'
 import type { ActorKind, ActorSystem, Message, Question } from '../actor/types.ts'
 import type { Clock } from '../ports/clock.ts'
-import { Attempts } from './attempts.ts'
+import { Attempts } from './registration/attempts.ts'
 import type { NetworkName } from './view.ts'
 
 /*

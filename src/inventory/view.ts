@@ -1,8 +1,9 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Registers } from '../document/documents.ts'
 import type { OperatorId } from '../ports/names.ts'
+import type { Pne, Right } from './fields.ts'
 import { toBase64url, utf8 } from './framing.ts'
-import type { Inventory, InventoryMember, Pne, Right } from './methods.ts'
+import type { Inventory, InventoryMember } from './methods.ts'
 import {
   type Admission,
   type GrantRecord,

@@ -25,7 +25,7 @@ import {
   pnUpdate,
   type Session,
 } from '../../src/client/node.ts'
-import { confirmProof, sealRegistration } from '../../src/inventory/registration-seal.ts'
+import { confirmProof, sealRegistration } from '../../src/inventory/registration/seal.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { until } from '../fixtures/until.ts'
 import { type Acknowledgement, broken } from './acknowledgements.ts'

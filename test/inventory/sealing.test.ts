@@ -14,7 +14,7 @@ import {
   openRegistration,
   type SealedRegistration,
   sealRegistration,
-} from '../../src/inventory/registration-seal.ts'
+} from '../../src/inventory/registration/seal.ts'
 import { DecryptionFailed, type KeyPair } from '../../src/ports/crypto.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'

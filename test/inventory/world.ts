@@ -22,7 +22,7 @@ import {
   type SealedRegistration,
   sealRegistration,
   type Way,
-} from '../../src/inventory/registration-seal.ts'
+} from '../../src/inventory/registration/seal.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { KeySource, Subscriber } from '../../src/ports/key-source.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'

@@ -1,5 +1,5 @@
-import type { Clock } from '../ports/clock.ts'
-import { refusals } from './refusals.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { refusals } from '../refusals.ts'
 
 /** So many failures from one source within the window, and its next attempts are refused unexamined until the window ends. */
 const maxFailures = 10

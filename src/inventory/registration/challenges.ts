@@ -1,8 +1,8 @@
-import type { Crypto } from '../ports/crypto.ts'
-import type { OperatorSecrets } from '../ports/identity.ts'
-import type { Random } from '../ports/random.ts'
-import { framed, fromBase64url, joined, toBase64url, utf8 } from './framing.ts'
-import type { Way } from './registration-seal.ts'
+import type { Crypto } from '../../ports/crypto.ts'
+import type { OperatorSecrets } from '../../ports/identity.ts'
+import type { Random } from '../../ports/random.ts'
+import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
+import type { Way } from './seal.ts'
 
 /*
  * Challenges that no server has to remember: each carries its end, and a MAC over it and the way it is good for, under a

@@ -1,15 +1,9 @@
 import { z } from 'zod'
-import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../ports/crypto.ts'
-import type { OperatorId } from '../ports/names.ts'
-import { framed, fromBase64url, joined, toBase64url, utf8 } from './framing.ts'
-import {
-  type Capabilities,
-  capabilities,
-  type Mode,
-  mode,
-  type PneChallengeResult,
-  type PneRegisterParams,
-} from './methods.ts'
+import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../../ports/crypto.ts'
+import type { OperatorId } from '../../ports/names.ts'
+import { type Capabilities, capabilities, type Mode, mode } from '../fields.ts'
+import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
+import type { PneChallengeResult, PneRegisterParams } from '../methods.ts'
 
 /*
  * The sealed registration, both halves: what a PNE does and what its operator does, so that neither can drift from the

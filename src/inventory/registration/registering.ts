@@ -1,19 +1,16 @@
 import { z } from 'zod'
-import type { Registers, RegisterWrite } from '../document/documents.ts'
-import type { Clock } from '../ports/clock.ts'
-import { type Crypto, DecryptionFailed } from '../ports/crypto.ts'
-import type { OperatorSecrets } from '../ports/identity.ts'
-import type { KeySource } from '../ports/key-source.ts'
-import type { OperatorId } from '../ports/names.ts'
-import type { Attempt } from './attempts.ts'
-import { type Caller, isMember, live, mayOperate, operatorOf, requireGateway, requireRight } from './authority.ts'
-import type { Challenges } from './challenges.ts'
-import { cpnsIdOf } from './cpns-id.ts'
-import { framed, fromBase64url, toBase64url } from './framing.ts'
-import type { InventoryLimits } from './limits.ts'
-import type { Memory } from './memory.ts'
+import type { Registers, RegisterWrite } from '../../document/documents.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { type Crypto, DecryptionFailed } from '../../ports/crypto.ts'
+import type { OperatorSecrets } from '../../ports/identity.ts'
+import type { KeySource } from '../../ports/key-source.ts'
+import type { OperatorId } from '../../ports/names.ts'
+import { type Caller, isMember, live, mayOperate, operatorOf, requireGateway, requireRight } from '../authority.ts'
+import type { Pne } from '../fields.ts'
+import { framed, fromBase64url, toBase64url } from '../framing.ts'
+import type { InventoryLimits } from '../limits.ts'
+import type { Memory } from '../memory.ts'
 import {
-  type Pne,
   type PneChallengeParams,
   type PneChallengeResult,
   type PneConfirmParams,
@@ -23,14 +20,17 @@ import {
   pneChallenge,
   pneConfirm,
   pneRegister,
-} from './methods.ts'
-import type { Networks } from './networks.ts'
-import type { Flow, Query } from './procedure.ts'
-import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from './records.ts'
-import { refusals } from './refusals.ts'
-import { answerBytes, confirmProof, type OpenedRegistration, openRegistration, type Way } from './registration-seal.ts'
-import { ground } from './roster.ts'
-import type { NetworkView } from './view.ts'
+} from '../methods.ts'
+import type { Networks } from '../networks.ts'
+import type { Flow, Query } from '../procedure.ts'
+import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from '../records.ts'
+import { refusals } from '../refusals.ts'
+import { ground } from '../roster.ts'
+import type { NetworkView } from '../view.ts'
+import type { Attempt } from './attempts.ts'
+import type { Challenges } from './challenges.ts'
+import { cpnsIdOf } from './cpns-id.ts'
+import { answerBytes, confirmProof, type OpenedRegistration, openRegistration, type Way } from './seal.ts'
 
 /*
  * The registration of a PNE, at its own operator: challenge, sealed request, confirmation.

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { isSegment } from '../document/names.ts'
+import type { MethodSpec } from '../federation/command.ts'
+import { isOperatorId, type OperatorId } from '../ports/names.ts'
+
+/*
+ * What the parameters and results of methods are made of. Binary values are base64url without padding. Times are
+ * milliseconds since 1970, durations milliseconds.
+ */
+
+export const operator = z
+  .custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value), {
+    error: 'expected an operator: a lower-case domain name such as a.example',
+  })
+  // A check by a function has no JSON Schema of its own: this is what descriptions of the methods say.
+  .meta({ type: 'string', description: 'An operator: a lower-case domain name' })
+export const segment = z.string().refine(isSegment, { error: 'expected 1 to 128 of A-Z a-z 0-9 . _ ~ @ + -' })
+export const commandId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, {
+  error: 'expected 16 to 64 characters of base64url',
+})
+export const bytes = (maxBytes: number) => z.base64url().max(Math.ceil((maxBytes * 4) / 3))
+export const time = z.int().min(0).max(8.64e15)
+
+/** A command names itself and its time, so that executed twice, anywhere, it has happened once. */
+export const command = { commandId, time: time.optional() }
+export const network = { home: operator, pnId: segment }
+/** A hundred years: past any use, and no sum with a time reaches the end of the calendar. */
+export const longestLifetimeMs = 100 * 365 * 86_400_000
+
+export const pne = z.strictObject({ operator, pneId: segment })
+export type Pne = z.infer<typeof pne>
+
+/** What a grant lets an operator do in a PN, beyond reading it. */
+export const right = z.enum(['register', 'admit', 'gateway'])
+export type Right = z.infer<typeof right>
+
+/** What a PNE is: an element, a gateway, or both. */
+export const mode = z.enum(['PNE', 'PN_GW', 'BOTH'])
+export type Mode = z.infer<typeof mode>
+/** What a PNE can do, in its own words: at most 32 names, each with a short value. */
+export const capabilities = z
+  .record(z.string().min(1).max(64), z.string().max(256))
+  .refine(value => Object.keys(value).length <= 32, { error: 'expected at most 32 capabilities' })
+export type Capabilities = z.infer<typeof capabilities>
+
+/** Says of a method what it is, with its types inferred. */
+export const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
