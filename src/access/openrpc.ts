@@ -1,13 +1,6 @@
 import { z } from 'zod'
-import { type MethodSpec, type Status, statuses } from '../federation/command.ts'
-import {
-  commandProof,
-  connectionMethods,
-  type NotificationSpec,
-  notifications,
-  rpcDiscover,
-  sessionAuthenticate,
-} from './protocol.ts'
+import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
+import { commandProof, connectionMethods, notifications, rpcDiscover, sessionAuthenticate } from './protocol.ts'
 
 /** What JSON-RPC itself can answer, to any request. */
 const protocolErrors = {
@@ -76,8 +69,15 @@ function methodObject(spec: MethodSpec, more: readonly object[]) {
     result: { name: 'result', schema: schemaOf(spec.result, 'output') },
     errors: [...Object.keys(protocolErrors), ...refusals].map(name => ({ $ref: `#/components/errors/${name}` })),
     ...(open ? { 'x-before-authentication': true } : {}),
+    ...(spec.example ? { examples: [exampleOf(spec)] } : {}),
   }
 }
+
+const exampleOf = ({ method, example }: MethodSpec) => ({
+  name: method,
+  params: Object.entries(example?.params ?? {}).map(([name, value]) => ({ name, value })),
+  result: { name: 'result', value: example?.result },
+})
 
 /** In OpenRPC a method without a result is a notification. */
 const notificationObject = (spec: NotificationSpec<unknown>) => ({

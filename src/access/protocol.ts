@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { asDocumentId } from '../document/names.ts'
-import type { MethodSpec } from '../federation/command.ts'
+import type { MethodSpec, NotificationSpec } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import { type DocumentId, isOperatorId, type OperatorId } from '../ports/names.ts'
 
@@ -187,13 +187,6 @@ export const rpcDiscover = spec({
 })
 
 export const connectionMethods = [sessionAuthenticate, sessionTicket, documentOpen, documentClose, rpcDiscover] as const
-
-/** What a server tells without being asked: notifications, to which there is no answer. */
-export interface NotificationSpec<Params> {
-  readonly method: string
-  readonly summary: string
-  readonly params: z.ZodType<Params>
-}
 
 export const sessionAlive: NotificationSpec<Record<string, never>> = {
   method: 'session.alive',

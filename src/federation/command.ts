@@ -53,6 +53,15 @@ export interface MethodSpec<Params = unknown, Result = unknown> {
   readonly result: z.ZodType<Result>
   /** Statuses it can be refused with, beyond 400, 401 and 503. */
   readonly refusals: readonly Status[]
+  /** A call and its answer, for whoever reads the description; both pass the schemas. */
+  readonly example?: { readonly params: object; readonly result: unknown }
+}
+
+/** What a server tells without being asked: notifications, to which there is no answer. */
+export interface NotificationSpec<Params> {
+  readonly method: string
+  readonly summary: string
+  readonly params: z.ZodType<Params>
 }
 
 /** A method with what executes it. `params` have passed the schema. */

@@ -23,6 +23,8 @@ const contentDescriptor = z.strictObject({
   schema: schemaObject,
 })
 const errorObject = z.strictObject({ code: z.int(), message: z.string().min(1), data: z.unknown().optional() })
+const exampleObject = z.strictObject({ name: z.string(), value: z.unknown() })
+const examplePairing = z.strictObject({ name: z.string(), params: z.array(exampleObject), result: exampleObject })
 const extension = z.stringFormat('extension', /^x-/)
 const methodObject = z
   .strictObject({
@@ -32,10 +34,11 @@ const methodObject = z
     params: z.array(z.union([contentDescriptor, reference])),
     result: z.union([contentDescriptor, reference]).optional(),
     errors: z.array(z.union([errorObject, reference])).optional(),
+    examples: z.array(examplePairing).optional(),
   })
   .catchall(z.unknown())
   .refine(method => Object.keys(method).every(key => key in known || extension.safeParse(key).success))
-const known = { name: 1, summary: 1, paramStructure: 1, params: 1, result: 1, errors: 1 }
+const known = { name: 1, summary: 1, paramStructure: 1, params: 1, result: 1, errors: 1, examples: 1 }
 const openRpcDocument = z.strictObject({
   openrpc: z.string().regex(/^1\.3\.\d+$/),
   info: z.strictObject({
@@ -128,6 +131,16 @@ test('is what the server answers', async () => {
   assert.ok(answer.methods.some(({ name }) => name === 'test.echo'))
   session.close()
   await rig.stop()
+})
+
+test('an example is a call that the server takes, with an answer that it could give', () => {
+  for (const { method, params, result, example } of inventoryMethods) {
+    if (!example) continue
+    const taken = params.safeParse(example.params)
+    assert.ok(taken.success, `${method}: ${taken.error?.message}`)
+    const given = result.safeParse(example.result)
+    assert.ok(given.success, `${method}: ${given.error?.message}`)
+  }
 })
 
 test.run()
