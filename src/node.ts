@@ -12,6 +12,7 @@ import { assertMember } from './federation/membership.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import type { InventoryLimits } from './inventory/limits.ts'
+import { inventoryNotifications } from './inventory/methods.ts'
 import type { ClientListener } from './ports/client-sockets.ts'
 import type { Clock } from './ports/clock.ts'
 import type { Crypto } from './ports/crypto.ts'
@@ -189,6 +190,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clientUrls: () => trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === server)?.clientUrls ?? [],
     documents,
     commands: inventory.commands,
+    notifications: inventoryNotifications,
+    attached: inventory.attached,
     mayRead: inventory.mayRead,
     keys,
     macKeys: () => secrets.macKeys,

@@ -1,8 +1,9 @@
 import type { ActorSystem } from '../actor/types.ts'
 import type { Documents } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
-import type { Command } from '../federation/command.ts'
+import type { Command, NotificationSpec } from '../federation/command.ts'
 import { toBase64url } from '../inventory/framing.ts'
+import type { Attached } from '../inventory/notices/attached.ts'
 import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -29,6 +30,10 @@ export interface AccessOptions {
   readonly clientUrls?: () => readonly string[]
   readonly documents: Pick<Documents, 'observe' | 'index'>
   readonly commands: readonly Command[]
+  /** What clients may be told unasked beyond what concerns their connection, for the description. */
+  readonly notifications: readonly NotificationSpec<unknown>[]
+  /** Is told who is attached, and has them told. */
+  readonly attached: Pick<Attached, 'enter'>
   readonly mayRead: MayRead
   readonly keys: KeySource
   readonly macKeys: () => OperatorSecrets['macKeys']
@@ -56,7 +61,7 @@ export function createAccess(options: AccessOptions): Access {
   const limits = { ...defaultLimits, ...options.limits }
   const clientUrls = () => [...(options.clientUrls?.() ?? []), listener.url()]
   const publicUrl = () => clientUrls()[0] ?? listener.url()
-  const service = createService(options.commands)
+  const service = createService(options.commands, options.notifications)
   const feeds = createFeeds(options.documents)
   const connections = createConnections(actors, clock, telemetry, limits)
   const tickets = createTickets({
@@ -122,6 +127,7 @@ export function createAccess(options: AccessOptions): Access {
             connection,
             authentication,
             service,
+            attached: options.attached,
             documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
           }),
         ),

@@ -1,3 +1,4 @@
+import { tokenBucket } from '../federation/token-bucket.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Connection, ConnectionBehaviour } from './connection.ts'
 import { createDocumentReader } from './document-reader.ts'
@@ -6,7 +7,6 @@ import { encodeMessage, parseMessage } from './frames.ts'
 import type { AccessLimits } from './limits.ts'
 import { type MayRead, mayStillRead } from './may-read.ts'
 import type { Ticket } from './tickets.ts'
-import { tokenBucket } from './token-bucket.ts'
 
 export interface DocumentConnectionOptions {
   readonly connection: Connection

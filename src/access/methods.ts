@@ -1,4 +1,4 @@
-import type { Command, MethodSpec, Principal } from '../federation/command.ts'
+import type { Command, MethodSpec, NotificationSpec, Principal } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
 import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
@@ -29,8 +29,14 @@ export interface Service {
   readonly description: object
 }
 
-export function createService(commands: readonly Command[]): Service {
-  const description = openRpc(commands.map(command => command.spec))
+export function createService(
+  commands: readonly Command[],
+  notifications: readonly NotificationSpec<unknown>[],
+): Service {
+  const description = openRpc(
+    commands.map(command => command.spec),
+    notifications,
+  )
   const own = [
     method(sessionTicket, ({ document }, { documents, principal }) => documents.ticket(document, principal)),
     method(documentOpen, ({ document }, { documents, principal }) => documents.open(document, principal)),

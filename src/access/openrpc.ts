@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
-import { commandProof, connectionMethods, notifications, rpcDiscover, sessionAuthenticate } from './protocol.ts'
+import {
+  commandProof,
+  connectionMethods,
+  connectionNotifications,
+  rpcDiscover,
+  sessionAuthenticate,
+} from './protocol.ts'
 
 /** What JSON-RPC itself can answer, to any request. */
 const protocolErrors = {
@@ -21,7 +27,7 @@ const errorData = z.object({
 })
 
 /** The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with. */
-export function openRpc(commands: readonly MethodSpec[]) {
+export function openRpc(commands: readonly MethodSpec[], notifications: readonly NotificationSpec<unknown>[]) {
   const methods = [...connectionMethods, ...commands]
   const used = new Set([...everywhere, ...methods.flatMap(({ refusals }) => refusals)])
   return {
@@ -40,7 +46,7 @@ export function openRpc(commands: readonly MethodSpec[]) {
     methods: [
       ...connectionMethods.map(spec => methodObject(spec, [])),
       ...commands.map(spec => methodObject(spec, [proofParameter])),
-      ...notifications.map(notificationObject),
+      ...[...connectionNotifications, ...notifications].map(notificationObject),
     ],
     components: {
       errors: {
@@ -86,6 +92,7 @@ const notificationObject = (spec: NotificationSpec<unknown>) => ({
   paramStructure: 'by-name',
   params: paramsOf(spec.params),
   'x-from-server': true,
+  ...(spec.example ? { 'x-example': spec.example } : {}),
 })
 
 const objectSchema = z.object({

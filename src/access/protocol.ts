@@ -208,4 +208,5 @@ export const documentWithdrawn = {
   params: z.strictObject(channelEnded),
 } as const satisfies NotificationSpec<unknown>
 
-export const notifications = [sessionAlive, documentEpoch, documentWithdrawn] as const
+/** Those that concern the connection itself; what Personal Networks tell is beside their methods. */
+export const connectionNotifications = [sessionAlive, documentEpoch, documentWithdrawn] as const

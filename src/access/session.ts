@@ -1,4 +1,6 @@
 import type { Principal } from '../federation/command.ts'
+import { tokenBucket } from '../federation/token-bucket.ts'
+import type { Attached } from '../inventory/notices/attached.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Authentication } from './authentication.ts'
@@ -10,11 +12,11 @@ import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, pars
 import type { Service } from './methods.ts'
 import { sessionAlive } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
-import { tokenBucket } from './token-bucket.ts'
 
 export interface SessionOptions extends SessionDocumentsOptions {
   readonly authentication: Authentication
   readonly service: Service
+  readonly attached: Pick<Attached, 'enter'>
   readonly clock: Clock
   readonly telemetry: Telemetry
 }
@@ -35,10 +37,14 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   const gate = createGate({ ...options, description: service.description, admit })
   let principal: Principal | undefined
   let checkedMs = clock.elapsed()
+  let leave = () => {}
 
   function admit(who: Principal) {
     principal = who
     connection.admitted()
+    leave = options.attached.enter(who, (method, params) =>
+      connection.tell({ type: 'done', what: method, run: () => outlet.send(encodeCall(method, params)) }),
+    )
   }
 
   function receive(frame: string | Uint8Array) {
@@ -139,6 +145,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
       }
     },
     stopped(reason) {
+      leave()
       documents.closeAll()
       outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
     },

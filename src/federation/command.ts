@@ -62,6 +62,13 @@ export interface NotificationSpec<Params> {
   readonly method: string
   readonly summary: string
   readonly params: z.ZodType<Params>
+  /**
+   * Of what concerns a Personal Network (`home` and `pnId` in the params): whom another operator may tell it. `readers`, the
+   * default: whoever may read the PN here, told by an operator that takes part in it. `anyone`: told by the PN's home alone.
+   */
+  readonly audience?: 'readers' | 'anyone'
+  /** Params as they may come, for whoever reads the description. */
+  readonly example?: object
 }
 
 /** A method with what executes it. `params` have passed the schema. */

@@ -14,6 +14,7 @@ import type {
   Entitlement,
   Federation,
   ForwardedCommand,
+  LinkChange,
   LinkStatus,
 } from './federation.ts'
 import { createGreeter, type PeerRefusal } from './greeting.ts'
@@ -74,6 +75,7 @@ export function createFederation(options: FederationOptions): Federation {
   const self = identity.server
   const peers = new Map<ServerId, Peer>()
   const handlers = new Map<string, CommandHandler>()
+  const linkListeners = new Set<(change: LinkChange) => void>()
   /** Until when peers are cut off, by the clock's elapsed milliseconds. */
   const cutOffs = new Map<ServerId, number>()
   const earlyRequests = new Map<ServerId, PeerStream[]>()
@@ -129,6 +131,20 @@ export function createFederation(options: FederationOptions): Federation {
     else peers.delete(server)
     if (session !== before?.session) linksChanged(session)
     if (session || !status || status.state === 'down') releaseRequests(server)
+    if (session === before?.session) return
+    if (before?.session) announce({ type: 'down', server, operator: before.status.operator })
+    if (session && status) announce({ type: 'up', server, operator: status.operator })
+  }
+
+  function announce(change: LinkChange): void {
+    for (const listener of linkListeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        // The listener's failure is not the link's.
+        telemetry.log('error', 'link.listener-failed', { peer: change.server, message: String(error) })
+      }
+    }
   }
 
   /** Tells a new peer at once whom this server is linked with, and the others soon. */
@@ -226,6 +242,13 @@ export function createFederation(options: FederationOptions): Federation {
     return refusal(423, `No server of ${to} can be reached; try again when the link is back.`)
   }
 
+  async function requestAt(server: ServerId, command: ForwardedCommand): Promise<CommandAnswer> {
+    const isUp = peers.get(server)?.status.state === 'up'
+    const sent = isUp && (await sendRequest(server, command, requestLimits.timeoutMs, { network, clock }))
+    if (sent && sent.type === 'answered') return sent.answer
+    return refusal(423, `There is no link to ${server} now.`)
+  }
+
   const upServers = (of: OperatorId): ServerId[] =>
     [...peers.values()].flatMap(({ status }) =>
       status.operator === of && status.state === 'up' ? [status.server] : [],
@@ -277,8 +300,14 @@ export function createFederation(options: FederationOptions): Federation {
     },
 
     request,
+    requestAt,
     handle: (method, handler) => void handlers.set(method, handler),
     links: () => [...peers.values()].map(({ status }) => status),
+    linked: upServers,
+    subscribe(listener) {
+      linkListeners.add(listener)
+      return () => linkListeners.delete(listener)
+    },
     fingerprintOf: of => trust.fingerprintOf(of),
   }
 }

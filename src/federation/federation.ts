@@ -68,6 +68,13 @@ export interface LinkStatus {
   readonly clockSkewMs?: number
 }
 
+/** A link came up, or went down. A peer that began again went down before it came up. */
+export interface LinkChange {
+  readonly type: 'up' | 'down'
+  readonly server: ServerId
+  readonly operator: OperatorId
+}
+
 /** What the domain layers use of the federation. */
 export interface Federation {
   readonly operator: OperatorId
@@ -79,9 +86,18 @@ export interface Federation {
    * An operator that cannot be reached, or is not trusted, is answered as status 423 (OWNER_UNREACHABLE) resp. 403.
    */
   request(operator: OperatorId, command: ForwardedCommand): Promise<CommandAnswer>
+  /**
+   * Has a command executed by one server, of another operator or of the own; 423 when there is no link to it, or it breaks.
+   * For what concerns that server alone: who is attached there, what it has seen.
+   */
+  requestAt(server: ServerId, command: ForwardedCommand): Promise<CommandAnswer>
   /** Executes what others forward. One handler per method. */
   handle(method: string, handler: CommandHandler): void
   links(): readonly LinkStatus[]
+  /** Servers of an operator that there is a link to now; of the own one: all others. */
+  linked(operator: OperatorId): readonly ServerId[]
+  /** Hears of links that come up and go down from now on. */
+  subscribe(listener: (change: LinkChange) => void): () => void
   /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */
   fingerprintOf(operator: OperatorId): string | undefined
 }

@@ -21,8 +21,10 @@ import { granting } from './granting.ts'
 import { inventoryQuery } from './inventory-query.ts'
 import { defaultLimits, type InventoryLimits } from './limits.ts'
 import { createMemory } from './memory.ts'
-import type { Inventory } from './methods.ts'
+import { type Inventory, inventoryNotifications } from './methods.ts'
 import { createNetworks, networkOf } from './networks.ts'
+import { type Attached, createAttached } from './notices/attached.ts'
+import { createNotices, type Notices, tellMethod } from './notices/notices.ts'
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
 import { createChallenges } from './registration/challenges.ts'
@@ -61,6 +63,9 @@ export interface InventoryService {
   mayRead(principal: Principal, document: DocumentId): Promise<boolean>
   /** The effective inventory of a PN at a time (default: now), if this server holds its home document. */
   inventoryOf(home: OperatorId, pnId: string, at?: number): Promise<Inventory | undefined>
+  /** Who is attached here: told by whoever accepts clients. */
+  readonly attached: Attached
+  readonly notices: Notices
 }
 
 /** How often what need no longer be remembered is removed from disk. */
@@ -87,6 +92,18 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const registration = { self, networks, memory, challenges, keys, secrets, crypto, clock, limits }
   const proofs = createProofCheck({ self, keys, crypto, clock })
   const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
+
+  const attached = createAttached()
+  const notices = createNotices({
+    self,
+    attached,
+    networks,
+    notifications: inventoryNotifications,
+    federation,
+    clock,
+    telemetry,
+    limits: limits.notices,
+  })
 
   const commands: Command[] = []
   const handlers = new Map<string, CommandHandler>()
@@ -125,10 +142,13 @@ export function createInventory(options: InventoryOptions): InventoryService {
   return {
     commands,
     entitlement: grants,
+    attached,
+    notices,
 
     join(found) {
       joined = found
       for (const [method, handler] of handlers) found.handle(method, handler)
+      found.handle(tellMethod, notices.receive)
     },
 
     async start() {

@@ -1,3 +1,5 @@
+import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
+
 /** How long things last, and how many there may be. */
 export interface InventoryLimits {
   /** From a challenge to the sealed request. */
@@ -18,6 +20,7 @@ export interface InventoryLimits {
   readonly maxGateways: number
   /** Operators that a PN is shared with. */
   readonly maxGrants: number
+  readonly notices: NoticeLimits
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -30,4 +33,5 @@ export const defaultLimits: InventoryLimits = {
   maxRoster: 1_024,
   maxGateways: 64,
   maxGrants: 64,
+  notices: defaultNoticeLimits,
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { NotificationSpec } from '../federation/command.ts'
 import {
   capabilities,
   command,
@@ -162,3 +163,6 @@ export const inventoryMethods = [
   gatewayAttach,
   ...registrationMethods,
 ] as const
+
+/** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
+export const inventoryNotifications = [] as const satisfies readonly NotificationSpec<unknown>[]

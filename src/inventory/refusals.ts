@@ -103,6 +103,8 @@ export const refusals = {
 
   tooManyAttempts: (retryAfterMs: number) =>
     new CommandRefused(429, 'Too many requests of this PNE failed. Wait.', 'RATE_LIMITED', retryAfterMs),
+  tooManyNotices: (retryAfterMs: number) =>
+    new CommandRefused(429, 'Too many notices from this operator. Wait.', 'RATE_LIMITED', retryAfterMs),
   badAnswer: (operator: OperatorId) =>
     new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
   overloaded: (retryAfterMs: number) =>

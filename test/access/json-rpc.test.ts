@@ -8,6 +8,7 @@ import {
   authenticatedClient,
   broken,
   echo,
+  operator,
   type RawClient,
   type Rig,
   type RigOptions,
@@ -134,6 +135,21 @@ test('notifications are executed and not answered; answers to nothing are passed
   const answer = await exchange(client, call(6, 'test.echo', { text: 'last' }))
   assert.is(answer.id, 6)
   assert.equal(executed, ['{"text":"x"}'])
+})
+
+test('what a subscriber is told comes as a notification on each of its connections, until they end', async () => {
+  const { client, rig } = await admitted()
+  const other = await authenticatedClient(rig)
+  const alice = { operator: operator.id, identity: 'alice' }
+  const telling = { jsonrpc: '2.0', method: 'test.told', params: { n: 1 } }
+  assert.is(rig.attached.deliver(alice, 'test.told', { n: 1 }), true)
+  assert.is(rig.attached.deliver({ ...alice, identity: 'bob' }, 'test.told', {}), false)
+  for (const each of [client, other]) {
+    await until(() => each.heard.length > 0, { what: 'the notice' })
+    assert.equal(each.heard, [telling])
+    each.end()
+  }
+  await until(() => !rig.attached.has(alice), { what: 'nobody is attached' })
 })
 
 test('batches are answered as one frame, without the notifications in them', async () => {

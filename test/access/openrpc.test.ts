@@ -2,8 +2,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { openRpc } from '../../src/access/openrpc.ts'
-import { connectionMethods, notifications, rpcDiscover } from '../../src/access/protocol.ts'
-import { inventoryMethods } from '../../src/inventory/methods.ts'
+import { connectionMethods, connectionNotifications, rpcDiscover } from '../../src/access/protocol.ts'
+import type { NotificationSpec } from '../../src/federation/command.ts'
+import { inventoryMethods, inventoryNotifications } from '../../src/inventory/methods.ts'
 import { sessionAt, startRig } from './rig.ts'
 
 /*
@@ -54,7 +55,7 @@ const openRpcDocument = z.strictObject({
   }),
 })
 
-const described = JSON.parse(JSON.stringify(openRpc(inventoryMethods)))
+const described = JSON.parse(JSON.stringify(openRpc(inventoryMethods, inventoryNotifications)))
 
 function referencesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
@@ -79,7 +80,7 @@ test('describes every method and notification once, with all of its parameters',
   const names = described.methods.map((method: { name: string }) => method.name)
   assert.equal(
     names,
-    [...specs, ...notifications].map(({ method }) => method),
+    [...specs, ...connectionNotifications, ...inventoryNotifications].map(({ method }) => method),
   )
   assert.is(new Set(names).size, names.length)
 
@@ -140,6 +141,12 @@ test('an example is a call that the server takes, with an answer that it could g
     assert.ok(taken.success, `${method}: ${taken.error?.message}`)
     const given = result.safeParse(example.result)
     assert.ok(given.success, `${method}: ${given.error?.message}`)
+  }
+})
+
+test('an example of a notification is one that clients could be told', () => {
+  for (const { method, params, example } of inventoryNotifications as readonly NotificationSpec<unknown>[]) {
+    assert.ok(example && params.safeParse(example).success, method)
   }
 })
 

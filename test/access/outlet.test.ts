@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defaultLimits } from '../../src/access/limits.ts'
 import { createOutlet } from '../../src/access/outlet.ts'
-import { tokenBucket } from '../../src/access/token-bucket.ts'
+import { tokenBucket } from '../../src/federation/token-bucket.ts'
 import type { Socket } from '../../src/ports/client-sockets.ts'
 import { ManualClock } from '../fixtures/manual-clock.ts'
 

@@ -18,6 +18,7 @@ import { openWire } from '../../src/client/wire.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Documents } from '../../src/document/documents.ts'
 import { type Command, CommandRefused } from '../../src/federation/command.ts'
+import { type Attached, createAttached } from '../../src/inventory/notices/attached.ts'
 import type { Socket } from '../../src/ports/client-sockets.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Credential, KeySource } from '../../src/ports/key-source.ts'
@@ -60,6 +61,7 @@ export interface RigOptions {
 export interface Rig {
   readonly access: Access
   readonly documents: Documents
+  readonly attached: Attached
   readonly telemetry: RecordingTelemetry
   /** Of the client endpoint. */
   readonly url: string
@@ -88,11 +90,14 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     authorship,
     telemetry,
   })
+  const attached = createAttached()
   const access = createAccess({
     identity,
     listener: websocketListener({ host: '127.0.0.1', port: 0, telemetry, ...options.listener }),
     documents,
     commands: options.commands ?? [echo, refusing, broken],
+    notifications: [],
+    attached,
     mayRead: options.mayRead ?? (() => true),
     keys: options.keys ?? { find: async identity => subscriberOf(identity) },
     macKeys: () => macKeys,
@@ -108,6 +113,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   return {
     access,
     documents,
+    attached,
     telemetry,
     base: access.url(),
     url: `${access.url()}/v1/client`,

@@ -99,6 +99,47 @@ test('an operator that is not trusted is 403, one that cannot be reached 423; th
   assert.equal(await a1.federation.request(a.id, command), { ok: true, value: a1.id })
 })
 
+test('one server is asked, of another operator or of the own; who has no link to it is told so at once', async () => {
+  const [a1, b1, b2] = await bench.start([a, 0], [b, 0], [b, 1])
+  for (const server of [b1, b2]) {
+    server.federation.handle('pn.update', async (_, from) => ({ ok: true, value: [server.id, from.operator] }))
+  }
+  assert.equal([...a1.federation.linked(b.id)].sort(), [b1.id, b2.id].sort())
+  assert.equal(b1.federation.linked(b.id), [b2.id])
+  for (const server of [b1, b2]) {
+    assert.equal(await a1.federation.requestAt(server.id, command), { ok: true, value: [server.id, a.id] })
+  }
+  assert.equal(await b2.federation.requestAt(b1.id, command), { ok: true, value: [b1.id, b.id] })
+  bench.hub.cut(a1.id, b1.id)
+  await settle()
+  assert.is(status(await a1.federation.requestAt(b1.id, command)), 423)
+  assert.equal(a1.federation.linked(b.id), [b2.id])
+  assert.is(status(await a1.federation.requestAt(a1.id, command)), 423, 'not even itself')
+})
+
+test('whoever listens hears of every link that goes down or comes up, at both ends, until it stops', async () => {
+  const [a1, b1] = await bench.start([a, 0], [b, 0])
+  const heard: string[] = []
+  const stop = a1.federation.subscribe(({ type, server, operator }) =>
+    heard.push(`${type} ${operator} ${server === b1.id}`),
+  )
+  a1.federation.subscribe(() => {
+    throw new Error('of the listener')
+  })
+  b1.federation.subscribe(({ type, operator }) => heard.push(`${type} ${operator}`))
+  bench.hub.cut(a1.id, b1.id)
+  await bench.run(1_000)
+  assert.equal(heard.splice(0).sort(), ['down a.example', 'down b.example true'])
+  bench.hub.heal(a1.id, b1.id)
+  await bench.run(5_000)
+  assert.equal(heard.splice(0).sort(), ['up a.example', 'up b.example true'])
+  assert.ok(a1.isUp(b1), 'what a listener throws harms no link')
+  stop()
+  await bench.world.stop(b1)
+  await bench.run(1_000)
+  assert.not.match(heard.join(), /b\.example/)
+})
+
 test('no answer in time is 504, at either end', async () => {
   const [a1, b1] = await bench.start([a, 0], [b, 0])
   let calls = 0

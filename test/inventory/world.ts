@@ -13,6 +13,7 @@ import type {
   CommandProof,
   Federation,
   ForwardedCommand,
+  LinkChange,
 } from '../../src/federation/federation.ts'
 import { createInventory, type InventoryService } from '../../src/inventory/create-inventory.ts'
 import type { InventoryLimits } from '../../src/inventory/limits.ts'
@@ -70,6 +71,9 @@ export interface Server {
   inventory: InventoryService
   store: LogStore
   handlers: Map<string, CommandHandler>
+  readonly federation: Federation
+  /** What hears of links to other servers. */
+  linkListeners: Set<(change: LinkChange) => void>
   /** Executes a command for a subscriber of the operator, or of another. */
   readonly call: Call
   inventoryOf(home: OperatorId, pnId: string): Promise<Inventory>
@@ -115,6 +119,7 @@ export async function world(
       secrets,
       disk,
       handlers: new Map<string, CommandHandler>(),
+      linkListeners: new Set<(change: LinkChange) => void>(),
 
       call: (method: string, params: object, who: string | Principal, proof?: CommandProof) =>
         callOf(server.inventory, operator)(method, params, who, proof),
@@ -127,7 +132,9 @@ export async function world(
 
       async restart() {
         server.inventory.stop()
+        tellLinks('down', server)
         await start()
+        tellLinks('up', server)
       },
 
       async stop() {
@@ -151,12 +158,42 @@ export async function world(
         limits: { replicaWaitMs: 0, ...limits },
       })
       server.handlers = new Map()
-      server.inventory.join(federationOf(server))
+      server.linkListeners = new Set()
+      server.inventory.join(server.federation)
       await server.inventory.start()
     }
+    Object.assign(server, { federation: federationOf(server) })
     await start()
     return server
   }
+
+  /** Both ends of every link of this server that is not cut hear of a change; of those to one operator, if it is given. */
+  function tellLinks(type: LinkChange['type'], server: Server, to?: OperatorId): void {
+    for (const other of servers) {
+      if (other === server || (to ? other.operator !== to : isCut(server.operator, other.operator))) continue
+      for (const listener of other.linkListeners) listener({ type, server: server.id, operator: server.operator })
+      for (const listener of server.linkListeners) listener({ type, server: other.id, operator: other.operator })
+    }
+  }
+  const tellLinksBetween = (type: LinkChange['type'], left: OperatorId, right: OperatorId): void => {
+    for (const server of servers) if (server.operator === left) tellLinks(type, server, right)
+  }
+
+  async function carried(from: Server, to: Server, command: ForwardedCommand): Promise<CommandAnswer> {
+    const handler = to.handlers.get(command.method)
+    if (!handler) throw new Error(`${to.operator} handles no ${command.method}`)
+    const request = JSON.stringify(command)
+    const answer = JSON.stringify(await handler(JSON.parse(request), { operator: from.operator, server: from.id }))
+    wire.push(request, answer)
+    return JSON.parse(answer)
+  }
+
+  const unreachable = (which: string): CommandAnswer => ({
+    ok: false,
+    status: 423,
+    cause: 'OWNER_UNREACHABLE',
+    message: `${which} cannot be reached.`,
+  })
 
   const federationOf = (server: Server): Federation => ({
     operator: server.operator,
@@ -169,17 +206,20 @@ export async function world(
     handle: (method, handler) => server.handlers.set(method, handler),
     async request(operator, command): Promise<CommandAnswer> {
       const to = servers.find(other => other.operator === operator)
-      if (!to || isCut(server.operator, operator)) {
-        return { ok: false, status: 423, cause: 'OWNER_UNREACHABLE', message: `${operator} cannot be reached.` }
-      }
-      const handler = to.handlers.get(command.method)
-      if (!handler) throw new Error(`${operator} handles no ${command.method}`)
-      const request = JSON.stringify(command)
-      const answer = JSON.stringify(
-        await handler(JSON.parse(request), { operator: server.operator, server: server.id }),
-      )
-      wire.push(request, answer)
-      return JSON.parse(answer)
+      return to && !isCut(server.operator, operator) ? carried(server, to, command) : unreachable(operator)
+    },
+    async requestAt(id, command): Promise<CommandAnswer> {
+      const to = servers.find(other => other.id === id)
+      if (!to || isCut(server.operator, to.operator)) return unreachable(id)
+      return answerOf(forwarded => carried(server, to, forwarded), command, server)
+    },
+    linked: operator =>
+      isCut(server.operator, operator)
+        ? []
+        : servers.filter(other => other !== server && other.operator === operator).map(({ id }) => id),
+    subscribe(listener) {
+      server.linkListeners.add(listener)
+      return () => server.linkListeners.delete(listener)
     },
   })
 
@@ -229,10 +269,14 @@ export async function world(
         await entitlementsSettled()
       }
     },
-    cut: (left, right) => cuts.add(`${left} ${right}`),
-    join: (left, right) => {
+    cut(left, right) {
+      cuts.add(`${left} ${right}`)
+      tellLinksBetween('down', left, right)
+    },
+    join(left, right) {
       cuts.delete(`${left} ${right}`)
       cuts.delete(`${right} ${left}`)
+      tellLinksBetween('up', left, right)
     },
     async stop() {
       for (const server of servers) await server.stop()
