@@ -32,8 +32,8 @@ export async function readSecret(path: string): Promise<string> {
 /** Replaces a file at once and durably: after a crash there is the old text or the new, never a part. */
 export async function writeText(path: string, text: string, mode = 0o644): Promise<void> {
   const draft = `${path}.new`
+  await makeFolderOf(path)
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     const file = await open(draft, 'w', mode)
     try {
       await file.writeFile(text)
@@ -42,8 +42,27 @@ export async function writeText(path: string, text: string, mode = 0o644): Promi
       await file.close()
     }
     await rename(draft, path)
+    await syncFolder(dirname(path))
   } catch (error) {
     throw problem('write', path, error)
+  }
+}
+
+/** The folder that a file is to stand in, for its owner alone if it is new. @throws {FileProblem} */
+export async function makeFolderOf(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch(error => {
+    throw problem('write', path, error)
+  })
+}
+
+/** That a file has taken another's name is durable only when its folder is. Windows opens no folders. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }
 

@@ -21,7 +21,7 @@ data = "data"
 # What this operator says about itself, signed by its root key: cpns manifest sign
 manifest = "manifest.json"
 
-# Who may attach, and with what: cpns subscriber add
+# Who may attach, and with what, encrypted: cpns subscriber add
 subscribers = "subscribers.json"
 
 [peers]
@@ -37,6 +37,14 @@ folder = "peers"
 server = "keys/server.key"
 # Shared by all servers of the operator: cpns secret export, cpns secret import
 secrets = "keys/operator.secrets"
+# What the subscribers are encrypted under: cpns subscriber rekey
+subscribers = "keys/subscribers.key"
+
+# Subscribers from a key server of yours instead: GET <url>/subscribers/<identity>
+# [keySource]
+# url = "https://keys.${operator}/v1"
+# tokenFile = "keys/key-source.token"
+# Or, and also, known by a certificate: certificate, key, and authority (PEM files).
 
 [clients]
 # Plain websockets are refused beyond loopback: there, set certificate and key (PEM files, reloaded when they change),

@@ -4,6 +4,7 @@ import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { exists, writeText } from '../adapters/files.ts'
 import { serverIdentity } from '../adapters/identity.ts'
+import { newRingKey, writeKeyRing } from '../adapters/key-ring.ts'
 import {
   generateOperatorSecrets,
   writeOperatorSecrets,
@@ -16,6 +17,7 @@ import { readConfiguration } from '../operations/configuration.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import { base64url } from './base64url.ts'
 import { configurationText } from './configuration-text.ts'
+import { newPassphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 import { formatServerCard } from './server-card.ts'
 
@@ -30,6 +32,7 @@ interface InitOptions {
   readonly clientHost: string
   readonly clientPort: string
   readonly clientUrl?: string
+  readonly lock?: true
 }
 
 /** `cpns init`: a folder with everything a server needs, for a new operator or for one more server of an existing one. */
@@ -51,6 +54,12 @@ export function initCommand(): Command {
     .addOption(new Option('--client-host <host>', 'where clients attach').default('127.0.0.1'))
     .addOption(new Option('--client-port <port>', 'where clients attach').default('4680'))
     .addOption(new Option('--client-url <url>', 'what the manifest says instead, behind a proxy'))
+    .addOption(
+      new Option(
+        '--lock',
+        'locks the key of the subscribers by the passphrase in CPNS_PASSPHRASE; start needs it then',
+      ),
+    )
     .action(init)
 }
 
@@ -60,6 +69,7 @@ async function init(dir: string, options: InitOptions): Promise<void> {
   if (await exists(configFile)) throw new Refused(`${configFile} is there already; choose another folder.`)
 
   const operator = operatorId(options.operator)
+  const lockedBy = options.lock ? newPassphrase() : undefined
   const textWith = (fingerprint: string) =>
     configurationText({
       operator,
@@ -82,6 +92,7 @@ async function init(dir: string, options: InitOptions): Promise<void> {
   const { addresses, clientUrls } = server
   const card = { addresses, clientUrls, exchangeKey: base64url.encode(exchange.publicKey) }
   await writeServerKeys(join(folder, 'keys/server.key'), { privateKey: serverKey.privateKey, exchange })
+  await writeKeyRing(join(folder, 'keys/subscribers.key'), [newRingKey()], lockedBy)
   await writeText(join(folder, 'server.json'), formatServerCard(card, identity))
 
   const fingerprint = options.join ?? (await found(folder, operator, server))

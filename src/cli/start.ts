@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
+import { passphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 
 /** The exit code of a server that is to be started again (EX_TEMPFAIL of sysexits.h). */
@@ -26,7 +27,7 @@ export function startCommand(): Command {
       const interruption = interrupted()
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
-      const node = await launch(folder.configuration, folder.at)
+      const node = await launch(folder.configuration, folder.at, passphrase())
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const ending = await Promise.race([interruption, node.failed])

@@ -1,20 +1,31 @@
 import { Command, Option } from 'commander'
-import { addSubscriber } from '../adapters/file-key-source.ts'
 import { systemRandom } from '../adapters/random.ts'
-import type { Credential } from '../ports/key-source.ts'
+import { recordOf, shownOf } from '../adapters/subscriber-record.ts'
+import {
+  addSubscriber,
+  readSubscribers,
+  rekeySubscribers,
+  removeSubscriber,
+  type SubscriberFiles,
+  subscriberOfLine,
+} from '../adapters/subscriber-store.ts'
+import type { Credential, Subscriber } from '../ports/key-source.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
+import { newPassphrase, passphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'))
 const text = (raw: Uint8Array) => Buffer.from(raw).toString('base64url')
 
-/** `cpns subscriber add`: who may attach to this operator's servers, and with what. */
+interface Common {
+  readonly config: string
+  readonly json?: true
+}
+
+/** `cpns subscriber …`: who may attach to this operator's servers, and with what. No secret is printed but a new one, once. */
 export function subscriberCommand(): Command {
-  const add = new Command('add')
-    .description('Adds a subscriber: an application, a gateway or a PNE. A running server takes it up at once.')
-    .argument('<identity>', 'unique at this operator')
-    .addOption(configOption())
+  const add = command('add <identity>', 'Adds a subscriber: an application, a gateway or a PNE. Prints it as JSON.')
     .addOption(
       new Option(
         '--psk [key]',
@@ -22,15 +33,93 @@ export function subscriberCommand(): Command {
       ),
     )
     .addOption(new Option('--ed25519 <public-key>', 'an Ed25519 public key, 32 bytes in base64url').conflicts('psk'))
-    .action(async (identity: string, options: { config: string; psk?: string | true; ed25519?: string }) => {
-      const { configuration, at } = await openNodeFolder(options.config)
+    .action(async (identity: string, options: Common & { psk?: string | true; ed25519?: string }) => {
+      const { operator, files } = await open(options)
       const credential = credentialOf(options)
-      await addSubscriber(at(configuration.subscribers), { identity, credential })
+      await addSubscriber(files, { identity, credential })
       const secret = credential.kind === 'psk' && typeof options.psk !== 'string' ? { psk: text(credential.key) } : {}
-      console.log(JSON.stringify({ operator: configuration.operator, identity, kind: credential.kind, ...secret }))
+      console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...secret }))
     })
-  return new Command('subscriber').description('The subscribers of this operator.').addCommand(add)
+
+  const list = command('list', 'Lists the subscribers and the kinds of their credentials.').action(
+    async (options: Common) => {
+      const { operator, files } = await open(options)
+      const all = (await readAll(files)).map(shown).sort((a, b) => ((a.identity ?? '') < (b.identity ?? '') ? -1 : 1))
+      if (options.json) console.log(JSON.stringify({ operator, subscribers: all }))
+      else for (const { identity, kind } of all) console.log(`${identity}\t${kind}`)
+    },
+  )
+
+  const show = command('show <identity>', 'Shows a subscriber, without its secrets.').action(
+    async (identity: string, options: Common) => {
+      const { operator, files } = await open(options)
+      const line = (await readSubscribers(files)).get(identity)
+      if (line === undefined) throw new Refused(`There is no subscriber ${identity}; cpns subscriber list shows all.`)
+      const of = shown(subscriberOfLine(line))
+      if (options.json) console.log(JSON.stringify({ operator, ...of }))
+      else for (const [name, value] of Object.entries({ operator, ...of })) console.log(`${name}: ${value}`)
+    },
+  )
+
+  const remove = command('remove <identity>', 'Removes a subscriber: it cannot attach or register any more.').action(
+    async (identity: string, options: Common) => {
+      const { operator, files } = await open(options)
+      await removeSubscriber(files, identity)
+      console.log(options.json ? JSON.stringify({ operator, identity }) : `Removed ${identity} of ${operator}.`)
+    },
+  )
+
+  const rekey = command(
+    'rekey',
+    'Encrypts the subscribers anew, under a new key. A server that runs goes on, unless it needs another passphrase now.',
+  )
+    .addOption(
+      new Option(
+        '--lock',
+        'locks the new key by the passphrase in CPNS_NEW_PASSPHRASE, else CPNS_PASSPHRASE; else it is not locked',
+      ),
+    )
+    .addOption(new Option('--accept-plain', 'takes a file that is not encrypted, though there is a key for it'))
+    .action(async (options: Common & { lock?: true; acceptPlain?: true }) => {
+      const { operator, files } = await open(options)
+      await rekeySubscribers(files, {
+        passphrase: options.lock ? newPassphrase() : undefined,
+        acceptPlain: options.acceptPlain === true,
+      })
+      console.log(options.json ? JSON.stringify({ operator, key: files.key }) : `The key in ${files.key} is new.`)
+    })
+
+  const all = new Command('subscriber').description(
+    'The subscribers of this operator. A running server takes up each change at once.',
+  )
+  for (const one of [add, list, show, remove, rekey]) all.addCommand(one)
+  return all
 }
+
+const command = (usage: string, description: string): Command => {
+  const [name = '', argument] = usage.split(' ')
+  const made = new Command(name)
+    .description(description)
+    .addOption(configOption())
+    .addOption(new Option('--json', 'prints JSON'))
+  return argument === undefined ? made : made.argument(argument, 'unique at this operator')
+}
+
+async function open({ config }: Common): Promise<{ readonly operator: string; readonly files: SubscriberFiles }> {
+  const { configuration, at } = await openNodeFolder(config)
+  const { operator, keySource, keys, subscribers } = configuration
+  if (keySource) {
+    throw new Refused(`The subscribers of ${operator} are those of ${keySource.url}; add and remove them there.`)
+  }
+  const lockedBy = passphrase()
+  const files = { store: at(subscribers), key: at(keys.subscribers) }
+  return { operator, files: lockedBy === undefined ? files : { ...files, passphrase: lockedBy } }
+}
+
+const shown = (subscriber: Subscriber) => shownOf(recordOf(subscriber))
+
+const readAll = async (files: SubscriberFiles): Promise<Subscriber[]> =>
+  [...(await readSubscribers(files)).values()].map(subscriberOfLine)
 
 function credentialOf({ psk, ed25519 }: { psk?: string | true; ed25519?: string }): Credential {
   if (ed25519 !== undefined) {

@@ -13,6 +13,18 @@ export class InvalidConfiguration extends Error {
   override readonly name = 'InvalidConfiguration'
 }
 
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+function isSafeKeySource(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null) return false
+  if ([url.search, url.hash, url.username, url.password].some(part => part !== '')) return false
+  return url.protocol === 'https:' || loopback.has(url.hostname)
+}
+
+/** What the environment says besides settings: secrets, which no file of settings should hold. */
+const secretVariables = new Set(['CPNS_PASSPHRASE', 'CPNS_NEW_PASSPHRASE'])
+
 const port = z.int().min(0).max(65535)
 
 export const configurationSchema = z.strictObject({
@@ -22,7 +34,10 @@ export const configurationSchema = z.strictObject({
     .describe('The operator that this server belongs to.'),
   data: z.string().default('data').describe('Folder of the document store.'),
   manifest: z.string().default('manifest.json').describe("The operator's signed manifest."),
-  subscribers: z.string().default('subscribers.json').describe('Subscribers and their credentials; mode 0600.'),
+  subscribers: z
+    .string()
+    .default('subscribers.json')
+    .describe('Subscribers and their credentials, encrypted; mode 0600.'),
   peers: z
     .strictObject({
       listen: z.array(z.string()).default(['/ip4/127.0.0.1/tcp/4600']).describe('Multiaddresses for other servers.'),
@@ -40,8 +55,40 @@ export const configurationSchema = z.strictObject({
         .string()
         .default('keys/operator.secrets')
         .describe('What all servers of the operator share; mode 0600.'),
+      subscribers: z
+        .string()
+        .default('keys/subscribers.key')
+        .describe('What the file of subscribers is encrypted under; mode 0600.'),
     })
     .prefault({}),
+  keySource: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+        .refine(isSafeKeySource, { error: 'expected https, or http on loopback; without user, query and fragment' })
+        .describe('The base URL of a key server of your own: GET <url>/subscribers/<identity>.'),
+      tokenFile: z.string().optional().describe('A bearer token for it; mode 0600, read again at each request.'),
+      certificate: z.string().optional().describe('PEM certificate by which it knows this server.'),
+      key: z.string().optional().describe('PEM private key of the certificate; mode 0600.'),
+      authority: z.string().optional().describe('PEM certificates of who signed its certificate; else the usual ones.'),
+      timeoutMs: z.int().min(100).max(60_000).default(3_000).describe('For one whole answer.'),
+      ttlMs: z.int().min(0).max(86_400_000).default(60_000).describe('How long a subscriber is not asked for again.'),
+      negativeTtlMs: z.int().min(0).max(3_600_000).default(5_000).describe('The same for who is no subscriber.'),
+      staleMs: z
+        .int()
+        .min(0)
+        .max(86_400_000)
+        .default(600_000)
+        .describe('How old an answer may be that is used while the key server fails.'),
+    })
+    .refine(source => (source.certificate === undefined) === (source.key === undefined), {
+      error: 'certificate and key go together',
+    })
+    .refine(source => source.tokenFile !== undefined || source.certificate !== undefined, {
+      error: 'tokenFile, or certificate and key, are needed: a key server tells secrets',
+    })
+    .optional()
+    .describe('Subscribers from a key server instead of a file.'),
   clients: z
     .strictObject({
       host: z
@@ -134,7 +181,7 @@ function environmentSettings(environment: Readonly<Record<string, string | undef
   const byVariable = new Map([...known.keys()].map(path => [variableOf(path), path]))
   const settings: Record<string, string> = {}
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('CPNS_') || value === undefined) continue
+    if (!variable.startsWith('CPNS_') || value === undefined || secretVariables.has(variable)) continue
     const path = byVariable.get(variable)
     if (path === undefined) throw unknown('environment', variable, [...byVariable.keys()])
     settings[path] = value

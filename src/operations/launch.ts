@@ -2,6 +2,7 @@ import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
 import { filesIn, onFileChange, readText } from '../adapters/files.ts'
+import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
@@ -27,10 +28,15 @@ export interface RunningNode extends CpnsNode {
  * Opens the store, starts a node as configured, and resolves when it serves.
  *
  * @param at resolves a path of the configuration against the folder that it stands in
+ * @param passphrase of the key of the file of subscribers, if it is locked by one
  * @throws {FileProblem} {@link InvalidManifest} {@link NotAMember} {@link ListenRefused} {@link StoreInUse}
  *   {@link StoreDamaged} each saying what to do; nothing is left running
  */
-export async function launch(configuration: Configuration, at: (path: string) => string): Promise<RunningNode> {
+export async function launch(
+  configuration: Configuration,
+  at: (path: string) => string,
+  passphrase?: string,
+): Promise<RunningNode> {
   const telemetry = pinoTelemetry({ level: configuration.log.level })
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
@@ -44,6 +50,7 @@ export async function launch(configuration: Configuration, at: (path: string) =>
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
   }
+  const keys = await keySource(configuration, at, telemetry, passphrase)
   const store = await openLevelLogStore(at(configuration.data))
   try {
     const ports = {
@@ -53,7 +60,7 @@ export async function launch(configuration: Configuration, at: (path: string) =>
       store,
       network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
       listener: clientListener(configuration, at, telemetry),
-      keys: fileKeySource(at(configuration.subscribers)),
+      keys,
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -67,12 +74,14 @@ export async function launch(configuration: Configuration, at: (path: string) =>
     return {
       ...node,
       telemetry,
-      stop() {
+      async stop() {
         stopFollowing()
-        return node.stop()
+        await node.stop()
+        keys.close()
       },
     }
   } catch (error) {
+    keys.close()
     await store.close()
     throw error
   }
@@ -113,6 +122,34 @@ async function readManifest(path: string): Promise<string> {
 
 const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
   new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
+
+/** The operator's key server, if there is one, else its file of subscribers: whose key is tried before anything starts. */
+async function keySource(
+  { keySource, subscribers, keys }: Configuration,
+  at: (path: string) => string,
+  telemetry: Telemetry,
+  passphrase?: string,
+): Promise<HttpKeySource> {
+  if (!keySource) {
+    const source = fileKeySource({
+      store: at(subscribers),
+      key: at(keys.subscribers),
+      ...(passphrase !== undefined && { passphrase }),
+    })
+    await source.find('')
+    return { ...source, close: () => {} }
+  }
+  const { url, tokenFile, certificate, key, authority, ...limits } = keySource
+  return httpKeySource({
+    url,
+    ...(tokenFile !== undefined && { tokenFile: at(tokenFile) }),
+    ...(certificate !== undefined && key !== undefined && { certificateFile: at(certificate), keyFile: at(key) }),
+    ...(authority !== undefined && { authorityFile: at(authority) }),
+    ...limits,
+    clock: systemClock(),
+    telemetry,
+  })
+}
 
 function clientListener({ clients }: Configuration, at: (path: string) => string, telemetry: Telemetry) {
   const tls =

@@ -7,12 +7,18 @@ import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addSubscriber, fileKeySource } from '../../src/adapters/file-key-source.ts'
+import { fileKeySource } from '../../src/adapters/file-key-source.ts'
+import { addSubscriber, type SubscriberFiles } from '../../src/adapters/subscriber-store.ts'
 import type { KeySource } from '../../src/ports/key-source.ts'
 import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 
 const lamp = { identity: 'lamp', credential: { kind: 'psk', key: new Uint8Array(32).fill(7) } } as const
 const radio = { identity: 'radio', credential: { kind: 'ed25519', publicKey: new Uint8Array(32).fill(9) } } as const
+
+const filesIn = (folder: string): SubscriberFiles => ({
+  store: join(folder, 'subscribers.json'),
+  key: join(folder, 'subscribers.key'),
+})
 
 async function failure(source: KeySource): Promise<string> {
   try {
@@ -24,37 +30,37 @@ async function failure(source: KeySource): Promise<string> {
 
 test('no file yet is no subscriber yet; who is added is found at once', async () => {
   const { path, remove } = await temporaryFolder()
-  const file = join(path, 'subscribers.json')
-  const source = fileKeySource(file)
+  const files = filesIn(path)
+  const source = fileKeySource(files)
   assert.is(await source.find('lamp'), undefined)
-  await addSubscriber(file, lamp)
+  await addSubscriber(files, lamp)
   assert.equal(await source.find('lamp'), lamp)
-  await addSubscriber(file, radio)
+  await addSubscriber(files, radio)
   assert.equal(await source.find('radio'), radio)
   await remove()
 })
 
 test('a file that others may read is refused until its mode is right again', async () => {
   const { path, remove } = await temporaryFolder()
-  const file = join(path, 'subscribers.json')
-  await addSubscriber(file, lamp)
-  await chmod(file, 0o644)
-  const source = fileKeySource(file)
+  const files = filesIn(path)
+  await addSubscriber(files, lamp)
+  await chmod(files.store, 0o644)
+  const source = fileKeySource(files)
   assert.match(await failure(source), /chmod 600/)
-  await chmod(file, 0o600)
+  await chmod(files.store, 0o600)
   assert.equal(await source.find('lamp'), lamp)
   await remove()
 })
 
 test('a file that is gone is no empty file', async () => {
   const { path, remove } = await temporaryFolder()
-  const file = join(path, 'subscribers.json')
-  await addSubscriber(file, lamp)
-  const source = fileKeySource(file)
+  const files = filesIn(path)
+  await addSubscriber(files, lamp)
+  const source = fileKeySource(files)
   assert.equal(await source.find('lamp'), lamp)
-  await rm(file)
+  await rm(files.store)
   assert.match(await failure(source), /there is no such file/)
-  await addSubscriber(file, lamp)
+  await addSubscriber(files, lamp)
   assert.equal(await source.find('lamp'), lamp)
   await remove()
 })
@@ -62,7 +68,7 @@ test('a file that is gone is no empty file', async () => {
 test('a path that leads nowhere is no empty file', async () => {
   const { path, remove } = await temporaryFolder()
   await writeFile(join(path, 'plain'), '')
-  assert.match(await failure(fileKeySource(join(path, 'plain', 'subscribers.json'))), /Cannot read/)
+  assert.match(await failure(fileKeySource(filesIn(join(path, 'plain')))), /Cannot read/)
   await remove()
 })
 
@@ -70,7 +76,7 @@ test('a public key has 32 bytes', async () => {
   const { path, remove } = await temporaryFolder()
   const long = { kind: 'ed25519', publicKey: new Uint8Array(33) } as const
   let message = ''
-  await addSubscriber(join(path, 'subscribers.json'), { identity: 'lamp', credential: long }).catch(error => {
+  await addSubscriber(filesIn(path), { identity: 'lamp', credential: long }).catch(error => {
     message = error.message
   })
   assert.match(message, /32 bytes/)

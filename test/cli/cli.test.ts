@@ -19,9 +19,12 @@ interface Ran {
   readonly stderr: string
 }
 
-const cpns = (...args: string[]): Promise<Ran> =>
+const cpns = (...args: string[]): Promise<Ran> => cpnsWith({}, ...args)
+
+const cpnsWith = (environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> =>
   new Promise(resolve => {
-    execFile(process.execPath, [main, ...args], (error, stdout, stderr) => {
+    const env = { ...process.env, ...environment }
+    execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
     })
   })
@@ -58,7 +61,7 @@ test('prints its version, and help for wrong usage', async () => {
 test('init writes a folder whose secrets are its owner’s alone', async ({ folder }) => {
   const a = join(folder, 'a')
   await done('init', a, '--operator', 'a.example')
-  for (const secret of ['keys/root.key', 'keys/server.key', 'keys/operator.secrets']) {
+  for (const secret of ['keys/root.key', 'keys/server.key', 'keys/operator.secrets', 'keys/subscribers.key']) {
     assert.is(await modeOf(join(a, secret)), '600', secret)
   }
   assert.is(await modeOf(join(a, 'keys')), '700')
@@ -117,6 +120,63 @@ test('subscriber add takes each kind of credential once per identity', async ({ 
   await refused(/at least 32 bytes/, 'subscriber', 'add', 'weak', '--psk', 'c2hvcnQ', '--config', config)
   await refused(/32 bytes/, 'subscriber', 'add', 'odd', '--ed25519', 'c2hvcnQ', '--config', config)
   await refused(/identity/, 'subscriber', 'add', 'no spaces', '--config', config)
+})
+
+test('subscribers are listed, shown and removed, and no secret of theirs is printed or on disk', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = ['--config', join(a, 'cpns.toml')]
+  await done('init', a, '--operator', 'a.example')
+  const publicKey = Buffer.alloc(32, 7).toString('base64url')
+  const { psk } = JSON.parse(await done('subscriber', 'add', 'lamp', ...config))
+  await done('subscriber', 'add', 'alice', '--ed25519', publicKey, ...config)
+  const printed = [
+    await done('subscriber', 'list', ...config),
+    await done('subscriber', 'list', '--json', ...config),
+    await done('subscriber', 'show', 'lamp', ...config),
+    await done('subscriber', 'show', 'alice', '--json', ...config),
+  ]
+  assert.is(printed[0], 'alice\ted25519\nlamp\tpsk\n')
+  const shown = { identity: 'alice', kind: 'ed25519', publicKey }
+  assert.equal(JSON.parse(printed[1] as string), {
+    operator: 'a.example',
+    subscribers: [shown, { identity: 'lamp', kind: 'psk' }],
+  })
+  assert.equal(JSON.parse(printed[3] as string), { operator: 'a.example', ...shown })
+  const file = await readFile(join(a, 'subscribers.json'), 'utf8')
+  for (const text of [...printed, file]) assert.not(text.includes(psk))
+  await refused(/no subscriber radio/, 'subscriber', 'show', 'radio', ...config)
+  await refused(/no subscriber radio/, 'subscriber', 'remove', 'radio', ...config)
+  assert.equal(JSON.parse(await done('subscriber', 'remove', 'alice', '--json', ...config)).identity, 'alice')
+  assert.is(await done('subscriber', 'list', ...config), 'lamp\tpsk\n')
+})
+
+test('the key of the subscribers is exchanged and locked, and a locked one needs its passphrase', async ({
+  folder,
+}) => {
+  const a = join(folder, 'a')
+  const config = ['--config', join(a, 'cpns.toml')]
+  await done('init', a, '--operator', 'a.example')
+  await done('subscriber', 'add', 'lamp', ...config)
+  const before = await readFile(join(a, 'keys/subscribers.key'), 'utf8')
+  await done('subscriber', 'rekey', ...config)
+  assert.is.not(await readFile(join(a, 'keys/subscribers.key'), 'utf8'), before)
+  await refused(/CPNS_PASSPHRASE/, 'subscriber', 'rekey', '--lock', ...config)
+  const short = await cpnsWith({ CPNS_PASSPHRASE: 'short' }, 'subscriber', 'rekey', '--lock', ...config)
+  assert.match(short.stderr, /at least 12/)
+  const given = { CPNS_PASSPHRASE: 'correct horse battery' }
+  assert.is((await cpnsWith(given, 'subscriber', 'rekey', '--lock', ...config)).code, 0)
+  await refused(/locked by a passphrase/, 'subscriber', 'list', ...config)
+  await refused(/locked by a passphrase/, 'start', ...config)
+  assert.is((await cpnsWith(given, 'subscriber', 'list', ...config)).stdout, 'lamp\tpsk\n')
+})
+
+test('subscribers of a key server are not added here', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = join(a, 'cpns.toml')
+  await done('init', a, '--operator', 'a.example')
+  const source = '[keySource]\nurl = "https://keys.a.example/v1"\ntokenFile = "keys/token"\n'
+  await writeFile(config, `${await readFile(config, 'utf8')}\n${source}`)
+  await refused(/those of https:\/\/keys.a.example/, 'subscriber', 'add', 'lamp', '--config', config)
 })
 
 test('a second server joins with a new manifest and the sealed secrets', async ({ folder }) => {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { type ServerFolder, serverFolder, trustEachOther } from '../../examples/support/operators.ts'
 import { type LogLine, type ServerProcess, startServer } from '../../examples/support/server-process.ts'
-import { addSubscriber } from '../../src/adapters/file-key-source.ts'
+import { addSubscriber } from '../../src/adapters/subscriber-store.ts'
 import {
   connect,
   type Inventory,
@@ -102,7 +102,7 @@ export async function openStage(): Promise<Stage> {
     if (!there.identities.has(identity)) {
       there.identities.add(identity)
       const subscriber = { identity, credential: { kind: 'psk', key } } as const
-      there.last = there.last.then(() => addSubscriber(join(folder, 'subscribers.json'), subscriber))
+      there.last = there.last.then(() => addSubscriber(filesOf(folder), subscriber))
     }
     await there.last
     return key
@@ -173,6 +173,11 @@ export const keyOf = (operator: string, identity: string): Uint8Array =>
 /** Whether the line says this of the link to that server. */
 export const isAbout = ({ event, fields }: LogLine, name: string, peer: Server): boolean =>
   event === name && fields?.peer === peer.home.serverId
+
+const filesOf = (folder: string) => ({
+  store: join(folder, 'subscribers.json'),
+  key: join(folder, 'keys/subscribers.key'),
+})
 
 const pairs = (servers: readonly Server[]) =>
   servers.flatMap(one => servers.flatMap(other => (one.home.serverId === other.home.serverId ? [] : { one, other })))

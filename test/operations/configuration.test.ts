@@ -83,4 +83,30 @@ test('a wrong value names where it was set', () => {
   )
 })
 
+test('a key server is reached safely and with a credential, and passphrases are no settings', () => {
+  const source = (lines: string) => read(`operator = "a.example"\n[keySource]\n${lines}`).keySource
+  assert.is(source('url = "https://keys.a.example/v1"\ntokenFile = "token"')?.ttlMs, 60_000)
+  assert.is(source('url = "http://127.0.0.1:8080"\ntokenFile = "token"')?.timeoutMs, 3_000)
+  assert.is(read('operator = "a.example"', { CPNS_PASSPHRASE: 'secret' }).keySource, undefined)
+  for (const url of [
+    'http://keys.a.example',
+    'https://me:secret@keys.a.example',
+    'https://a/?b=c',
+    'ftp://a',
+    'keys',
+  ]) {
+    const said = refusal(() => source(`url = "${url}"\ntokenFile = "token"`))
+    assert.match(said, /keySource.url: expected/, url)
+    assert.not.match(said, /secret/)
+  }
+  assert.match(
+    refusal(() => source('url = "https://a"')),
+    /tokenFile, or certificate and key/,
+  )
+  assert.match(
+    refusal(() => source('url = "https://a"\ncertificate = "c.pem"\ntokenFile = "t"')),
+    /go together/,
+  )
+})
+
 test.run()
