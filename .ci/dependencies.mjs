@@ -45,6 +45,7 @@ const sharedWithClient = new Set([
   'inventory/fields.ts',
   'inventory/framing.ts',
   'inventory/methods.ts',
+  'inventory/presence/methods.ts',
   'inventory/records.ts',
   'inventory/registration/methods.ts',
   'inventory/registration/seal.ts',

@@ -65,8 +65,9 @@ export interface NotificationSpec<Params> {
   /**
    * Of what concerns a Personal Network (`home` and `pnId` in the params): whom another operator may tell it. `readers`, the
    * default: whoever may read the PN here, told by an operator that takes part in it. `anyone`: told by the PN's home alone.
+   * `own`: no other operator tells it.
    */
-  readonly audience?: 'readers' | 'anyone'
+  readonly audience?: 'readers' | 'anyone' | 'own'
   /** Params as they may come, for whoever reads the description. */
   readonly example?: object
 }

@@ -25,6 +25,8 @@ import { type Inventory, inventoryNotifications } from './methods.ts'
 import { createNetworks, networkOf } from './networks.ts'
 import { type Attached, createAttached } from './notices/attached.ts'
 import { createNotices, type Notices, tellMethod } from './notices/notices.ts'
+import { createPresence, type PresenceService } from './presence/presence.ts'
+import { querying, reporting, unwatching, watching } from './presence/procedures.ts'
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
 import { createChallenges } from './registration/challenges.ts'
@@ -66,6 +68,7 @@ export interface InventoryService {
   /** Who is attached here: told by whoever accepts clients. */
   readonly attached: Attached
   readonly notices: Notices
+  readonly presence: PresenceService
 }
 
 /** How often what need no longer be remembered is removed from disk. */
@@ -105,12 +108,28 @@ export function createInventory(options: InventoryOptions): InventoryService {
     limits: limits.notices,
   })
 
+  const presence = createPresence({
+    self,
+    server,
+    documents,
+    networks,
+    grants,
+    attached,
+    clock,
+    telemetry,
+    limits: limits.presence,
+  })
+
   const commands: Command[] = []
   const handlers = new Map<string, CommandHandler>()
   /** The one place where a method's own types end: callers have parsed its parameters by its schema. */
   function offer<Params, Result>(procedure: Procedure<Params, Result>): void {
     commands.push(commandOf(procedure, dispatch) as Command)
     handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
+  }
+  /** For what is between a client and the server that it is attached to: no other server gives it for a client. */
+  function offerHere<Params, Result>(procedure: Procedure<Params, Result>): void {
+    commands.push(commandOf(procedure, dispatch) as Command)
   }
   offer(decided(establishment(self, derivedPnId(crypto))))
   offer(decided(rosterUpdate({ self, keptMs, ...limits })))
@@ -121,6 +140,10 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(query(challenging(registration)))
   offer(flow(registering(registration)))
   offer(flow(confirming(registration)))
+  const ofPresence = { self, networks, presence, limits: limits.presence }
+  for (const procedure of [querying, watching]) offerHere(query(procedure(ofPresence)))
+  offerHere(query(reporting(ofPresence)))
+  offerHere(query(unwatching(ofPresence)))
 
   let cancelSweep: Cancel = () => {}
   async function sweep(): Promise<void> {
@@ -144,11 +167,13 @@ export function createInventory(options: InventoryOptions): InventoryService {
     entitlement: grants,
     attached,
     notices,
+    presence,
 
     join(found) {
       joined = found
       for (const [method, handler] of handlers) found.handle(method, handler)
       found.handle(tellMethod, notices.receive)
+      presence.join(found)
     },
 
     async start() {
@@ -159,6 +184,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
 
     stop() {
       cancelSweep()
+      presence.stop()
       grants.stop()
       records.stop()
     },

@@ -23,6 +23,8 @@ export interface Grants extends Entitlement {
   /** Reads the grants of every PN held here, then follows them. */
   start(): Promise<void>
   stop(): void
+  /** Home and operators with a grant that counts now: those whose servers may know of the PN. */
+  sharers(home: DocumentId): OperatorId[]
 }
 
 /** What a home document grants: until when, by operator. */
@@ -126,6 +128,11 @@ export function createGrants(options: {
       if (name.kind === 'pn') return isGranted(document, operator)
       if (name.kind !== 'visit' || !home) return false
       return isGranted(home, name.owner) && (name.home === operator || isGranted(home, operator))
+    },
+
+    sharers(home) {
+      const granted = [...(known.get(home)?.granted.keys() ?? [])].filter(operator => isGranted(home, operator))
+      return [...new Set([nameOf(home).name.owner, ...granted])]
     },
 
     subscribe(listener) {

@@ -1,4 +1,5 @@
 import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
+import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
 
 /** How long things last, and how many there may be. */
 export interface InventoryLimits {
@@ -21,6 +22,7 @@ export interface InventoryLimits {
   /** Operators that a PN is shared with. */
   readonly maxGrants: number
   readonly notices: NoticeLimits
+  readonly presence: PresenceLimits
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -34,4 +36,5 @@ export const defaultLimits: InventoryLimits = {
   maxGateways: 64,
   maxGrants: 64,
   notices: defaultNoticeLimits,
+  presence: defaultPresenceLimits,
 }

@@ -13,6 +13,7 @@ import {
   spec,
   time,
 } from './fields.ts'
+import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
 
 /*
@@ -20,6 +21,7 @@ import { registrationMethods } from './registration/methods.ts'
  * file; what they share stands in `fields.ts`.
  */
 
+export * from './presence/methods.ts'
 export * from './registration/methods.ts'
 
 const inventoryMember = z.strictObject({
@@ -162,7 +164,8 @@ export const inventoryMethods = [
   pnGrant,
   gatewayAttach,
   ...registrationMethods,
+  ...presenceMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
-export const inventoryNotifications = [] as const satisfies readonly NotificationSpec<unknown>[]
+export const inventoryNotifications = [...presenceNotifications] as const satisfies readonly NotificationSpec<unknown>[]

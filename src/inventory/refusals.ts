@@ -103,8 +103,12 @@ export const refusals = {
 
   tooManyAttempts: (retryAfterMs: number) =>
     new CommandRefused(429, 'Too many requests of this PNE failed. Wait.', 'RATE_LIMITED', retryAfterMs),
-  tooManyNotices: (retryAfterMs: number) =>
-    new CommandRefused(429, 'Too many notices from this operator. Wait.', 'RATE_LIMITED', retryAfterMs),
+  tooManyOfOperator: (retryAfterMs: number) =>
+    new CommandRefused(429, 'Too many requests from this operator. Wait.', 'RATE_LIMITED', retryAfterMs),
+  tooManyCalls: (retryAfterMs: number) =>
+    new CommandRefused(429, 'Too many calls about presence. Wait.', 'RATE_LIMITED', retryAfterMs),
+  tooManyWatched: (limit: number) =>
+    new CommandRefused(429, `You watch ${limit} Personal Networks, as many as you may. End some.`, 'LIMIT'),
   badAnswer: (operator: OperatorId) =>
     new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
   overloaded: (retryAfterMs: number) =>

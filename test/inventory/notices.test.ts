@@ -35,6 +35,13 @@ const bare = {
   params: z.strictObject({}),
 } satisfies NotificationSpec<unknown>
 
+const ours = {
+  method: 'test.ours',
+  summary: 'Of what this operator alone knows.',
+  params: z.strictObject({ ...network }),
+  audience: 'own',
+} satisfies NotificationSpec<unknown>
+
 const flat = { home: a, pnId: 'flat' }
 const said = { ...flat, text: 'hi' }
 const alice: Principal = { operator: a, identity: 'alice' }
@@ -51,7 +58,7 @@ function withNotices(w: World) {
         self: operator,
         attached,
         networks,
-        notifications: [changed, invited, bare],
+        notifications: [changed, invited, bare, ours],
         federation: () => federation,
         clock: w.clock,
         telemetry,
@@ -154,6 +161,7 @@ test('a hostile operator gets nothing through, and learns nothing', async () => 
     ['not-authorised', w.at(b), notice({ params: { ...said, pnId: 'none' } })],
     ['not-authorised', w.at(b), notice({ method: bare.method, params: {} })],
     ['not-authorised', w.at(b), notice({ method: invited.method, params: flat })],
+    ['not-authorised', w.at(b), notice({ method: ours.method, params: flat })],
     ['unknown', w.at(b), notice({ method: 'session.alive', params: {} })],
     ['unknown', w.at(b), notice({ method: '__proto__' })],
     ['malformed', w.at(b), notice({ params: { ...said, more: 1 } })],

@@ -84,7 +84,7 @@ export function createNotices(options: NoticesOptions): Notices & { readonly rec
   /** Whether another operator may tell our subscriber this. */
   async function mayTell({ audience }: NotificationSpec<unknown>, notice: Envelope, from: OperatorId) {
     const about = aboutNetwork.safeParse(notice.params)
-    if (!about.success) return false
+    if (!about.success || audience === 'own') return false
     if (audience === 'anyone') return about.data.home === from
     const view = await networks.view(about.data)
     const principal = { operator: self, identity: notice.identity }
@@ -114,7 +114,7 @@ export function createNotices(options: NoticesOptions): Notices & { readonly rec
       if (!parsed.success) throw refusals.malformed(`What ${tellMethod} takes are notices, at most ${limits.maxBatch}.`)
       const { notices } = parsed.data
       const waits = from.operator === self ? [] : notices.map(() => ofOperators.take(from.operator))
-      if (waits.some(waitMs => waitMs > 0)) throw refusals.tooManyNotices(Math.max(...waits))
+      if (waits.some(waitMs => waitMs > 0)) throw refusals.tooManyOfOperator(Math.max(...waits))
       for (const notice of notices) {
         const principal = { operator: self, identity: notice.identity }
         if (!attached.has(principal)) continue

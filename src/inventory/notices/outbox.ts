@@ -10,7 +10,7 @@ export interface OutboxOptions<T> {
   /** For one server; beyond it the oldest is dropped. */
   readonly maxWaiting: number
   /** What is sent, for logs and counters. */
-  readonly what: string
+  readonly what: 'notices' | 'presence'
   readonly telemetry: Telemetry
 }
 
@@ -20,7 +20,8 @@ export interface OutboxOptions<T> {
  */
 export class Outbox<T extends Json> {
   readonly #options: OutboxOptions<T>
-  readonly #waiting = new Map<ServerId, T[]>()
+  /** By server; what waits already is not added again. */
+  readonly #waiting = new Map<ServerId, Set<T>>()
 
   constructor(options: OutboxOptions<T>) {
     this.#options = options
@@ -29,13 +30,14 @@ export class Outbox<T extends Json> {
   add(server: ServerId, item: T): void {
     const waiting = this.#waiting.get(server)
     if (!waiting) {
-      this.#waiting.set(server, [item])
+      this.#waiting.set(server, new Set([item]))
       void this.#empty(server)
       return
     }
-    waiting.push(item)
-    if (waiting.length <= this.#options.maxWaiting) return
-    waiting.shift()
+    waiting.add(item)
+    if (waiting.size <= this.#options.maxWaiting) return
+    const [oldest] = waiting
+    if (oldest !== undefined) waiting.delete(oldest)
     this.#dropped('full', 1)
   }
 
@@ -43,7 +45,7 @@ export class Outbox<T extends Json> {
     // What is said in the same turn goes along.
     await Promise.resolve()
     for (;;) {
-      const batch = this.#waiting.get(server)?.splice(0, this.#options.maxBatch) ?? []
+      const batch = this.#take(server, this.#options.maxBatch)
       if (batch.length === 0) break
       await this.#send(server, batch)
     }
@@ -58,7 +60,8 @@ export class Outbox<T extends Json> {
       this.#dropped(String(answer.status), batch.length)
       telemetry.log('info', `${what}.not-taken`, { peer: server, status: answer.status, reason: answer.cause })
       // Who cannot be reached now gets nothing late.
-      if (answer.status === 423 || answer.status === 504) this.#dropped('unreachable', this.#forget(server))
+      if (answer.status === 423 || answer.status === 504)
+        this.#dropped('unreachable', this.#take(server, Number.POSITIVE_INFINITY).length)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       this.#dropped('failed', batch.length)
@@ -66,8 +69,11 @@ export class Outbox<T extends Json> {
     }
   }
 
-  #forget(server: ServerId): number {
-    return this.#waiting.get(server)?.splice(0).length ?? 0
+  #take(server: ServerId, max: number): T[] {
+    const waiting = this.#waiting.get(server) ?? new Set<T>()
+    const taken = [...waiting].slice(0, max)
+    for (const item of taken) waiting.delete(item)
+    return taken
   }
 
   #dropped(why: string, count: number): void {
