@@ -1,0 +1,184 @@
+/*
+ * Proves: whatever owners, gateways and devices do at two to four servers of one to three operators, through partitions,
+ * power failures and repetitions, all servers come to show the same Personal Network, and it is the one that a model of
+ * two hundred lines comes to; each answer on the way is the model's too. A step whose answer was lost may have been done
+ * or not, and nothing else.
+ * Fails if servers disagree after they have met, if a repeated command is done twice, if something undone comes back, if
+ * an answer promises what is not so, or if a PNE gets a second CPNS ID.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import serialize from 'canonicalize'
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Inventory } from '../../src/inventory/methods.ts'
+import { Model, type Step } from './inventory-model/model.ts'
+import { admissionMs, asShown, type Outcome, Rig } from './inventory-model/rig.ts'
+import { opening, type Plan, type PlannedStep, plans } from './inventory-model/steps.ts'
+
+const runs = Number(process.env.MODEL_RUNS ?? 12)
+const seed = Number(process.env.MODEL_SEED ?? Date.now() % 1_000_000)
+/** Within so long of virtual time servers that reach each other agree. */
+const agreementMs = 60_000
+const pollMs = 250
+
+class Walk {
+  readonly rig: Rig
+  /** Every way in which it may have gone. */
+  #models: Model[]
+  #sides: readonly (readonly string[])[]
+
+  constructor(rig: Rig) {
+    this.rig = rig
+    this.#models = [new Model(rig.layout)]
+    this.#sides = [rig.servers]
+  }
+
+  async settle(sides: readonly (readonly string[])[]): Promise<void> {
+    this.#sides = sides
+    await this.rig.connected(sides)
+    for (const model of this.#models) model.sync(sides)
+    await this.#agree('after the network changed')
+  }
+
+  async take({ step, crashAfterMs }: PlannedStep): Promise<void> {
+    const { rig } = this
+    if (!this.#models.every(model => model.isEntitled(rig.operatorOf(step.at), step.at))) return
+    if (crashAfterMs !== undefined) rig.crash(step.at, crashAfterMs)
+    const outcome = await rig.perform(step)
+    const isSure = crashAfterMs === undefined
+    if (!isSure) await rig.connected(this.#sides)
+    const side = this.#sides.find(servers => servers.includes(step.at)) ?? []
+    const after = this.#models.flatMap(model => {
+      const done = model.copy()
+      const expected = done.perform(step, rig.nowMs, side)
+      return ways(model, done, { expected, outcome, isSure })
+    })
+    assert.ok(
+      after.length > 0,
+      `${told(step)} was answered ${told(outcome)}; the model expects ${this.#expected(step, side)}`,
+    )
+    this.#models = after
+    // What a gateway let in by itself, and what came to nothing, is gone after this.
+    if (step.kind === 'register' || !isSure) await rig.pass(2 * admissionMs + 1_000)
+    await this.#agree(`after ${told(step)}: ${told(outcome)}`)
+  }
+
+  #expected(step: Step, side: readonly string[]): string {
+    return [...new Set(this.#models.map(model => told(model.copy().perform(step, this.rig.nowMs, side))))].join(' or ')
+  }
+
+  /** Waits until every server shows what one model does, and keeps those that do. */
+  async #agree(when: string): Promise<void> {
+    const { rig } = this
+    const untilMs = rig.nowMs + agreementMs
+    for (;;) {
+      const read = await rig.read()
+      const fitting = this.#models.filter(model => this.#fits(model, read))
+      if (fitting.length > 0) {
+        this.#models = fitting.slice(0, 8)
+        return
+      }
+      if (rig.nowMs > untilMs) {
+        const [model] = this.#models
+        const lines = rig.servers.map(
+          server => `${server}: ${told(read.get(server))}\n  expected ${told(model?.show(server))}`,
+        )
+        assert.unreachable(`${when}\n${lines.join('\n')}`)
+      }
+      await rig.pass(pollMs)
+    }
+  }
+
+  /**
+   * Servers that reach each other show the same, and all show what the model does. Those of operators without a grant may
+   * show anything, or nothing: nobody else counts what they say.
+   */
+  #fits(model: Model, read: ReadonlyMap<string, Inventory | undefined>): boolean {
+    const { rig } = this
+    return this.#sides.every(side => {
+      const entitled = side.filter(server => model.isEntitled(rig.operatorOf(server), server))
+      const shown = new Set(entitled.map(server => serialize(read.get(server) ?? null)))
+      return (
+        shown.size <= 1 && entitled.every(server => isDeepStrictEqual(asShown(read.get(server)), model.show(server)))
+      )
+    })
+  }
+}
+
+function ways(
+  before: Model,
+  done: Model,
+  {
+    expected,
+    outcome,
+    isSure,
+  }: { readonly expected: 'ok' | number; readonly outcome: Outcome; readonly isSure: boolean },
+): Model[] {
+  if (outcome === 'ok') return expected === 'ok' ? [done] : []
+  if (outcome === 'open') return [before, done]
+  if (!isSure) return [before, done] // it was refused when it was repeated, perhaps because of what it had done itself
+  return expected === outcome.status ? [before] : []
+}
+
+const told = (value: unknown): string => JSON.stringify(value)
+
+async function walk({ layout, seed, rounds }: Plan): Promise<void> {
+  const rig = await Rig.start(layout, seed)
+  const way = new Walk(rig)
+  for (const step of opening(layout)) await way.take({ step, crashAfterMs: undefined })
+  for (const round of rounds) {
+    const sides = [0, 1]
+      .map(side => rig.servers.filter((_, index) => round.sides[index] === side))
+      .filter(servers => servers.length > 0)
+    rig.partition(sides)
+    await way.settle(sides)
+    for (const step of round.steps) await way.take(step)
+    rig.heal()
+    await way.settle([rig.servers])
+    await sameForClients(rig)
+  }
+  const ids = [...rig.cpnsIds.values()]
+  assert.ok(
+    ids.every(given => given.size === 1),
+    `a PNE has two CPNS IDs: ${told(ids.map(given => [...given]))}`,
+  )
+  const all = ids.flatMap(given => [...given])
+  assert.is(new Set(all).size, all.length, 'two PNEs have one CPNS ID')
+}
+
+/** What the home operator's servers answer is what their documents say, and the same at each. */
+async function sameForClients(rig: Rig): Promise<void> {
+  const answers = new Set<unknown>()
+  for (const server of rig.layout.operators.get(rig.layout.home) ?? []) {
+    const answer = serialize(await rig.asked(server))
+    const read = serialize((await rig.read()).get(server))
+    assert.is(answer, read, `${server} answers ${answer}, and its documents say ${read}`)
+    answers.add(answer)
+  }
+  assert.is(answers.size, 1, `they answer ${[...answers].join(' or ')}`)
+}
+
+test(`servers agree, and with the model (seed ${seed})`, async () => {
+  const details = await fc.check(fc.asyncProperty(plans, walk), { seed, numRuns: runs })
+  if (!details.failed) return
+  const [plan] = details.counterexample ?? []
+  const { errorInstance, counterexamplePath, numShrinks } = details
+  const why = errorInstance instanceof Error ? errorInstance.message : String(errorInstance)
+  assert.unreachable(
+    `seed ${seed}, path ${counterexamplePath}, shrunk ${numShrinks} times\n${plan ? story(plan) : ''}\n${why}`,
+  )
+})
+
+const story = ({ layout, seed, rounds }: Plan): string =>
+  [
+    `world ${seed}, servers ${[...layout.operators.values()].flat().join(' ')}`,
+    ...rounds.flatMap(({ sides, steps }) => [
+      `sides ${sides.join(' ')}`,
+      ...steps.map(
+        ({ step, crashAfterMs }) => `  ${told(step)}${crashAfterMs === undefined ? '' : ` crash ${crashAfterMs}`}`,
+      ),
+    ]),
+  ].join('\n')
+
+test.run()
