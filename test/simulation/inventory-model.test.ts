@@ -21,6 +21,9 @@ const seed = Number(process.env.MODEL_SEED ?? Date.now() % 1_000_000)
 /** Within so long of virtual time servers that reach each other agree. */
 const agreementMs = 60_000
 const pollMs = 250
+const reachable = { attempts: 30, everyMs: 1_000 }
+/** After so long a link that has fallen silent is given up, and what was left to it is sent another way. */
+const silenceMs = 25_000
 
 class Walk {
   readonly rig: Rig
@@ -45,7 +48,7 @@ class Walk {
     const { rig } = this
     if (!this.#models.every(model => model.isEntitled(rig.operatorOf(step.at), step.at))) return
     if (crashAfterMs !== undefined) rig.crash(step.at, crashAfterMs)
-    const outcome = await rig.perform(step)
+    const outcome = await this.#perform(step)
     const isSure = crashAfterMs === undefined
     if (!isSure) await rig.connected(this.#sides)
     const side = this.#sides.find(servers => servers.includes(step.at)) ?? []
@@ -62,6 +65,17 @@ class Walk {
     // What a gateway let in by itself, and what came to nothing, is gone after this.
     if (step.kind === 'register' || !isSure) await rig.pass(2 * admissionMs + 1_000)
     await this.#agree(`after ${told(step)}: ${told(outcome)}`)
+  }
+
+  /** For as long as links need to notice a crash an operator may be out of reach that is not. */
+  async #perform(step: Step): Promise<Outcome> {
+    const side = this.#sides.find(servers => servers.includes(step.at)) ?? []
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.rig.perform(step)
+      const isReachable = this.#models.some(model => model.copy().perform(step, this.rig.nowMs, side) !== 423)
+      if (attempt === reachable.attempts || !isReachable || statusOf(outcome) !== 423) return outcome
+      await this.rig.pass(reachable.everyMs)
+    }
   }
 
   #expected(step: Step, side: readonly string[]): string {
@@ -118,8 +132,14 @@ function ways(
   if (outcome === 'ok') return expected === 'ok' ? [done] : []
   if (outcome === 'open') return [before, done]
   if (!isSure) return [before, done] // it was refused when it was repeated, perhaps because of what it had done itself
-  return expected === outcome.status ? [before] : []
+  return isAsExpected(expected, outcome.status) ? [before] : []
 }
+
+/** A gateway that is not attached is refused by its server, or knows itself that there is no such PN for it. */
+const isAsExpected = (expected: 'ok' | number, status: number): boolean =>
+  expected === status || (expected === 403 && status === 404)
+
+const statusOf = (outcome: Outcome): number | undefined => (typeof outcome === 'object' ? outcome.status : undefined)
 
 const told = (value: unknown): string => JSON.stringify(value)
 
@@ -132,6 +152,7 @@ async function walk({ layout, seed, rounds }: Plan): Promise<void> {
       .map(side => rig.servers.filter((_, index) => round.sides[index] === side))
       .filter(servers => servers.length > 0)
     rig.partition(sides)
+    await rig.pass(silenceMs)
     await way.settle(sides)
     for (const step of round.steps) await way.take(step)
     rig.heal()

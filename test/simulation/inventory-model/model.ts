@@ -115,6 +115,7 @@ export class Model {
       return 'ok'
     }
     if (!view) return 404
+    if (step.kind === 'register' && !view.gateways.has(self)) return 403
     if (!view.isLive) return 410
     const ground: Said = { epoch: view.epoch, grant: view.grants.get(self)?.id }
     switch (step.kind) {
@@ -122,8 +123,9 @@ export class Model {
         this.#write(at, 'release', time, { epoch: view.epoch + 1 } satisfies Network)
         return 'ok'
       case 'grant': {
-        const id = view.grants.get(step.operator)?.id ?? time
-        this.#write(at, `grant ${step.operator}`, time, { epoch: view.epoch, id } satisfies Grant)
+        // What is so already is written by nobody: so a revocation elsewhere, which saw the same grant, stands.
+        if (view.grants.has(step.operator)) return 'ok'
+        this.#write(at, `grant ${step.operator}`, time, { epoch: view.epoch, id: time } satisfies Grant)
         return 'ok'
       }
       case 'revoke':
@@ -142,7 +144,6 @@ export class Model {
         return 'ok'
       }
       case 'register': {
-        if (!view.gateways.has(self)) return 403
         const { operator } = step.pne
         if (operator !== home && !view.grants.has(operator)) return 403
         const executor = operator === self ? at : side.find(server => this.#operatorOf(server) === operator)
