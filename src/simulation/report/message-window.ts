@@ -68,11 +68,16 @@ export class MessageWindow {
     const between = (messages: readonly SpaceTimeMessage[]) =>
       messages.filter(({ sentMs }) => sentMs >= centreMs - share * beforeMs && sentMs <= centreMs + share * afterMs)
     while (between(telling).length > messagesAtMost && share > leastShare) share *= 0.8
-    const [fromMs, untilMs] = [centreMs - share * beforeMs, centreMs + share * afterMs]
+    const fromMs = centreMs - share * beforeMs
     const within = between(this.#messages)
-    const messages = (within.length > messagesAtMost ? between(telling) : within).slice(0, messagesAtMost)
+    const drawable = within.length > messagesAtMost ? between(telling) : within
+    const messages = drawable.slice(0, messagesAtMost)
+    // What does not fit is beyond the end of the window, not left out of it.
+    const isCut = messages.length < drawable.length
+    const untilMs = isCut ? (messages.at(-1)?.sentMs ?? fromMs) : centreMs + share * afterMs
+    const leftOut = within.filter(({ sentMs }) => sentMs <= untilMs).length - messages.length
     const marks = this.#marks.filter(({ timeMs }) => timeMs >= fromMs && timeMs <= untilMs)
-    return { hosts: [...this.#hosts], fromMs, untilMs, messages, leftOut: within.length - messages.length, marks }
+    return { hosts: [...this.#hosts], fromMs, untilMs, messages, leftOut, marks }
   }
 }
 

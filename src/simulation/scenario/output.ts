@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
-import { createWriteStream, existsSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type ComparedRun, comparisonFigures, comparisonPage } from '../report/comparison-page.ts'
@@ -47,20 +47,24 @@ export function provenanceOf(root: string, version: string): Provenance {
   }
 }
 
-/** As git's own files say, without git. */
+/** As git's own files say, without git. In a linked worktree `.git` is a file that says where they are. */
 function commitOf(root: string): string | undefined {
-  const read = (file: string) => {
-    const path = join(root, '.git', file)
-    return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
-  }
-  const head = read('HEAD')
+  const git = join(root, '.git')
+  if (!existsSync(git)) return undefined
+  const linked = statSync(git).isFile() ? readFileSync(git, 'utf8').match(/^gitdir: (.+)$/m)?.[1] : undefined
+  const own = linked === undefined ? git : resolve(root, linked)
+  const common = textOf(join(own, 'commondir'))
+  const shared = common === undefined ? own : resolve(own, common)
+  const head = textOf(join(own, 'HEAD'))
   const reference = head?.startsWith('ref: ') ? head.slice('ref: '.length) : undefined
   if (!reference) return head
-  const packed = read('packed-refs')
+  const packed = textOf(join(shared, 'packed-refs'))
     ?.split('\n')
     .find(line => line.endsWith(` ${reference}`))
-  return read(reference) ?? packed?.split(' ')[0]
+  return textOf(join(shared, reference)) ?? packed?.split(' ')[0]
 }
+
+const textOf = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined)
 
 /** Writes trace lines to a file, packed, as they come. Lines are taken at once and written when {@link flush} is called. */
 export class TraceFile {
@@ -112,9 +116,10 @@ export async function writeResult(
 ): Promise<void> {
   const { scenario, seed, outcome, hash: traceHash, events, virtualMs, metrics, faults, violations } = result
   await mkdir(folder, { recursive: true })
-  const manifest = { seed, swept, ...provenance, outcome, traceHash, events, virtualMs, scenario }
+  const again = { ...scenario, seed, seeds: undefined, sweep: {} }
+  const manifest = { seed, swept, ...provenance, outcome, traceHash, events, virtualMs, scenario: again }
   await writeFile(join(folder, 'manifest.json'), json(manifest))
-  await writeFile(join(folder, 'scenario.json'), json({ ...scenario, seed, seeds: undefined, sweep: {} }))
+  await writeFile(join(folder, 'scenario.json'), json(again))
   await writeFile(join(folder, 'metrics.json'), json({ metrics, faults, violations }))
   await writeFile(join(folder, 'data.json'), `${JSON.stringify(result.data)}\n`)
   const figures = figuresOf(result.data)
