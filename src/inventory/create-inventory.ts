@@ -18,6 +18,7 @@ import { createGrants } from './entitlement.ts'
 import { establishment, release } from './establishment.ts'
 import { createExecution, derivedPnId } from './execution.ts'
 import { granting } from './granting.ts'
+import { offerGroups } from './groups/offer-groups.ts'
 import { inventoryQuery } from './inventory-query.ts'
 import { defaultLimits, type InventoryLimits } from './limits.ts'
 import { createMemory } from './memory.ts'
@@ -90,7 +91,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const memory = createMemory({ store, crypto, clock })
   const grants = createGrants({ documents, clock, telemetry })
   const turns = createTurns(actors, clock)
-  const { decided, flow, query } = createExecution({ networks, turns, memory, crypto, limits })
+  const execution = createExecution({ networks, turns, memory, crypto, limits })
+  const { decided, flow, query } = execution
   const challenges = createChallenges({ macKeys: secrets.macKeys, crypto, random, lifetimeMs: limits.challengeMs })
   const registration = { self, networks, memory, challenges, keys, secrets, crypto, clock, limits }
   const proofs = createProofCheck({ self, keys, crypto, clock })
@@ -144,6 +146,11 @@ export function createInventory(options: InventoryOptions): InventoryService {
   for (const procedure of [querying, watching]) offerHere(query(procedure(ofPresence)))
   offerHere(query(reporting(ofPresence)))
   offerHere(query(unwatching(ofPresence)))
+
+  const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
+  const { macKeys } = secrets
+  const groups = { self, networks, documents, macKeys, crypto, random, clock, keptMs, ...limits }
+  offerGroups({ offer, offerCommand }, execution, groups)
 
   let cancelSweep: Cancel = () => {}
   async function sweep(): Promise<void> {

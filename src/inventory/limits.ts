@@ -23,6 +23,12 @@ export interface InventoryLimits {
   readonly maxGrants: number
   readonly notices: NoticeLimits
   readonly presence: PresenceLimits
+  /** Service groups of one PN. */
+  readonly maxGroups: number
+  /** PNEs in one service group. */
+  readonly maxGroupMembers: number
+  /** Content keys of one service group that its members can still ask for. */
+  readonly maxGenerations: number
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -37,4 +43,7 @@ export const defaultLimits: InventoryLimits = {
   maxGrants: 64,
   notices: defaultNoticeLimits,
   presence: defaultPresenceLimits,
+  maxGroups: 32,
+  maxGroupMembers: 128,
+  maxGenerations: 8,
 }

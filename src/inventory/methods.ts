@@ -13,6 +13,7 @@ import {
   spec,
   time,
 } from './fields.ts'
+import { groupMethods } from './groups/methods.ts'
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
 
@@ -21,6 +22,7 @@ import { registrationMethods } from './registration/methods.ts'
  * file; what they share stands in `fields.ts`.
  */
 
+export * from './groups/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
 
@@ -165,6 +167,7 @@ export const inventoryMethods = [
   gatewayAttach,
   ...registrationMethods,
   ...presenceMethods,
+  ...groupMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */

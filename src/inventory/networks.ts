@@ -21,8 +21,8 @@ export interface NetworkState {
 
 export interface NetworkDecision<T> {
   readonly writes: readonly RegisterWrite[]
-  /** The answer, which may speak of the state that the writes bring about. */
-  readonly answer: (after: () => NetworkView) => T
+  /** The answer, which may speak of the state that the writes bring about: of the view, and of this operator's document. */
+  readonly answer: (after: () => NetworkView, registers: Registers) => T
 }
 
 /** The Personal Networks that this server holds documents of. */
@@ -120,7 +120,7 @@ export function createNetworks(options: {
           const after = viewOf(name, withOwn(name, all, readOwn(name, foreseen.registers)), now)
           if (!after) throw refusals.pnUnknown(name)
           return after
-        })
+        }, foreseen.registers)
         return { writes, local: local(answered, now), answer: answered }
       })
     },
