@@ -1,5 +1,5 @@
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
-import { DecryptionFailed, type Hpke, type HpkeContext, type HpkePsk } from '../ports/crypto.ts'
+import { DecryptionFailed, type Hpke, type HpkeContext, type HpkePsk, type KeyPair } from '../ports/crypto.ts'
 
 /** RFC 9180 §9.5: a shorter pre-shared key could be guessed off line. */
 const minPskBytes = 32
@@ -17,6 +17,10 @@ export function hpke(keyMaterial?: () => Uint8Array): Hpke {
     aead: new Aes128Gcm(),
   })
   const { kem } = suite
+  const keyPair = async (pair: KeyPair) => ({
+    publicKey: await kem.deserializePublicKey(pair.publicKey),
+    privateKey: await kem.deserializePrivateKey(pair.privateKey),
+  })
 
   return {
     async generateKeyPair() {
@@ -27,19 +31,24 @@ export function hpke(keyMaterial?: () => Uint8Array): Hpke {
       }
     },
 
-    async seal({ recipientPublicKey, info, aad, plaintext, psk }) {
+    async seal({ recipientPublicKey, info, aad, plaintext, psk, senderKey }) {
       const context = await suite.createSenderContext({
         recipientPublicKey: await kem.deserializePublicKey(recipientPublicKey),
         info,
         ...usable(psk),
+        ...(senderKey && { senderKey: await keyPair(senderKey) }),
         ...(keyMaterial && { ekm: keyMaterial() }),
       })
-      const ciphertext = new Uint8Array(await context.seal(plaintext, aad))
-      return { enc: new Uint8Array(context.enc), ciphertext, export: exportOf(context) }
+      const enc = new Uint8Array(context.enc)
+      const message = typeof plaintext === 'function' ? await plaintext(enc) : plaintext
+      return { enc, ciphertext: new Uint8Array(await context.seal(message, aad)), export: exportOf(context) }
     },
 
-    async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk }) {
-      const mode = usable(psk)
+    async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk, senderPublicKey }) {
+      const mode = {
+        ...usable(psk),
+        ...(senderPublicKey && { senderPublicKey: await kem.deserializePublicKey(senderPublicKey) }),
+      }
       const recipientKey = await kem.deserializePrivateKey(recipientPrivateKey)
       try {
         const context = await suite.createRecipientContext({ recipientKey, enc, info, ...mode })

@@ -47,8 +47,8 @@ export interface HpkePsk {
 }
 
 /**
- * HPKE (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM. Mode PSK when `psk` is given, else Base.
- * Single-shot: one message is sealed per context.
+ * HPKE (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM. Mode PSK when `psk` is given, Auth when the
+ * sender's key is, AuthPSK when both are, else Base. Single-shot: one message is sealed per context.
  */
 export interface Hpke {
   generateKeyPair(): Promise<KeyPair>
@@ -56,10 +56,13 @@ export interface Hpke {
     readonly recipientPublicKey: Uint8Array
     readonly info: Uint8Array
     readonly aad: Uint8Array
-    readonly plaintext: Uint8Array
+    /** Or what makes it of the encapsulated key, for a message that speaks of the context it is sealed in. */
+    readonly plaintext: Uint8Array | ((enc: Uint8Array) => Promise<Uint8Array>)
     readonly psk?: HpkePsk
+    /** Of the sender, X25519: only who has it can have sealed this. */
+    readonly senderKey?: KeyPair
   }): Promise<HpkeContext & { readonly enc: Uint8Array; readonly ciphertext: Uint8Array }>
-  /** @throws {DecryptionFailed} when the key, psk, info, aad or ciphertext do not fit together. */
+  /** @throws {DecryptionFailed} when the keys, psk, info, aad or ciphertext do not fit together. */
   open(options: {
     readonly recipientPrivateKey: Uint8Array
     readonly enc: Uint8Array
@@ -67,6 +70,7 @@ export interface Hpke {
     readonly aad: Uint8Array
     readonly ciphertext: Uint8Array
     readonly psk?: HpkePsk
+    readonly senderPublicKey?: Uint8Array
   }): Promise<HpkeContext & { readonly plaintext: Uint8Array }>
 }
 

@@ -1,9 +1,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hpke } from '../../src/adapters/hpke.ts'
+import { DecryptionFailed } from '../../src/ports/crypto.ts'
 
 /*
- * HPKE as RFC 9180 prints it, appendix A.1.1 (mode Base, X25519, HKDF-SHA256, AES-128-GCM): with the RFC's key material it
+ * HPKE as RFC 9180 prints it, appendices A.1.1 (mode Base) and A.1.3 (Auth), X25519, HKDF-SHA256, AES-128-GCM: with the RFC's key material it
  * makes the RFC's keys, ciphertext and exported secret, byte for byte. Another suite, another order of derivation, or key
  * material that is not used, fails here.
  */
@@ -37,6 +38,60 @@ test('keys, ciphertext and exported secret of RFC 9180, A.1.1', async () => {
   const opened = await hpke().open({ recipientPrivateKey: recipient.privateKey, enc, info, aad, ciphertext })
   assert.equal(opened.plaintext, plaintext)
   assert.is(hex(await opened.export(new Uint8Array(0), 32)), vector.exported)
+})
+
+/** Appendix A.1.3, mode Auth. */
+const auth = {
+  ikmE: bytes('6e6d8f200ea2fb20c30b003a8b4f433d2f4ed4c2658d5bc8ce2fef718059c9f7'),
+  ikmR: bytes('f1d4a30a4cef8d6d4e3b016e6fd3799ea057db4f345472ed302a67ce1c20cdec'),
+  ikmS: bytes('94b020ce91d73fca4649006c7e7329a67b40c55e9e93cc907d282bbbff386f58'),
+  recipientPrivateKey: 'fdea67cf831f1ca98d8e27b1f6abeb5b7745e9d35348b80fa407ff6958f9137e',
+  senderPublicKey: '8b0c70873dc5aecb7f9ee4e62406a397b350e57012be45cf53b7105ae731790b',
+  senderPrivateKey: 'dc4a146313cce60a278a5323d321f051c5707e9c45ba21a3479fecdf76fc69dd',
+  enc: '23fb952571a14a25e3d678140cd0e5eb47a0961bb18afcf85896e5453c312e76',
+  ciphertext: '5fd92cc9d46dbf8943e72a07e42f363ed5f721212cd90bcfd072bfd9f44e06b80fd17824947496e21b680c141b',
+  exports: {
+    '': '28c70088017d70c896a8420f04702c5a321d9cbf0279fba899b59e51bac72c85',
+    '00': '25dfc004b0892be1888c3914977aa9c9bbaf2c7471708a49e1195af48a6f29ce',
+    '54657374436f6e74657874': '5a0131813abc9a522cad678eb6bafaabc43389934adb8097d23c5ff68059eb64',
+  },
+}
+
+test('keys, ciphertext and exported secrets of RFC 9180, A.1.3: the sender is authenticated by its own key', async () => {
+  const recipient = await hpke(() => auth.ikmR).generateKeyPair()
+  const senderKey = await hpke(() => auth.ikmS).generateKeyPair()
+  assert.is(hex(recipient.privateKey), auth.recipientPrivateKey)
+  assert.is(hex(senderKey.publicKey), auth.senderPublicKey)
+  assert.is(hex(senderKey.privateKey), auth.senderPrivateKey)
+  const { info, aad, plaintext } = vector
+  const sealing = { recipientPublicKey: recipient.publicKey, info, aad, plaintext, senderKey }
+  const sealed = await hpke(() => auth.ikmE).seal(sealing)
+  assert.is(hex(sealed.enc), auth.enc)
+  assert.is(hex(sealed.ciphertext), auth.ciphertext)
+
+  const { enc, ciphertext } = sealed
+  const opening = { recipientPrivateKey: recipient.privateKey, enc, info, aad, ciphertext }
+  const opened = await hpke().open({ ...opening, senderPublicKey: senderKey.publicKey })
+  assert.equal(opened.plaintext, plaintext)
+  for (const [context, secret] of Object.entries(auth.exports)) {
+    assert.is(hex(await sealed.export(bytes(context), 32)), secret)
+    assert.is(hex(await opened.export(bytes(context), 32)), secret)
+  }
+  for (const wrong of [{ senderPublicKey: recipient.publicKey }, {}]) {
+    const outcome = await hpke()
+      .open({ ...opening, ...wrong })
+      .catch((error: unknown) => error)
+    assert.instance(outcome, DecryptionFailed)
+  }
+})
+
+test('a message may be made of the encapsulated key that it is sealed under', async () => {
+  const { publicKey: recipientPublicKey, privateKey: recipientPrivateKey } = await hpke().generateKeyPair()
+  const { info, aad } = vector
+  const plaintext = async (enc: Uint8Array) => enc
+  const { enc, ciphertext } = await hpke().seal({ recipientPublicKey, info, aad, plaintext })
+  const opened = await hpke().open({ recipientPrivateKey, enc, info, aad, ciphertext })
+  assert.equal(opened.plaintext, enc)
 })
 
 test('without key material every key is new', async () => {
