@@ -50,8 +50,10 @@ const sharedWithClient = new Set([
   'inventory/methods.ts',
   'inventory/presence/methods.ts',
   'inventory/records.ts',
+  'inventory/registration/credential.ts',
   'inventory/registration/methods.ts',
   'inventory/registration/seal.ts',
+  'inventory/registration/session-proof.ts',
   'inventory/view.ts',
 ])
 

@@ -40,7 +40,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const nobody = {
     psk: { kind: 'psk', key: random.bytes(32) },
     ed25519: { kind: 'ed25519', publicKey: crypto.ed25519.publicKey(random.bytes(32)) },
-  } as const satisfies Record<Credential['kind'], Credential>
+  } as const satisfies Record<z.infer<typeof proofRequest>['mechanism'], Credential>
 
   return {
     challenge(request) {
@@ -100,6 +100,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
           signedBytes('cpns-authenticate-v1', crypto.sha256(message)),
           bytes,
         )
+      case 'x25519':
+        return false // registers a PNE, and opens no session
     }
   }
 }

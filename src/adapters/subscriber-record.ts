@@ -16,11 +16,12 @@ const psk = key(
   length => length >= 32 && length <= longestPskBytes,
   `a pre-shared key has 32 to ${longestPskBytes} bytes`,
 )
-const publicKey = key(length => length === 32, 'an Ed25519 public key has 32 bytes')
+const publicKey = key(length => length === 32, 'a public key has 32 bytes')
 
 export const subscriberRecord = z.discriminatedUnion('kind', [
   z.strictObject({ identity, kind: z.literal('psk'), key: psk }),
   z.strictObject({ identity, kind: z.literal('ed25519'), publicKey }),
+  z.strictObject({ identity, kind: z.literal('x25519'), publicKey }),
 ])
 export type SubscriberRecord = z.infer<typeof subscriberRecord>
 
@@ -32,7 +33,8 @@ export function subscriberOf(record: SubscriberRecord): Subscriber {
     case 'psk':
       return { identity: record.identity, credential: { kind: 'psk', key: bytes(record.key) } }
     case 'ed25519':
-      return { identity: record.identity, credential: { kind: 'ed25519', publicKey: bytes(record.publicKey) } }
+    case 'x25519':
+      return { identity: record.identity, credential: { kind: record.kind, publicKey: bytes(record.publicKey) } }
   }
 }
 
@@ -41,7 +43,8 @@ export function recordOf({ identity, credential }: Subscriber): SubscriberRecord
     case 'psk':
       return { identity, kind: 'psk', key: text(credential.key) }
     case 'ed25519':
-      return { identity, kind: 'ed25519', publicKey: text(credential.publicKey) }
+    case 'x25519':
+      return { identity, kind: credential.kind, publicKey: text(credential.publicKey) }
   }
 }
 
@@ -52,6 +55,7 @@ export function shownOf(record: SubscriberRecord): Readonly<Record<string, strin
     case 'psk':
       return { identity, kind }
     case 'ed25519':
+    case 'x25519':
       return { identity, kind, publicKey: record.publicKey }
   }
 }

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { readOperatorSecrets } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
 import { recordOf, shownOf } from '../adapters/subscriber-record.ts'
 import {
@@ -33,12 +34,19 @@ export function subscriberCommand(): Command {
       ),
     )
     .addOption(new Option('--ed25519 <public-key>', 'an Ed25519 public key, 32 bytes in base64url').conflicts('psk'))
-    .action(async (identity: string, options: Common & { psk?: string | true; ed25519?: string }) => {
-      const { operator, files } = await open(options)
+    .addOption(
+      new Option(
+        '--x25519 <public-key>',
+        'of a PNE that registers with a key pair: its X25519 public key, 32 bytes in base64url',
+      ).conflicts(['psk', 'ed25519']),
+    )
+    .action(async (identity: string, options: Common & Given) => {
+      const { operator, files, secrets } = await open(options)
       const credential = credentialOf(options)
       await addSubscriber(files, { identity, credential })
       const secret = credential.kind === 'psk' && typeof options.psk !== 'string' ? { psk: text(credential.key) } : {}
-      console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...secret }))
+      const pinned = credential.kind === 'x25519' ? await registrationKey(secrets) : {}
+      console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...secret, ...pinned }))
     })
 
   const list = command('list', 'Lists the subscribers and the kinds of their credentials.').action(
@@ -105,7 +113,14 @@ const command = (usage: string, description: string): Command => {
   return argument === undefined ? made : made.argument(argument, 'unique at this operator')
 }
 
-async function open({ config }: Common): Promise<{ readonly operator: string; readonly files: SubscriberFiles }> {
+interface Opened {
+  readonly operator: string
+  readonly files: SubscriberFiles
+  /** Where the operator's secrets are. */
+  readonly secrets: string
+}
+
+async function open({ config }: Common): Promise<Opened> {
   const { configuration, at } = await openNodeFolder(config)
   const { operator, keySource, keys, subscribers } = configuration
   if (keySource) {
@@ -113,7 +128,8 @@ async function open({ config }: Common): Promise<{ readonly operator: string; re
   }
   const lockedBy = passphrase()
   const files = { store: at(subscribers), key: at(keys.subscribers) }
-  return { operator, files: lockedBy === undefined ? files : { ...files, passphrase: lockedBy } }
+  const secrets = at(keys.secrets)
+  return { operator, secrets, files: lockedBy === undefined ? files : { ...files, passphrase: lockedBy } }
 }
 
 const shown = (subscriber: Subscriber) => shownOf(recordOf(subscriber))
@@ -121,16 +137,31 @@ const shown = (subscriber: Subscriber) => shownOf(recordOf(subscriber))
 const readAll = async (files: SubscriberFiles): Promise<Subscriber[]> =>
   [...(await readSubscribers(files)).values()].map(subscriberOfLine)
 
-function credentialOf({ psk, ed25519 }: { psk?: string | true; ed25519?: string }): Credential {
-  if (ed25519 !== undefined) {
-    const publicKey = bytes(ed25519)
-    // A key that verifies nothing would be found out at the first log-in only.
-    if (publicKey.length !== 32) throw new Refused('--ed25519 takes the 32 bytes of a public key in base64url.')
-    return { kind: 'ed25519', publicKey }
-  }
+interface Given {
+  readonly psk?: string | true
+  readonly ed25519?: string
+  readonly x25519?: string
+}
+
+/** A PNE without a pre-shared key knows its operator by this key: it goes into the device beside its own. */
+async function registrationKey(secrets: string) {
+  const current = (await readOperatorSecrets(secrets)).registrationKeys.at(-1)
+  return current ? { registrationKey: { epoch: current.epoch, publicKey: text(current.publicKey) } } : {}
+}
+
+function credentialOf({ psk, ed25519, x25519 }: Given): Credential {
+  if (ed25519 !== undefined) return { kind: 'ed25519', publicKey: publicKeyOf('--ed25519', ed25519) }
+  if (x25519 !== undefined) return { kind: 'x25519', publicKey: publicKeyOf('--x25519', x25519) }
   if (typeof psk !== 'string') return { kind: 'psk', key: systemRandom().bytes(32) }
   const key = bytes(psk)
   if (key.length < 32)
     throw new Refused('--psk takes at least 32 bytes in base64url; leave it out to have one generated.')
   return { kind: 'psk', key }
+}
+
+/** A key that verifies nothing would be found out at the first log-in only. */
+function publicKeyOf(option: string, given: string): Uint8Array {
+  const publicKey = bytes(given)
+  if (publicKey.length === 32) return publicKey
+  throw new Refused(`${option} takes the 32 bytes of a public key in base64url.`)
 }

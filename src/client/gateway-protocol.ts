@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { MethodSpec } from '../federation/command.ts'
-import { pneChallenge, pneConfirm, pneRegister } from '../inventory/methods.ts'
+import { pneChallenge, pneConfirm, pneDeregister, pneRefresh, pneRegister } from '../inventory/methods.ts'
 
 /*
  * What a PNE and the PN gateway beside it say to each other: JSON-RPC 2.0 over a websocket of the gateway. The gateway
- * says who it is, and relays the three steps of a registration under the names that they have at the server, sealed as
- * they are.
+ * says who it is, and relays the steps of a registration, and what the PNE says of it later, under the names that they have
+ * at the server, sealed and proved as they are.
  */
 
 export const gatewayPath = '/v1/pne'
@@ -24,4 +24,11 @@ export const gatewayDiscover = {
   refusals: [],
 } as const satisfies MethodSpec
 
-export const gatewayMethods = [gatewayDiscover, pneChallenge, pneRegister, pneConfirm] as const
+export const gatewayMethods = [
+  gatewayDiscover,
+  pneChallenge,
+  pneRegister,
+  pneConfirm,
+  pneRefresh,
+  pneDeregister,
+] as const

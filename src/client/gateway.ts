@@ -1,5 +1,13 @@
 import { toBase64url } from '../inventory/framing.ts'
-import { gatewayAttach, type Inventory, pneChallenge, pneConfirm, pneRegister } from '../inventory/methods.ts'
+import {
+  gatewayAttach,
+  type Inventory,
+  pneChallenge,
+  pneConfirm,
+  pneDeregister,
+  pneRefresh,
+  pneRegister,
+} from '../inventory/methods.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { ClientListener } from '../ports/client-sockets.ts'
 import { gatewayDiscover, gatewayPath, gatewaySubprotocol } from './gateway-protocol.ts'
@@ -72,6 +80,14 @@ export async function startGateway(
     localMethod(
       pneConfirm,
       forUs(params => session.call(pneConfirm, params)),
+    ),
+    localMethod(
+      pneRefresh,
+      forUs(params => session.call(pneRefresh, params)),
+    ),
+    localMethod(
+      pneDeregister,
+      forUs(params => session.call(pneDeregister, params)),
     ),
   ]
 

@@ -29,6 +29,7 @@ export {
   right,
 } from '../inventory/fields.ts'
 export * from '../inventory/methods.ts'
+export type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
 export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'
 export { ConnectFailed } from '../ports/client-sockets.ts'
 export { DecryptionFailed } from '../ports/crypto.ts'

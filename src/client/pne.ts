@@ -1,7 +1,14 @@
 import type { Capabilities, Mode } from '../inventory/fields.ts'
 import { toBase64url } from '../inventory/framing.ts'
-import { pneChallenge, pneConfirm, pneRegister } from '../inventory/methods.ts'
-import { confirmProof, type SealedRegistration, sealRegistration, type Way } from '../inventory/registration/seal.ts'
+import { pneChallenge, pneConfirm, pneDeregister, pneRefresh, pneRegister } from '../inventory/methods.ts'
+import type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
+import {
+  type RegistrationAnswer,
+  type SealedRegistration,
+  sealRegistration,
+  type Way,
+} from '../inventory/registration/seal.ts'
+import { confirmProof, deregisterProof, refreshProof } from '../inventory/registration/session-proof.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { ProtocolViolation, RequestRefused } from './errors.ts'
 import { gatewayDiscover, gatewayPath, gatewaySubprotocol } from './gateway-protocol.ts'
@@ -15,18 +22,24 @@ export interface PneOptions {
   /** The Personal Network that it wants to be an element of. */
   readonly home: OperatorId
   readonly pnId: string
-  /** Whose subscriber it is, under which name, with which pre-shared key. */
+  /** Whose subscriber it is, and under which name. */
   readonly operator: OperatorId
   readonly pneId: string
-  readonly key: Uint8Array
+  /** Its pre-shared key; or, in its place, whatever else it proves itself with. */
+  readonly key?: Uint8Array
+  readonly credential?: PneCredential
   readonly mode?: Mode
   readonly capabilities?: Capabilities
+  /** Chargeable services that are to be open while it is registered. */
+  readonly services?: readonly string[]
+  /** How long a registration is to hold; the operator may say less. Left out: as long as the operator lets it. */
+  readonly lifetimeMs?: number
   readonly timeoutMs?: number
   /** How often it tries before it gives up. Default: 6. */
   readonly attempts?: number
 }
 
-/** A registration that was confirmed. */
+/** A registration that was confirmed. Holds secrets; with it a device that was switched off meanwhile refreshes and ends it. */
 export interface PneRegistration {
   /** Global, allocated by the PNE's operator. */
   readonly cpnsId: string
@@ -34,7 +47,19 @@ export interface PneRegistration {
   readonly sessionKey: Uint8Array
   /** Milliseconds since 1970, by the operator's clock. */
   readonly expires: number
+  /** Where it was last said. */
   readonly gatewayId: string
+  readonly transaction: string
+  /** By which the operator has the session key again. */
+  readonly ticket: string
+  readonly lifetimeMs: number
+  /** When it was last said, and how far the operator's clock is ahead of this device's. */
+  readonly saidAt: number
+  readonly clockAheadMs: number
+  /** The name for a pre-shared key the next time, to be used once. */
+  readonly pseudonym?: string | undefined
+  /** The operator's key from now on, where it has a new one. */
+  readonly registrationKey?: RegistrationKey | undefined
 }
 
 /** A device that registers through the PN gateway beside it. */
@@ -46,6 +71,13 @@ export interface PersonalNetworkElement {
    * {@link ConnectFailed} when every attempt was in vain: it may be registered then, and registers again by calling this again.
    */
   register(): Promise<PneRegistration>
+  /**
+   * Lets a registration go on, from now, at the gateway that is beside the device now.
+   * @throws {RequestRefused} 401 or 409 when it has ended, or another has taken its place: then it registers again.
+   */
+  refresh(registration: PneRegistration): Promise<PneRegistration>
+  /** Ends a registration for good; where it has ended already, that is done. @throws {RequestRefused} */
+  deregister(registration: PneRegistration): Promise<void>
 }
 
 const backoff = { firstMs: 500, longestMs: 10_000 }
@@ -53,27 +85,72 @@ const backoff = { firstMs: 500, longestMs: 10_000 }
 export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetworkElement {
   const { sockets, crypto, clock } = ports
   const { home, pnId, operator, pneId, timeoutMs = 10_000, attempts = 6 } = options
+  let credential = credentialOf(options)
 
   return {
     async register() {
       let sealed: Sealed | undefined
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await withGateway(async wire => {
-            const way = await wayThrough(wire)
-            // What was sealed for one gateway opens for no other.
-            if (sealed?.way.gatewayId !== way.gatewayId) sealed = await seal(wire, way)
-            return complete(wire, sealed)
-          })
-        } catch (error) {
-          const next = nextAfter(error)
-          if (next === 'give-up' || attempt >= attempts) throw error
-          if (next === 'anew') sealed = undefined
-          const askedMs = error instanceof RequestRefused ? (error.retryAfterMs ?? 0) : 0
-          await sleep(clock, askedMs + backoffMs(attempt, crypto, backoff))
-        }
+      return persistently(
+        async wire => {
+          const way = await wayThrough(wire)
+          // What was sealed for one gateway opens for no other.
+          if (sealed?.way.gatewayId !== way.gatewayId) sealed = await seal(wire, way)
+          return complete(wire, sealed)
+        },
+        () => {
+          sealed = undefined
+        },
+      )
+    },
+
+    async refresh(registration) {
+      const lifetimeMs = options.lifetimeMs ?? registration.lifetimeMs
+      const { way, said, result } = await say(registration, async (wire, said) => {
+        const proof = await refreshProof(crypto, registration.sessionKey, { ...said, lifetimeMs })
+        return wire.call(pneRefresh, { ...said, lifetimeMs, ticket: registration.ticket, proof }, timeoutMs)
+      })
+      const { gatewayId } = way
+      return { ...registration, gatewayId, expires: result.expires, saidAt: said.time }
+    },
+
+    async deregister(registration) {
+      try {
+        await say(registration, async (wire, said) => {
+          const proof = await deregisterProof(crypto, registration.sessionKey, said)
+          return wire.call(pneDeregister, { ...said, ticket: registration.ticket, proof }, timeoutMs)
+        })
+      } catch (error) {
+        if (!(error instanceof RequestRefused && over.has(error.reason))) throw error
       }
     },
+  }
+
+  /** Tries until it is done, is refused for good, or was tried often enough; `anew` prepares another request, if there may be one. */
+  async function persistently<T>(use: (wire: Wire) => Promise<T>, anew?: () => void): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await withGateway(use)
+      } catch (error) {
+        const next = nextAfter(error)
+        if (next === 'give-up' || (next === 'anew' && !anew) || attempt >= attempts) throw error
+        if (next === 'anew') anew?.()
+        const askedMs = error instanceof RequestRefused ? (error.retryAfterMs ?? 0) : 0
+        await sleep(clock, askedMs + backoffMs(attempt, crypto, backoff))
+      }
+    }
+  }
+
+  /** Says something of a registration, at one time, through whichever gateway is there. */
+  async function say<R>(
+    { transaction, saidAt, clockAheadMs }: PneRegistration,
+    call: (wire: Wire, said: Way & { transaction: string; pneId: string; time: number }) => Promise<R>,
+  ) {
+    const time = Math.max(saidAt + 1, clock.now() + clockAheadMs)
+    return persistently(async wire => {
+      const way = await wayThrough(wire)
+      const said = { ...way, transaction, pneId, time }
+      return { way, said, result: await call(wire, said) }
+    })
   }
 
   async function withGateway<T>(use: (wire: Wire) => Promise<T>): Promise<T> {
@@ -93,26 +170,34 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
 
   async function seal(wire: Wire, way: Way): Promise<Sealed> {
     const challenge = await wire.call(pneChallenge, way, timeoutMs)
+    const { mode = 'PNE', capabilities = {}, services, lifetimeMs } = options
     const registration = await sealRegistration(crypto, {
       way,
       pneId,
       transaction: toBase64url(crypto.randomBytes(16)),
       challenge,
-      psk: { id: pneId, key: options.key },
-      content: { mode: options.mode ?? 'PNE', capabilities: options.capabilities ?? {} },
+      credential,
+      content: { mode, capabilities, services, lifetimeMs },
     })
+    // A name that was seen once is used up, whatever comes of it.
+    if (credential.kind === 'psk') credential = { ...credential, pseudonym: undefined }
     return { way, registration }
   }
 
   async function complete(wire: Wire, { way, registration }: Sealed): Promise<PneRegistration> {
     const { transaction } = registration.params
-    const answer = await wire.call(pneRegister, registration.params, timeoutMs)
-    const { cpnsId, sessionKey } = await registration.openAnswer(answer.sealed)
+    const sent = await wire.call(pneRegister, registration.params, timeoutMs)
+    const answer = await registration.openAnswer(sent.sealed)
+    const { cpnsId, sessionKey } = answer
     const proof = await confirmProof(crypto, sessionKey, { ...way, transaction, pneId, cpnsId })
     const confirmed = await wire.call(pneConfirm, { ...way, transaction, pneId, proof }, timeoutMs)
     // What was sealed is the operator's word; what came in the clear may be the gateway's.
     if (confirmed.cpnsId !== cpnsId) throw new ProtocolViolation('The gateway names another CPNS ID than the operator.')
-    return { cpnsId, sessionKey, expires: confirmed.expires, gatewayId: way.gatewayId }
+    credential = credentialAfter(credential, answer)
+    const { expires } = confirmed
+    const saidAt = expires - answer.lifetimeMs
+    const { gatewayId } = way
+    return { ...answer, transaction, expires, gatewayId, saidAt, clockAheadMs: saidAt - clock.now() }
   }
 }
 
@@ -121,8 +206,23 @@ interface Sealed {
   readonly registration: SealedRegistration
 }
 
+function credentialOf({ key, credential }: PneOptions): PneCredential {
+  if (credential) return credential
+  if (!key) throw new RangeError('A PNE needs a key, or another credential, to register with.')
+  return { kind: 'psk', key }
+}
+
+/** What the operator said of the next time. */
+function credentialAfter(credential: PneCredential, { pseudonym, registrationKey }: RegistrationAnswer): PneCredential {
+  if (credential.kind === 'psk') return { ...credential, pseudonym }
+  return registrationKey ? { ...credential, registrationKey } : credential
+}
+
 /** Refusals of one request that another one, with a new challenge and transaction, need not meet. */
-const passing = new Set(['CHALLENGE_EXPIRED', 'CHALLENGE_UNKNOWN', 'KEY_EPOCH_UNKNOWN', 'EXPIRED'])
+const passing = new Set(['CHALLENGE_EXPIRED', 'CHALLENGE_UNKNOWN', 'KEY_EPOCH_UNKNOWN', 'PSEUDONYM_UNKNOWN', 'EXPIRED'])
+
+/** Refusals of an end that say that there is nothing to end any more. */
+const over = new Set(['SUPERSEDED', 'DEREGISTERED', 'NOT_MEMBER', 'PN_RELEASED', 'PN_EXPIRED'])
 
 function nextAfter(error: unknown): 'repeat' | 'anew' | 'give-up' {
   if (isOpen(error)) return 'repeat'

@@ -34,7 +34,7 @@ export function signProof(
   proof: Omit<CommandProof, 'signature'>,
   method: string,
   params: Json,
-  key: { readonly kind: Credential['kind']; readonly secret: Uint8Array },
+  key: { readonly kind: 'psk' | 'ed25519'; readonly secret: Uint8Array },
   crypto: Crypto,
 ): CommandProof {
   const message = signedBytes('cpns-command-v1', crypto.sha256(proofBytes(proof, method, params)))
@@ -68,6 +68,8 @@ function isMade(credential: Credential, message: Uint8Array, signature: Uint8Arr
       return crypto.equal(crypto.hmacSha256(credential.key, message), signature)
     case 'ed25519':
       return crypto.ed25519.verify(credential.publicKey, message, signature)
+    case 'x25519':
+      return false // signs nothing
   }
 }
 

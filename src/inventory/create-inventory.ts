@@ -31,7 +31,11 @@ import { querying, reporting, unwatching, watching } from './presence/procedures
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
 import { createChallenges } from './registration/challenges.ts'
+import { createPseudonyms } from './registration/pseudonym.ts'
+import { createRates } from './registration/rates.ts'
 import { challenging, confirming, registering } from './registration/registering.ts'
+import { createSessionTickets } from './registration/session-ticket.ts'
+import { deregistering, refreshing } from './registration/upkeep.ts'
 import { rosterUpdate } from './roster.ts'
 import { createTurns } from './turns.ts'
 
@@ -94,7 +98,13 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution
   const challenges = createChallenges({ macKeys: secrets.macKeys, crypto, random, lifetimeMs: limits.challengeMs })
-  const registration = { self, networks, memory, challenges, keys, secrets, crypto, clock, limits }
+  const shared = { macKeys: secrets.macKeys, crypto }
+  const pseudonyms = createPseudonyms(self, crypto.hpke, shared)
+  const tickets = createSessionTickets(shared)
+  const registration = {
+    ...{ self, networks, memory, challenges, pseudonyms, tickets, keys, secrets, crypto, clock, limits },
+  }
+  const { limited } = createRates(clock, limits.rates)
   const proofs = createProofCheck({ self, keys, crypto, clock })
   const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
 
@@ -139,13 +149,15 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(query(inventoryQuery(self, networks)))
   offer(decided(granting(operator => federation().fingerprintOf(operator), limits.maxGrants)))
   offer(decided(attachment(self, limits.maxGateways)))
-  offer(query(challenging(registration)))
-  offer(flow(registering(registration)))
-  offer(flow(confirming(registration)))
   const ofPresence = { self, networks, presence, limits: limits.presence }
   for (const procedure of [querying, watching]) offerHere(query(procedure(ofPresence)))
   offerHere(query(reporting(ofPresence)))
   offerHere(query(unwatching(ofPresence)))
+  offer(limited(query(challenging(registration))))
+  offer(limited(flow(registering(registration))))
+  offer(limited(flow(confirming(registration))))
+  offer(limited(flow(refreshing(registration))))
+  offer(limited(flow(deregistering(registration))))
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
   const { macKeys } = secrets

@@ -43,5 +43,14 @@ export const capabilities = z
   .refine(value => Object.keys(value).length <= 32, { error: 'expected at most 32 capabilities' })
 export type Capabilities = z.infer<typeof capabilities>
 
+/** Chargeable services, by the names that the operator gave them. */
+export const services = z
+  .array(z.string().min(1).max(64))
+  .max(16)
+  .refine(names => new Set(names).size === names.length, { error: 'expected each service once' })
+
+/** How long a PNE wants its registration to hold: not so short that it only refreshes. */
+export const lifetime = z.int().min(1_000).max(longestLifetimeMs)
+
 /** Says of a method what it is, with its types inferred. */
 export const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec

@@ -7,7 +7,8 @@ import type { NetworkView } from './view.ts'
  *
  * - of an earlier epoch;
  * - admissions that lapsed, and registrations of who is no member or never confirmed, each `keptMs` after its end: by then
- *   also what another server did under them, cut off from here, has ended.
+ *   also what another server did under them, cut off from here, has ended;
+ * - ends of registrations that have ended by themselves since.
  *
  * Whatever writes in the document clears some of them in passing. So a PN whose elements come and go for years has a
  * document as large as its roster, and who fills it with nonsense fills it for a day.
@@ -36,9 +37,12 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
     const hasEnded = isOver(record.expires) && (record.state === 'pending' || !isMember(pneKey(pne)))
     return isPast(record) || hasEnded ? [keys.registration(pne, transaction)] : []
   })
+  const ends = own.ends.flatMap(({ pne, transaction, record }) =>
+    isPast(record) || record.until <= now ? [keys.ended(pne, transaction)] : [],
+  )
   const gateways = [...own.gateways].flatMap(([id, record]) => (isPast(record) ? [keys.gateway(id)] : []))
   const grants = [...own.grants].flatMap(([grantee, record]) => (isPast(record) ? [keys.grant(grantee)] : []))
-  return [...roster, ...registrations, ...gateways, ...grants].slice(0, maxAtOnce)
+  return [...roster, ...registrations, ...ends, ...gateways, ...grants].slice(0, maxAtOnce)
 }
 
 interface Origin {

@@ -1,5 +1,6 @@
 import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
 import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
+import { defaultRates, type RateLimits } from './registration/rates.ts'
 
 /** How long things last, and how many there may be. */
 export interface InventoryLimits {
@@ -29,6 +30,8 @@ export interface InventoryLimits {
   readonly maxGroupMembers: number
   /** Content keys of one service group that its members can still ask for. */
   readonly maxGenerations: number
+  /** How often PNEs and gateways may ask. */
+  readonly rates: RateLimits
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -46,4 +49,5 @@ export const defaultLimits: InventoryLimits = {
   maxGroups: 32,
   maxGroupMembers: 128,
   maxGenerations: 8,
+  rates: defaultRates,
 }

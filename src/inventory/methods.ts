@@ -10,6 +10,7 @@ import {
   pne,
   right,
   segment,
+  services,
   spec,
   time,
 } from './fields.ts'
@@ -34,6 +35,8 @@ const inventoryMember = z.strictObject({
   gatewayId: z.string().optional(),
   mode: mode.optional(),
   capabilities: capabilities.optional(),
+  /** Chargeable services that are open, while it is active. */
+  services: services.optional(),
   state: z.enum(['member', 'pending', 'active']),
   /** Until when the registration holds, when there is one. */
   expires: time.optional(),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
-import { capabilities, mode, type Pne, right } from './fields.ts'
+import { capabilities, lifetime, mode, type Pne, right, services } from './fields.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
@@ -87,12 +87,26 @@ const registrationRecord = z.object({
   gatewayId: segment,
   mode,
   capabilities,
+  /** Chargeable services that are open as long as the registration counts. */
+  services: services.optional(),
+  /** How long it holds from its confirmation on. Absent: as long as the operator lets one hold. */
+  lifetimeMs: lifetime.optional(),
   expires: time,
   /**
    * SHA-256 of the proof that confirms it, base64url: by it every server of the operator knows the proof when it comes,
    * and nobody learns anything of the session key.
    */
   confirmation: z.string().length(43),
+})
+
+/**
+ * `ended/<operator>/<pneId>/<transaction>`, beside the registration: its PNE has ended it. A key of its own, so that nothing
+ * that is said of the registration elsewhere, or was said before, brings it back.
+ */
+const endedRecord = z.object({
+  epoch,
+  /** By then nothing of the registration can count any more, wherever it is written: this may go. */
+  until: time,
 })
 
 export type NetworkRecord = z.infer<typeof networkRecord>
@@ -102,6 +116,7 @@ export type GatewayRecord = z.infer<typeof gatewayRecord>
 export type Admission = z.infer<typeof admitted>
 export type RosterRecord = z.infer<typeof rosterRecord>
 export type RegistrationRecord = z.infer<typeof registrationRecord>
+export type EndedRecord = z.infer<typeof endedRecord>
 
 /** Where each record stands. Flat composite keys: two servers that write at once never share more than one register. */
 export const keys = {
@@ -115,6 +130,7 @@ export const keys = {
   admission: (pne: Pne) => `admission/${pneKey(pne)}`,
   registrations: (pne: Pne) => `registration/${pneKey(pne)}/`,
   registration: (pne: Pne, transaction: string) => `registration/${pneKey(pne)}/${transaction}`,
+  ended: (pne: Pne, transaction: string) => `ended/${pneKey(pne)}/${transaction}`,
 } as const
 
 /** One string for a PNE; unambiguous, since neither part contains a slash. */
@@ -127,6 +143,14 @@ export interface StampedRegistration {
   readonly pne: Pne
   readonly transaction: string
   readonly record: Stamped<RegistrationRecord>
+  /** Its PNE has ended it. */
+  readonly isEnded?: true
+}
+
+export interface StampedEnd {
+  readonly pne: Pne
+  readonly transaction: string
+  readonly record: Stamped<EndedRecord>
 }
 
 /** What one document of a PN says. */
@@ -138,6 +162,7 @@ export interface NetworkRecords {
   /** By {@link pneKey}; also the admissions of a `visit/…` document. */
   readonly roster: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<RosterRecord> }>
   readonly registrations: readonly StampedRegistration[]
+  readonly ends: readonly StampedEnd[]
   /** Registers under known keys that were passed over because key or value is not what it should be. */
   readonly ignored: number
 }
@@ -150,6 +175,7 @@ type Said =
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
   | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<RosterRecord> }
   | ({ readonly of: 'registration' } & StampedRegistration)
+  | ({ readonly of: 'ended' } & StampedEnd)
   | 'ignored'
   | undefined
 
@@ -165,6 +191,7 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
   const gateways = new Map<string, Stamped<GatewayRecord>>()
   const roster = new Map<string, { pne: Pne; record: Stamped<RosterRecord> }>()
   const registrations: StampedRegistration[] = []
+  const ends: StampedEnd[] = []
   let network: Stamped<NetworkRecord> | undefined
   let release: Stamped<ReleaseRecord> | undefined
   let ignored = 0
@@ -193,6 +220,9 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
         return
       case 'registration':
         registrations.push(said)
+        return
+      case 'ended':
+        ends.push(said)
     }
   }
 
@@ -202,7 +232,15 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     before?.set(register, known)
     take(known.said)
   }
-  return { network, release, grants, gateways, roster, registrations, ignored }
+  return { network, release, grants, gateways, roster, registrations: withEnds(registrations, ends), ends, ignored }
+}
+
+function withEnds(registrations: StampedRegistration[], ends: readonly StampedEnd[]): readonly StampedRegistration[] {
+  if (ends.length === 0) return registrations
+  const ended = new Set(ends.map(({ pne, transaction }) => keys.ended(pne, transaction)))
+  return registrations.map(said =>
+    ended.has(keys.ended(said.pne, said.transaction)) ? { ...said, isEnded: true } : said,
+  )
 }
 
 function saidBy(key: string, register: Register, kind: 'pn' | 'visit'): Said {
@@ -242,6 +280,12 @@ function understood([first, second = '', third, fourth = '']: readonly string[],
       if (!record || !pne || !transactionPattern.test(fourth)) return undefined
       return { of: 'registration', pne, transaction: fourth, record }
     }
+    case 'ended': {
+      const pne = pneOf(second, third)
+      const record = read(endedRecord, register)
+      if (!record || !pne || !transactionPattern.test(fourth)) return undefined
+      return { of: 'ended', pne, transaction: fourth, record }
+    }
     default:
       return undefined
   }
@@ -256,11 +300,13 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['gateway', 2],
     ['roster', 3],
     ['registration', 4],
+    ['ended', 4],
   ]),
   visit: new Map([
     ['gateway', 2],
     ['admission', 3],
     ['registration', 4],
+    ['ended', 4],
   ]),
 }
 
@@ -292,5 +338,5 @@ export const granteesOf = (home: Registers): OperatorId[] =>
 
 /** A record as a register's value. Fields that are absent stay absent. */
 export const asValue = (
-  record: NetworkRecord | ReleaseRecord | GrantRecord | GatewayRecord | RosterRecord | RegistrationRecord,
+  record: NetworkRecord | ReleaseRecord | GrantRecord | GatewayRecord | RosterRecord | RegistrationRecord | EndedRecord,
 ): Json => JSON.parse(JSON.stringify(record))

@@ -24,6 +24,18 @@ export const refusals = {
       'CHALLENGE_UNKNOWN',
     ),
   challengeExpired: () => new CommandRefused(401, 'The challenge has expired. Ask for a new one.', 'CHALLENGE_EXPIRED'),
+  pseudonymUnknown: () =>
+    new CommandRefused(
+      401,
+      'The name of the pre-shared key is none that this operator gave, or an outdated one. Seal the identity anew.',
+      'PSEUDONYM_UNKNOWN',
+    ),
+  ticketUnknown: () =>
+    new CommandRefused(
+      401,
+      'The ticket is none of this operator for this registration, or an outdated one. Register again.',
+      'TICKET_UNKNOWN',
+    ),
   proofRefused: (why: string) => new CommandRefused(401, `The proof of the command ${why}.`, 'PROOF_REFUSED'),
 
   notTheOwner: (name: NetworkName) =>
@@ -95,6 +107,7 @@ export const refusals = {
     new CommandRefused(409, `Registration key ${epoch} is not in use. Ask for a new challenge.`, 'KEY_EPOCH_UNKNOWN'),
   superseded: () =>
     new CommandRefused(409, 'A later registration has taken the place of this one. Register again.', 'SUPERSEDED'),
+  deregistered: () => new CommandRefused(409, 'The registration was ended by its PNE. Register again.', 'DEREGISTERED'),
   notConfirmed: () =>
     new CommandRefused(409, 'The registration was not confirmed in time, or has ended. Register again.', 'EXPIRED'),
 
@@ -109,6 +122,8 @@ export const refusals = {
     new CommandRefused(429, 'Too many calls about presence. Wait.', 'RATE_LIMITED', retryAfterMs),
   tooManyWatched: (limit: number) =>
     new CommandRefused(429, `You watch ${limit} Personal Networks, as many as you may. End some.`, 'LIMIT'),
+  tooManyRequests: (retryAfterMs: number) =>
+    new CommandRefused(429, 'This PNE, or its gateway, asks too often. Wait.', 'RATE_LIMITED', retryAfterMs),
   badAnswer: (operator: OperatorId) =>
     new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
   overloaded: (retryAfterMs: number) =>

@@ -26,7 +26,8 @@ import {
  *   removed it since.
  * - A registration is its own operator's word alone, is of a member, and was made after the PNE was admitted.
  * - Of several registrations of one PNE the latest active one counts; the others are reported as superseded. A pending one
- *   shows only where there is no active one, and leaves nothing when it expires.
+ *   shows only where there is no active one, and leaves nothing when it expires. One that its PNE has ended counts never
+ *   again; that the PNE was registered still does.
  * - A gateway is the owner or a member, and one for no longer than that.
  * - A PN that was released or has expired has no members.
  */
@@ -252,7 +253,7 @@ function memberOf({ pne, admissions }: Claim, said: readonly StampedRegistration
   const [first] = admissions
   if (!first) return undefined
   const made = said.filter(({ record }) => record.admission >= first.record.since)
-  const standing = made.filter(({ record }) => at < record.expires)
+  const standing = made.filter(({ record, isEnded }) => at < record.expires && !isEnded)
   const wasRegistered = standing.length > 0 || made.some(({ record }) => record.state === 'active')
   const isHeld = admissions.some(({ record }) => record.pendingUntil === undefined || at < record.pendingUntil)
   if (!isHeld && !wasRegistered) return undefined
@@ -268,8 +269,9 @@ function memberOf({ pne, admissions }: Claim, said: readonly StampedRegistration
 }
 
 function shownRegistration({ pne, record }: StampedRegistration): InventoryMember {
-  const { cpnsId, gatewayId, mode, capabilities, state, expires, stamp } = record
-  return { ...pne, cpnsId, gatewayId, mode, capabilities, state, expires, since: stamp }
+  const { cpnsId, gatewayId, mode, capabilities, services, state, expires, stamp } = record
+  const open = state === 'active' && services ? { services } : {}
+  return { ...pne, cpnsId, gatewayId, mode, capabilities, ...open, state, expires, since: stamp }
 }
 
 /** By (stamp, server), as registers are ordered; the transaction decides between two that one server wrote at once. */

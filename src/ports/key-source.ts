@@ -2,6 +2,8 @@
 export type Credential =
   | { readonly kind: 'psk'; readonly key: Uint8Array }
   | { readonly kind: 'ed25519'; readonly publicKey: Uint8Array }
+  /** Of a PNE: it registers with this key, and does nothing else with it. */
+  | { readonly kind: 'x25519'; readonly publicKey: Uint8Array }
 
 /** A subscriber: a user's application, a gateway, or a PNE. */
 export interface Subscriber {

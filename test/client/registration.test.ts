@@ -236,6 +236,76 @@ test('a Personal Network that the gateway does not know, or that has ended, is r
   assert.is((ended as RequestRefused).status, 410)
 })
 
+test('a registration goes on and ends as its PNE says, also from one that was switched off meanwhile', async () => {
+  const { gateway, inventory, members } = await flat()
+  const registration = await pneOf(gateway, 'phone', { lifetimeMs: 60_000, services: ['relay'] }).register()
+  const shown = async () => (await inventory()).members.find(({ pneId }) => pneId === 'phone')
+  assert.equal((await shown())?.services, ['relay'])
+  assert.is((await shown())?.expires, registration.expires)
+
+  const again = pneOf(gateway, 'phone', { lifetimeMs: 3_600_000 })
+  const kept = JSON.parse(JSON.stringify({ ...registration, sessionKey: [...registration.sessionKey] }))
+  const refreshed = await again.refresh({ ...kept, sessionKey: new Uint8Array(kept.sessionKey) })
+  assert.ok(refreshed.expires > registration.expires + 3_000_000)
+  assert.is((await shown())?.expires, refreshed.expires)
+  assert.is(refreshed.cpnsId, registration.cpnsId)
+
+  await again.deregister(refreshed)
+  assert.equal(await members(), ['box member', 'phone member'])
+  await again.deregister(refreshed)
+  const error = await again.refresh(refreshed).catch((error: unknown) => error)
+  assert.is((error as RequestRefused).reason, 'DEREGISTERED')
+  await again.register()
+  await again.deregister(refreshed)
+  assert.equal(await members(), ['box member', 'phone active'], 'an end of an earlier registration ends no later one')
+})
+
+test('wherever the connection breaks, what is said of a registration is said once', async () => {
+  const { gateway, members } = await flat()
+  const { clock, crypto } = clientPorts()
+  const hurried = {
+    ...clock,
+    after: (ms: number, callback: () => void) => clock.after(ms < 5_000 ? Math.min(ms, 20) : ms, callback),
+  }
+  for (const passed of [0, 1, 2, 3]) {
+    const ports = { crypto, clock: hurried, sockets: breaking([false, passed, false, passed]) }
+    const phone = pneOf(gateway, 'phone', {}, ports)
+    const registration = await phone.register()
+    const { expires } = await phone.refresh(registration)
+    assert.ok(expires >= registration.expires, `after ${passed} frames`)
+    assert.equal(await members(), ['box member', 'phone active'])
+    await phone.deregister(registration)
+    assert.equal(await members(), ['box member', 'phone member'])
+  }
+})
+
+test('a PNE with a key pair registers, and knows its operator by the key that it came with', async () => {
+  const { a, gateway, members } = await flat()
+  const { crypto } = clientPorts()
+  const pair = await crypto.hpke.generateKeyPair()
+  a.credentials.set('watch', { kind: 'x25519', publicKey: pair.publicKey })
+  const [registrationKey] = a.secrets.registrationKeys
+  assert.ok(registrationKey)
+  const credential = { kind: 'x25519', ...pair, registrationKey } as const
+  await pneOf(gateway, 'watch', { credential }).register()
+  assert.equal(await members(), ['box member', 'watch active'])
+
+  const wrong = { ...credential, registrationKey: { ...(await crypto.hpke.generateKeyPair()), epoch: 1 } }
+  const error = await pneOf(gateway, 'watch', { credential: wrong })
+    .register()
+    .catch((error: unknown) => error)
+  assert.is((error as RequestRefused).reason, 'AUTH_FAILED')
+})
+
+test('a PNE that registers again names its key anew each time', async () => {
+  const { gateway, carried } = await flat()
+  const phone = pneOf(gateway, 'phone')
+  for (let times = 0; times < 3; times++) await phone.register()
+  const names = new Set(carried.flatMap(frame => /"pskId":"([^"]+)"/.exec(frame)?.[1] ?? []))
+  assert.is(names.size, 3)
+  assert.equal([...names].map(name => name[0]).sort(), ['I', 'P', 'P'])
+})
+
 test('many register at once; the roster changes under the gateway’s hands', async () => {
   const { gateway, owner, members } = await flat()
   const names = Array.from({ length: 8 }, (_, index) => `pne-${index}`)

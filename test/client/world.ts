@@ -10,6 +10,8 @@ import type { ClientIdentity } from '../../src/client/authenticate.ts'
 import { type ClientPorts, openSession, type Session } from '../../src/client/session.ts'
 import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
 import { type CpnsNode, createNode } from '../../src/node.ts'
+import type { OperatorSecrets } from '../../src/ports/identity.ts'
+import type { Credential } from '../../src/ports/key-source.ts'
 import { MemoryHub } from '../fixtures/memory-network.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
@@ -29,6 +31,9 @@ export interface TestNode {
   readonly url: string
   readonly telemetry: RecordingTelemetry
   readonly fingerprint: string
+  readonly secrets: OperatorSecrets
+  /** Of who has another than the pre-shared key that follows from its name. */
+  readonly credentials: Map<string, Credential>
   identity(name: string, key?: Uint8Array): ClientIdentity
   session(name: string, ports?: ClientPorts): Promise<Session>
 }
@@ -60,6 +65,8 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
     if (!server) throw new Error('A test operator has a server.')
     const others = [...manifests].filter(([other]) => other !== operator)
     const telemetry = new RecordingTelemetry()
+    const credentials = new Map<string, Credential>()
+    const secrets = await generateOperatorSecrets(crypto, seededRandom(`secrets of ${operator.id}`))
     const node = await createNode(
       {
         clock: systemClock(),
@@ -72,13 +79,16 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
           find: async identity =>
             identity.startsWith('no')
               ? undefined
-              : { identity, credential: { kind: 'psk', key: keyOf(operator.id, identity) } },
+              : {
+                  identity,
+                  credential: credentials.get(identity) ?? { kind: 'psk', key: keyOf(operator.id, identity) },
+                },
         },
         telemetry,
       },
       {
         identity: server.identity,
-        secrets: await generateOperatorSecrets(crypto, seededRandom(`secrets of ${operator.id}`)),
+        secrets,
         manifest: formatManifest(manifest),
         pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
         peerManifests: others.map(([, other]) => formatManifest(other)),
@@ -97,6 +107,8 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
       telemetry,
       url: node.clientUrl(),
       fingerprint: rootFingerprint(manifest.manifest, crypto),
+      secrets,
+      credentials,
       identity,
       async session(name, ports = clientPorts()) {
         const session = await openSession(ports, { ...identity(name), urls: [node.clientUrl()] })

@@ -25,7 +25,8 @@ import {
   pnUpdate,
   type Session,
 } from '../../src/client/node.ts'
-import { confirmProof, sealRegistration } from '../../src/inventory/registration/seal.ts'
+import { sealRegistration } from '../../src/inventory/registration/seal.ts'
+import { confirmProof } from '../../src/inventory/registration/session-proof.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { until } from '../fixtures/until.ts'
 import { type Acknowledgement, broken } from './acknowledgements.ts'
@@ -62,9 +63,9 @@ async function fill(session: Session, promised: Promised): Promise<void> {
 
   const transaction = newCommand().commandId
   const challenge = await session.call(pneChallenge, way)
-  const psk = { id: pneId, key: keyOf(home, pneId) }
+  const credential = { kind: 'psk', key: keyOf(home, pneId) } as const
   const content = { mode: 'PNE', capabilities: {} } as const
-  const request = await sealRegistration(crypto, { way, pneId, transaction, challenge, psk, content })
+  const request = await sealRegistration(crypto, { way, pneId, transaction, challenge, credential, content })
   const answer = await session.call(pneRegister, request.params)
   const { cpnsId, sessionKey } = await request.openAnswer(answer.sealed)
   promised.answered = { cpnsId, at: Date.now() }

@@ -10,11 +10,11 @@ import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
 import {
   answerBytes,
   type Binding,
-  confirmProof,
   openRegistration,
   type SealedRegistration,
   sealRegistration,
 } from '../../src/inventory/registration/seal.ts'
+import { confirmProof } from '../../src/inventory/registration/session-proof.ts'
 import { DecryptionFailed, type KeyPair } from '../../src/ports/crypto.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
@@ -37,7 +37,7 @@ async function sealed(keys: KeyPair): Promise<{ request: SealedRegistration; bin
     pneId: 'radio',
     transaction: 'transaction-0123',
     challenge,
-    psk: { id: 'radio', key: psk },
+    credential: { kind: 'psk', key: psk },
     content,
   })
   return { request, binding: { ...request.params, expires: challenge.expires } }
@@ -49,7 +49,7 @@ const open = (keys: KeyPair, binding: Binding, { params }: SealedRegistration, c
     enc: params.enc,
     sealed: params.sealed,
     registrationKey: keys.privateKey,
-    psk,
+    credential: { kind: 'psk', key: psk },
     ...changes,
   })
 
@@ -67,10 +67,13 @@ seal('both halves agree on content, CPNS ID, lifetime, session key and proof', a
   const opened = await open(keys, binding, request)
   assert.equal(opened.content, content)
 
-  const given = { cpnsId: 'cpns:b.example:x', lifetimeMs: 1_000 }
-  const { sealed: answer, sessionKey } = await opened.sealAnswer(given, random.bytes(answerBytes))
+  const given = { cpnsId: 'cpns:b.example:x', lifetimeMs: 1_000, pseudonym: 'P-next' }
+  const { sealed: answer, sessionKey } = await opened.sealAnswer(
+    { ...given, ticket: toBase64url },
+    random.bytes(answerBytes),
+  )
   const got = await request.openAnswer(answer)
-  assert.equal(got, { ...given, sessionKey })
+  assert.equal(got, { ...given, sessionKey, ticket: toBase64url(sessionKey) })
 
   const confirmed = { ...way, transaction: 'transaction-0123', pneId: 'radio', cpnsId: given.cpnsId }
   const proof = await confirmProof(clientCrypto, got.sessionKey, confirmed)
@@ -111,7 +114,10 @@ seal('a request opens with exactly the keys it was made with, and unchanged', as
   const { request, binding } = await sealed(keys)
   const other = await crypto.hpke.generateKeyPair()
   await fails(open(other, binding, request), 'another registration key')
-  await fails(open(keys, binding, request, { psk: random.bytes(32) }), 'another pre-shared key')
+  await fails(
+    open(keys, binding, request, { credential: { kind: 'psk', key: random.bytes(32) } }),
+    'another pre-shared key',
+  )
   await fails(open(keys, binding, request, { sealed: '*' }), 'no base64url')
   for (const field of ['enc', 'sealed'] as const) {
     const bytes = fromBase64url(request.params[field]) as Uint8Array
@@ -125,7 +131,10 @@ seal('an answer opens unchanged, and for the request it answers alone', async ()
   const keys = await crypto.hpke.generateKeyPair()
   const { request, binding } = await sealed(keys)
   const opened = await open(keys, binding, request)
-  const { sealed: answer } = await opened.sealAnswer({ cpnsId: 'x', lifetimeMs: 1 }, random.bytes(answerBytes))
+  const { sealed: answer } = await opened.sealAnswer(
+    { cpnsId: 'x', lifetimeMs: 1, ticket: toBase64url },
+    random.bytes(answerBytes),
+  )
   const bytes = fromBase64url(answer) as Uint8Array
   for (let at = 0; at < bytes.length; at++) {
     await fails(request.openAnswer(toBase64url(flipped(bytes, at))), `answer ${at}`)
@@ -138,7 +147,10 @@ seal('an answer opens unchanged, and for the request it answers alone', async ()
 seal('a gateway that puts its own key in the place of the operator’s reads nothing without the PNE’s', async () => {
   const gateway = await crypto.hpke.generateKeyPair()
   const { request, binding } = await sealed(gateway)
-  await fails(open(gateway, binding, request, { psk: random.bytes(32) }), 'the gateway has no pre-shared key')
+  await fails(
+    open(gateway, binding, request, { credential: { kind: 'psk', key: random.bytes(32) } }),
+    'the gateway has no pre-shared key',
+  )
 })
 
 seal.run()

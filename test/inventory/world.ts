@@ -18,12 +18,15 @@ import type {
 import { createInventory, type InventoryService } from '../../src/inventory/create-inventory.ts'
 import type { InventoryLimits } from '../../src/inventory/limits.ts'
 import type { Inventory, PneRegisterResult } from '../../src/inventory/methods.ts'
+import type { PneCredential } from '../../src/inventory/registration/credential.ts'
 import {
-  confirmProof,
+  type RegistrationAnswer,
+  type RegistrationContent,
   type SealedRegistration,
   sealRegistration,
   type Way,
 } from '../../src/inventory/registration/seal.ts'
+import { confirmProof, deregisterProof, refreshProof } from '../../src/inventory/registration/session-proof.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { KeySource, Subscriber } from '../../src/ports/key-source.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
@@ -354,10 +357,14 @@ export class Pne {
   sessionKey: Uint8Array | undefined
   cpnsId: string | undefined
   request: SealedRegistration | undefined
+  answer: RegistrationAnswer | undefined
+  credential: PneCredential
+  content: RegistrationContent = { mode: 'PNE', capabilities: { camera: 'yes' } }
 
   constructor(operator: OperatorId, pneId: string) {
     this.operator = operator
     this.pneId = pneId
+    this.credential = { kind: 'psk', key: keyOf(operator, pneId) }
   }
 
   get name() {
@@ -377,8 +384,8 @@ export class Pne {
       pneId: this.pneId,
       transaction,
       challenge,
-      psk: { id: this.pneId, key: keyOf(this.operator, this.pneId) },
-      content: { mode: 'PNE', capabilities: { camera: 'yes' } },
+      credential: this.credential,
+      content: this.content,
     })
     return this.request
   }
@@ -394,6 +401,8 @@ export class Pne {
     const result = await gateway.server.call<PneRegisterResult>('pne.register', request.params, gateway.identity)
     this.relayed.push(JSON.stringify(result))
     const answer = await request.openAnswer(result.sealed)
+    this.answer = answer
+    if (this.credential.kind === 'psk') this.credential = { ...this.credential, pseudonym: answer.pseudonym }
     this.sessionKey = answer.sessionKey
     this.cpnsId = answer.cpnsId
     return result
@@ -408,6 +417,38 @@ export class Pne {
     const params = { ...way, transaction, pneId, proof }
     this.relayed.push(JSON.stringify(params))
     return gateway.server.call('pne.confirm', params, gateway.identity)
+  }
+
+  /** What it says under its session key at a time, for its latest registration. */
+  #said(gateway: Gateway, time: number) {
+    const { request, answer, pneId } = this
+    if (!request || !answer) throw new Error('not registered')
+    const { transaction } = request.params
+    const said = { ...gateway.way(this.operator), transaction, pneId, time }
+    return { said, key: answer.sessionKey, ticket: answer.ticket }
+  }
+
+  async refreshParams(gateway: Gateway, time: number, lifetimeMs = 3_600_000) {
+    const { said, key, ticket } = this.#said(gateway, time)
+    const proof = await refreshProof(clientCrypto, key, { ...said, lifetimeMs })
+    return { ...said, lifetimeMs, ticket, proof }
+  }
+
+  async deregisterParams(gateway: Gateway, time: number) {
+    const { said, key, ticket } = this.#said(gateway, time)
+    return { ...said, ticket, proof: await deregisterProof(clientCrypto, key, said) }
+  }
+
+  async refresh(gateway: Gateway, time: number, lifetimeMs?: number) {
+    const params = await this.refreshParams(gateway, time, lifetimeMs)
+    this.relayed.push(JSON.stringify(params))
+    return gateway.server.call<{ state: string; expires: number }>('pne.refresh', params, gateway.identity)
+  }
+
+  async deregister(gateway: Gateway, time: number) {
+    const params = await this.deregisterParams(gateway, time)
+    this.relayed.push(JSON.stringify(params))
+    return gateway.server.call<{ state: string }>('pne.deregister', params, gateway.identity)
   }
 }
 

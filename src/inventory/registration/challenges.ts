@@ -22,6 +22,8 @@ export type ChallengeVerdict =
   | {
       readonly ok: true
       readonly expires: number
+      /** Version of the MAC key that it was made with: what answers it is made with the same one, at every server. */
+      readonly keyVersion: number
       /**
        * Bytes for what answers this challenge: all servers of the operator draw the same for the same `use`, nobody else
        * can foresee them.
@@ -76,11 +78,13 @@ export function createChallenges(options: {
       if (bytes?.length !== headBytes + nonceBytes + macBytes) return forged
       const body = bytes.subarray(0, headBytes + nonceBytes)
       const view = new DataView(bytes.buffer, bytes.byteOffset, headBytes)
-      const key = keys.get(view.getUint32(0))
+      const keyVersion = view.getUint32(0)
+      const key = keys.get(keyVersion)
       if (!key || !crypto.equal(macOf(key.mac, body, way), bytes.subarray(body.length))) return forged
       const expires = Number(view.getBigUint64(4))
       if (now >= expires) return { ok: false, reason: 'expired' }
-      return { ok: true, expires, draw: (use, lengthBytes) => crypto.hkdfSha256(key.draw, bytes, use, lengthBytes) }
+      const draw = (use: Uint8Array, lengthBytes: number) => crypto.hkdfSha256(key.draw, bytes, use, lengthBytes)
+      return { ok: true, expires, keyVersion, draw }
     },
   }
 }

@@ -3,9 +3,9 @@ import type { Registers, RegisterWrite } from '../../document/documents.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Crypto, DecryptionFailed } from '../../ports/crypto.ts'
 import type { OperatorSecrets } from '../../ports/identity.ts'
-import type { KeySource } from '../../ports/key-source.ts'
+import type { KeySource, Subscriber } from '../../ports/key-source.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { type Caller, isMember, live, mayOperate, operatorOf, requireGateway, requireRight } from '../authority.ts'
+import { isMember } from '../authority.ts'
 import type { Pne } from '../fields.ts'
 import { framed, fromBase64url, toBase64url } from '../framing.ts'
 import type { InventoryLimits } from '../limits.ts'
@@ -28,9 +28,14 @@ import { refusals } from '../refusals.ts'
 import { ground } from '../roster.ts'
 import type { NetworkView } from '../view.ts'
 import type { Attempt } from './attempts.ts'
-import type { Challenges } from './challenges.ts'
+import type { Challenges, ChallengeVerdict } from './challenges.ts'
 import { cpnsIdOf } from './cpns-id.ts'
-import { answerBytes, confirmProof, type OpenedRegistration, openRegistration, type Way } from './seal.ts'
+import { sealNonceBytes } from './operator-seal.ts'
+import { executorOf, mayRegister, nameOf, passable, pneOf, sourceOf, wayOf } from './passage.ts'
+import type { Pseudonyms } from './pseudonym.ts'
+import { answerBytes, type OpenedRegistration, openRegistration, type Way } from './seal.ts'
+import { confirmProof } from './session-proof.ts'
+import type { SessionTickets } from './session-ticket.ts'
 
 /*
  * The registration of a PNE, at its own operator: challenge, sealed request, confirmation.
@@ -49,6 +54,8 @@ export interface RegistrationOptions {
   readonly networks: Networks
   readonly memory: Memory
   readonly challenges: Challenges
+  readonly pseudonyms: Pseudonyms
+  readonly tickets: SessionTickets
   readonly keys: KeySource
   readonly secrets: OperatorSecrets
   readonly crypto: Crypto
@@ -85,7 +92,7 @@ export function challenging(options: RegistrationOptions): Query<PneChallengePar
 }
 
 export function registering(options: RegistrationOptions): Flow<PneRegisterParams, PneRegisterResult> {
-  const { self, networks, memory, challenges, secrets, crypto, clock, limits } = options
+  const { self, networks, memory, challenges, pseudonyms, tickets, secrets, crypto, clock, limits } = options
 
   return {
     spec: pneRegister,
@@ -137,38 +144,68 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     const opened = await open(params, challenge.expires, attempt)
 
     const cpnsId = cpnsIdOf(crypto, secrets.cpnsIdKey, self, pne.pneId)
-    const lifetimeMs = limits.registrationMs
+    const { lifetimeMs: asked = limits.registrationMs, services, ...content } = opened.content
+    const lifetimeMs = Math.min(asked, limits.registrationMs)
     const bytes = challenge.draw(framed(request, cpnsId, `${lifetimeMs}`), answerBytes)
-    const { sealed, sessionKey } = await opened.sealAnswer({ cpnsId, lifetimeMs }, bytes)
+    const answered = {
+      ...{ cpnsId, lifetimeMs },
+      ...keptByPne(params, challenge, (purpose, lengthBytes) => challenge.draw(framed(purpose, request), lengthBytes)),
+    }
+    const { sealed, sessionKey } = await opened.sealAnswer(answered, bytes)
     const proof = await confirmProof(crypto, sessionKey, { ...params, cpnsId })
-    return { sealed, registered: { ...opened.content, cpnsId, confirmation: digestOf(crypto, proof) } }
+    const registered = {
+      ...{ ...content, lifetimeMs, cpnsId, confirmation: digestOf(crypto, proof) },
+      ...(services && { services: [...services] }),
+    }
+    return { sealed, registered }
+  }
+
+  /** What the answer gives the PNE for later: nothing of it is kept here. */
+  function keptByPne(
+    params: PneRegisterParams,
+    { keyVersion }: ChallengeVerdict & { readonly ok: true },
+    draw: (purpose: string, lengthBytes: number) => Uint8Array,
+  ) {
+    const { home, pnId, transaction, pneId, credential = 'psk' } = params
+    const session = { home, pnId, pne: pneOf(params), transaction }
+    const current = secrets.registrationKeys.at(-1)
+    return {
+      ticket: (sessionKey: Uint8Array) => tickets.seal(session, sessionKey, keyVersion, draw('ticket', sealNonceBytes)),
+      ...(credential === 'psk' && { pseudonym: pseudonyms.next(pneId, keyVersion, draw('name', sealNonceBytes)) }),
+      ...(current && current.epoch !== params.keyEpoch && { registrationKey: current }),
+    }
   }
 
   async function open(params: PneRegisterParams, expires: number, attempt: Attempt): Promise<OpenedRegistration> {
     const key = secrets.registrationKeys.find(({ epoch }) => epoch === params.keyEpoch)
     if (!key) throw refusals.keyEpoch(params.keyEpoch)
-    const subscriber = await options.keys.find(params.pskId).catch(() => {
+    const subscriber = await options.keys.find(params.pneId).catch(() => {
       throw refusals.keySource()
     })
-    if (!subscriber && params.pskId === params.pneId) {
-      attempt.failed()
-      throw refusals.pneUnknown(pneOf(params))
-    }
     try {
-      // Whether somebody else exists is none of the gateway's business.
-      if (subscriber?.identity !== params.pneId || subscriber.credential.kind !== 'psk') throw new DecryptionFailed()
+      if (!subscriber) throw refusals.pneUnknown(pneOf(params))
+      await requireName(params, key.privateKey, subscriber)
       return await openRegistration(crypto, {
         binding: { ...params, expires },
         enc: params.enc,
         sealed: params.sealed,
         registrationKey: key.privateKey,
-        psk: subscriber.credential.key,
+        credential: subscriber.credential,
       })
     } catch (error) {
-      if (!(error instanceof DecryptionFailed)) throw error
       attempt.failed()
-      throw refusals.authFailed()
+      throw error instanceof DecryptionFailed ? refusals.authFailed() : error
     }
+  }
+
+  /** A pre-shared key is asked for under a name that only its subscriber can have. */
+  async function requireName(params: PneRegisterParams, registrationKey: Uint8Array, { identity }: Subscriber) {
+    const { credential = 'psk', pskId } = params
+    if ((credential === 'psk') !== (pskId !== undefined)) throw new DecryptionFailed()
+    if (pskId === undefined) return
+    const named = await pseudonyms.identityOf(pskId, params, registrationKey)
+    if (named === undefined) throw refusals.pseudonymUnknown()
+    if (named !== identity || identity !== params.pneId) throw new DecryptionFailed()
   }
 
   /**
@@ -188,6 +225,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     const key = keys.registration(pne, params.transaction)
     const register = own.get(key)
     if (register?.value === null) throw refusals.superseded()
+    if (isEnded(own, pne, params.transaction)) throw refusals.deregistered()
     const present = asRegistration(register)
     if (present && now < present.expires) {
       if (present.confirmation !== registered.confirmation) throw refusals.transactionReused()
@@ -238,11 +276,12 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
           const present = registrationIn(own, params)
           const { stamp: _, server: __, ...record } = present
           const { cpnsId } = record
+          if (isEnded(own, pne, params.transaction)) throw refusals.deregistered()
           if (record.expires <= now) throw refusals.notConfirmed()
           if (record.state === 'active') {
             return { writes: [], answer: () => ({ state: 'active', cpnsId, expires: record.expires }) }
           }
-          const expires = now + limits.registrationMs
+          const expires = now + (record.lifetimeMs ?? limits.registrationMs)
           const active: RegistrationRecord = { ...record, state: 'active', expires }
           const before = others(own, pne, params.transaction)
           return {
@@ -265,63 +304,37 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
 }
 
 /** What the sealed request and its answer add to a registration. */
-type Registered = Pick<RegistrationRecord, 'mode' | 'capabilities' | 'cpnsId' | 'confirmation'>
+type Registered = Pick<
+  RegistrationRecord,
+  'mode' | 'capabilities' | 'services' | 'lifetimeMs' | 'cpnsId' | 'confirmation'
+>
 
 /** Hashing what is compared: how far two hashes agree tells nothing. */
 const digestOf = (crypto: Pick<Crypto, 'sha256'>, proof: string): string =>
   toBase64url(crypto.sha256(fromBase64url(proof) ?? new Uint8Array(0)))
 
-type WayParams = PneChallengeParams
-
-const nameOf = ({ home, pnId }: WayParams) => ({ home, pnId })
-const wayOf = ({ home, pnId, gatewayId, operator }: WayParams): Way => ({ home, pnId, gatewayId, operator })
-const pneOf = ({ operator, pneId }: { operator: OperatorId; pneId: string }): Pne => ({ operator, pneId })
-
-/** Whose failures are counted together. */
-const sourceOf = (params: WayParams & { readonly pneId: string }, caller: Caller): string =>
-  `${operatorOf(caller)}/${params.gatewayId}/${pneKey(pneOf(params))}`
-
-/** The PNE's own operator executes; whoever relays checks first that the way is open. */
-function executorOf(params: WayParams, caller: Caller, view: NetworkView | undefined): OperatorId {
-  passable(params, caller, view)
-  return params.operator
-}
-
-/**
- * The view, if the PN is live, the caller may relay through the gateway, and the PNE's operator may register.
- * @throws {CommandRefused} 403, 404, 410
- */
-function passable(params: WayParams, caller: Caller, view: NetworkView | undefined): NetworkView {
-  if (!view) throw refusals.pnUnknown(nameOf(params))
-  requireGateway(view, caller, params.gatewayId)
-  live(nameOf(params), view)
-  requireRight(view, params.operator, 'register')
-  return view
-}
-
-/** As far as it can be told without the caller: what a gateway's operator vouches for may arrive before its documents. */
-const mayRegister = (view: NetworkView, { operator, gatewayId }: WayParams): boolean =>
-  mayOperate(view, operator, 'register') && view.inventory.gateways.some(gateway => gateway.gatewayId === gatewayId)
-
 const stateOf = ({ inventory }: NetworkView, { operator, pneId }: Pne) =>
   inventory.members.find(member => member.operator === operator && member.pneId === pneId)?.state
 
-const transactionNames = (params: WayParams & { pneId: string; transaction: string }): string[] => {
+const transactionNames = (params: Way & { pneId: string; transaction: string }): string[] => {
   const { home, pnId, operator, pneId, transaction } = params
   return [home, pnId, operator, pneId, transaction]
 }
 
 function requestDigest(crypto: Pick<Crypto, 'sha256'>, params: PneRegisterParams): string {
-  const { gatewayId, keyEpoch, challenge, pskId, enc, sealed } = params
-  return toBase64url(
-    crypto.sha256(framed(...transactionNames(params), gatewayId, `${keyEpoch}`, challenge, pskId, enc, sealed)),
-  )
+  const { gatewayId, keyEpoch, challenge, credential = 'psk', pskId = '', enc, sealed } = params
+  const names = [...transactionNames(params), gatewayId, `${keyEpoch}`]
+  return toBase64url(crypto.sha256(framed(...names, challenge, credential, pskId, enc, sealed)))
 }
 
 /** What this operator's document holds of other registrations of the PNE. */
-const others = (own: Registers, pne: Pne, transaction: string) =>
+export const others = (own: Registers, pne: Pne, transaction: string) =>
   [...own.entries(keys.registrations(pne))]
     .filter(([key, { value }]) => value !== null && key !== keys.registration(pne, transaction))
     .map(([key, register]) => ({ key, record: asRegistration(register) }))
 
-const clear = ({ key }: { readonly key: string }): RegisterWrite => ({ key, value: null })
+/** Whether its PNE has ended the registration. */
+export const isEnded = (own: Registers, pne: Pne, transaction: string): boolean =>
+  (own.get(keys.ended(pne, transaction))?.value ?? null) !== null
+
+export const clear = ({ key }: { readonly key: string }): RegisterWrite => ({ key, value: null })

@@ -1,21 +1,25 @@
 import { z } from 'zod'
 import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../../ports/crypto.ts'
+import type { Credential } from '../../ports/key-source.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { type Capabilities, capabilities, type Mode, mode } from '../fields.ts'
+import { type Capabilities, capabilities, lifetime, type Mode, mode, services } from '../fields.ts'
 import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
 import type { PneChallengeResult, PneRegisterParams } from '../methods.ts'
+import type { CredentialKind, PneCredential, RegistrationKey } from './credential.ts'
+import { firstPseudonym } from './pseudonym.ts'
 
 /*
  * The sealed registration, both halves: what a PNE does and what its operator does, so that neither can drift from the
  * other. A gateway carries request, answer and proof, and can neither read nor alter nor redirect any of them.
  *
- * Request: one HPKE message (RFC 9180, mode PSK) to the operator's registration key. Everything that may not change on
- * the way is in `info`, thus in the key schedule: of the request, of the answer, and of the session key. `aad` is empty,
- * since it would bind the request alone.
+ * Request: one HPKE message (RFC 9180) to the operator's registration key; in mode PSK for a pre-shared key, in mode Auth
+ * for an X25519 key pair. Everything that may not change on the way is in `info`, thus in the key schedule: of the
+ * request, of the answer, and of the session key. `aad` is empty, since it would bind the request alone.
  *
  * Answer: sealed as a response of Oblivious HTTP (RFC 9458, section 4.4) under a secret exported from that context.
  *
- * Session key: HKDF of a second export with 32 bytes of the server as salt. The PNE proves that it has it by a MAC.
+ * Session key: HKDF of a second export with 32 bytes of the server as salt. The PNE proves that it has it by a MAC
+ * (`session-proof.ts`), and keeps a ticket by which every server of its operator has it again (`session-ticket.ts`).
  *
  * The server's bytes, response nonce included, are not drawn at random but from a key that the servers of the operator
  * share, the challenge, the request and the answer (as RFC 6979 does for signatures): so that each of them gives the same
@@ -26,7 +30,6 @@ const requestLabel = 'cpns registration request v1'
 const pskLabel = 'cpns registration psk v1'
 const answerLabel = 'cpns registration answer v1'
 const sessionLabel = 'cpns registration session v1'
-const confirmLabel = 'cpns registration confirm v1'
 
 /** AES-128-GCM: Nk and Nn of RFC 9180, section 7.3. */
 const keyBytes = 16
@@ -53,23 +56,39 @@ export interface Binding extends Way {
   readonly challenge: string
   /** Of the challenge, milliseconds since 1970. */
   readonly expires: number
-  readonly pskId: string
+  /** Left out: `psk`. */
+  readonly credential?: CredentialKind | undefined
+  readonly pskId?: string | undefined
 }
 
 /** What only the operator learns at once; the inventory shows it when the PNE is registered. */
 export interface RegistrationContent {
   readonly mode: Mode
   readonly capabilities: Capabilities
+  /** Chargeable services that are to be open as long as the registration is. */
+  readonly services?: readonly string[] | undefined
+  /** How long it is to hold; the operator may say less. */
+  readonly lifetimeMs?: number | undefined
+}
+
+/** What the operator says in its answer. */
+export interface Answered {
+  /** Global, allocated by the PNE's operator. */
+  readonly cpnsId: string
+  /** How long the registration will hold once it is confirmed. */
+  readonly lifetimeMs: number
+  /** The name to ask for the pre-shared key under the next time. */
+  readonly pseudonym?: string | undefined
+  /** The operator's current registration key, where the request was sealed to an earlier one. */
+  readonly registrationKey?: RegistrationKey | undefined
 }
 
 /** What a PNE has after its registration was answered. */
-export interface RegistrationAnswer {
-  /** Global, allocated by the PNE's operator. */
-  readonly cpnsId: string
+export interface RegistrationAnswer extends Answered {
   /** 32 bytes, shared with the operator and nobody else. */
   readonly sessionKey: Uint8Array
-  /** How long the registration will hold once it is confirmed. */
-  readonly lifetimeMs: number
+  /** To be shown with whatever is said under the session key. */
+  readonly ticket: string
 }
 
 /** The part of either {@link Crypto} or {@link ClientCrypto} that both halves need. */
@@ -84,11 +103,19 @@ interface SealCrypto {
   readonly hpke: Hpke
 }
 
-const contentSchema = z.object({ mode, capabilities })
+const contentSchema = z.object({
+  mode,
+  capabilities,
+  services: services.optional(),
+  lifetimeMs: lifetime.optional(),
+})
 const answerSchema = z.object({
   cpnsId: z.string().min(1).max(320),
   lifetimeMs: z.int().positive(),
   server: z.base64url().length(43),
+  ticket: z.base64url().min(1).max(128),
+  pseudonym: z.string().min(1).max(320).optional(),
+  registrationKey: z.object({ epoch: z.int().min(1), publicKey: z.base64url().length(43) }).optional(),
 })
 
 /* The PNE's half. */
@@ -100,7 +127,10 @@ export interface SealedRegistration {
   openAnswer(sealed: string): Promise<RegistrationAnswer>
 }
 
-/** Seals a registration request; `challenge` is the result of `pne.challenge` for the same way. */
+/**
+ * Seals a registration request; `challenge` is the result of `pne.challenge` for the same way.
+ * @throws {z.ZodError} when the content is not what a registration may say
+ */
 export async function sealRegistration(
   crypto: ClientCrypto,
   request: {
@@ -109,32 +139,43 @@ export async function sealRegistration(
     /** 16 to 64 characters of base64url, new for each registration, kept for its repetitions. */
     readonly transaction: string
     readonly challenge: PneChallengeResult
-    /** The pre-shared key as the operator has it, and the identity by which the operator finds it. */
-    readonly psk: { readonly id: string; readonly key: Uint8Array }
+    readonly credential: PneCredential
     readonly content: RegistrationContent
   },
 ): Promise<SealedRegistration> {
-  const { way, pneId, transaction, challenge, psk, content } = request
+  const { way, pneId, transaction, challenge, credential, content } = request
   const { home, pnId, gatewayId, operator } = way
-  const keyEpoch = challenge.registrationKey.epoch
-  const bound = { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge: challenge.challenge }
+  const { epoch: keyEpoch, publicKey } = recipientOf(challenge, credential)
+  const contact = { operator, keyEpoch, challenge: challenge.challenge }
+  const pskId =
+    credential.kind === 'psk'
+      ? (credential.pseudonym ?? (await firstPseudonym(crypto.hpke, contact, publicKey, pneId)))
+      : undefined
+  const bound = {
+    ...{ home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge: challenge.challenge },
+    ...(pskId === undefined ? { credential: credential.kind } : { pskId }),
+  }
   const context = await crypto.hpke.seal({
-    recipientPublicKey: decoded(challenge.registrationKey.publicKey),
-    info: infoOf({ ...bound, expires: challenge.expires, pskId: psk.id }),
+    recipientPublicKey: publicKey,
+    info: infoOf({ ...bound, expires: challenge.expires }),
     aad: new Uint8Array(0),
     plaintext: utf8(JSON.stringify(contentSchema.parse(content))),
-    psk: await pskOf(crypto, operator, psk.id, psk.key),
+    ...(pskId !== undefined && credential.kind === 'psk'
+      ? { psk: await pskOf(crypto, operator, pneId, pskId, credential.key) }
+      : {}),
+    ...(credential.kind === 'x25519' ? { senderKey: credential } : {}),
   })
 
   return {
-    params: {
-      ...bound,
-      pskId: psk.id,
-      enc: toBase64url(context.enc),
-      sealed: toBase64url(context.ciphertext),
-    },
+    params: { ...bound, enc: toBase64url(context.enc), sealed: toBase64url(context.ciphertext) },
     openAnswer: sealed => openAnswer(crypto, context, context.enc, decoded(sealed)),
   }
+}
+
+/** The operator's key as the PNE has it; where a pre-shared key proves the operator, as the gateway brought it. */
+function recipientOf({ registrationKey }: PneChallengeResult, credential: PneCredential): RegistrationKey {
+  if (credential.kind !== 'psk') return credential.registrationKey
+  return { epoch: registrationKey.epoch, publicKey: decoded(registrationKey.publicKey) }
 }
 
 async function openAnswer(
@@ -145,8 +186,14 @@ async function openAnswer(
 ): Promise<RegistrationAnswer> {
   const { key, nonce } = await answerKey(crypto, context, enc, sealed.subarray(0, responseNonceBytes))
   const plaintext = await crypto.aesGcmOpen(key, nonce, sealed.slice(responseNonceBytes), new Uint8Array(0))
-  const { cpnsId, lifetimeMs, server } = parsed(answerSchema, plaintext)
-  return { cpnsId, lifetimeMs, sessionKey: await sessionKeyOf(crypto, context, decoded(server)) }
+  const { server, registrationKey, ...answer } = parsed(answerSchema, plaintext)
+  return {
+    ...answer,
+    ...(registrationKey && {
+      registrationKey: { epoch: registrationKey.epoch, publicKey: decoded(registrationKey.publicKey) },
+    }),
+    sessionKey: await sessionKeyOf(crypto, context, decoded(server)),
+  }
 }
 
 /* The operator's half. */
@@ -159,7 +206,7 @@ export interface OpenedRegistration {
    * share of the session key; they may only be the same where the answer is.
    */
   sealAnswer(
-    answer: { readonly cpnsId: string; readonly lifetimeMs: number },
+    answer: Answered & { ticket(sessionKey: Uint8Array): string },
     bytes: Uint8Array,
   ): Promise<{ readonly sealed: string; readonly sessionKey: Uint8Array }>
 }
@@ -167,7 +214,7 @@ export interface OpenedRegistration {
 export const answerBytes = responseNonceBytes + serverBytes
 
 /**
- * Opens a registration request with the operator's registration key of its epoch and the PNE's pre-shared key.
+ * Opens a registration request with the operator's registration key of its epoch and the PNE's credential.
  * @throws {DecryptionFailed} when it was not sealed with them, or for another binding, or holds no registration.
  */
 export async function openRegistration(
@@ -177,10 +224,10 @@ export async function openRegistration(
     readonly enc: string
     readonly sealed: string
     readonly registrationKey: Uint8Array
-    readonly psk: Uint8Array
+    readonly credential: Credential
   },
 ): Promise<OpenedRegistration> {
-  const { binding } = request
+  const { binding, credential } = request
   const enc = decoded(request.enc)
   const context = await crypto.hpke.open({
     recipientPrivateKey: request.registrationKey,
@@ -188,23 +235,41 @@ export async function openRegistration(
     info: infoOf(binding),
     aad: new Uint8Array(0),
     ciphertext: decoded(request.sealed),
-    psk: await pskOf(crypto, binding.operator, binding.pskId, request.psk),
+    ...(await proofOf(crypto, binding, credential)),
   })
 
   return {
     content: parsed(contentSchema, context.plaintext),
-    async sealAnswer({ cpnsId, lifetimeMs }, bytes) {
+    async sealAnswer({ cpnsId, lifetimeMs, pseudonym, registrationKey, ticket }, bytes) {
       if (bytes.length !== answerBytes) throw new RangeError(`An answer takes ${answerBytes} bytes.`)
       const responseNonce = bytes.subarray(0, responseNonceBytes)
       const server = bytes.subarray(responseNonceBytes)
       const { key, nonce } = await answerKey(crypto, context, enc, responseNonce)
-      const plaintext = utf8(JSON.stringify({ cpnsId, lifetimeMs, server: toBase64url(server) }))
-      const ciphertext = crypto.aesGcm.seal(key, nonce, plaintext, new Uint8Array(0))
-      return {
-        sealed: toBase64url(joined(responseNonce, ciphertext)),
-        sessionKey: await sessionKeyOf(crypto, context, server),
+      const sessionKey = await sessionKeyOf(crypto, context, server)
+      const said: z.input<typeof answerSchema> = {
+        ...{ cpnsId, lifetimeMs, server: toBase64url(server), ticket: ticket(sessionKey) },
+        pseudonym,
+        registrationKey: registrationKey && {
+          epoch: registrationKey.epoch,
+          publicKey: toBase64url(registrationKey.publicKey),
+        },
       }
+      const ciphertext = crypto.aesGcm.seal(key, nonce, utf8(JSON.stringify(said)), new Uint8Array(0))
+      return { sealed: toBase64url(joined(responseNonce, ciphertext)), sessionKey }
     },
+  }
+}
+
+/** What makes the HPKE message one of this PNE: a credential of another kind than the request names proves nothing. */
+async function proofOf(crypto: SealCrypto, binding: Binding, credential: Credential) {
+  const { operator, pneId, pskId } = binding
+  if (credential.kind !== (binding.credential ?? 'psk')) throw new DecryptionFailed()
+  switch (credential.kind) {
+    case 'psk':
+      if (pskId === undefined) throw new DecryptionFailed()
+      return { psk: await pskOf(crypto, operator, pneId, pskId, credential.key) }
+    case 'x25519':
+      return { senderPublicKey: credential.publicKey }
   }
 }
 
@@ -226,27 +291,17 @@ function decoded(text: string): Uint8Array {
 
 /* What both halves compute. */
 
-/** The proof that whoever made it has the session key, good for one transaction on one way. 32 bytes, base64url. */
-export async function confirmProof(
-  crypto: Pick<SealCrypto, 'hmacSha256'>,
-  sessionKey: Uint8Array,
-  confirmed: Way & { readonly transaction: string; readonly pneId: string; readonly cpnsId: string },
-): Promise<string> {
-  const { home, pnId, gatewayId, operator, transaction, pneId, cpnsId } = confirmed
-  const message = framed(confirmLabel, home, pnId, gatewayId, operator, transaction, pneId, cpnsId)
-  return toBase64url(await crypto.hmacSha256(sessionKey, message))
-}
-
 function infoOf(binding: Binding): Uint8Array {
-  const { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge, expires, pskId } = binding
+  const { home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge, expires } = binding
+  const { credential = 'psk', pskId = '' } = binding
   const way = [home, pnId, gatewayId, operator]
-  return framed(requestLabel, ...way, transaction, pneId, `${keyEpoch}`, challenge, `${expires}`, pskId)
+  return framed(requestLabel, ...way, transaction, pneId, `${keyEpoch}`, challenge, `${expires}`, credential, pskId)
 }
 
 /** The subscriber's key also authenticates connections: here it serves under a label of its own. */
-async function pskOf(crypto: SealCrypto, operator: OperatorId, id: string, key: Uint8Array) {
-  const derived = await crypto.hkdfSha256(key, new Uint8Array(0), framed(pskLabel, operator, id), exportBytes)
-  return { id: utf8(id), key: derived }
+async function pskOf(crypto: SealCrypto, operator: OperatorId, identity: string, pskId: string, key: Uint8Array) {
+  const derived = await crypto.hkdfSha256(key, new Uint8Array(0), framed(pskLabel, operator, identity), exportBytes)
+  return { id: utf8(pskId), key: derived }
 }
 
 /** RFC 9458, section 4.4: salt = enc || response nonce; the exported secret gives key and nonce. */
