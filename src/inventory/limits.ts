@@ -32,6 +32,8 @@ export interface InventoryLimits {
   readonly maxGenerations: number
   /** How often PNEs and gateways may ask. */
   readonly rates: RateLimits
+  /** How long a gateway that was asked something may take. */
+  readonly questionMs: number
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -50,4 +52,5 @@ export const defaultLimits: InventoryLimits = {
   maxGroupMembers: 128,
   maxGenerations: 8,
   rates: defaultRates,
+  questionMs: 5_000,
 }

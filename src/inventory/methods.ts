@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
+import { capabilitiesMethods, capabilitiesNotifications } from './capabilities/methods.ts'
 import {
   capabilities,
   command,
@@ -23,6 +24,7 @@ import { registrationMethods } from './registration/methods.ts'
  * file; what they share stands in `fields.ts`.
  */
 
+export * from './capabilities/methods.ts'
 export * from './groups/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
@@ -171,7 +173,11 @@ export const inventoryMethods = [
   ...registrationMethods,
   ...presenceMethods,
   ...groupMethods,
+  ...capabilitiesMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
-export const inventoryNotifications = [...presenceNotifications] as const satisfies readonly NotificationSpec<unknown>[]
+export const inventoryNotifications = [
+  ...presenceNotifications,
+  ...capabilitiesNotifications,
+] as const satisfies readonly NotificationSpec<unknown>[]
