@@ -5,7 +5,7 @@ import type { Cancel, Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
 import type { ServerId } from '../ports/names.ts'
 import { authenticate, type ClientIdentity } from './authenticate.ts'
-import { AnswerLost, NotConnected, RequestRefused } from './errors.ts'
+import { AnswerLost, NotConnected, RequestRefused, ServerNotTrusted } from './errors.ts'
 import { backoffMs } from './patience.ts'
 import { openWire, type Wire } from './wire.ts'
 
@@ -23,6 +23,8 @@ export interface SessionOptions extends ClientIdentity {
   readonly timeoutMs?: number
   /** Whether to come back by itself when the connection is lost. Default: yes. */
   readonly reconnect?: boolean
+  /** The longest pause between two attempts to come back. Default: a minute. */
+  readonly longestPauseMs?: number
 }
 
 export type SessionState =
@@ -56,7 +58,8 @@ export interface Session {
 }
 
 const defaultTimeoutMs = 10_000
-const backoff = { firstMs: 500, longestMs: 60_000 }
+const firstPauseMs = 500
+const defaultLongestPauseMs = 60_000
 
 /**
  * Connects and authenticates. @throws the reason of the last URL tried, when the first round fails: {@link ServerNotTrusted},
@@ -65,6 +68,17 @@ const backoff = { firstMs: 500, longestMs: 60_000 }
 export async function openSession(ports: ClientPorts, options: SessionOptions): Promise<Session> {
   const session = new ClientSession(ports, options)
   await session.connect()
+  return session
+}
+
+/**
+ * As {@link openSession}, but servers that are out of reach are no failure: the session is handed out while it tries again,
+ * for clients that have something to do without it.
+ * @throws {ServerNotTrusted} {@link RequestRefused} what trying again will not change
+ */
+export async function keepSession(ports: ClientPorts, options: SessionOptions): Promise<Session> {
+  const session = new ClientSession(ports, options)
+  await session.begin()
   return session
 }
 
@@ -90,6 +104,16 @@ class ClientSession implements Session {
 
   get state(): SessionState {
     return this.#state
+  }
+
+  /** One round, and further ones if it was in vain for the moment. */
+  async begin(): Promise<void> {
+    try {
+      await this.connect()
+    } catch (error) {
+      if (isFinal(error) || error instanceof ServerNotTrusted) throw error
+      this.#retryAfter(error)
+    }
   }
 
   /** One round over all URLs. */
@@ -142,7 +166,9 @@ class ClientSession implements Session {
   #retry(why: string, atLeastMs: number | undefined): void {
     this.#failures += 1
     this.#become({ kind: 'connecting', attempt: this.#failures, why })
-    const delayMs = (atLeastMs ?? 0) + backoffMs(this.#failures, this.#ports.crypto, backoff)
+    const { longestPauseMs = defaultLongestPauseMs } = this.#options
+    const bounds = { firstMs: firstPauseMs, longestMs: longestPauseMs }
+    const delayMs = (atLeastMs ?? 0) + backoffMs(this.#failures, this.#ports.crypto, bounds)
     this.#cancelRetry = this.#ports.clock.after(delayMs, () => void this.#round())
   }
 
@@ -151,10 +177,13 @@ class ClientSession implements Session {
       await this.connect()
     } catch (error) {
       if (this.#state.kind === 'closed') return
-      const why = error instanceof Error ? error.message : String(error)
-      if (isFinal(error)) this.#become({ kind: 'closed', why })
-      else this.#retry(why, error instanceof RequestRefused ? error.retryAfterMs : undefined)
+      if (isFinal(error)) this.#become({ kind: 'closed', why: messageOf(error) })
+      else this.#retryAfter(error)
     }
+  }
+
+  #retryAfter(error: unknown): void {
+    this.#retry(messageOf(error), error instanceof RequestRefused ? error.retryAfterMs : undefined)
   }
 
   #become(state: SessionState): void {
@@ -215,3 +244,5 @@ class ClientSession implements Session {
 
 /** A refusal that trying again will not change, unlike one for the moment (429, 503) or no answer at all. */
 const isFinal = (error: unknown): boolean => error instanceof RequestRefused && error.status < 429
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
