@@ -39,6 +39,7 @@ export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
+export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
 export type { ClientPorts, Session, SessionListener, SessionOptions, SessionState } from './session.ts'
 
 /** The platform's websockets, cryptography and clock; its timers hold a process as long as something is awaited. */

@@ -2,19 +2,26 @@ import { webCrypto } from '../adapters/browser/crypto.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { type WebsocketClientOptions, websocketClient } from '../adapters/websocket-client.ts'
 import { type WebsocketListenerOptions, websocketListener } from '../adapters/websocket-listener.ts'
+import type { GatewayStore } from '../ports/gateway-store.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from './gateway.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
-import { type ClientPorts, openSession, type Session, type SessionOptions } from './session.ts'
+import { type ClientPorts, keepSession, openSession, type Session, type SessionOptions } from './session.ts'
 
 /*
  * The SDK in Node: all of `./index.ts`, refusals told with their reasons, certificate authorities of one's own, and the
  * PN gateway.
  */
 
+export { gatewayFileStore } from '../adapters/gateway-file-store.ts'
 export type { WebsocketClientOptions } from '../adapters/websocket-client.ts'
+export type { GatewayStore, GatewayStoreKey } from '../ports/gateway-store.ts'
 export type { GatewayOptions, PnGateway } from './gateway.ts'
+export type { GatewayEvent } from './gateway-events.ts'
+export type { QueuedCommand } from './gateway-queue.ts'
 export * from './index.ts'
+export { StoreDamaged } from './keeper.ts'
+export type { LocalInventory } from './local-inventories.ts'
 export type { RelayEvent } from './registration-relay.ts'
 
 export const nodePorts = (sockets: WebsocketClientOptions = {}): ClientPorts => ({
@@ -39,16 +46,22 @@ export interface PnGatewayOptions extends GatewayOptions {
    * sealed, but who they are is not.
    */
   readonly listen?: Partial<Omit<WebsocketListenerOptions, 'telemetry'>>
+  /**
+   * Where it keeps what it must know again when it comes back: {@link gatewayFileStore}. Without one it forgets, when it ends,
+   * what it knew and what waited for its server.
+   */
+  readonly store?: GatewayStore
   /** Hears of the listener: refused connections, certificates that cannot be used. */
   readonly telemetry?: Telemetry
 }
 
 /**
- * Connects a PN gateway to its operator, attaches it, and opens its door to PNEs.
- * @throws {RequestRefused} {@link ListenRefused} and whatever {@link connect} throws; nothing is left open then.
+ * Connects a PN gateway to its operator, attaches it, and opens its door to PNEs; with its operator's servers out of reach, it
+ * opens the door with what its store holds, and goes on trying.
+ * @throws {RequestRefused} {@link ServerNotTrusted} {@link ListenRefused} {@link StoreDamaged}; nothing is left open then.
  */
 export async function openGateway(options: PnGatewayOptions, ports: ClientPorts = nodePorts()): Promise<PnGateway> {
-  const session = await openSession(ports, options.session)
+  const session = await keepSession(ports, options.session)
   const listener = websocketListener({
     host: '127.0.0.1',
     port: 0,
@@ -58,13 +71,15 @@ export async function openGateway(options: PnGatewayOptions, ports: ClientPorts 
     telemetry: options.telemetry ?? silent,
   })
   try {
-    return await startGateway(ports, session, listener, options)
+    return await startGateway({ ...ports, ...kept(options.store) }, session, listener, options)
   } catch (error) {
     session.close()
     await listener.stop()
     throw error
   }
 }
+
+const kept = (store: GatewayStore | undefined) => (store ? { store } : {})
 
 /** An application that asks for no telemetry gets none. */
 const silent: Telemetry = { log: () => {}, count: () => {} }

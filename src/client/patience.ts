@@ -1,11 +1,14 @@
 import { ConnectFailed } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
-import { AnswerLost, NotConnected } from './errors.ts'
+import { AnswerLost, NotConnected, type RequestRefused } from './errors.ts'
 
 /** Whether it may or may not have been done: then the same command is to be repeated, which does it once at the most. */
 export const isOpen = (error: unknown): boolean =>
   error instanceof AnswerLost || error instanceof NotConnected || error instanceof ConnectFailed
+
+/** Whether the same would be refused again. Not so what is kept for later, too much at the moment, or a server's own failure. */
+export const isForGood = ({ status }: RequestRefused): boolean => status >= 300 && status < 429 && status !== 423
 
 /** Uniform in [0, 1), for jitter. */
 export function fractionOf(crypto: Pick<ClientCrypto, 'randomBytes'>): number {

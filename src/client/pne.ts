@@ -1,4 +1,3 @@
-import type { Capabilities, Mode } from '../inventory/fields.ts'
 import { toBase64url } from '../inventory/framing.ts'
 import { pneChallenge, pneConfirm, pneDeregister, pneRefresh, pneRegister } from '../inventory/methods.ts'
 import type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
@@ -9,34 +8,25 @@ import {
   type Way,
 } from '../inventory/registration/seal.ts'
 import { confirmProof, deregisterProof, refreshProof } from '../inventory/registration/session-proof.ts'
-import type { OperatorId } from '../ports/names.ts'
 import { ProtocolViolation, RequestRefused } from './errors.ts'
-import { gatewayDiscover, gatewayPath, gatewaySubprotocol } from './gateway-protocol.ts'
-import { backoffMs, isOpen, sleep } from './patience.ts'
+import {
+  createPneGateways,
+  type PneGatewayOptions,
+  type PneLookup,
+  type PneLookupFilter,
+  type PnePairing,
+} from './pne-gateway.ts'
 import type { ClientPorts } from './session.ts'
-import { openWire, type Wire } from './wire.ts'
+import type { Wire } from './wire.ts'
 
-export interface PneOptions {
-  /** Base URL of the gateway beside it, `ws://…`. */
-  readonly gatewayUrl: string
-  /** The Personal Network that it wants to be an element of. */
-  readonly home: OperatorId
-  readonly pnId: string
-  /** Whose subscriber it is, and under which name. */
-  readonly operator: OperatorId
-  readonly pneId: string
+export interface PneOptions extends PneGatewayOptions {
   /** Its pre-shared key; or, in its place, whatever else it proves itself with. */
   readonly key?: Uint8Array
   readonly credential?: PneCredential
-  readonly mode?: Mode
-  readonly capabilities?: Capabilities
   /** Chargeable services that are to be open while it is registered. */
   readonly services?: readonly string[]
   /** How long a registration is to hold; the operator may say less. Left out: as long as the operator lets it. */
   readonly lifetimeMs?: number
-  readonly timeoutMs?: number
-  /** How often it tries before it gives up. Default: 6. */
-  readonly attempts?: number
 }
 
 /** A registration that was confirmed. Holds secrets; with it a device that was switched off meanwhile refreshes and ends it. */
@@ -66,7 +56,7 @@ export interface PneRegistration {
 export interface PersonalNetworkElement {
   /**
    * Registers and confirms. Steps whose answer was lost are repeated as they were, so that however often the connection
-   * breaks it registers once.
+   * breaks it registers once. With a gateway that has no server it pairs, and waits until the gateway calls, or for a while.
    * @throws {RequestRefused} {@link DecryptionFailed} when the answer is not its operator's; {@link AnswerLost} or
    * {@link ConnectFailed} when every attempt was in vain: it may be registered then, and registers again by calling this again.
    */
@@ -78,23 +68,26 @@ export interface PersonalNetworkElement {
   refresh(registration: PneRegistration): Promise<PneRegistration>
   /** Ends a registration for good; where it has ended already, that is done. @throws {RequestRefused} */
   deregister(registration: PneRegistration): Promise<void>
+  /** Pairs with the gateway, which needs no server for it. @throws {RequestRefused} 403 without consent; {@link AnswerLost} */
+  pair(): Promise<PnePairing>
+  /** Pairs and asks who is in the Personal Network; without its server the gateway says what it knew. @throws as {@link pair} */
+  lookup(filter?: PneLookupFilter): Promise<PneLookup>
 }
 
-const backoff = { firstMs: 500, longestMs: 10_000 }
-
 export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetworkElement {
-  const { sockets, crypto, clock } = ports
-  const { home, pnId, operator, pneId, timeoutMs = 10_000, attempts = 6 } = options
+  const { crypto, clock } = ports
+  const { home, pnId, operator, pneId, timeoutMs = 10_000 } = options
+  const gateways = createPneGateways(ports, options)
   let credential = credentialOf(options)
 
   return {
     async register() {
       let sealed: Sealed | undefined
-      return persistently(
-        async wire => {
-          const way = await wayThrough(wire)
+      return gateways.persistently(
+        async (wire, gatewayId) => {
+          const way = { home, pnId, gatewayId, operator }
           // What was sealed for one gateway opens for no other.
-          if (sealed?.way.gatewayId !== way.gatewayId) sealed = await seal(wire, way)
+          if (sealed?.way.gatewayId !== gatewayId) sealed = await seal(wire, way)
           return complete(wire, sealed)
         },
         () => {
@@ -123,21 +116,9 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
         if (!(error instanceof RequestRefused && over.has(error.reason))) throw error
       }
     },
-  }
 
-  /** Tries until it is done, is refused for good, or was tried often enough; `anew` prepares another request, if there may be one. */
-  async function persistently<T>(use: (wire: Wire) => Promise<T>, anew?: () => void): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withGateway(use)
-      } catch (error) {
-        const next = nextAfter(error)
-        if (next === 'give-up' || (next === 'anew' && !anew) || attempt >= attempts) throw error
-        if (next === 'anew') anew?.()
-        const askedMs = error instanceof RequestRefused ? (error.retryAfterMs ?? 0) : 0
-        await sleep(clock, askedMs + backoffMs(attempt, crypto, backoff))
-      }
-    }
+    pair: gateways.pair,
+    lookup: (filter = {}) => gateways.lookup(filter),
   }
 
   /** Says something of a registration, at one time, through whichever gateway is there. */
@@ -146,26 +127,11 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
     call: (wire: Wire, said: Way & { transaction: string; pneId: string; time: number }) => Promise<R>,
   ) {
     const time = Math.max(saidAt + 1, clock.now() + clockAheadMs)
-    return persistently(async wire => {
-      const way = await wayThrough(wire)
+    return gateways.persistently(async (wire, gatewayId) => {
+      const way = { home, pnId, gatewayId, operator }
       const said = { ...way, transaction, pneId, time }
       return { way, said, result: await call(wire, said) }
     })
-  }
-
-  async function withGateway<T>(use: (wire: Wire) => Promise<T>): Promise<T> {
-    const url = `${options.gatewayUrl.replace(/\/+$/, '')}${gatewayPath}`
-    const wire = openWire(await sockets.connect(url, [gatewaySubprotocol]), clock)
-    try {
-      return await use(wire)
-    } finally {
-      wire.close()
-    }
-  }
-
-  async function wayThrough(wire: Wire): Promise<Way> {
-    const { gatewayId } = await wire.call(gatewayDiscover, {}, timeoutMs)
-    return { home, pnId, gatewayId, operator }
   }
 
   async function seal(wire: Wire, way: Way): Promise<Sealed> {
@@ -218,17 +184,5 @@ function credentialAfter(credential: PneCredential, { pseudonym, registrationKey
   return registrationKey ? { ...credential, registrationKey } : credential
 }
 
-/** Refusals of one request that another one, with a new challenge and transaction, need not meet. */
-const passing = new Set(['CHALLENGE_EXPIRED', 'CHALLENGE_UNKNOWN', 'KEY_EPOCH_UNKNOWN', 'PSEUDONYM_UNKNOWN', 'EXPIRED'])
-
 /** Refusals of an end that say that there is nothing to end any more. */
 const over = new Set(['SUPERSEDED', 'DEREGISTERED', 'NOT_MEMBER', 'PN_RELEASED', 'PN_EXPIRED'])
-
-function nextAfter(error: unknown): 'repeat' | 'anew' | 'give-up' {
-  if (isOpen(error)) return 'repeat'
-  if (!(error instanceof RequestRefused)) return 'give-up'
-  if (passing.has(error.reason)) return 'anew'
-  // Asked too often, too much to do, no answer in time; or the server that is asked does not know yet what another answered.
-  const isForNow = error.status === 429 || error.status === 503 || error.status === 504
-  return isForNow || error.reason === 'TRANSACTION_UNKNOWN' ? 'repeat' : 'give-up'
-}

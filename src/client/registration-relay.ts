@@ -12,9 +12,11 @@ import { pneKey } from '../inventory/records.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
+import type { OperatorId } from '../ports/names.ts'
 import { RequestRefused } from './errors.ts'
+import { type LocalInventories, networkKey } from './local-inventories.ts'
 import { backoffMs, isOpen, sleep } from './patience.ts'
-import type { Session } from './session.ts'
+import { ServerUnreachable, type Uplink } from './uplink.ts'
 
 /** What a gateway did for a PNE, beyond relaying. */
 export type RelayEvent =
@@ -26,13 +28,16 @@ export type RelayEvent =
   | { readonly type: 'not-withdrawn'; readonly network: NetworkName; readonly pne: Pne; readonly why: string }
 
 export interface RegistrationRelayOptions {
-  readonly session: Session
+  readonly uplink: Uplink
+  readonly inventories: LocalInventories
   readonly crypto: Pick<ClientCrypto, 'randomBytes'>
   readonly clock: Clock
+  /** Who the gateway is. */
   readonly gatewayId: string
-  /** The owner's policy: whether a PNE that is no member may become one. Default: every one may. */
-  readonly admits?: (pne: Pne, network: NetworkName) => boolean | Promise<boolean>
-  readonly onEvent?: (event: RelayEvent) => void
+  readonly operator: OperatorId
+  /** The owner's policy: whether a PNE that is no member may become one. */
+  readonly admits: (pne: Pne, network: NetworkName) => boolean | Promise<boolean>
+  readonly onEvent: (event: RelayEvent) => void
 }
 
 /**
@@ -47,10 +52,8 @@ export interface RegistrationRelay {
   register(params: PneRegisterParams): Promise<PneRegisterResult>
   /** The inventory as last read; read once if it was not. @throws {RequestRefused} 404 */
   inventory(network: NetworkName): Promise<Inventory>
-  /** Takes in an inventory that the server has just given. */
-  learn(inventory: Inventory): void
-  /** Every inventory as last read. */
-  known(): Inventory[]
+  /** The inventory as the server has it now. @throws {RequestRefused} 404 */
+  refresh(network: NetworkName): Promise<Inventory>
 }
 
 /** How often an answer that was lost is asked for again, with the same ids. */
@@ -61,25 +64,24 @@ const conflictBackoff = { firstMs: 50, longestMs: 50 }
 const backoff = { firstMs: 200, longestMs: 5_000 }
 
 export function createRegistrationRelay(options: RegistrationRelayOptions): RegistrationRelay {
-  const { session, crypto, clock, gatewayId, admits = () => true, onEvent = () => {} } = options
-  const inventories = new Map<string, Inventory>()
+  const { uplink, inventories, crypto, clock, gatewayId, operator, admits, onEvent } = options
+  /** What this gateway has changed since it was read, in a way that it cannot tell. */
+  const doubted = new Set<string>()
   const turns = new Map<string, Promise<unknown>>()
 
-  function learn(inventory: Inventory) {
-    inventories.set(keyOf(inventory), inventory)
-  }
-
   async function refresh({ home, pnId }: NetworkName): Promise<Inventory> {
-    const inventory = await insist(() => session.call(pnInventory, { home, pnId }))
-    const isOurs = inventory.gateways.some(
-      gateway => gateway.gatewayId === gatewayId && gateway.operator === session.identity.operator,
-    )
+    const inventory = await insist(() => uplink.call(pnInventory, { home, pnId }))
+    const isOurs = inventory.gateways.some(gateway => gateway.gatewayId === gatewayId && gateway.operator === operator)
     if (!isOurs) throw unknownNetwork({ home, pnId })
-    learn(inventory)
+    doubted.delete(networkKey(inventory))
+    inventories.learn(inventory)
     return inventory
   }
 
-  const known = async (network: NetworkName): Promise<Inventory> => inventories.get(keyOf(network)) ?? refresh(network)
+  async function known(network: NetworkName): Promise<Inventory> {
+    const local = doubted.has(networkKey(network)) ? undefined : inventories.get(network)
+    return local?.inventory ?? refresh(network)
+  }
 
   /** Repeats what may or may not have been done, as it was. */
   async function insist<T>(call: () => Promise<T>): Promise<T> {
@@ -96,7 +98,7 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
   async function register(params: PneRegisterParams): Promise<PneRegisterResult> {
     const network = { home: params.home, pnId: params.pnId }
     const pne = { operator: params.operator, pneId: params.pneId }
-    const relay = () => insist(() => session.call(pneRegister, params))
+    const relay = () => insist(() => uplink.call(pneRegister, params))
 
     if (isMember(await known(network), pne)) {
       const result = await relay().catch(unless('NOT_MEMBER'))
@@ -107,11 +109,11 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
     if (!(await admits(pne, network))) {
       throw refusal(403, 'NOT_ADMITTED', `The owner of ${network.pnId} does not let ${pneKey(pne)} in.`)
     }
-    const isNew = await inTurn(keyOf(network), () => admit(network, pne))
+    const isNew = await inTurn(networkKey(network), () => admit(network, pne))
     try {
       return await relay()
     } catch (error) {
-      if (isNew && error instanceof RequestRefused && error.status !== 504) await withdraw(network, pne, error)
+      if (isNew && isRefused(error)) await withdraw(network, pne, error)
       throw error
     }
   }
@@ -123,12 +125,12 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
       if (isMember(inventory, pne)) return false
       const { version } = inventory
       const params = { ...command(), ...network, operation: 'add' as const, pnes: [pne], expectedVersion: version }
-      const result = await insist(() => session.call(pnUpdate, params)).catch(
+      const result = await insist(() => uplink.call(pnUpdate, params)).catch(
         unless(conflict < versionConflicts ? 'VERSION_CONFLICT' : 'none'),
       )
       if (result) {
         const member = { ...pne, state: 'member' as const, since: clock.now() }
-        learn({ ...inventory, version: result.version, members: [...inventory.members, member] })
+        inventories.learn({ ...inventory, version: result.version, members: [...inventory.members, member] })
         onEvent({ type: 'admitted', network, pne })
         return true
       }
@@ -140,12 +142,12 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
   async function withdraw(network: NetworkName, pne: Pne, cause: Error): Promise<void> {
     const params = { ...command(), ...network, operation: 'remove' as const, pnes: [pne] }
     try {
-      await insist(() => session.call(pnUpdate, params))
+      await insist(() => uplink.call(pnUpdate, params))
       onEvent({ type: 'withdrawn', network, pne, why: cause.message })
     } catch (error) {
       onEvent({ type: 'not-withdrawn', network, pne, why: error instanceof Error ? error.message : String(error) })
     }
-    inventories.delete(keyOf(network))
+    doubted.add(networkKey(network))
   }
 
   const command = () => ({ commandId: toBase64url(crypto.randomBytes(16)) })
@@ -163,16 +165,17 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
 
   return {
     // A repetition must not meet the roster changes of its own first attempt half way.
-    register: params => inTurn(`${keyOf(params)}/${pneKey(params)}`, () => register(params)),
+    register: params => inTurn(`${networkKey(params)}/${pneKey(params)}`, () => register(params)),
     inventory: known,
-    learn,
-    known: () => [...inventories.values()],
+    refresh,
   }
 }
 
-const keyOf = ({ home, pnId }: NetworkName): string => `${home}/${pnId}`
+/** By somebody who knows: without an answer it may have been done. */
+const isRefused = (error: unknown): error is RequestRefused =>
+  error instanceof RequestRefused && error.status !== 504 && !(error instanceof ServerUnreachable)
 
-const isMember = ({ members }: Inventory, { operator, pneId }: Pne): boolean =>
+export const isMember = ({ members }: Inventory, { operator, pneId }: Pne): boolean =>
   members.some(member => member.operator === operator && member.pneId === pneId)
 
 /** Turns one refusal into `undefined`, and lets everything else pass. */
@@ -183,8 +186,13 @@ const unless =
     throw error
   }
 
-export const refusal = (status: number, reason: string, message: string, method: string = pneRegister.method) =>
-  new RequestRefused(method, { status, reason, message })
+export const refusal = (
+  status: number,
+  reason: string,
+  message: string,
+  method: string = pneRegister.method,
+  retryAfterMs?: number,
+) => new RequestRefused(method, { status, reason, message, retryAfterMs })
 
-const unknownNetwork = ({ home, pnId }: NetworkName) =>
+export const unknownNetwork = ({ home, pnId }: NetworkName) =>
   refusal(404, 'PN_UNKNOWN', `This gateway is attached to no Personal Network ${pnId} of ${home}.`)

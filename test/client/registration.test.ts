@@ -5,9 +5,9 @@ import { systemRandom } from '../../src/adapters/random.ts'
 import { websocketListener } from '../../src/adapters/websocket-listener.ts'
 import { RequestRefused } from '../../src/client/errors.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from '../../src/client/gateway.ts'
+import type { GatewayEvent } from '../../src/client/gateway-events.ts'
 import { readInventory } from '../../src/client/inventory-reader.ts'
 import { createPne, type PneOptions } from '../../src/client/pne.ts'
-import type { RelayEvent } from '../../src/client/registration-relay.ts'
 import type { ClientPorts, Session } from '../../src/client/session.ts'
 import { toBase64url } from '../../src/inventory/framing.ts'
 import { type Inventory, pnEstablish, pnGrant, pnInventory, pnRelease, pnUpdate } from '../../src/inventory/methods.ts'
@@ -65,7 +65,7 @@ interface Flat {
   readonly a: TestNode
   readonly owner: Session
   readonly gateway: PnGateway
-  readonly events: RelayEvent[]
+  readonly events: GatewayEvent[]
   /** Everything that passed through the gateway, on either side. */
   readonly carried: string[]
   inventory(): Promise<Inventory>
@@ -98,7 +98,7 @@ async function flat(
     })
   }
   const carried: string[] = []
-  const events: RelayEvent[] = []
+  const events: GatewayEvent[] = []
   const { sockets, ...rest } = clientPorts()
   const recording: ClientPorts = {
     ...rest,
@@ -110,7 +110,7 @@ async function flat(
       startGateway(rest, session, recordingListener(carried), {
         gatewayId: 'box-1',
         networks: [network],
-        onEvent: event => events.push(event),
+        onEvent: event => event.type !== 'connected' && events.push(event),
         ...options,
       }),
     { what: 'the gateway’s operator knows of the Personal Network' },

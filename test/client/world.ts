@@ -1,7 +1,7 @@
 import { webCrypto } from '../../src/adapters/browser/crypto.ts'
 import { systemClock } from '../../src/adapters/clock.ts'
 import { nodeCrypto } from '../../src/adapters/crypto.ts'
-import { memoryLogStore } from '../../src/adapters/memory-log-store.ts'
+import { memoryDisk, memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
 import { websocketClient } from '../../src/adapters/websocket-client.ts'
@@ -29,6 +29,9 @@ export const keyOf = (operator: string, identity: string): Uint8Array =>
 export interface TestNode {
   readonly node: CpnsNode
   readonly url: string
+  /** Ends the server, and starts it again on the same disk at the same URL. */
+  down(): Promise<void>
+  up(): Promise<void>
   readonly telemetry: RecordingTelemetry
   readonly fingerprint: string
   readonly secrets: OperatorSecrets
@@ -65,36 +68,42 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
     if (!server) throw new Error('A test operator has a server.')
     const others = [...manifests].filter(([other]) => other !== operator)
     const telemetry = new RecordingTelemetry()
+    const disk = memoryDisk()
     const credentials = new Map<string, Credential>()
     const secrets = await generateOperatorSecrets(crypto, seededRandom(`secrets of ${operator.id}`))
-    const node = await createNode(
-      {
-        clock: systemClock(),
-        random: systemRandom(),
-        crypto,
-        store: memoryLogStore(),
-        network: hub.network(server.id),
-        listener: websocketListener({ host: '127.0.0.1', port: 0, telemetry }),
-        keys: {
-          find: async identity =>
-            identity.startsWith('no')
-              ? undefined
-              : {
-                  identity,
-                  credential: credentials.get(identity) ?? { kind: 'psk', key: keyOf(operator.id, identity) },
-                },
+    const boot = async (port: number): Promise<CpnsNode> => {
+      const node = await createNode(
+        {
+          clock: systemClock(),
+          random: systemRandom(),
+          crypto,
+          store: memoryLogStore({ disk }),
+          network: hub.network(server.id),
+          listener: websocketListener({ host: '127.0.0.1', port, telemetry }),
+          keys: {
+            find: async identity =>
+              identity.startsWith('no')
+                ? undefined
+                : {
+                    identity,
+                    credential: credentials.get(identity) ?? { kind: 'psk', key: keyOf(operator.id, identity) },
+                  },
+          },
+          telemetry,
         },
-        telemetry,
-      },
-      {
-        identity: server.identity,
-        secrets,
-        manifest: formatManifest(manifest),
-        pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
-        peerManifests: others.map(([, other]) => formatManifest(other)),
-      },
-    )
-    await node.start()
+        {
+          identity: server.identity,
+          secrets,
+          manifest: formatManifest(manifest),
+          pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
+          peerManifests: others.map(([, other]) => formatManifest(other)),
+        },
+      )
+      await node.start()
+      return node
+    }
+    let node = await boot(0)
+    const url = node.clientUrl()
     ends.push(() => node.stop())
     const identity = (name: string, key: Uint8Array = keyOf(operator.id, name)): ClientIdentity => ({
       operator: operator.id,
@@ -103,15 +112,21 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
       servers: [server.id],
     })
     nodes.push({
-      node,
+      get node() {
+        return node
+      },
       telemetry,
-      url: node.clientUrl(),
+      url,
+      down: () => node.stop(),
+      async up() {
+        node = await boot(Number(new URL(url).port))
+      },
       fingerprint: rootFingerprint(manifest.manifest, crypto),
       secrets,
       credentials,
       identity,
       async session(name, ports = clientPorts()) {
-        const session = await openSession(ports, { ...identity(name), urls: [node.clientUrl()] })
+        const session = await openSession(ports, { ...identity(name), urls: [url] })
         ends.push(() => session.close())
         return session
       },
