@@ -93,6 +93,8 @@ export interface ClientCrypto {
   hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Promise<Uint8Array>
   ed25519Sign(privateKey: Uint8Array, message: Uint8Array): Promise<Uint8Array>
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>
+  /** As {@link Crypto.aesGcm}: never two plaintexts under one key and nonce. */
+  aesGcmSeal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Promise<Uint8Array>
   /** @throws {DecryptionFailed} */
   aesGcmOpen(key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array, aad: Uint8Array): Promise<Uint8Array>
   readonly hpke: Hpke

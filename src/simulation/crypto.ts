@@ -59,6 +59,7 @@ export class Cryptography {
       hkdfSha256: async (secret, salt, info, lengthBytes) => hkdfSha256(secret, salt, info, lengthBytes),
       ed25519Sign: async (privateKey, message) => ed25519.sign(privateKey, message),
       ed25519Verify: async (publicKey, message, signature) => ed25519.verify(publicKey, message, signature),
+      aesGcmSeal: async (key, nonce, plaintext, aad) => aesGcm.seal(key, nonce, plaintext, aad),
       aesGcmOpen: async (key, nonce, ciphertext, aad) => aesGcm.open(key, nonce, ciphertext, aad),
       hpke,
     }

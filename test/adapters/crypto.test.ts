@@ -146,6 +146,7 @@ test('AES-GCM: test cases 2 and 14 of the GCM specification', async () => {
     const none = new Uint8Array(0)
     assert.is(toHex(node.aesGcm.seal(key, nonce, zeros, none)), sealed)
     assert.equal(node.aesGcm.open(key, nonce, hex(sealed), none), zeros)
+    assert.is(toHex(await web.aesGcmSeal(key, nonce, zeros, none)), sealed)
     assert.equal(await web.aesGcmOpen(key, nonce, hex(sealed), none), zeros)
   }
 })
@@ -246,6 +247,7 @@ test('AES-GCM opens what it sealed, and nothing that was changed', async () => {
       const ciphertext = node.aesGcm.seal(key, nonce, plaintext, aad)
       assert.is(ciphertext.length, plaintext.length + 16)
       assert.equal(node.aesGcm.open(key, nonce, ciphertext, aad), plaintext)
+      assert.equal(await web.aesGcmSeal(key, nonce, plaintext, aad), ciphertext)
       assert.equal(await web.aesGcmOpen(key, nonce, ciphertext, aad), plaintext)
 
       const parts: Record<typeof part, Uint8Array> = { key, nonce, ciphertext, aad }
@@ -277,12 +279,15 @@ test('a ciphertext shorter than its tag does not open; a key or nonce of the wro
     const wrongKey = new Uint8Array(wrong)
     assert.throws(() => node.aesGcm.seal(wrongKey, nonce, none, none), /16 or 32 bytes/)
     assert.throws(() => node.aesGcm.open(wrongKey, nonce, new Uint8Array(16), none), /16 or 32 bytes/)
+    assert.match((await rejection(web.aesGcmSeal(wrongKey, nonce, none, none)))?.message ?? '', /16 or 32 bytes/)
     assert.match(
       (await rejection(web.aesGcmOpen(wrongKey, nonce, new Uint8Array(16), none)))?.message ?? '',
       /16 or 32 bytes/,
     )
   }
   assert.throws(() => node.aesGcm.seal(key, new Uint8Array(16), none, none), /nonce has 12 bytes here, not 16/)
+  const refused = await rejection(web.aesGcmSeal(key, new Uint8Array(16), none, none))
+  assert.match(refused?.message ?? '', /nonce has 12 bytes here, not 16/)
 })
 
 test('equal compares content and length', () => {

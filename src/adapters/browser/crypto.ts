@@ -52,15 +52,17 @@ export function webCrypto(): ClientCrypto {
       }
     },
 
+    async aesGcmSeal(key, nonce, plaintext, aad) {
+      const aesKey = await aesGcmKey(key, 'encrypt')
+      if (nonce.length !== 12) throw new RangeError(`An AES-GCM nonce has 12 bytes here, not ${nonce.length}.`)
+      return new Uint8Array(await subtle.encrypt(aesGcmParameters(nonce, aad), aesKey, bytes(plaintext)))
+    },
+
     async aesGcmOpen(key, nonce, ciphertext, aad) {
-      if (key.length !== 16 && key.length !== 32) {
-        throw new RangeError(`An AES-GCM key has 16 or 32 bytes here, not ${key.length}.`)
-      }
+      const aesKey = await aesGcmKey(key, 'decrypt')
       if (nonce.length !== 12) throw new DecryptionFailed()
-      const aesKey = await subtle.importKey('raw', bytes(key), 'AES-GCM', false, ['decrypt'])
-      const parameters = { name: 'AES-GCM', iv: bytes(nonce), additionalData: bytes(aad), tagLength: 128 }
       try {
-        return new Uint8Array(await subtle.decrypt(parameters, aesKey, bytes(ciphertext)))
+        return new Uint8Array(await subtle.decrypt(aesGcmParameters(nonce, aad), aesKey, bytes(ciphertext)))
       } catch {
         throw new DecryptionFailed()
       }
@@ -69,6 +71,20 @@ export function webCrypto(): ClientCrypto {
     hpke: hpke(),
   }
 }
+
+async function aesGcmKey(key: Uint8Array, use: 'encrypt' | 'decrypt'): Promise<CryptoKey> {
+  if (key.length !== 16 && key.length !== 32) {
+    throw new RangeError(`An AES-GCM key has 16 or 32 bytes here, not ${key.length}.`)
+  }
+  return crypto.subtle.importKey('raw', bytes(key), 'AES-GCM', false, [use])
+}
+
+const aesGcmParameters = (nonce: Uint8Array, aad: Uint8Array) => ({
+  name: 'AES-GCM',
+  iv: bytes(nonce),
+  additionalData: bytes(aad),
+  tagLength: 128,
+})
 
 function hmacKey(key: Uint8Array): Promise<CryptoKey> {
   // WebCrypto refuses the empty key. HMAC pads keys with zeros, so one zero byte is the same key.
