@@ -4,6 +4,13 @@ import { systemClock } from '../adapters/clock.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { type ClientDocument, type DocumentListener, openDocument } from './document.ts'
+import {
+  type GroupKey,
+  type GroupName,
+  openGroupContent,
+  type SealedGroupContent,
+  sealGroupContent,
+} from './group-content.ts'
 import { type InventoryListener, type InventoryReader, readInventory } from './inventory-reader.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
 import { type ClientPorts, openSession, type Session, type SessionOptions } from './session.ts'
@@ -28,6 +35,8 @@ export {
   type Right,
   right,
 } from '../inventory/fields.ts'
+export { readGroups } from '../inventory/groups/records.ts'
+export { groupsOf } from '../inventory/groups/view.ts'
 export * from '../inventory/methods.ts'
 export type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
 export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'
@@ -37,6 +46,7 @@ export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId }
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
 export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
+export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
 export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
@@ -61,6 +71,25 @@ export const personalNetworkElement = (
   options: PneOptions,
   ports: ClientPorts = platformPorts(),
 ): PersonalNetworkElement => createPne(ports, options)
+
+/** Seals content for the members of a service group, under the key that `group.key` gave. */
+export const sealForGroup = (
+  group: GroupName,
+  key: GroupKey,
+  plaintext: Uint8Array,
+  { crypto }: Pick<ClientPorts, 'crypto'> = platformPorts(),
+): Promise<SealedGroupContent> => sealGroupContent(crypto, group, key, plaintext)
+
+/**
+ * Opens what a member has sealed; `content.generation` says which key to ask `group.key` for.
+ * @throws {DecryptionFailed} when it was not sealed for this group under this key, or was changed.
+ */
+export const openForGroup = (
+  group: GroupName,
+  key: GroupKey,
+  content: SealedGroupContent,
+  { crypto }: Pick<ClientPorts, 'crypto'> = platformPorts(),
+): Promise<Uint8Array> => openGroupContent(crypto, group, key, content)
 
 /** Reads the effective inventory of a Personal Network along. */
 export const followInventory = (
