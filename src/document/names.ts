@@ -13,7 +13,7 @@ export type DocumentName =
       readonly pnId: string
     }
   | {
-      readonly kind: 'mailbox' | 'devices'
+      readonly kind: 'mailbox' | 'devices' | 'invitations'
       readonly owner: OperatorId
       readonly user: string
     }
@@ -42,6 +42,7 @@ function pathOf(name: DocumentName): string {
       return `visit/${name.owner}/${name.home}/${name.pnId}`
     case 'mailbox':
     case 'devices':
+    case 'invitations':
       return `${name.kind}/${name.owner}/${name.user}`
     case 'conversation': {
       const part = name.part === 0 ? '' : `/${name.part}`
@@ -84,6 +85,7 @@ function nameOf(text: string): DocumentName | undefined {
       }
     case 'mailbox':
     case 'devices':
+    case 'invitations':
       if (first === undefined || rest.length !== 1) return undefined
       return { kind, owner: operatorId(owner), user: first }
     case 'conversation':

@@ -20,14 +20,16 @@ import { createExecution, derivedPnId } from './execution.ts'
 import { granting } from './granting.ts'
 import { offerGroups } from './groups/offer-groups.ts'
 import { inventoryQuery } from './inventory-query.ts'
+import { deliverMethod } from './invitations/letter.ts'
+import { offerInvitations } from './invitations/offer-invitations.ts'
 import { defaultLimits, type InventoryLimits } from './limits.ts'
-import { createLive } from './live.ts'
 import { createMemory } from './memory.ts'
 import { type Inventory, inventoryNotifications } from './methods.ts'
 import { createNetworks, networkOf } from './networks.ts'
-import type { Attached } from './notices/attached.ts'
-import type { Notices } from './notices/notices.ts'
-import type { PresenceService } from './presence/presence.ts'
+import { type Attached, createAttached } from './notices/attached.ts'
+import { createNotices, type Notices, tellMethod } from './notices/notices.ts'
+import { createPresence, type PresenceService } from './presence/presence.ts'
+import { querying, reporting, unwatching, watching } from './presence/procedures.ts'
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
 import { createChallenges } from './registration/challenges.ts'
@@ -84,6 +86,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const limits = { ...defaultLimits, ...options.limits }
 
   let joined: Federation | undefined
+  let stopFollowingLinks: Cancel = () => {}
   const federation = () => {
     if (!joined) throw new Error('The inventory has joined no federation yet; call join first.')
     return joined
@@ -108,20 +111,29 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const proofs = createProofCheck({ self, keys, crypto, clock })
   const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
 
-  const live = createLive({
+  const attached = createAttached()
+  const notices = createNotices({
+    self,
+    attached,
+    networks,
+    notifications: inventoryNotifications,
+    federation,
+    clock,
+    telemetry,
+    limits: limits.notices,
+  })
+
+  const presence = createPresence({
     self,
     server,
     documents,
     networks,
     grants,
-    notifications: inventoryNotifications,
-    federation,
+    attached,
     clock,
-    random,
     telemetry,
-    limits,
+    limits: limits.presence,
   })
-  const { attached, notices, presence } = live
 
   const commands: Command[] = []
   const handlers = new Map<string, CommandHandler>()
@@ -130,12 +142,20 @@ export function createInventory(options: InventoryOptions): InventoryService {
     commands.push(commandOf(procedure, dispatch) as Command)
     handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
   }
+  /** For what is between a client and the server that it is attached to: no other server gives it for a client. */
+  function offerHere<Params, Result>(procedure: Procedure<Params, Result>): void {
+    commands.push(commandOf(procedure, dispatch) as Command)
+  }
   offer(decided(establishment(self, derivedPnId(crypto))))
   offer(decided(rosterUpdate({ self, keptMs, ...limits })))
   offer(decided(release))
   offer(query(inventoryQuery(self, networks)))
   offer(decided(granting(operator => federation().fingerprintOf(operator), limits.maxGrants)))
   offer(decided(attachment(self, limits.maxGateways)))
+  const ofPresence = { self, networks, presence, limits: limits.presence }
+  for (const procedure of [querying, watching]) offerHere(query(procedure(ofPresence)))
+  offerHere(query(reporting(ofPresence)))
+  offerHere(query(unwatching(ofPresence)))
   offer(limited(query(challenging(registration))))
   offer(limited(flow(registering(registration))))
   offer(limited(flow(confirming(registration))))
@@ -143,10 +163,22 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(limited(flow(deregistering(registration))))
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
-  live.offer(found => offerCommand(commandOf(query(found), dispatch)))
   const { macKeys } = secrets
-  const groups = { self, networks, documents, macKeys, crypto, random, clock, keptMs, ...limits }
+  const groups = { ...limits, self, networks, documents, notices, macKeys, crypto, random, clock, keptMs }
   offerGroups({ offer, offerCommand }, execution, groups)
+  const invitations = offerInvitations({ offer, offerCommand }, execution, {
+    rules: { self, keptMs, ...limits },
+    networks,
+    documents,
+    keys,
+    notices,
+    federation,
+    store,
+    crypto,
+    clock,
+    telemetry,
+    limits: limits.invitations,
+  })
 
   let cancelSweep: Cancel = () => {}
   async function sweep(): Promise<void> {
@@ -162,6 +194,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     cancelSweep = clock.after(sweepEveryMs, () => {
       sweepLater()
       void sweep()
+      void invitations.sweep()
     })
   }
 
@@ -175,7 +208,12 @@ export function createInventory(options: InventoryOptions): InventoryService {
     join(found) {
       joined = found
       for (const [method, handler] of handlers) found.handle(method, handler)
-      live.join(found)
+      found.handle(tellMethod, notices.receive)
+      found.handle(deliverMethod, invitations.receive)
+      stopFollowingLinks = found.subscribe(({ type, operator }) => {
+        if (type === 'up') invitations.linked(operator)
+      })
+      presence.join(found)
     },
 
     async start() {
@@ -186,7 +224,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
 
     stop() {
       cancelSweep()
-      live.stop()
+      stopFollowingLinks()
+      presence.stop()
       grants.stop()
       records.stop()
     },

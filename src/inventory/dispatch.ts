@@ -89,7 +89,7 @@ export function handlerOf<Params, Result>(
 }
 
 /** @throws what it was, or the refusal that says it to a client. */
-function asRefusal(error: unknown): never {
+export function asRefusal(error: unknown): never {
   if (error instanceof WriteFailed) throw refusals.notStored()
   if (error instanceof DocumentFull) throw refusals.full()
   if (error instanceof AskTimeout) throw refusals.timeout()
@@ -98,7 +98,12 @@ function asRefusal(error: unknown): never {
 }
 
 /** Another operator's refusal, as far as it is one of ours: it chose the words. */
-function refusedBy({ status, cause, message, retryAfterMs }: CommandAnswer & { readonly ok: false }): CommandRefused {
+export function refusedBy({
+  status,
+  cause,
+  message,
+  retryAfterMs,
+}: CommandAnswer & { readonly ok: false }): CommandRefused {
   const known: Status = status >= 300 && status in statuses ? (status as Status) : 500
   return new CommandRefused(known, message.slice(0, maxForeignText), cause.slice(0, 64), retryAfterMs)
 }

@@ -1,3 +1,4 @@
+import { defaultInvitationLimits, type InvitationLimits } from './invitations/limits.ts'
 import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
 import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
 import { defaultRates, type RateLimits } from './registration/rates.ts'
@@ -30,10 +31,9 @@ export interface InventoryLimits {
   readonly maxGroupMembers: number
   /** Content keys of one service group that its members can still ask for. */
   readonly maxGenerations: number
+  readonly invitations: InvitationLimits
   /** How often PNEs and gateways may ask. */
   readonly rates: RateLimits
-  /** How long a gateway that was asked something may take. */
-  readonly questionMs: number
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -51,6 +51,6 @@ export const defaultLimits: InventoryLimits = {
   maxGroups: 32,
   maxGroupMembers: 128,
   maxGenerations: 8,
+  invitations: defaultInvitationLimits,
   rates: defaultRates,
-  questionMs: 5_000,
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
-import { capabilitiesMethods, capabilitiesNotifications } from './capabilities/methods.ts'
 import {
   capabilities,
   command,
@@ -15,7 +14,8 @@ import {
   spec,
   time,
 } from './fields.ts'
-import { groupMethods } from './groups/methods.ts'
+import { groupMethods, groupNotifications } from './groups/methods.ts'
+import { invitationMethods, invitationNotifications } from './invitations/methods.ts'
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
 
@@ -24,8 +24,8 @@ import { registrationMethods } from './registration/methods.ts'
  * file; what they share stands in `fields.ts`.
  */
 
-export * from './capabilities/methods.ts'
 export * from './groups/methods.ts'
+export * from './invitations/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
 
@@ -173,11 +173,12 @@ export const inventoryMethods = [
   ...registrationMethods,
   ...presenceMethods,
   ...groupMethods,
-  ...capabilitiesMethods,
+  ...invitationMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
 export const inventoryNotifications = [
   ...presenceNotifications,
-  ...capabilitiesNotifications,
+  ...groupNotifications,
+  ...invitationNotifications,
 ] as const satisfies readonly NotificationSpec<unknown>[]

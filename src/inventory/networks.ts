@@ -21,6 +21,8 @@ export interface NetworkState {
 
 export interface NetworkDecision<T> {
   readonly writes: readonly RegisterWrite[]
+  /** What this server remembers with it, in the same batch. */
+  readonly local?: readonly LocalRecord[]
   /** The answer, which may speak of the state that the writes bring about: of the view, and of this operator's document. */
   readonly answer: (after: () => NetworkView, registers: Registers) => T
 }
@@ -112,7 +114,7 @@ export function createNetworks(options: {
       return documents.write(ownDocument(name), (own, now) => {
         const said = readOwn(name, own)
         const view = viewOf(name, withOwn(name, all, said), now)
-        const { writes: decided, answer } = decide({ view, own, now })
+        const { writes: decided, local: remembered = [], answer } = decide({ view, own, now })
         const writes = withClearance(decided, said, view, now)
         const foreseen = foresee(own, writes, now, server)
         if (foreseen.overtaken.length > 0) throw refusals.overtaken(foreseen.overtaken)
@@ -121,7 +123,7 @@ export function createNetworks(options: {
           if (!after) throw refusals.pnUnknown(name)
           return after
         }, foreseen.registers)
-        return { writes, local: local(answered, now), answer: answered }
+        return { writes, local: [...remembered, ...local(answered, now)], answer: answered }
       })
     },
 

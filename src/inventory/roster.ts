@@ -154,3 +154,17 @@ export function ground(view: NetworkView, self: OperatorId): { readonly epoch: n
   const grant = view.grants.get(self)
   return grant ? { epoch, grant: grant.id } : { epoch }
 }
+
+/**
+ * What puts a PNE into the roster for good, by the word of the home operator; nothing, if it is so already.
+ * @throws {CommandRefused} 409 when there are as many as may be
+ */
+export function firmAdmission(pne: Pne, change: Omit<Change, 'caller' | 'isFirm'>): RegisterWrite[] {
+  const { home } = change.view.inventory
+  const firm: Change = { ...change, caller: { kind: 'operator', operator: home }, isFirm: true }
+  const writes = addition(pne, firm)
+  if (writes.length > 0 && countAfter([pne], firm) > change.rules.maxRoster) {
+    throw refusals.tooMany('PNEs', change.rules.maxRoster)
+  }
+  return writes.map(write => ({ ...write, ...timed(change.time) }))
+}

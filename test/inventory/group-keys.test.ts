@@ -171,6 +171,20 @@ test('removed from the PN, or away for good: the key changes with nobody’s wor
   await w.stop()
 })
 
+test('who ends its registration is out at once, until it registers again', async () => {
+  const { w, hub, lamp, clock, change, key } = await grouped()
+  await change(clock, 'group.join')
+  const before = await key(clock)
+  w.clock.advance(1)
+  await clock.deregister(hub, w.clock.now())
+  assert.is(await refusalOf(key(clock)), '409 NOT_REGISTERED')
+  assert.is.not((await key(lamp)).key, before.key)
+  await clock.register(hub)
+  await clock.confirm(hub)
+  assert.not.ok([before.key, (await key(lamp, before.generation)).key].includes((await key(clock)).key))
+  await w.stop()
+})
+
 test('keys are refused to who is not in the group, and to every proof', async () => {
   const { w, lamp, clock, groupId, key } = await grouped()
   assert.is(await refusalOf(key(clock)), '403 NOT_GROUP_MEMBER')

@@ -11,6 +11,7 @@ import { asDocumentId } from '../../src/document/names.ts'
 import type { CommandHandler } from '../../src/federation/federation.ts'
 import { signProof } from '../../src/federation/proof.ts'
 import type { GroupSearchResult, ServiceGroup } from '../../src/inventory/methods.ts'
+import { until } from '../fixtures/until.ts'
 import {
   a,
   answerOf,
@@ -218,13 +219,19 @@ test('who is away for good counts no longer, until it registers again', async ()
 })
 
 test('a requirement is met by what the registration says', async () => {
-  const { w, lamp, radio } = await shared()
+  const { w, hub, lamp, radio } = await shared()
   const needs = (requirement: object) => as(w, lamp, 'group.create', { ...music, requirement })
   assert.is(await refusalOf(needs({ mode: 'PN_GW' })), '403 REQUIREMENT_NOT_MET')
   assert.is(await refusalOf(needs({ capabilities: ['wings'] })), '403 REQUIREMENT_NOT_MET')
   assert.is(await refusalOf(needs({ services: ['paid'] })), '403 REQUIREMENT_NOT_MET')
   const groupId = await created(w, lamp, { requirement: { mode: 'PNE', capabilities: ['camera'] } })
   assert.equal(membersOf((await as(w, radio, 'group.join', { groupId })).group), ['lamp', 'radio'])
+
+  lamp.content = { ...lamp.content, services: ['paid'] }
+  await lamp.register(hub)
+  await lamp.confirm(hub)
+  const paid = (await needs({ services: ['paid'] })).group.groupId
+  assert.is(await refusalOf(as(w, radio, 'group.join', { groupId: paid })), '403 REQUIREMENT_NOT_MET')
   await w.stop()
 })
 
@@ -404,6 +411,31 @@ test('a group ends with its PN, and one established anew has none of the old', a
     .filter(([, { value }]) => value !== null)
     .map(([key]) => key)
   assert.equal(ids, [`group/${anew}`], 'the old one was cleared away')
+  await w.stop()
+})
+
+test('who is expected to act is told, wherever it is attached', async () => {
+  const { w, lamp, radio, clock } = await shared()
+  const heard: unknown[] = []
+  w.at(b).inventory.attached.enter({ operator: b, identity: 'radio' }, (...said) => heard.push(said))
+  w.at(a).inventory.attached.enter({ operator: a, identity: 'clock' }, (...said) => heard.push(said))
+  const groupId = await created(w, lamp, { joining: 'invited' })
+  const expires = w.clock.now() + 1_000
+  for (const { name } of [radio, clock]) await as(w, lamp, 'group.invite', { groupId, invitee: name, expires })
+  await as(w, radio, 'group.join', { groupId })
+  const { transfer } = await as<{ transfer: string }>(w, lamp, 'group.transfer', {
+    groupId,
+    candidate: radio.name,
+    reason: '',
+  })
+  await until(() => heard.length === 3, { what: 'all three are told' })
+  const about = { ...flat, groupId }
+  const invited = ['group.invited', about]
+  assert.equal(
+    heard.filter(said => JSON.stringify(said) === JSON.stringify(invited)),
+    [invited, invited],
+  )
+  assert.equal(heard.at(-1), ['group.offered', { ...about, transfer }])
   await w.stop()
 })
 

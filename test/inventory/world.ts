@@ -209,7 +209,8 @@ export async function world(
     handle: (method, handler) => server.handlers.set(method, handler),
     async request(operator, command): Promise<CommandAnswer> {
       const to = servers.find(other => other.operator === operator)
-      return to && !isCut(server.operator, operator) ? carried(server, to, command) : unreachable(operator)
+      if (!to || isCut(server.operator, operator)) return unreachable(operator)
+      return answerOf(forwarded => carried(server, to, forwarded), command, server)
     },
     async requestAt(id, command): Promise<CommandAnswer> {
       const to = servers.find(other => other.id === id)

@@ -36,7 +36,7 @@ export const homeExecutor =
   }
 
 /** @throws {CommandRefused} 403 */
-function requireItself(pne: Pne | undefined, caller: Caller): void {
+export function requireItself(pne: Pne | undefined, caller: Caller): void {
   if (caller.kind === 'operator') {
     if (!pne) throw refusals.notAuthorised(`${caller.operator} has to say for which of its PNEs it asks.`)
     if (pne.operator !== caller.operator) throw groupRefusals.notItself(pne)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { NotificationSpec } from '../../federation/command.ts'
 import { bytes, command, mode, network, pne, segment, spec, time } from '../fields.ts'
 
 /*
@@ -249,6 +250,24 @@ export const groupKey = spec({
     result: { generation: 'Kc3zS0aVQ5m4b1n2E7y8Xw', key: 'c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlLi4' },
   },
 })
+
+/** For a PNE that was invited into a group. */
+export const groupInvited = {
+  method: 'group.invited',
+  summary: 'A service group would have this PNE as a member: see group.find, and join.',
+  params: z.strictObject({ ...network, groupId: segment }),
+  example: { home, pnId: 'flat', groupId },
+} as const satisfies NotificationSpec<unknown>
+
+/** For the PNE that is to become the owner of a group. */
+export const groupOffered = {
+  method: 'group.offered',
+  summary: 'The ownership of a service group is offered to this PNE: see group.find, and answer.',
+  params: z.strictObject({ ...network, groupId: segment, transfer: transferId }),
+  example: { home, pnId: 'flat', groupId, transfer: exampleIds.commandId },
+} as const satisfies NotificationSpec<unknown>
+
+export const groupNotifications = [groupInvited, groupOffered] as const
 
 export type GroupCreateParams = z.infer<typeof groupCreate.params>
 export type GroupChanged = z.infer<typeof changed>

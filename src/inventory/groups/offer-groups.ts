@@ -1,10 +1,12 @@
 import type { Command } from '../../federation/command.ts'
 import type { Execution } from '../execution.ts'
+import type { Notices } from '../notices/notices.ts'
 import type { Procedure } from '../procedure.ts'
 import { type ContentKeyOptions, keying } from './content-key.ts'
 import { creating, dissolving, type GroupRules } from './creating.ts'
 import { type FindingOptions, finding, searching } from './finding.ts'
 import { invitingToGroup, joiningGroup, leavingGroup } from './membership.ts'
+import { tellingCandidate, tellingInvitee } from './telling.ts'
 import { answering, transferring } from './transferring.ts'
 
 /** Where procedures go to be called: by this server's clients, and by other operators. */
@@ -18,13 +20,14 @@ export interface Counter {
 export function offerGroups(
   { offer, offerCommand }: Counter,
   { decided, flow, query }: Execution,
-  options: GroupRules & ContentKeyOptions & FindingOptions,
+  options: GroupRules & ContentKeyOptions & FindingOptions & { readonly notices: Notices },
 ): void {
+  const { notices } = options
   offer(decided(creating(options)))
   offer(decided(joiningGroup(options)))
   offer(decided(leavingGroup(options)))
-  offer(decided(invitingToGroup(options)))
-  offer(decided(transferring(options)))
+  offer(tellingInvitee(decided(invitingToGroup(options)), notices))
+  offer(tellingCandidate(decided(transferring(options)), notices))
   offer(decided(answering(options)))
   offer(decided(dissolving(options)))
   offer(query(finding(options)))

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import type { Mode, Pne } from '../fields.ts'
 import { pneKey } from '../records.ts'
 import type { NetworkView } from '../view.ts'
@@ -27,16 +26,12 @@ function lackOf({ mode, capabilities = [], services = [] }: MemberRequirement, h
 
 const covers = (has: Mode | undefined, asked: Mode): boolean => has === asked || has === 'BOTH'
 
-/** Of a registration, as far as this is in it. */
-const services = z.object({ services: z.array(z.string()) })
-
 function registeredAs(view: NetworkView, pne: Pne): MemberRequirement {
   const member = view.inventory.members.find(found => pneKey(found) === pneKey(pne) && found.state === 'active')
   if (!member) return {}
-  const named = services.safeParse(member)
   return {
     ...(member.mode && { mode: member.mode }),
     capabilities: Object.keys(member.capabilities ?? {}),
-    ...(named.success ? { services: named.data.services } : {}),
+    ...(member.services && { services: member.services }),
   }
 }

@@ -107,8 +107,11 @@ function isPresent(view: NetworkView, pne: Pne, admission: number, at: number): 
   if (!first || admission < first.record.since) return false
   const said = view.registrations.get(pneKey(pne)) ?? []
   return said.some(
-    ({ record }) =>
-      record.state === 'active' && record.admission >= first.record.since && at < record.expires + absenceMs,
+    ({ record, isEnded }) =>
+      !isEnded &&
+      record.state === 'active' &&
+      record.admission >= first.record.since &&
+      at < record.expires + absenceMs,
   )
 }
 
