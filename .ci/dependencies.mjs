@@ -42,6 +42,7 @@ const sharedWithClient = new Set([
   'document/names.ts',
   'document/registers-view.ts',
   'federation/command.ts',
+  'inventory/capabilities/methods.ts',
   'inventory/fields.ts',
   'inventory/framing.ts',
   'inventory/groups/methods.ts',

@@ -23,13 +23,13 @@ import { inventoryQuery } from './inventory-query.ts'
 import { deliverMethod } from './invitations/letter.ts'
 import { offerInvitations } from './invitations/offer-invitations.ts'
 import { defaultLimits, type InventoryLimits } from './limits.ts'
+import { createLive } from './live.ts'
 import { createMemory } from './memory.ts'
 import { type Inventory, inventoryNotifications } from './methods.ts'
 import { createNetworks, networkOf } from './networks.ts'
-import { type Attached, createAttached } from './notices/attached.ts'
-import { createNotices, type Notices, tellMethod } from './notices/notices.ts'
-import { createPresence, type PresenceService } from './presence/presence.ts'
-import { querying, reporting, unwatching, watching } from './presence/procedures.ts'
+import type { Attached } from './notices/attached.ts'
+import type { Notices } from './notices/notices.ts'
+import type { PresenceService } from './presence/presence.ts'
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
 import { createChallenges } from './registration/challenges.ts'
@@ -111,29 +111,20 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const proofs = createProofCheck({ self, keys, crypto, clock })
   const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
 
-  const attached = createAttached()
-  const notices = createNotices({
-    self,
-    attached,
-    networks,
-    notifications: inventoryNotifications,
-    federation,
-    clock,
-    telemetry,
-    limits: limits.notices,
-  })
-
-  const presence = createPresence({
+  const live = createLive({
     self,
     server,
     documents,
     networks,
     grants,
-    attached,
+    notifications: inventoryNotifications,
+    federation,
     clock,
+    random,
     telemetry,
-    limits: limits.presence,
+    limits,
   })
+  const { attached, notices, presence } = live
 
   const commands: Command[] = []
   const handlers = new Map<string, CommandHandler>()
@@ -142,20 +133,12 @@ export function createInventory(options: InventoryOptions): InventoryService {
     commands.push(commandOf(procedure, dispatch) as Command)
     handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
   }
-  /** For what is between a client and the server that it is attached to: no other server gives it for a client. */
-  function offerHere<Params, Result>(procedure: Procedure<Params, Result>): void {
-    commands.push(commandOf(procedure, dispatch) as Command)
-  }
   offer(decided(establishment(self, derivedPnId(crypto))))
   offer(decided(rosterUpdate({ self, keptMs, ...limits })))
   offer(decided(release))
   offer(query(inventoryQuery(self, networks)))
   offer(decided(granting(operator => federation().fingerprintOf(operator), limits.maxGrants)))
   offer(decided(attachment(self, limits.maxGateways)))
-  const ofPresence = { self, networks, presence, limits: limits.presence }
-  for (const procedure of [querying, watching]) offerHere(query(procedure(ofPresence)))
-  offerHere(query(reporting(ofPresence)))
-  offerHere(query(unwatching(ofPresence)))
   offer(limited(query(challenging(registration))))
   offer(limited(flow(registering(registration))))
   offer(limited(flow(confirming(registration))))
@@ -163,6 +146,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(limited(flow(deregistering(registration))))
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
+  live.offer(found => offerCommand(commandOf(query(found), dispatch)))
   const { macKeys } = secrets
   const groups = { ...limits, self, networks, documents, notices, macKeys, crypto, random, clock, keptMs }
   offerGroups({ offer, offerCommand }, execution, groups)
@@ -208,12 +192,11 @@ export function createInventory(options: InventoryOptions): InventoryService {
     join(found) {
       joined = found
       for (const [method, handler] of handlers) found.handle(method, handler)
-      found.handle(tellMethod, notices.receive)
       found.handle(deliverMethod, invitations.receive)
       stopFollowingLinks = found.subscribe(({ type, operator }) => {
         if (type === 'up') invitations.linked(operator)
       })
-      presence.join(found)
+      live.join(found)
     },
 
     async start() {
@@ -225,7 +208,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     stop() {
       cancelSweep()
       stopFollowingLinks()
-      presence.stop()
+      live.stop()
       grants.stop()
       records.stop()
     },

@@ -34,6 +34,8 @@ export interface InventoryLimits {
   readonly invitations: InvitationLimits
   /** How often PNEs and gateways may ask. */
   readonly rates: RateLimits
+  /** How long a gateway that was asked something may take. */
+  readonly questionMs: number
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -53,4 +55,5 @@ export const defaultLimits: InventoryLimits = {
   maxGenerations: 8,
   invitations: defaultInvitationLimits,
   rates: defaultRates,
+  questionMs: 5_000,
 }

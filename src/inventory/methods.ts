@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
+import { capabilitiesMethods, capabilitiesNotifications } from './capabilities/methods.ts'
 import {
   capabilities,
   command,
@@ -24,6 +25,7 @@ import { registrationMethods } from './registration/methods.ts'
  * file; what they share stands in `fields.ts`.
  */
 
+export * from './capabilities/methods.ts'
 export * from './groups/methods.ts'
 export * from './invitations/methods.ts'
 export * from './presence/methods.ts'
@@ -174,6 +176,7 @@ export const inventoryMethods = [
   ...presenceMethods,
   ...groupMethods,
   ...invitationMethods,
+  ...capabilitiesMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
@@ -181,4 +184,5 @@ export const inventoryNotifications = [
   ...presenceNotifications,
   ...groupNotifications,
   ...invitationNotifications,
+  ...capabilitiesNotifications,
 ] as const satisfies readonly NotificationSpec<unknown>[]

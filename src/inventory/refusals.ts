@@ -64,6 +64,10 @@ export const refusals = {
     new CommandRefused(404, `This server knows of no Personal Network ${shown(name)}.`, 'PN_UNKNOWN'),
   pneUnknown: (pne: Pne) =>
     new CommandRefused(404, `${pne.operator} has no subscriber for the PNE ${pne.pneId}.`, 'PNE_UNKNOWN'),
+  elementUnknown: (pneId: string, name: NetworkName) =>
+    new CommandRefused(404, `No gateway and no roster of ${shown(name)} knows of an element ${pneId}.`, 'PNE_UNKNOWN'),
+  questionUnknown: () =>
+    new CommandRefused(404, 'No such question is open: it was answered, or waits no longer.', 'QUESTION_UNKNOWN'),
   transactionUnknown: () =>
     new CommandRefused(
       404,
@@ -114,6 +118,14 @@ export const refusals = {
   released: (name: NetworkName) => new CommandRefused(410, `${shown(name)} was released.`, 'PN_RELEASED'),
   expired: (name: NetworkName) => new CommandRefused(410, `${shown(name)} has expired.`, 'PN_EXPIRED'),
 
+  gatewayUnreachable: (pne: Pne) =>
+    new CommandRefused(
+      423,
+      `No gateway that ${pneKey(pne)} could be beside is reached now. Ask again when one is.`,
+      'GATEWAY_UNREACHABLE',
+    ),
+  askerUnreachable: () =>
+    new CommandRefused(423, 'The server that asked cannot be reached, or has no part in this Personal Network.'),
   tooManyAttempts: (retryAfterMs: number) =>
     new CommandRefused(429, 'Too many requests of this PNE failed. Wait.', 'RATE_LIMITED', retryAfterMs),
   tooManyOfOperator: (retryAfterMs: number) =>
@@ -142,6 +154,7 @@ export const refusals = {
       'KEY_SOURCE_UNAVAILABLE',
       1_000,
     ),
+  gatewaySilent: () => new CommandRefused(504, 'No gateway that was asked has answered in time. Ask again.', 'TIMEOUT'),
   timeout: () =>
     new CommandRefused(504, 'No answer in time; it may still be done. Repeat it with the same id.', 'TIMEOUT'),
 } as const

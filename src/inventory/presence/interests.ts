@@ -74,7 +74,8 @@ export class Interests {
     const present = this.#interests.get(key)
     if (!present && this.#interests.size >= limits.maxWatched) throw refusals.overloaded(limits.leaseMs)
     const interest: Interest = present ?? {
-      name,
+      // A whole inventory is a name too, and too long for one.
+      name: { home: name.home, pnId: name.pnId },
       watchers: new Map(),
       told: { pnes: [], gateways: [] },
       untilMs: 0,

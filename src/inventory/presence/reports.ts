@@ -53,7 +53,8 @@ export class Reports {
 
   hear(name: NetworkName, reporter: Principal, reports: readonly Report[]): void {
     const key = networkKey(name)
-    const network = this.#networks.get(key) ?? { name, revision: 0, entries: new Map<string, Heard>() }
+    const { home, pnId } = name
+    const network = this.#networks.get(key) ?? { name: { home, pnId }, revision: 0, entries: new Map<string, Heard>() }
     this.#networks.set(key, network)
     const by = reporterKey(reporter)
     this.#byReporter.set(by, (this.#byReporter.get(by) ?? new Set()).add(key))
