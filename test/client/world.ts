@@ -9,7 +9,7 @@ import { websocketListener } from '../../src/adapters/websocket-listener.ts'
 import type { ClientIdentity } from '../../src/client/authenticate.ts'
 import { type ClientPorts, openSession, type Session } from '../../src/client/session.ts'
 import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
-import { type CpnsNode, createNode } from '../../src/node.ts'
+import { type CpnsNode, createNode, type NodePorts } from '../../src/node.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { Credential } from '../../src/ports/key-source.ts'
 import { MemoryHub } from '../fixtures/memory-network.ts'
@@ -55,7 +55,13 @@ export const clientPorts = (): ClientPorts => ({
   clock: systemClock({ holdsProcess: true }),
 })
 
-export async function clientWorld(...names: readonly string[]): Promise<ClientWorld> {
+export const clientWorld = (...names: readonly string[]): Promise<ClientWorld> => clientWorldOn(() => ({}), ...names)
+
+/** As {@link clientWorld}, on other ports than it has itself. */
+export async function clientWorldOn(
+  portsOf: (operator: string) => Partial<NodePorts> | Promise<Partial<NodePorts>>,
+  ...names: readonly string[]
+): Promise<ClientWorld> {
   const hub = new MemoryHub()
   const operators = names.map(name => testOperator(name))
   const addresses = new Map(operators.flatMap(({ servers }) => servers.map(({ id }) => [id, `/memory/${id}`])))
@@ -90,6 +96,7 @@ export async function clientWorld(...names: readonly string[]): Promise<ClientWo
                   },
           },
           telemetry,
+          ...(await portsOf(operator.id)),
         },
         {
           identity: server.identity,
