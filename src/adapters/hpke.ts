@@ -69,7 +69,7 @@ const exportOf =
     new Uint8Array(await context.export(exporterContext, lengthBytes))
 
 /** @throws {RangeError} for a pre-shared key that this node itself should never have accepted. */
-function usable(psk: HpkePsk | undefined): { psk?: HpkePsk } {
+export function usable(psk: HpkePsk | undefined): { psk?: HpkePsk } {
   if (!psk) return {}
   if (psk.key.length < minPskBytes) {
     throw new RangeError(`A pre-shared key for HPKE has at least ${minPskBytes} bytes, not ${psk.key.length}.`)
