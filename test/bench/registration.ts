@@ -1,0 +1,128 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hpke } from '../../src/adapters/hpke.ts'
+import type { Hpke } from '../../src/ports/crypto.ts'
+import { type Bench, type Figure, type Measured, measured, median } from './bench.ts'
+import { admit, BenchPne, type BenchServer, benchServer, crypto, each, establish } from './registration-server.ts'
+
+/*
+ * What a full registration costs its operator's server (challenge, sealed request, confirmation, two durable writes; for who
+ * is no member the admission too), beside the bare HPKE open and seal in the same rounds. The PNEs' own halves are done
+ * between the server's, and not counted.
+ */
+
+const rounds = 9
+/** What runs for the first times is compiled meanwhile. */
+const warmUpRounds = 4
+const perRound = 400
+/** As many as a household has; each round fills new Personal Networks. */
+const pnesEach = 10
+const atOnce = 64
+/** Of the processors' time for the bare HPKE open and seal. */
+const wantedRatio = 2
+
+const cases = ['member', 'non-member'] as const
+type Case = (typeof cases)[number]
+
+export const registrationBench: Bench = {
+  name: 'registration',
+  summary: `full registrations, ${atOnce} at once, ${pnesEach} in each Personal Network, beside the bare HPKE open and seal`,
+  async run(progress) {
+    const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
+    const server = await benchServer(folder)
+    try {
+      return await compare(server, progress)
+    } finally {
+      await server.close()
+      await rm(folder, { recursive: true })
+    }
+  },
+}
+
+/** Rounds of all in turn, so that what disturbs the machine disturbs all. */
+async function compare(server: BenchServer, progress: (line: string) => void): Promise<Figure[]> {
+  const bare: Measured[] = []
+  const own: Measured[] = []
+  const full = { member: [] as Measured[], 'non-member': [] as Measured[] }
+  for (let round = -warmUpRounds; round < rounds; round++) {
+    const yardstick = await measured(() => openAndSeal(library))
+    const ours = await measured(() => openAndSeal(crypto.hpke))
+    if (round >= 0) bare.push(yardstick)
+    if (round >= 0) own.push(ours)
+    for (const which of cases) {
+      const result = await registrations(server, which, round)
+      if (round < 0) continue
+      full[which].push(result)
+      progress(
+        `round ${round + 1}, ${which}: ${Math.round(result.perSecond)} registrations/s at ${result.cpuUs.toFixed(0)} µs ` +
+          `CPU; HPKE open + seal ${yardstick.cpuUs.toFixed(0)} µs`,
+      )
+    }
+  }
+  return [
+    { name: 'HPKE open + seal, CPU', value: cpuOf(bare), unit: 'µs' },
+    { name: 'the same as the server opens, CPU', value: cpuOf(own), unit: 'µs' },
+    ...cases.flatMap((which): Figure[] => [
+      { name: `${which}s`, value: median(full[which].map(({ perSecond }) => perSecond)), unit: 'registrations/s' },
+      { name: `${which}s, CPU`, value: cpuOf(full[which]), unit: 'µs/registration' },
+      {
+        name: `${which}s, CPU beside HPKE`,
+        value: median(full[which].map(({ cpuUs }, round) => cpuUs / (bare[round]?.cpuUs ?? 0))),
+        unit: '×',
+        atMost: wantedRatio,
+      },
+    ]),
+  ]
+}
+
+const cpuOf = (rounds: readonly Measured[]) => median(rounds.map(({ cpuUs }) => cpuUs))
+
+/**
+ * The yardstick: one message sealed, with a pre-shared key, and opened, by the HPKE library that PNEs and browsers use. The
+ * server opens by `node-hpke.ts`, which is quicker: that is part of how it keeps its registrations cheap, so what the
+ * same takes with that is told beside it.
+ */
+const library = hpke()
+
+async function openAndSeal(suite: Hpke): Promise<number> {
+  const { publicKey, privateKey } = await suite.generateKeyPair()
+  const text = new Uint8Array(120)
+  const shared = {
+    info: new Uint8Array(300),
+    aad: new Uint8Array(0),
+    psk: { id: text.subarray(0, 8), key: text.slice(0, 32) },
+  }
+  const messages = Array.from({ length: perRound }, () => text)
+  return each(messages, atOnce, async plaintext => {
+    const { enc, ciphertext } = await suite.seal({ ...shared, recipientPublicKey: publicKey, plaintext })
+    await suite.open({ ...shared, recipientPrivateKey: privateKey, enc, ciphertext })
+  })
+}
+
+/** The server's part of `perRound` registrations of PNEs that have never registered. */
+async function registrations(server: BenchServer, which: Case, round: number): Promise<Measured> {
+  const pnIds = Array.from({ length: perRound / pnesEach }, (_, at) => `${which}-${round}-${at}`)
+  await each(pnIds, atOnce, pnId => establish(server, pnId))
+  const elements = Array.from({ length: pnesEach }, (_, at) => `pne-${at}`)
+  const pnes = elements.flatMap(pneId => pnIds.map(pnId => new BenchPne(pnId, pneId)))
+  if (which === 'member') await each(pnes, atOnce, ({ pnId, pneId }) => admit(server, pnId, [pneId]))
+  const steps = [
+    await measured(() => each(pnes, atOnce, pne => pne.challenge(server))),
+    await untimed(() => each(pnes, atOnce, pne => pne.seal())),
+    await measured(() =>
+      each(pnes, atOnce, async pne => {
+        if (which === 'non-member') await admit(server, pne.pnId, [pne.pneId])
+        await pne.register(server)
+      }),
+    ),
+    await untimed(() => each(pnes, atOnce, pne => pne.open())),
+    await measured(() => each(pnes, atOnce, pne => pne.confirm(server))),
+  ].filter(step => step !== undefined)
+  const sum = (of: (step: Measured) => number) => steps.reduce((total, step) => total + of(step), 0)
+  return { perSecond: 1 / sum(({ perSecond }) => 1 / perSecond), cpuUs: sum(({ cpuUs }) => cpuUs) }
+}
+
+async function untimed(work: () => Promise<unknown>): Promise<undefined> {
+  await work()
+}
