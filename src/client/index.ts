@@ -13,6 +13,14 @@ import {
 } from './group-content.ts'
 import { type InventoryListener, type InventoryReader, readInventory } from './inventory-reader.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
+import {
+  keepPresent as beatFor,
+  type Heartbeat,
+  type HeartbeatOptions,
+  type PresenceListener,
+  type PresenceReader,
+  followPresence as readPresence,
+} from './presence.ts'
 import { type ClientPorts, openSession, type Session, type SessionOptions } from './session.ts'
 
 /*
@@ -44,12 +52,14 @@ export { ConnectFailed } from '../ports/client-sockets.ts'
 export { DecryptionFailed } from '../ports/crypto.ts'
 export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
+export { answerCapabilities, type CapabilitiesOptions } from './capabilities.ts'
 export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
 export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
 export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
+export type { Beat, Heartbeat, HeartbeatOptions, PresenceListener, PresenceReader } from './presence.ts'
 export type { ClientPorts, Session, SessionListener, SessionOptions, SessionState } from './session.ts'
 
 /** The platform's websockets, cryptography and clock; its timers hold a process as long as something is awaited. */
@@ -106,3 +116,18 @@ export const followDocument = (
   listener: DocumentListener,
   { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
 ): ClientDocument => openDocument(session, clock, id, listener)
+
+/** Watches who of a Personal Network is there now. */
+export const followPresence = (
+  session: Session,
+  network: NetworkName,
+  listener: PresenceListener,
+  { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
+): PresenceReader => readPresence(session, clock, network, listener)
+
+/** Says, as often as is needed, that a PNE, or a gateway with the PNEs beside it, is there. */
+export const keepPresent = (
+  session: Session,
+  options: HeartbeatOptions,
+  { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
+): Heartbeat => beatFor(session, clock, options)
