@@ -21,5 +21,5 @@ export type GatewayEvent =
   | { readonly type: 'not-understood'; readonly command: unknown }
   /** The server will not have this gateway in the Personal Network any more. What it knew of it is dropped. */
   | { readonly type: 'detached'; readonly network: NetworkName; readonly error: RequestRefused }
-  /** What it knows could not be kept, or catching up did not go on. It is tried again. */
-  | { readonly type: 'failed'; readonly what: 'keeping' | 'catching up'; readonly error: unknown }
+  /** What it knows could not be kept, or catching up did not go on, which is tried again; or who asked went without an answer. */
+  | { readonly type: 'failed'; readonly what: 'keeping' | 'catching up' | 'answering'; readonly error: unknown }

@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
 import { capabilities, mode, network, operator, segment, spec, time } from '../inventory/fields.ts'
-import { inventory, pneChallenge, pneConfirm, pneDeregister, pneRefresh, pneRegister } from '../inventory/methods.ts'
+import {
+  activity,
+  inventory,
+  pneChallenge,
+  pneConfirm,
+  pneDeregister,
+  pneRefresh,
+  pneRegister,
+} from '../inventory/methods.ts'
 
 /*
  * What a PNE and the PN gateway beside it say to each other: JSON-RPC 2.0 over a websocket of the gateway. The gateway
@@ -123,6 +131,18 @@ export const gatewayLookup = spec({
   },
 })
 
+export const gatewayPresent = spec({
+  method: 'gateway.present',
+  summary: 'Says that an element that has paired on this connection is there. To be repeated before it ends.',
+  params: z.strictObject({ ...network, operator, pneId: segment, state: activity }),
+  result: z.strictObject({ holdsMs: z.int().positive() }),
+  refusals: [403],
+  example: {
+    params: { home: 'a.example', pnId: 'home', operator: 'a.example', pneId: 'lamp', state: 'standby' },
+    result: { holdsMs: 60_000 },
+  },
+})
+
 /** To every connected element. */
 export const gatewayReady = {
   method: 'gateway.ready',
@@ -134,6 +154,7 @@ export const pneFacingMethods = [
   gatewayDiscover,
   gatewayPair,
   gatewayLookup,
+  gatewayPresent,
   pneChallenge,
   pneRegister,
   pneConfirm,

@@ -14,9 +14,11 @@ import {
 import type { NetworkName } from '../inventory/view.ts'
 import type { ClientListener } from '../ports/client-sockets.ts'
 import type { GatewayStore } from '../ports/gateway-store.ts'
+import { answerCapabilities } from './capabilities.ts'
 import { createCatchUp } from './catch-up.ts'
 import { RequestRefused } from './errors.ts'
 import type { GatewayEvent } from './gateway-events.ts'
+import { createGatewayPresence } from './gateway-presence.ts'
 import { gatewayPath, gatewayReady, gatewaySubprotocol } from './gateway-protocol.ts'
 import { openGatewayQueue, type QueuedCommand, type Sent } from './gateway-queue.ts'
 import { forgetful } from './keeper.ts'
@@ -104,6 +106,12 @@ export async function startGateway(
   for (const { inventory } of inventories.all()) belong({ home: inventory.home, pnId: inventory.pnId })
   for (const { home, pnId } of options.networks) belong({ home, pnId })
 
+  const presence = createGatewayPresence(session, clock, gatewayId)
+  const stopAnswering = answerCapabilities(session, {
+    gatewayId,
+    knows: (pne, network) => pairings.get(network, pne)?.capabilities,
+    failed: error => onEvent({ type: 'failed', what: 'answering', error }),
+  })
   const uplink = createUplink(session, () => catchUp.isDone)
   const relay = createRegistrationRelay({
     uplink,
@@ -119,12 +127,18 @@ export async function startGateway(
     },
   })
 
+  function stopLive(): void {
+    stopAnswering()
+    presence.stop()
+  }
+
   async function attach(network: NetworkName): Promise<Inventory> {
     const { home, pnId } = network
     const commandId = toBase64url(crypto.randomBytes(16))
     const { inventory } = await session.call(gatewayAttach, { commandId, home, pnId, gatewayId })
     places.set(networkKey(network), { network: { home, pnId }, attached: 'yes' })
     inventories.learn(inventory)
+    presence.attached({ home, pnId })
     return inventory
   }
 
@@ -179,6 +193,7 @@ export async function startGateway(
       inventories,
       pairings,
       queue,
+      presence,
       serves,
       admits,
       crypto,
@@ -254,6 +269,7 @@ export async function startGateway(
     server = await serveLocally(listener, clock, { path: gatewayPath, subprotocol: gatewaySubprotocol, methods })
   } catch (error) {
     catchUp.stop()
+    stopLive()
     stopForgetting()
     throw error
   }
@@ -274,6 +290,7 @@ export async function startGateway(
     waiting: () => queue.waiting,
     async stop() {
       catchUp.stop()
+      stopLive()
       stopForgetting()
       await stop()
       session.close()

@@ -7,7 +7,8 @@ import type { NetworkName } from '../inventory/view.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { GatewayEvent } from './gateway-events.ts'
-import { gatewayDiscover, gatewayLookup, gatewayPair, maxFound } from './gateway-protocol.ts'
+import type { GatewayPresence } from './gateway-presence.ts'
+import { gatewayDiscover, gatewayLookup, gatewayPair, gatewayPresent, maxFound } from './gateway-protocol.ts'
 import { type GatewayQueue, QueueFull } from './gateway-queue.ts'
 import { type LocalInventories, networkKey } from './local-inventories.ts'
 import { type LocalConnection, type LocalMethod, localMethod } from './local-server.ts'
@@ -33,6 +34,7 @@ export interface LocalServiceOptions {
   readonly inventories: LocalInventories
   readonly pairings: Pairings
   readonly queue: GatewayQueue
+  readonly presence: Pick<GatewayPresence, 'heard'>
   /** Whether the gateway belongs to this Personal Network, as far as it knows. */
   readonly serves: (network: NetworkName) => boolean
   readonly admits: (pne: Pne, network: NetworkName) => boolean | Promise<boolean>
@@ -136,6 +138,15 @@ export function localServiceMethods(options: LocalServiceOptions): LocalMethod[]
     }
   }
 
+  async function present({ home, pnId, operator, pneId, state }: PresentParams, connection: LocalConnection) {
+    const network = { home, pnId }
+    const pne = { operator, pneId }
+    if (!pairedOn.get(connection)?.has(`${networkKey(network)}/${pneKey(pne)}`)) {
+      throw refusal(403, 'NOT_PAIRED', 'Pair on this connection first.', gatewayPresent.method)
+    }
+    return options.presence.heard(network, pne, state)
+  }
+
   return [
     localMethod(gatewayDiscover, async () => ({
       gatewayId,
@@ -149,10 +160,12 @@ export function localServiceMethods(options: LocalServiceOptions): LocalMethod[]
     })),
     localMethod(gatewayPair, pair),
     localMethod(gatewayLookup, lookup),
+    localMethod(gatewayPresent, present),
   ]
 }
 
 type PairParams = z.infer<typeof gatewayPair.params>
+type PresentParams = z.infer<typeof gatewayPresent.params>
 type LookupParams = z.infer<typeof gatewayLookup.params>
 
 interface Shown extends Pne {

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Capabilities, Mode } from '../inventory/fields.ts'
 import { toBase64url } from '../inventory/framing.ts'
+import type { Activity } from '../inventory/methods.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { RequestRefused } from './errors.ts'
 import {
@@ -8,6 +9,7 @@ import {
   gatewayLookup,
   gatewayPair,
   gatewayPath,
+  gatewayPresent,
   gatewayReady,
   gatewaySubprotocol,
 } from './gateway-protocol.ts'
@@ -58,6 +60,7 @@ export interface PneGateways {
   persistently<T>(use: (wire: Wire, gatewayId: string) => Promise<T>, anew?: () => void): Promise<T>
   pair(): Promise<PnePairing>
   lookup(filter: PneLookupFilter): Promise<PneLookup>
+  present(state: Activity): Promise<{ readonly holdsMs: number }>
 }
 
 /** The gateway as it is connected. */
@@ -144,6 +147,11 @@ export function createPneGateways({ sockets, crypto, clock }: ClientPorts, optio
       withGateway(async gateway => {
         await pair(gateway)
         return gateway.wire.call(gatewayLookup, { home, pnId, ...filter }, timeoutMs)
+      }),
+    present: state =>
+      withGateway(async gateway => {
+        await pair(gateway)
+        return gateway.wire.call(gatewayPresent, { home, pnId, operator, pneId, state }, timeoutMs)
       }),
   }
 }

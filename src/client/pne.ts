@@ -1,5 +1,12 @@
 import { toBase64url } from '../inventory/framing.ts'
-import { pneChallenge, pneConfirm, pneDeregister, pneRefresh, pneRegister } from '../inventory/methods.ts'
+import {
+  type Activity,
+  pneChallenge,
+  pneConfirm,
+  pneDeregister,
+  pneRefresh,
+  pneRegister,
+} from '../inventory/methods.ts'
 import type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
 import {
   type RegistrationAnswer,
@@ -72,6 +79,11 @@ export interface PersonalNetworkElement {
   pair(): Promise<PnePairing>
   /** Pairs and asks who is in the Personal Network; without its server the gateway says what it knew. @throws as {@link pair} */
   lookup(filter?: PneLookupFilter): Promise<PneLookup>
+  /**
+   * Pairs and says that it is there: at work, or saving its strength. To be said again within the time that is answered; then
+   * whoever watches the Personal Network knows of it, once it is registered through this gateway. @throws as {@link pair}
+   */
+  present(state: Activity): Promise<{ readonly holdsMs: number }>
 }
 
 export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetworkElement {
@@ -119,6 +131,7 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
 
     pair: gateways.pair,
     lookup: (filter = {}) => gateways.lookup(filter),
+    present: gateways.present,
   }
 
   /** Says something of a registration, at one time, through whichever gateway is there. */
