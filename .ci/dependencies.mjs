@@ -56,6 +56,10 @@ const sharedWithClient = new Set([
   'inventory/registration/methods.ts',
   'inventory/registration/seal.ts',
   'inventory/registration/session-proof.ts',
+  'inventory/secure/keys.ts',
+  'inventory/secure/limits.ts',
+  'inventory/secure/messages.ts',
+  'inventory/secure/methods.ts',
   'inventory/view.ts',
 ])
 

@@ -9,13 +9,15 @@ import {
   pneDeregister,
   pneRefresh,
   pneRegister,
+  secureOpen,
+  secureSend,
 } from '../inventory/methods.ts'
 
 /*
  * What a PNE and the PN gateway beside it say to each other: JSON-RPC 2.0 over a websocket of the gateway. The gateway
  * says who it is, pairs with devices and tells them of each other, with its server or without; and it relays the steps
- * of a registration, and what the PNE says of it later, under the names that they have at the server, sealed and proved as
- * they are.
+ * of a registration, what the PNE says of it later, and the frames of its secure session, under the names that they have at
+ * the server, sealed and proved as they are.
  */
 
 export const gatewayPath = '/v1/pne'
@@ -160,4 +162,6 @@ export const pneFacingMethods = [
   pneConfirm,
   pneRefresh,
   pneDeregister,
+  secureOpen,
+  secureSend,
 ] as const

@@ -10,6 +10,8 @@ import {
   pneRegister,
   pnInventory,
   pnUpdate,
+  secureOpen,
+  secureSend,
 } from '../inventory/methods.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { ClientListener } from '../ports/client-sockets.ts'
@@ -23,11 +25,12 @@ import { gatewayPath, gatewayReady, gatewaySubprotocol } from './gateway-protoco
 import { openGatewayQueue, type QueuedCommand, type Sent } from './gateway-queue.ts'
 import { forgetful } from './keeper.ts'
 import { type LocalInventory, networkKey, openLocalInventories } from './local-inventories.ts'
-import { type LocalServer, localMethod, serveLocally } from './local-server.ts'
+import { type LocalConnection, type LocalServer, localMethod, serveLocally } from './local-server.ts'
 import { localServiceMethods } from './local-service.ts'
 import { openPairings } from './pairings.ts'
 import { isForGood, isOpen } from './patience.ts'
 import { createRegistrationRelay, refusal } from './registration-relay.ts'
+import { createSecureRelay } from './secure-relay.ts'
 import type { ClientPorts, Session } from './session.ts'
 import { createUplink } from './uplink.ts'
 
@@ -113,6 +116,7 @@ export async function startGateway(
     failed: error => onEvent({ type: 'failed', what: 'answering', error }),
   })
   const uplink = createUplink(session, () => catchUp.isDone)
+  const secure = createSecureRelay(session, uplink)
   const relay = createRegistrationRelay({
     uplink,
     inventories,
@@ -176,9 +180,11 @@ export async function startGateway(
   }
 
   /** A PNE that means another gateway is at the wrong door. */
-  function forUs<P extends { readonly gatewayId: string }, R>(relayed: (params: P) => Promise<R>) {
-    return async (params: P): Promise<R> => {
-      if (params.gatewayId === gatewayId) return relayed(params)
+  function forUs<P extends { readonly gatewayId: string }, R>(
+    relayed: (params: P, connection: LocalConnection) => Promise<R>,
+  ) {
+    return async (params: P, connection: LocalConnection): Promise<R> => {
+      if (params.gatewayId === gatewayId) return relayed(params, connection)
       throw refusal(404, 'GATEWAY_UNKNOWN', `This is gateway ${gatewayId}, not ${params.gatewayId}.`)
     }
   }
@@ -219,6 +225,8 @@ export async function startGateway(
       pneDeregister,
       forUs(params => uplink.call(pneDeregister, params)),
     ),
+    localMethod(secureOpen, forUs(secure.open)),
+    localMethod(secureSend, forUs(secure.send)),
   ]
 
   async function refresh(sent: readonly QueuedCommand[]): Promise<void> {
@@ -293,6 +301,7 @@ export async function startGateway(
       stopLive()
       stopForgetting()
       await stop()
+      secure.stop()
       session.close()
     },
   }

@@ -60,6 +60,12 @@ export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
 export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
 export type { Beat, Heartbeat, HeartbeatOptions, PresenceListener, PresenceReader } from './presence.ts'
+export type {
+  SecureSession,
+  SecureSessionListener,
+  SecureSessionOptions,
+  SecureSessionState,
+} from './secure-session.ts'
 export type { ClientPorts, Session, SessionListener, SessionOptions, SessionState } from './session.ts'
 
 /** The platform's websockets, cryptography and clock; its timers hold a process as long as something is awaited. */

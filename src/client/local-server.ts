@@ -46,13 +46,13 @@ export interface LocalServer {
   stop(): Promise<void>
 }
 
-/** Requests of one connection that are being executed; a device has one registration at a time. */
-const maxInFlight = 4
+/** Requests of one connection that are being executed: one registration at a time, and the frames of a secure session. */
+const maxInFlight = 8
 /** Connections at once: a Personal Network's devices, and room for those that come back before they are missed. */
 const maxConnections = 256
 /** Requests that a connection may make in a burst, and per second after that: far more than any device has to ask. */
-const burst = 64
-const perSecond = 16
+const burst = 256
+const perSecond = 64
 /** What may wait for a device that does not read. */
 const maxBufferedBytes = 1024 * 1024
 const policyViolation = 4_130

@@ -23,6 +23,7 @@ import {
   type PneLookupFilter,
   type PnePairing,
 } from './pne-gateway.ts'
+import { openSecureSession, type SecureSession, type SecureSessionOptions } from './secure-session.ts'
 import type { ClientPorts } from './session.ts'
 import type { Wire } from './wire.ts'
 
@@ -73,6 +74,14 @@ export interface PersonalNetworkElement {
    * @throws {RequestRefused} 401 or 409 when it has ended, or another has taken its place: then it registers again.
    */
   refresh(registration: PneRegistration): Promise<PneRegistration>
+  /**
+   * Opens a secure session with the operator, as who is registered, through the gateways beside the device or the ones
+   * that are named. @throws the reason, when none lets it.
+   */
+  openSession(
+    registration: Pick<PneRegistration, 'transaction' | 'sessionKey' | 'ticket'>,
+    options?: Partial<Pick<SecureSessionOptions, 'gatewayUrls' | 'timeoutMs' | 'pollMs' | 'phaseLimits'>>,
+  ): Promise<SecureSession>
   /** Ends a registration for good; where it has ended already, that is done. @throws {RequestRefused} */
   deregister(registration: PneRegistration): Promise<void>
   /** Pairs with the gateway, which needs no server for it. @throws {RequestRefused} 403 without consent; {@link AnswerLost} */
@@ -117,6 +126,14 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
       const { gatewayId } = way
       return { ...registration, gatewayId, expires: result.expires, saidAt: said.time }
     },
+
+    openSession: ({ transaction, sessionKey, ticket }, more) =>
+      openSecureSession(ports, {
+        gatewayUrls: [options.gatewayUrl, ...(options.otherGatewayUrls ?? [])],
+        ...{ home, pnId, operator, pneId },
+        ...{ transaction, sessionKey, ticket },
+        ...more,
+      }),
 
     async deregister(registration) {
       try {

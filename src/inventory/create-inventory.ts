@@ -39,6 +39,12 @@ import { challenging, confirming, registering } from './registration/registering
 import { createSessionTickets } from './registration/session-ticket.ts'
 import { deregistering, refreshing } from './registration/upkeep.ts'
 import { rosterUpdate } from './roster.ts'
+import { executing } from './secure/executing.ts'
+import { opening } from './secure/opening.ts'
+import { pushing } from './secure/pushing.ts'
+import { secretly, vouchedFor } from './secure/secret-results.ts'
+import { carryMethod, sending } from './secure/sending.ts'
+import { createSecureSessions } from './secure/sessions.ts'
 import { createTurns } from './turns.ts'
 
 export interface InventoryOptions {
@@ -130,9 +136,28 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const handlers = new Map<string, CommandHandler>()
   /** The one place where a method's own types end: callers have parsed its parameters by its schema. */
   function offer<Params, Result>(procedure: Procedure<Params, Result>): void {
-    commands.push(commandOf(procedure, dispatch) as Command)
-    handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
+    commands.push(secretly(self, procedure, commandOf(procedure, dispatch)) as Command)
+    handlers.set(procedure.spec.method, vouchedFor(procedure, handlerOf(procedure, dispatch)))
   }
+  const execute = executing(() => commands, telemetry)
+  const sessions = createSecureSessions({
+    server,
+    actors,
+    clock,
+    crypto,
+    random,
+    telemetry,
+    limits: limits.secure,
+    execute: (call, { pneId }) => execute(call, { operator: self, identity: pneId }),
+    attach: ({ pneId }, tell) =>
+      attached.enter({ operator: self, identity: pneId }, (method, params) => tell({ method, params })),
+    push: pushing({ networks, notices, telemetry, limits: limits.notices }),
+  })
+  const secure = { server, networks, crypto, clock, tickets, sessions, random, federation }
+  offer(limited(flow(opening(secure))))
+  const { send, carry } = sending(secure)
+  offer(query(send))
+  handlers.set(carryMethod, carry)
   offer(decided(establishment(self, derivedPnId(crypto))))
   offer(decided(rosterUpdate({ self, keptMs, ...limits })))
   offer(decided(release))

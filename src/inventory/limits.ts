@@ -2,6 +2,7 @@ import { defaultInvitationLimits, type InvitationLimits } from './invitations/li
 import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
 import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
 import { defaultRates, type RateLimits } from './registration/rates.ts'
+import { defaultSecureLimits, type SecureLimits } from './secure/limits.ts'
 
 /** How long things last, and how many there may be. */
 export interface InventoryLimits {
@@ -15,6 +16,7 @@ export interface InventoryLimits {
   readonly admissionMs: number
   /** How long answers are remembered: longer than any client repeats a command. */
   readonly memoryMs: number
+  readonly secure: SecureLimits
   /** How long a forwarded registration waits for the documents that it rests on. */
   readonly replicaWaitMs: number
   /** PNEs in one PN. A full roster with its registrations is well below what a document may hold. */
@@ -44,6 +46,7 @@ export const defaultLimits: InventoryLimits = {
   registrationMs: 86_400_000,
   admissionMs: 600_000,
   memoryMs: 86_400_000,
+  secure: defaultSecureLimits,
   replicaWaitMs: 2_000,
   maxRoster: 1_024,
   maxGateways: 64,

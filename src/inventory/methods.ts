@@ -19,6 +19,7 @@ import { groupMethods, groupNotifications } from './groups/methods.ts'
 import { invitationMethods, invitationNotifications } from './invitations/methods.ts'
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
+import { secureMethods, secureNotice } from './secure/methods.ts'
 
 /*
  * The methods of Personal Networks, as clients and servers know them: parameters, results, refusals. Each theme has a
@@ -30,6 +31,7 @@ export * from './groups/methods.ts'
 export * from './invitations/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
+export * from './secure/methods.ts'
 
 const inventoryMember = z.strictObject({
   pneId: segment,
@@ -166,6 +168,7 @@ export type GatewayAttachParams = z.infer<typeof gatewayAttach.params>
 export type GatewayAttachResult = z.infer<typeof gatewayAttach.result>
 
 export const inventoryMethods = [
+  ...secureMethods,
   pnEstablish,
   pnUpdate,
   pnRelease,
@@ -181,6 +184,7 @@ export const inventoryMethods = [
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
 export const inventoryNotifications = [
+  secureNotice,
   ...presenceNotifications,
   ...groupNotifications,
   ...invitationNotifications,

@@ -24,6 +24,15 @@ interface Routed<Params, Result> {
   isReady?(params: Params, view: NetworkView | undefined): boolean
 }
 
+/** Something whose answer is not remembered. */
+interface Unremembered {
+  /**
+   * Whether the result holds a secret, such as a content key: then it goes to the subscriber itself and nobody else; see
+   * `secure/secret-results.ts`. Not for what is decided: answers to commands are kept on disk.
+   */
+  readonly secretResult?: true
+}
+
 /** A command with an id: one pure decision on one document. Repeated with its id, it gets the answer it got. */
 export interface Decided<Params extends CommandFields, Result> extends Routed<Params, Result> {
   decide(params: Params, caller: Caller, state: NetworkState): NetworkDecision<Result>
@@ -35,16 +44,16 @@ export interface CommandFields {
 }
 
 /** Something with waiting in it, which takes its turn in the PN's actor. */
-export interface Flow<Params, Result> extends Routed<Params, Result> {
+export interface Flow<Params, Result> extends Routed<Params, Result>, Unremembered {
   perform(params: Params, caller: Caller, attempts: Attempts): Promise<Result>
 }
 
 /** Writes nothing and waits for no turn. */
-export interface Query<Params, Result> extends Routed<Params, Result> {
+export interface Query<Params, Result> extends Routed<Params, Result>, Unremembered {
   perform(params: Params, caller: Caller): Promise<Result>
 }
 
 /** Any of them, ready to be executed here. */
-export interface Procedure<Params, Result> extends Routed<Params, Result> {
+export interface Procedure<Params, Result> extends Routed<Params, Result>, Unremembered {
   execute(params: Params, caller: Caller): Promise<Result>
 }

@@ -13,6 +13,7 @@ import { signProof } from '../../src/federation/proof.ts'
 import type { GroupKeyResult, ServiceGroup } from '../../src/inventory/methods.ts'
 import {
   a,
+  answerOf,
   b,
   crypto,
   grant,
@@ -208,8 +209,13 @@ test('keys are refused to who is not in the group, and to every proof', async ()
     crypto,
   )
   const away = { operator: a, identity: 'lamp' }
-  assert.is(await refusalOf(w.at(b).call('group.key', params, away, proof)), '401 PROOF_REFUSED')
-  assert.is(await refusalOf(w.at(b).call('group.key', params, away)), '403 ELSEWHERE')
+  assert.is(await refusalOf(w.at(b).call('group.key', params, away, proof)), '403 SECURE_SESSION_ONLY')
+  assert.is(await refusalOf(w.at(b).call('group.key', params, away)), '403 SECURE_SESSION_ONLY')
+  assert.is(await refusalOf(w.at(a).call('group.key', params, 'lamp', proof)), '403 SECURE_SESSION_ONLY')
+  const handler = w.at(a).handlers.get('group.key')
+  assert.ok(handler)
+  const forwarded = await answerOf(handler, { method: 'group.key', params, proof }, w.at(b))
+  assert.is(!forwarded.ok && forwarded.cause, 'SECURE_SESSION_ONLY')
   await w.stop()
 })
 

@@ -53,6 +53,7 @@ export function keying(options: ContentKeyOptions): Flow<GroupKeyParams, GroupKe
     network: networkNameOf,
     executor: homeExecutor(self),
     isVouchedFor: true,
+    secretResult: true,
     isReady: isRegisteredHere,
 
     async perform(params) {
