@@ -9,7 +9,7 @@ export interface NoticeLimits {
   /** Notices of all servers of another operator together. */
   readonly perOperatorPerSecond: number
   readonly perOperatorBurst: number
-  /** Notices of one operator to one subscriber: fewer than make an honest reader a slow one. */
+  /** Notices of one operator to one subscriber: fewer than make an honest reader a slow one, enough for the PNEs beside a gateway. */
   readonly perRecipientPerSecond: number
   readonly perRecipientBurst: number
 }
@@ -20,6 +20,6 @@ export const defaultNoticeLimits: NoticeLimits = {
   maxWaiting: 512,
   perOperatorPerSecond: 200,
   perOperatorBurst: 1_000,
-  perRecipientPerSecond: 5,
-  perRecipientBurst: 50,
+  perRecipientPerSecond: 20,
+  perRecipientBurst: 200,
 }

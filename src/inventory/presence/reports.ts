@@ -20,6 +20,7 @@ interface Reported {
   readonly name: NetworkName
   /** The last of its changes. */
   revision: number
+  /** Who was heard longest ago first. */
   readonly entries: Map<string, Heard>
 }
 
@@ -95,6 +96,9 @@ export class Reports {
     const nowMs = this.#clock.elapsed()
     const { holdsMs, keptMs } = this.#limits
     for (const [key, network] of this.#networks) {
+      // They stand in the order in which they were heard: where the first holds, all do.
+      const [first] = network.entries.values()
+      if (first && nowMs - first.heardMs < holdsMs) continue
       this.#lose(key, heard => nowMs - heard.heardMs >= holdsMs)
       for (const [entry, { heardMs }] of network.entries) {
         if (nowMs - heardMs >= keptMs) network.entries.delete(entry)
