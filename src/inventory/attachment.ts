@@ -10,6 +10,7 @@ import { ground } from './roster.ts'
 /**
  * `gateway.attach`: the caller becomes a PN gateway, in the document of its own operator. A gateway is an element of its
  * PN: the owner, or a PNE in the roster. Gateways of other operators need, besides, the right `gateway` of their operator.
+ * One that is attached changes its priority and its zone in the same way, and stays attached since when it was.
  */
 export const attachment = (
   self: OperatorId,
@@ -19,7 +20,7 @@ export const attachment = (
   network: ({ home, pnId }) => ({ home, pnId }),
   executor: (_, caller) => operatorOf(caller),
 
-  decide({ home, pnId, gatewayId, time }, caller, state) {
+  decide({ home, pnId, gatewayId, priority, zone, time }, caller, state) {
     const name = { home, pnId }
     const view = live(name, state.view)
     if (caller.kind !== 'subscriber' || caller.principal.operator !== self) {
@@ -37,9 +38,14 @@ export const attachment = (
     if (present && present.identity !== identity) throw refusals.gatewayTaken(gatewayId)
     if (!present && ours.length >= maxGateways) throw refusals.tooMany('gateways', maxGateways)
 
-    const record = { ...ground(view, self), identity }
+    const said = {
+      priority: priority ?? present?.priority ?? 0,
+      zone: zone === null ? undefined : (zone ?? present?.zone),
+    }
+    const isSo = present !== undefined && present.priority === said.priority && present.zone === said.zone
+    const record = { ...ground(view, self), identity, ...said, attached: present?.since }
     return {
-      writes: present ? [] : [{ key: keys.gateway(gatewayId), value: asValue(record), ...timed(time) }],
+      writes: isSo ? [] : [{ key: keys.gateway(gatewayId), value: asValue(record), ...timed(time) }],
       answer: after => ({ epoch: view.inventory.epoch, inventory: after().inventory }),
     }
   },

@@ -32,6 +32,18 @@ export const isOwner = ({ inventory }: NetworkView, caller: Caller): boolean =>
   caller.principal.operator === inventory.home &&
   caller.principal.identity === inventory.owner
 
+/**
+ * The owner, and the PN's administrator; an operator that vouches for its subscriber, when the administrator is one of its
+ * own. What both may do: change the roster, invite, and look after service groups and gateways. Releasing, granting and
+ * settings are the owner's.
+ */
+export function mayAdminister(view: NetworkView, caller: Caller): boolean {
+  const { administrator } = view.inventory
+  if (caller.kind === 'operator') return administrator?.operator === caller.operator
+  const { operator, identity } = caller.principal
+  return isOwner(view, caller) || (administrator?.operator === operator && administrator.pneId === identity)
+}
+
 /** Whether the operator may do this: the home operator always, others under a grant. */
 export const mayOperate = ({ inventory, grants }: NetworkView, operator: OperatorId, right: Right): boolean =>
   operator === inventory.home || grants.get(operator)?.rights.includes(right) === true

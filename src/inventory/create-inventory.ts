@@ -10,6 +10,7 @@ import type { LogStore } from '../ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { administration } from './administration.ts'
 import { attachment } from './attachment.ts'
 import { mayReadNetwork } from './authority.ts'
 import { createProofCheck } from './command-proofs.ts'
@@ -17,6 +18,8 @@ import { commandOf, type DispatchOptions, handlerOf } from './dispatch.ts'
 import { createGrants } from './entitlement.ts'
 import { establishment, release } from './establishment.ts'
 import { createExecution, derivedPnId } from './execution.ts'
+import { activation, lookingAround } from './gateways/activation.ts'
+import { detachment } from './gateways/detachment.ts'
 import { granting } from './granting.ts'
 import { offerGroups } from './groups/offer-groups.ts'
 import { inventoryQuery } from './inventory-query.ts'
@@ -45,6 +48,7 @@ import { pushing } from './secure/pushing.ts'
 import { secretly, vouchedFor } from './secure/secret-results.ts'
 import { carryMethod, sending } from './secure/sending.ts'
 import { createSecureSessions } from './secure/sessions.ts'
+import { change } from './settings.ts'
 import { createTurns } from './turns.ts'
 
 export interface InventoryOptions {
@@ -160,10 +164,14 @@ export function createInventory(options: InventoryOptions): InventoryService {
   handlers.set(carryMethod, carry)
   offer(decided(establishment(self, derivedPnId(crypto))))
   offer(decided(rosterUpdate({ self, keptMs, ...limits })))
+  offer(decided(change))
   offer(decided(release))
+  offer(decided(administration(self)))
   offer(query(inventoryQuery(self, networks)))
   offer(decided(granting(operator => federation().fingerprintOf(operator), limits.maxGrants)))
   offer(decided(attachment(self, limits.maxGateways)))
+  offer(decided(detachment(self)))
+  offer(lookingAround(decided(activation(self, presence.reachable)), networks, presence))
   offer(limited(query(challenging(registration))))
   offer(limited(flow(registering(registration))))
   offer(limited(flow(confirming(registration))))

@@ -20,14 +20,20 @@ import type { NetworkName } from './view.ts'
  * a release has ended.
  */
 
-/** `derivedId` makes a PN id of a caller and a command id. */
+/**
+ * `pn.establish`: a new PN, or one of the caller's own that has ended, under the id that it had. Usage information that the
+ * caller saved names the epoch that it knew: the new one is past it even where nothing is known of the PN any more, so
+ * that whatever is still held of it somewhere counts for nothing.
+ *
+ * `derivedId` makes a PN id of a caller and a command id.
+ */
 export function establishment(
   self: OperatorId,
   derivedId: (caller: Caller, commandId: string) => string,
 ): Decided<PnEstablishParams, PnEstablishResult> {
-  const nameOf = ({ pnId, commandId }: PnEstablishParams, caller: Caller): NetworkName => ({
+  const nameOf = ({ pnId, usage, commandId }: PnEstablishParams, caller: Caller): NetworkName => ({
     home: operatorOf(caller),
-    pnId: pnId ?? derivedId(caller, commandId),
+    pnId: pnId ?? usage?.pnId ?? derivedId(caller, commandId),
   })
 
   return {
@@ -40,21 +46,30 @@ export function establishment(
         throw refusals.notAuthorised('A Personal Network is established by a subscriber, at its own operator.')
       }
       const name = nameOf(params, caller)
+      const { usage } = params
+      if (usage && (usage.home !== name.home || usage.pnId !== name.pnId)) {
+        throw refusals.malformed(`The usage information is of ${usage.pnId} of ${usage.home}, not of this one.`)
+      }
       const isMine = view !== undefined && isOwner(view, caller)
       const isRepeated = isMine && view.command === params.commandId
       if (view && !isRepeated && !(isMine && view.inventory.state !== 'live')) throw refusals.established(name)
 
-      const { alias, lifetimeMs, commandId, time } = params
+      const { alias = usage?.alias, lifetimeMs, connectionMode, commandId, time } = params
+      if (alias === undefined) throw refusals.malformed('A Personal Network needs an alias.')
       const record = {
         alias,
         owner: caller.principal.identity,
-        epoch: (view?.inventory.epoch ?? 0) + 1,
+        epoch: Math.max(view?.inventory.epoch ?? 0, usage?.epoch ?? 0) + 1,
         expires: lifetimeMs === undefined ? undefined : Math.min(time ?? now, now) + lifetimeMs,
+        connectionMode,
         command: commandId,
       }
       return {
         writes: isRepeated ? [] : [{ key: keys.network, value: asValue(record), ...timed(time) }],
-        answer: after => ({ ...name, document: homeDocument(name), version: after().inventory.version }),
+        answer: after => {
+          const { version, epoch } = after().inventory
+          return { ...name, document: homeDocument(name), version, epoch }
+        },
       }
     },
   }

@@ -30,6 +30,19 @@ export const longestLifetimeMs = 100 * 365 * 86_400_000
 export const pne = z.strictObject({ operator, pneId: segment })
 export type Pne = z.infer<typeof pne>
 
+/**
+ * Who may join a PN: `open`: whom a gateway admits, as one does for a device that registers without being a member;
+ * `invited`: whom the owner or the administrator adds, and who accepts an invitation; `closed`: whom the owner or the
+ * administrator adds, and nobody else.
+ */
+export const connectionMode = z.enum(['open', 'invited', 'closed'])
+export type ConnectionMode = z.infer<typeof connectionMode>
+
+/** Of a gateway among those of its PN: the greater one is the active one, unless another has claimed it. */
+export const priority = z.int().min(0).max(255)
+/** Name of the place that a gateway serves, in its operator's or owner's words. */
+export const zone = z.string().min(1).max(128)
+
 /** What a grant lets an operator do in a PN, beyond reading it. */
 export const right = z.enum(['register', 'admit', 'gateway'])
 export type Right = z.infer<typeof right>

@@ -8,7 +8,9 @@ import type { NetworkView } from './view.ts'
  * - of an earlier epoch;
  * - admissions that lapsed, and registrations of who is no member or never confirmed, each `keptMs` after its end: by then
  *   also what another server did under them, cut off from here, has ended;
- * - ends of registrations that have ended by themselves since.
+ * - ends of registrations that have ended by themselves since;
+ * - claims to be the active gateway, and administrators, that lost to a later one, or whose gateway or element is gone,
+ *   `keptMs` after they were made: for so long the loser is named.
  *
  * Whatever writes in the document clears some of them in passing. So a PN whose elements come and go for years has a
  * document as large as its roster, and who fills it with nonsense fills it for a day.
@@ -42,8 +44,25 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
   )
   const gateways = [...own.gateways].flatMap(([id, record]) => (isPast(record) ? [keys.gateway(id)] : []))
   const grants = [...own.grants].flatMap(([grantee, record]) => (isPast(record) ? [keys.grant(grantee)] : []))
-  return [...roster, ...registrations, ...ends, ...gateways, ...grants].slice(0, maxAtOnce)
+  const [claim] = view.claims
+  const claims = [...own.claims].flatMap(([id, record]) => {
+    const isLatest = claim?.gateway.operator === of.operator && claim.gateway.gatewayId === id
+    return isPast(record) || (isOver(record.since) && !isLatest) ? [keys.claim(id)] : []
+  })
+  const [administrator] = view.administrators
+  const admins = [...own.admins.values()].flatMap(({ pne, record }) => {
+    const isAdministrator = administrator !== undefined && pneKey(administrator) === pneKey(pne)
+    return isPast(record) || (isOver(record.stamp) && !isAdministrator) ? [keys.admin(pne)] : []
+  })
+  const settings = settingNames.flatMap(name => {
+    const record = own.settings[name]
+    return record && isPast(record) ? [keys.setting(name)] : []
+  })
+  const rest = [...gateways, ...grants, ...claims, ...admins, ...settings]
+  return [...roster, ...registrations, ...ends, ...rest].slice(0, maxAtOnce)
 }
+
+const settingNames = ['alias', 'expires', 'connectionMode'] as const
 
 interface Origin {
   /** Whose document it is. */

@@ -2,20 +2,20 @@ import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
 import { capabilitiesMethods, capabilitiesNotifications } from './capabilities/methods.ts'
 import {
-  capabilities,
   command,
+  connectionMode,
   longestLifetimeMs,
-  mode,
   network,
   operator,
   pne,
   right,
   segment,
-  services,
   spec,
   time,
 } from './fields.ts'
+import { gatewayMethods } from './gateways/methods.ts'
 import { groupMethods, groupNotifications } from './groups/methods.ts'
+import { administrator, inventory, usageInformation } from './inventory-shape.ts'
 import { invitationMethods, invitationNotifications } from './invitations/methods.ts'
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
@@ -27,76 +27,53 @@ import { secureMethods, secureNotice } from './secure/methods.ts'
  */
 
 export * from './capabilities/methods.ts'
+export * from './gateways/methods.ts'
 export * from './groups/methods.ts'
+export * from './inventory-shape.ts'
 export * from './invitations/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
 export * from './secure/methods.ts'
 
-const inventoryMember = z.strictObject({
-  pneId: segment,
-  operator,
-  /** Absent until the PNE's operator has allocated one. */
-  cpnsId: z.string().optional(),
-  gatewayId: z.string().optional(),
-  mode: mode.optional(),
-  capabilities: capabilities.optional(),
-  /** Chargeable services that are open, while it is active. */
-  services: services.optional(),
-  state: z.enum(['member', 'pending', 'active']),
-  /** Until when the registration holds, when there is one. */
-  expires: time.optional(),
-  /** When the state shown was written, by its operator. */
-  since: time,
-})
-const inventoryGateway = z.strictObject({
-  gatewayId: segment,
-  operator,
-  identity: z.string(),
-  since: time,
-})
-const inventoryGrant = z.strictObject({
-  operator,
-  fingerprint: z.string(),
-  rights: z.array(right),
-  expires: time,
-})
-
-/** What several operators mean together, at one moment; see `view.ts`. */
-export const inventory = z.strictObject({
-  ...network,
-  alias: z.string(),
-  owner: z.string(),
-  state: z.enum(['live', 'released', 'expired']),
-  /** Rises when the PN is established anew or released; registrations name it. */
-  epoch: z.int(),
-  /** Changes with every change of the roster: what `pn.update` expects. */
-  version: z.string(),
-  gateways: z.array(inventoryGateway),
-  members: z.array(inventoryMember),
-  grants: z.array(inventoryGrant),
-  /** Registrations that lost to a later one of the same PNE. */
-  superseded: z.array(inventoryMember),
-})
-export type Inventory = z.infer<typeof inventory>
-export type InventoryMember = z.infer<typeof inventoryMember>
+const alias = z.string().min(1).max(128)
+const lifetimeMs = z.int().positive().max(longestLifetimeMs)
 
 export const pnEstablish = spec({
   method: 'pn.establish',
-  summary: 'Establishes a Personal Network at the operator of the caller, who becomes its owner.',
-  params: z.strictObject({
-    ...command,
-    alias: z.string().min(1).max(128),
-    /** Chosen by the caller, or derived from the command id. */
-    pnId: segment.optional(),
-    lifetimeMs: z.int().positive().max(longestLifetimeMs).optional(),
-  }),
+  summary:
+    'Establishes a Personal Network at the operator of the caller, who becomes its owner; or one of its own anew.',
+  params: z
+    .strictObject({
+      ...command,
+      /** That of the usage information, unless it is said. */
+      alias: alias.optional(),
+      /** Chosen by the caller, or derived from the command id. */
+      pnId: segment.optional(),
+      /** Absent: until it is released. */
+      lifetimeMs: lifetimeMs.optional(),
+      /** Who may join; `open` unless it is said. */
+      connectionMode: connectionMode.optional(),
+      /** As `pn.list` gave it: the PN is established anew under the same id, in an epoch past that one. */
+      usage: usageInformation.optional(),
+    })
+    .refine(({ alias, usage }) => alias !== undefined || usage !== undefined, { error: 'expected an alias' }),
   result: z.strictObject({
     ...network,
     document: z.string(),
     version: z.string(),
+    epoch: z.int(),
   }),
   refusals: [403, 409],
+  example: {
+    params: { commandId: 'found-flat-00001', alias: 'Flat', pnId: 'flat', lifetimeMs: 31_536_000_000 },
+    result: {
+      home: 'a.example',
+      pnId: 'flat',
+      document: 'pn/a.example/flat',
+      version: 'CPn3jKvYyzJmNl2Wz6Qh5g',
+      epoch: 1,
+    },
+  },
 })
 
 export const pnUpdate = spec({
@@ -120,6 +97,62 @@ export const pnRelease = spec({
   params: z.strictObject({ ...command, ...network }),
   result: z.strictObject({ epoch: z.int() }),
   refusals: [403, 404, 410, 423],
+})
+
+export const pnChange = spec({
+  method: 'pn.change',
+  summary: 'Changes the alias, the lifetime or the connection mode of a Personal Network.',
+  params: z
+    .strictObject({
+      ...command,
+      ...network,
+      alias: alias.optional(),
+      /** From the time of the command on; null: until it is released. */
+      lifetimeMs: lifetimeMs.nullable().optional(),
+      connectionMode: connectionMode.optional(),
+      /** Refused with 409 when the inventory has another version by now. */
+      expectedVersion: z.string().optional(),
+    })
+    .refine(params => [params.alias, params.lifetimeMs, params.connectionMode].some(value => value !== undefined), {
+      error: 'expected an alias, a lifetime or a connection mode',
+    }),
+  result: z.strictObject({ version: z.string(), expires: time.optional() }),
+  refusals: [403, 404, 409, 410, 423],
+  example: {
+    params: {
+      commandId: 'rename-flat-0001',
+      home: 'a.example',
+      pnId: 'flat',
+      alias: 'The flat',
+      connectionMode: 'invited',
+      expectedVersion: 'CPn3jKvYyzJmNl2Wz6Qh5g',
+    },
+    result: { version: 'p2Jw8rWcB0nYl1s0Jm9u3A' },
+  },
+})
+
+export const pnAdmin = spec({
+  method: 'pn.admin',
+  summary: 'Assigns an element as administrator of a Personal Network that has none, hands that over, or ends it.',
+  params: z.strictObject({
+    ...command,
+    ...network,
+    /** `assign`: by the owner, where there is none. `transfer` (to) and `remove`: by owner or administrator. */
+    operation: z.enum(['assign', 'transfer', 'remove']),
+    pne,
+  }),
+  result: z.strictObject({ administrator: administrator.optional() }),
+  refusals: [403, 404, 409, 410, 423],
+  example: {
+    params: {
+      commandId: 'assign-tablet-01',
+      home: 'a.example',
+      pnId: 'flat',
+      operation: 'assign',
+      pne: { operator: 'a.example', pneId: 'tablet' },
+    },
+    result: { administrator: { operator: 'a.example', pneId: 'tablet', since: 1_790_000_000_000 } },
+  },
 })
 
 export const pnInventory = spec({
@@ -147,34 +180,30 @@ export const pnGrant = spec({
   refusals: [403, 404, 409, 410, 423],
 })
 
-export const gatewayAttach = spec({
-  method: 'gateway.attach',
-  summary: 'Attaches the caller to a Personal Network as a PN gateway.',
-  params: z.strictObject({ ...command, ...network, gatewayId: segment }),
-  result: z.strictObject({ epoch: z.int(), inventory }),
-  refusals: [403, 404, 409, 410, 423],
-})
-
 export type PnEstablishParams = z.infer<typeof pnEstablish.params>
 export type PnEstablishResult = z.infer<typeof pnEstablish.result>
 export type PnUpdateParams = z.infer<typeof pnUpdate.params>
 export type PnUpdateResult = z.infer<typeof pnUpdate.result>
+export type PnChangeParams = z.infer<typeof pnChange.params>
+export type PnChangeResult = z.infer<typeof pnChange.result>
+export type PnAdminParams = z.infer<typeof pnAdmin.params>
+export type PnAdminResult = z.infer<typeof pnAdmin.result>
 export type PnReleaseParams = z.infer<typeof pnRelease.params>
 export type PnReleaseResult = z.infer<typeof pnRelease.result>
 export type PnInventoryParams = z.infer<typeof pnInventory.params>
 export type PnGrantParams = z.infer<typeof pnGrant.params>
 export type PnGrantResult = z.infer<typeof pnGrant.result>
-export type GatewayAttachParams = z.infer<typeof gatewayAttach.params>
-export type GatewayAttachResult = z.infer<typeof gatewayAttach.result>
 
 export const inventoryMethods = [
   ...secureMethods,
   pnEstablish,
   pnUpdate,
+  pnChange,
   pnRelease,
+  pnAdmin,
   pnInventory,
   pnGrant,
-  gatewayAttach,
+  ...gatewayMethods,
   ...registrationMethods,
   ...presenceMethods,
   ...groupMethods,

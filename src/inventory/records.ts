@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
-import { capabilities, lifetime, mode, type Pne, right, services } from './fields.ts'
+import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right, services, zone } from './fields.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
@@ -29,9 +29,23 @@ const networkRecord = z.object({
   epoch,
   /** Absent: until it is released. */
   expires: time.optional(),
+  /** Absent: gateways may admit, as before there were modes. */
+  connectionMode: connectionMode.optional(),
   /** The command that established it: by it a repetition is known. */
   command: z.string().min(1).max(64),
 })
+
+/**
+ * `setting/<name>`, in the home document: what has changed of the PN since it was established. Keys of their own, so that
+ * two changes at servers that do not reach each other are both made, and neither undoes what began a new epoch.
+ */
+const settings = {
+  alias: z.object({ epoch, value: z.string().min(1).max(128) }),
+  /** `null`: until it is released. */
+  expires: z.object({ epoch, value: time.nullable() }),
+  /** `since`: from when on gateways admit nobody on their own; stays from one such mode to the other. */
+  connectionMode: z.object({ epoch, value: connectionMode, since: time.optional() }),
+} as const
 
 /** `release`, in the home document: epochs below this one have ended. A key of its own, so that no other write undoes it. */
 const releaseRecord = z.object({ epoch, command: z.string().min(1).max(64) })
@@ -48,7 +62,32 @@ const grantRecord = z.object({
 })
 
 /** `gateway/<gatewayId>`, in the document of the gateway's operator. */
-const gatewayRecord = z.object({ epoch, grant: grantId.optional(), identity })
+const gatewayRecord = z.object({
+  epoch,
+  grant: grantId.optional(),
+  identity,
+  priority: priority.optional(),
+  zone: zone.optional(),
+  /** When it attached, if it has said something else of itself since. */
+  attached: time.optional(),
+})
+
+/** `claim/<gatewayId>`, in the document of the gateway's operator: from now on this is the active gateway. */
+const claimRecord = z.object({
+  epoch,
+  grant: grantId.optional(),
+  /** Later than every claim that was known where it was made, whatever the clocks say: the latest counts. */
+  since: time,
+  /** The latest claim that was known then, 0 without one: later ones were made without knowing of this one. */
+  after: time,
+})
+
+/** `admin/<operator>/<pneId>`, in the home document. Who lost to a later one stays to be seen until somebody decides. */
+const adminRecord = z.object({
+  epoch,
+  /** `since` of the admission it was made under, as a registration has it. */
+  admission: time,
+})
 
 /** What the home operator has undone: admissions by other operators, each up to the stamp it had. */
 const undone = z.record(z.string().max(253), time)
@@ -113,6 +152,8 @@ export type NetworkRecord = z.infer<typeof networkRecord>
 export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
+export type ClaimRecord = z.infer<typeof claimRecord>
+export type AdminRecord = z.infer<typeof adminRecord>
 export type Admission = z.infer<typeof admitted>
 export type RosterRecord = z.infer<typeof rosterRecord>
 export type RegistrationRecord = z.infer<typeof registrationRecord>
@@ -123,7 +164,10 @@ export const keys = {
   network: 'pn',
   release: 'release',
   grant: (grantee: OperatorId) => `grant/${grantee}`,
+  setting: (name: keyof Settings) => `setting/${name}`,
   gateway: (gatewayId: string) => `gateway/${gatewayId}`,
+  claim: (gatewayId: string) => `claim/${gatewayId}`,
+  admin: (pne: Pne) => `admin/${pneKey(pne)}`,
   /** Of a `pn/…` document. */
   roster: (pne: Pne) => `roster/${pneKey(pne)}`,
   /** Of a `visit/…` document: as `roster/…`, under the right `admit`. */
@@ -153,12 +197,20 @@ export interface StampedEnd {
   readonly record: Stamped<EndedRecord>
 }
 
+/** The settings that a home document holds, of whatever epoch. */
+export type Settings = { readonly [name in keyof typeof settings]?: Stamped<z.infer<(typeof settings)[name]>> }
+
 /** What one document of a PN says. */
 export interface NetworkRecords {
   readonly network: Stamped<NetworkRecord> | undefined
   readonly release: Stamped<ReleaseRecord> | undefined
+  readonly settings: Settings
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
   readonly gateways: ReadonlyMap<string, Stamped<GatewayRecord>>
+  /** By gateway id. */
+  readonly claims: ReadonlyMap<string, Stamped<ClaimRecord>>
+  /** By {@link pneKey}. */
+  readonly admins: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<AdminRecord> }>
   /** By {@link pneKey}; also the admissions of a `visit/…` document. */
   readonly roster: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<RosterRecord> }>
   readonly registrations: readonly StampedRegistration[]
@@ -172,7 +224,10 @@ type Said =
   | { readonly of: 'pn'; readonly record: Stamped<NetworkRecord> }
   | { readonly of: 'release'; readonly record: Stamped<ReleaseRecord> }
   | { readonly of: 'grant'; readonly operator: OperatorId; readonly record: Stamped<GrantRecord> }
+  | { readonly of: 'setting'; readonly settings: Settings }
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
+  | { readonly of: 'claim'; readonly gatewayId: string; readonly record: Stamped<ClaimRecord> }
+  | { readonly of: 'admin'; readonly pne: Pne; readonly record: Stamped<AdminRecord> }
   | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<RosterRecord> }
   | ({ readonly of: 'registration' } & StampedRegistration)
   | ({ readonly of: 'ended' } & StampedEnd)
@@ -189,11 +244,14 @@ export type ReadBefore = WeakMap<Register, { readonly said: Said }>
 export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?: ReadBefore): NetworkRecords {
   const grants = new Map<OperatorId, Stamped<GrantRecord>>()
   const gateways = new Map<string, Stamped<GatewayRecord>>()
+  const claims = new Map<string, Stamped<ClaimRecord>>()
+  const admins = new Map<string, { pne: Pne; record: Stamped<AdminRecord> }>()
   const roster = new Map<string, { pne: Pne; record: Stamped<RosterRecord> }>()
   const registrations: StampedRegistration[] = []
   const ends: StampedEnd[] = []
   let network: Stamped<NetworkRecord> | undefined
   let release: Stamped<ReleaseRecord> | undefined
+  let settings: Settings = {}
   let ignored = 0
 
   function take(said: Said): void {
@@ -215,6 +273,15 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
       case 'gateway':
         gateways.set(said.gatewayId, said.record)
         return
+      case 'setting':
+        settings = { ...settings, ...said.settings }
+        return
+      case 'claim':
+        claims.set(said.gatewayId, said.record)
+        return
+      case 'admin':
+        admins.set(pneKey(said.pne), said)
+        return
       case 'roster':
         roster.set(pneKey(said.pne), said)
         return
@@ -232,7 +299,19 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     before?.set(register, known)
     take(known.said)
   }
-  return { network, release, grants, gateways, roster, registrations: withEnds(registrations, ends), ends, ignored }
+  return {
+    network,
+    release,
+    settings,
+    grants,
+    gateways,
+    claims,
+    admins,
+    roster,
+    registrations: withEnds(registrations, ends),
+    ends,
+    ignored,
+  }
 }
 
 function withEnds(registrations: StampedRegistration[], ends: readonly StampedEnd[]): readonly StampedRegistration[] {
@@ -268,6 +347,17 @@ function understood([first, second = '', third, fourth = '']: readonly string[],
       const record = read(gatewayRecord, register)
       return record && isSegment(second) ? { of: 'gateway', gatewayId: second, record } : undefined
     }
+    case 'setting':
+      return settingOf(second, register)
+    case 'claim': {
+      const record = read(claimRecord, register)
+      return record && isSegment(second) ? { of: 'claim', gatewayId: second, record } : undefined
+    }
+    case 'admin': {
+      const pne = pneOf(second, third)
+      const record = read(adminRecord, register)
+      return record && pne && { of: 'admin', pne, record }
+    }
     case 'roster':
     case 'admission': {
       const pne = pneOf(second, third)
@@ -291,19 +381,42 @@ function understood([first, second = '', third, fourth = '']: readonly string[],
   }
 }
 
+function settingOf(name: string, register: Register): Said {
+  switch (name) {
+    case 'alias': {
+      const alias = read(settings.alias, register)
+      return alias && { of: 'setting', settings: { alias } }
+    }
+    case 'expires': {
+      const expires = read(settings.expires, register)
+      return expires && { of: 'setting', settings: { expires } }
+    }
+    case 'connectionMode': {
+      const connectionMode = read(settings.connectionMode, register)
+      return connectionMode && { of: 'setting', settings: { connectionMode } }
+    }
+    default:
+      return undefined
+  }
+}
+
 /** The first part of each key that a kind of document may hold, with the number of parts that the key has. */
 const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
   pn: new Map([
     ['pn', 1],
     ['release', 1],
+    ['setting', 2],
     ['grant', 2],
     ['gateway', 2],
+    ['claim', 2],
+    ['admin', 3],
     ['roster', 3],
     ['registration', 4],
     ['ended', 4],
   ]),
   visit: new Map([
     ['gateway', 2],
+    ['claim', 2],
     ['admission', 3],
     ['registration', 4],
     ['ended', 4],
@@ -338,5 +451,14 @@ export const granteesOf = (home: Registers): OperatorId[] =>
 
 /** A record as a register's value. Fields that are absent stay absent. */
 export const asValue = (
-  record: NetworkRecord | ReleaseRecord | GrantRecord | GatewayRecord | RosterRecord | RegistrationRecord | EndedRecord,
+  record:
+    | NetworkRecord
+    | ReleaseRecord
+    | GrantRecord
+    | GatewayRecord
+    | ClaimRecord
+    | AdminRecord
+    | RosterRecord
+    | RegistrationRecord
+    | EndedRecord,
 ): Json => JSON.parse(JSON.stringify(record))

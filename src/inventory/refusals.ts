@@ -1,6 +1,6 @@
 import { CommandRefused } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Pne, Right } from './fields.ts'
+import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { pnEstablish } from './methods.ts'
 import { pneKey } from './records.ts'
 import type { NetworkName } from './view.ts'
@@ -47,6 +47,12 @@ export const refusals = {
       `The caller is not attached to ${shown(name)} as gateway ${gatewayId}. Attach it first.`,
       'GATEWAY_UNKNOWN',
     ),
+  joinedByInvitation: ({ pnId, home, connectionMode }: NetworkName & { readonly connectionMode: ConnectionMode }) =>
+    new CommandRefused(
+      403,
+      `${pnId} of ${home} is ${connectionMode}: its owner or administrator adds PNEs, no gateway does.`,
+      'PN_NOT_OPEN',
+    ),
   noGrant: (operator: OperatorId, right: Right, name: NetworkName) =>
     new CommandRefused(
       403,
@@ -68,6 +74,8 @@ export const refusals = {
     new CommandRefused(404, `No gateway and no roster of ${shown(name)} knows of an element ${pneId}.`, 'PNE_UNKNOWN'),
   questionUnknown: () =>
     new CommandRefused(404, 'No such question is open: it was answered, or waits no longer.', 'QUESTION_UNKNOWN'),
+  gatewayMissing: (gatewayId: string, name: NetworkName) =>
+    new CommandRefused(404, `No gateway ${gatewayId} is attached to ${shown(name)} here.`, 'GATEWAY_MISSING'),
   transactionUnknown: () =>
     new CommandRefused(
       404,
@@ -82,7 +90,7 @@ export const refusals = {
       'PN_EXISTS',
     ),
   version: (expected: string, actual: string) =>
-    new CommandRefused(409, `The roster has version ${actual}, not ${expected}. Read it again.`, 'VERSION_CONFLICT'),
+    new CommandRefused(409, `The inventory has version ${actual}, not ${expected}. Read it again.`, 'VERSION_CONFLICT'),
   overtaken: (keys: readonly string[]) =>
     new CommandRefused(409, `A later command has decided about ${keys.join(', ')} already.`, 'OVERTAKEN'),
   commandReused: () =>
@@ -103,6 +111,18 @@ export const refusals = {
     ),
   gatewayTaken: (gatewayId: string) =>
     new CommandRefused(409, `Gateway ${gatewayId} is another subscriber’s. Choose another id.`, 'GATEWAY_EXISTS'),
+  gatewayActive: ({ operator, gatewayId }: { readonly operator: OperatorId; readonly gatewayId: string }) =>
+    new CommandRefused(
+      409,
+      `Gateway ${gatewayId} of ${operator} is active and can be reached, with a priority no lower. Stand by.`,
+      'GATEWAY_ACTIVE',
+    ),
+  adminExists: ({ operator, pneId }: Pne) =>
+    new CommandRefused(
+      409,
+      `${operator}/${pneId} is the administrator. Have it handed over with "transfer", or remove it first.`,
+      'ADMIN_EXISTS',
+    ),
   notMember: (pne: Pne) =>
     new CommandRefused(409, `${pneKey(pne)} is not in the roster. Add it with pn.update first.`, 'NOT_MEMBER'),
   transactionReused: () =>

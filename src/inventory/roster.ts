@@ -1,7 +1,7 @@
 import type { Registers, RegisterWrite } from '../document/documents.ts'
 import { maxStamp } from '../document/registers-view.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { type Caller, isGateway, isOwner, live, operatorOf, requireRight } from './authority.ts'
+import { type Caller, isGateway, live, mayAdminister, mayOperate, operatorOf, requireRight } from './authority.ts'
 import { timed } from './establishment.ts'
 import type { Pne } from './fields.ts'
 import { type PnUpdateParams, type PnUpdateResult, pnUpdate } from './methods.ts'
@@ -13,11 +13,12 @@ import type { CountedAdmission, NetworkView } from './view.ts'
 /*
  * `pn.update`: who is in the roster.
  *
- * The owner's word is firm. What a gateway admits on its own (the non-member flow: first PN Update, then Registration) is
+ * The word of owner and administrator is firm. What a gateway admits on its own, in a PN that is open, (the non-member flow: first PN Update, then Registration) is
  * held open for a while only: if the registration fails and nobody takes the admission back, it ends by itself.
  *
  * At the home operator admissions stand in the home document. An operator with the right `admit` writes those of its own
- * gateways in its `visit/…` document, with nobody else reached; it may take back what was admitted there.
+ * gateways in its `visit/…` document, with nobody else reached; it may take back what was admitted there. An administrator
+ * elsewhere has the home operator remove, by way of its own, which vouches for it.
  *
  * A change that is already so is no change: it conflicts with no version, and is written nowhere.
  */
@@ -34,17 +35,24 @@ export const rosterUpdate = (rules: RosterRules): Decided<PnUpdateParams, PnUpda
   spec: pnUpdate,
   network: ({ home, pnId }) => ({ home, pnId }),
 
-  executor({ home }, caller, view) {
+  isVouchedFor: true,
+
+  executor({ home, pnId, operation }, caller, view) {
     const { self } = rules
-    if (self === home || !view || caller.kind === 'operator') return home
-    if (caller.principal.operator !== self || !isGateway(view, caller.principal)) return home
-    requireRight(view, self, 'admit')
-    return self
+    if (self === home || caller.kind === 'operator') return home
+    if (!view) throw caller.principal.operator === home ? refusals.elsewhere(home) : refusals.pnUnknown({ home, pnId })
+    const isOurs = caller.principal.operator === self
+    const isAdministrator = isOurs && mayAdminister(view, caller)
+    const isGatewayOfOurs = isOurs && isGateway(view, caller.principal)
+    if (isGatewayOfOurs && !isAdministrator) requireRight(view, self, 'admit')
+    if (isGatewayOfOurs && mayOperate(view, self, 'admit') && !(isAdministrator && operation === 'remove')) return self
+    if (!isAdministrator) throw refusals.elsewhere(home)
+    return home
   },
 
   decide(params, caller, state) {
     const view = live({ home: params.home, pnId: params.pnId }, state.view)
-    const isFirm = isOwner(view, caller)
+    const isFirm = mayAdminister(view, caller)
     if (!isFirm) requireAdmitter(view, caller)
     const change = { view, caller, rules, isFirm, own: state.own, now: state.now, time: params.time }
 
@@ -56,6 +64,9 @@ export const rosterUpdate = (rules: RosterRules): Decided<PnUpdateParams, PnUpda
     const { version } = view.inventory
     if (writes.length > 0 && params.expectedVersion !== undefined && params.expectedVersion !== version) {
       throw refusals.version(params.expectedVersion, version)
+    }
+    if (params.operation === 'add' && writes.length > 0 && !isFirm && view.closedSince !== undefined) {
+      throw refusals.joinedByInvitation(view.inventory)
     }
     if (params.operation === 'add' && writes.length > 0 && countAfter(pnes, change) > rules.maxRoster) {
       throw refusals.tooMany('PNEs', rules.maxRoster)
@@ -77,7 +88,9 @@ interface Change {
 /** Gateways of the PN, and operators with the right `admit` for theirs. @throws {CommandRefused} 403 */
 function requireAdmitter(view: NetworkView, caller: Caller): void {
   if (caller.kind === 'subscriber' && !isGateway(view, caller.principal)) {
-    throw refusals.notAuthorised('Only the owner and the gateways of the Personal Network may change its roster.')
+    throw refusals.notAuthorised(
+      'Only the owner, the administrator and the gateways of the Personal Network may change its roster.',
+    )
   }
   requireRight(view, operatorOf(caller), 'admit')
 }

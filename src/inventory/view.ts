@@ -1,12 +1,15 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Registers } from '../document/documents.ts'
 import type { OperatorId } from '../ports/names.ts'
-import type { Pne, Right } from './fields.ts'
+import { type Administrator, administratorsOf } from './administrators.ts'
+import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { toBase64url, utf8 } from './framing.ts'
-import type { Inventory, InventoryMember } from './methods.ts'
+import { type AttachedGateway, activityOf, type Claim } from './gateways/active.ts'
+import type { Inventory, InventoryMember } from './inventory-shape.ts'
 import {
   type Admission,
   type GrantRecord,
+  type NetworkRecord,
   type NetworkRecords,
   pneKey,
   type ReleaseRecord,
@@ -28,7 +31,9 @@ import {
  * - Of several registrations of one PNE the latest active one counts; the others are reported as superseded. A pending one
  *   shows only where there is no active one, and leaves nothing when it expires. One that its PNE has ended counts never
  *   again; that the PNE was registered still does.
- * - A gateway is the owner or a member, and one for no longer than that.
+ * - A gateway is the owner or a member, and one for no longer than that. One of them is the active one; see
+ *   `gateways/active.ts`. The administrator is a member too; see `administrators.ts`.
+ * - Settings of the PN are what was said of them last in this epoch. From when on the PN is not open, no gateway admits.
  * - A PN that was released or has expired has no members.
  */
 
@@ -81,6 +86,12 @@ export interface NetworkView {
   readonly registrations: ReadonlyMap<string, readonly StampedRegistration[]>
   /** By {@link pneKey}: which admissions of other operators the home operator has undone, each up to the stamp it had. */
   readonly undone: ReadonlyMap<string, Undone>
+  /** Claims to be the active gateway, the latest first. */
+  readonly claims: readonly Claim[]
+  /** Members that were made administrators and that nobody has removed since: the first is the administrator. */
+  readonly administrators: readonly Administrator[]
+  /** From when on gateways admit nobody on their own; `undefined`: they may. */
+  readonly closedSince: number | undefined
 }
 
 /** By operator. */
@@ -98,9 +109,10 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   if (!network) return undefined
 
   const released = release !== undefined && release.epoch > network.epoch
-  const expired = network.expires !== undefined && network.expires <= at
-  const state = released ? 'released' : expired ? 'expired' : 'live'
+  const settings = settingsOf(home, network)
   const { epoch } = network
+  const expired = settings.expires !== undefined && settings.expires <= at
+  const state = released ? 'released' : expired ? 'expired' : 'live'
 
   const given = new Map(
     sortedBy([...home.grants], ([operator]) => operator).filter(
@@ -110,26 +122,33 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, visits, epoch)
   const undone = undoneBy(home, epoch)
-  const claims = claimsOf(undone, sources)
+  const admitted = admittedBy(undone, sources, settings.closedSince)
   const registrations = registrationsOf(sources)
-  const elements = membersOf(claims, registrations, at)
+  const elements = membersOf(admitted, registrations, at)
   const members = state === 'live' ? elements : []
   const mayBeGateway = new Set([pneKey({ operator: name.home, pneId: network.owner }), ...elements.map(keyOfMember)])
   const gateways = sources
     .filter(source => source.may('gateway'))
     .flatMap(gatewaysOf)
-    .filter(({ operator, identity }) => mayBeGateway.has(pneKey({ operator, pneId: identity })))
+    .filter(({ shown: { operator, identity } }) => mayBeGateway.has(pneKey({ operator, pneId: identity })))
+  const inOrder = sortedBy(gateways, ({ shown }) => `${shown.operator}/${shown.gatewayId}`)
+  const activity = activityOf(inOrder, state === 'live', at)
+  const admissions = new Map(members.map(member => [keyOfMember(member), member.admissions]))
+  const administrators = administratorsOf(home.admins, epoch, pne => admissions.get(pneKey(pne))?.[0]?.record.since)
 
   return {
     inventory: {
       home: name.home,
       pnId: name.pnId,
-      alias: network.alias,
+      alias: settings.alias,
       owner: network.owner,
       state,
       epoch: released ? release.epoch : epoch,
-      version: versionOf(epoch, members),
-      gateways: sortedBy(gateways, gateway => `${gateway.operator}/${gateway.gatewayId}`),
+      version: versionOf(epoch, settings, members),
+      connectionMode: settings.connectionMode,
+      ...(settings.expires === undefined ? {} : { expires: settings.expires }),
+      ...(administrators[0] ? { administrator: administrators[0] } : {}),
+      gateways: [...activity.gateways],
       members: members.map(member => member.shown),
       grants: [...grants].map(([operator, { fingerprint, rights, expires }]) => ({
         operator,
@@ -143,10 +162,30 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
     lastRelease: release,
     given,
     grants,
-    admissions: new Map(members.map(member => [keyOfMember(member), member.admissions])),
+    admissions,
     registrations,
     undone,
+    claims: activity.claims,
+    administrators,
+    closedSince: settings.closedSince,
   }
+}
+
+/** What the PN was established with, or what was said of it since. */
+interface Settings {
+  readonly alias: string
+  readonly expires: number | undefined
+  readonly connectionMode: ConnectionMode
+  readonly closedSince: number | undefined
+}
+
+function settingsOf({ settings }: NetworkRecords, network: NetworkRecord): Settings {
+  const { epoch } = network
+  const alias = settings.alias?.epoch === epoch ? settings.alias.value : network.alias
+  const expires = settings.expires?.epoch === epoch ? (settings.expires.value ?? undefined) : network.expires
+  const mode = settings.connectionMode?.epoch === epoch ? settings.connectionMode : undefined
+  const connectionMode = mode?.value ?? network.connectionMode ?? 'open'
+  return { alias, expires, connectionMode, closedSince: connectionMode === 'open' ? undefined : (mode?.since ?? 0) }
 }
 
 /** A document that counts: what its operator may say in this PN, and whether a record was said under that right. */
@@ -185,30 +224,42 @@ function sourcesOf(
   return [own, ...visiting]
 }
 
-const gatewaysOf = ({ operator, records, counts }: Source): Inventory['gateways'] =>
+const gatewaysOf = ({ operator, records, counts }: Source): AttachedGateway[] =>
   [...records.gateways]
     .filter(([, record]) => counts(record))
-    .map(([gatewayId, { identity, stamp }]) => ({ gatewayId, operator, identity, since: stamp }))
+    .map(([gatewayId, { identity, stamp, attached = stamp, priority = 0, zone }]) => {
+      const claim = records.claims.get(gatewayId)
+      const place = zone === undefined ? {} : { zone }
+      return {
+        shown: { gatewayId, operator, identity, since: attached, priority, ...place },
+        claim: claim && counts(claim) ? claim : undefined,
+      }
+    })
 
 /** A PNE that somebody entitled to it has admitted, with the admissions that count, the earliest first. */
-interface Claim {
+interface Admitted {
   readonly pne: Pne
   readonly admissions: readonly CountedAdmission[]
 }
 
-function claimsOf(undone: ReadonlyMap<string, Undone>, sources: readonly Source[]): Claim[] {
-  const claims = new Map<string, { pne: Pne; admissions: CountedAdmission[] }>()
+function admittedBy(
+  undone: ReadonlyMap<string, Undone>,
+  sources: readonly Source[],
+  closedSince = Number.POSITIVE_INFINITY,
+): Admitted[] {
+  const admitted = new Map<string, { pne: Pne; admissions: CountedAdmission[] }>()
   for (const source of sources.filter(({ may }) => may('admit'))) {
     for (const [key, { pne, record }] of source.records.roster) {
       if (!isAdmission(record) || !source.counts(record)) continue
       if (record.stamp <= (undone.get(key)?.[source.operator] ?? -1)) continue
-      const claim = claims.get(key) ?? { pne, admissions: [] }
-      claim.admissions.push({ document: source.operator, record })
-      claims.set(key, claim)
+      if (record.pendingUntil !== undefined && record.since > closedSince) continue
+      const found = admitted.get(key) ?? { pne, admissions: [] }
+      found.admissions.push({ document: source.operator, record })
+      admitted.set(key, found)
     }
   }
-  for (const { admissions } of claims.values()) admissions.sort((a, b) => a.record.since - b.record.since)
-  return sortedBy([...claims.values()], ({ pne }) => pneKey(pne))
+  for (const { admissions } of admitted.values()) admissions.sort((a, b) => a.record.since - b.record.since)
+  return sortedBy([...admitted.values()], ({ pne }) => pneKey(pne))
 }
 
 const isAdmission = (record: Stamped<RosterRecord>): record is Stamped<Admission> => record.state === 'admitted'
@@ -229,12 +280,12 @@ interface Member {
 const keyOfMember = ({ shown }: Member): string => pneKey(shown)
 
 function membersOf(
-  claims: readonly Claim[],
+  admitted: readonly Admitted[],
   registrations: ReadonlyMap<string, readonly StampedRegistration[]>,
   at: number,
 ): Member[] {
-  return claims.flatMap(claim => {
-    const member = memberOf(claim, registrations.get(pneKey(claim.pne)) ?? [], at)
+  return admitted.flatMap(found => {
+    const member = memberOf(found, registrations.get(pneKey(found.pne)) ?? [], at)
     return member ? [member] : []
   })
 }
@@ -249,7 +300,7 @@ function registrationsOf(sources: readonly Source[]): Map<string, StampedRegistr
   return Map.groupBy(said, ({ pne }) => pneKey(pne))
 }
 
-function memberOf({ pne, admissions }: Claim, said: readonly StampedRegistration[], at: number): Member | undefined {
+function memberOf({ pne, admissions }: Admitted, said: readonly StampedRegistration[], at: number): Member | undefined {
   const [first] = admissions
   if (!first) return undefined
   const made = said.filter(({ record }) => record.admission >= first.record.since)
@@ -279,16 +330,16 @@ const laterFirst = (a: StampedRegistration, b: StampedRegistration): number =>
   b.record.stamp - a.record.stamp || compare(b.record.server, a.record.server) || compare(b.transaction, a.transaction)
 
 /**
- * 128 bits of SHA-256 over who is in the roster and since when. Synchronous and in plain JavaScript, since the view runs
+ * 128 bits of SHA-256 over the settings, and who is in the roster and since when. Synchronous and in plain JavaScript, since the view runs
  * in browsers too, whose own SHA-256 is neither.
  */
-function versionOf(epoch: number, members: readonly Member[]): string {
+function versionOf(epoch: number, { alias, expires, connectionMode }: Settings, members: readonly Member[]): string {
   const roster = members.map(({ shown, admissions }) => [
     shown.operator,
     shown.pneId,
     admissions.map(({ document, record }) => [document, record.since]),
   ])
-  return toBase64url(sha256(utf8(JSON.stringify([epoch, roster]))).slice(0, 16))
+  return toBase64url(sha256(utf8(JSON.stringify([epoch, alias, expires ?? null, connectionMode, roster]))).slice(0, 16))
 }
 
 const sortedBy = <T>(values: readonly T[], key: (value: T) => string): T[] =>

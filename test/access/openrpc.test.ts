@@ -86,10 +86,19 @@ test('describes every method and notification once, with all of its parameters',
 
   const establish = described.methods.find((method: { name: string }) => method.name === 'pn.establish')
   const parameters = new Map(establish.params.map((param: { name: string }) => [param.name, param]))
-  assert.equal([...parameters.keys()].sort(), ['alias', 'commandId', 'commandProof', 'lifetimeMs', 'pnId', 'time'])
+  assert.equal([...parameters.keys()].sort(), [
+    'alias',
+    'commandId',
+    'commandProof',
+    'connectionMode',
+    'lifetimeMs',
+    'pnId',
+    'time',
+    'usage',
+  ])
   assert.equal(parameters.get('alias'), {
     name: 'alias',
-    required: true,
+    required: false,
     schema: { type: 'string', minLength: 1, maxLength: 128 },
   })
   assert.is(establish.result.schema.required.includes('document'), true)

@@ -82,9 +82,32 @@ const registration = fc.record({
   confirmation: fc.constant(confirmation),
   expires: late,
 })
+const gatewayId = fc.constantFrom('hub', 'porch')
 const gateway = entry(
-  fc.constantFrom('hub', 'porch').map(keys.gateway),
-  fc.record({ epoch, grant: grantId, identity: fc.constantFrom('alice', 'bob') }),
+  gatewayId.map(keys.gateway),
+  fc
+    .tuple(
+      fc.record({ epoch, grant: grantId, identity: fc.constantFrom('alice', 'bob', 'p') }),
+      optional(fc.constantFrom(0, 1, 255), 'priority'),
+      optional(fc.constantFrom('attic', 'cellar'), 'zone'),
+      optional(early, 'attached'),
+    )
+    .map(parts => Object.assign({}, ...parts)),
+)
+const claim = entry(
+  gatewayId.map(keys.claim),
+  fc.record({ epoch, grant: grantId, since: mostly(5, 5, 20, 40, 400_000), after: fc.constantFrom(0, 5, 20) }),
+)
+const admin = entry(pne.map(keys.admin), fc.record({ epoch, admission: fc.integer({ min: 10, max: 40 }) }))
+const setting = fc.oneof(
+  entry(fc.constant(keys.setting('alias')), fc.record({ epoch, value: fc.constantFrom('Flat', 'House') })),
+  entry(fc.constant(keys.setting('expires')), fc.record({ epoch, value: fc.option<number, null>(late) })),
+  entry(
+    fc.constant(keys.setting('connectionMode')),
+    fc
+      .tuple(fc.record({ epoch, value: fc.constantFrom('open', 'invited', 'closed') }), optional(early, 'since'))
+      .map(([fields, more]) => ({ ...fields, ...more })),
+  ),
 )
 const registered = entry(
   fc.tuple(pne, transaction).map(([who, id]) => keys.registration(who, id)),
@@ -125,6 +148,9 @@ const homeEntries = fc
           ),
         },
         { weight: 2, arbitrary: gateway },
+        { weight: 1, arbitrary: claim },
+        { weight: 2, arbitrary: admin },
+        { weight: 1, arbitrary: setting },
         {
           weight: 6,
           arbitrary: entry(pne.map(keys.roster), fc.oneof(admission, admission, removed, fc.constant(null))),
@@ -138,6 +164,7 @@ const homeEntries = fc
 const visitEntries = fc.array(
   fc.oneof(
     { weight: 2, arbitrary: gateway },
+    { weight: 1, arbitrary: claim },
     { weight: 4, arbitrary: entry(pne.map(keys.admission), fc.oneof(admission, fc.constant(null))) },
     { weight: 6, arbitrary: registered },
   ),
@@ -167,6 +194,11 @@ const hostile = fc.array(
         'grant/__proto__',
         'gateway/../x',
         'gateway/',
+        'claim/hub',
+        'admin/b.example/p',
+        'setting/alias',
+        'setting/connectionMode',
+        'setting/__proto__',
         'roster/b.example/p',
         'admission/b.example/p',
         'admission/__proto__/p',
@@ -258,21 +290,29 @@ test('whatever a granted operator writes, it changes only what its rights are ab
       const before = view(documents, now)
       const after = view({ ...documents, visits: new Map(documents.visits).set(b, unique(entries)) }, now)
       const rights = before?.grants.find(grant => grant.operator === b)?.rights ?? []
-      const fixed = ({ home, pnId, alias, owner, state, epoch, grants }: Inventory) =>
-        ({ home, pnId, alias, owner, state, epoch, grants }) as const
+      const fixed = ({ home, pnId, alias, owner, state, epoch, grants, expires, connectionMode }: Inventory) =>
+        ({ home, pnId, alias, owner, state, epoch, grants, expires, connectionMode }) as const
       assert.equal(after && fixed(after), before && fixed(before))
       if (!before || !after) return
 
-      const ofOthers = (found: Inventory) => found.gateways.filter(gateway => gateway.operator !== b)
+      // Which one is active changes with all of them; and elements that B has admitted are gateways no longer than that.
+      const mayUnmake = rights.includes('admit') || rights.includes('register')
+      const gatewaysOf = (found: Inventory) =>
+        found.gateways
+          .filter(({ identity }) => !(mayUnmake && identity === 'p'))
+          .map(({ active: _, ...gateway }) => gateway)
+      const ofOthers = (found: Inventory) => gatewaysOf(found).filter(({ operator }) => operator !== b)
       assert.equal(ofOthers(after), ofOthers(before))
-      if (!rights.includes('gateway')) assert.equal(after.gateways, before.gateways)
+      if (!rights.includes('gateway')) assert.equal(gatewaysOf(after), gatewaysOf(before))
       // Its own PNEs it may keep in the roster, by registering them: those that another has admitted.
       const othersPnes = ({ members }: Inventory) => members.filter(({ operator }) => operator !== b).map(pneKey)
       if (!rights.includes('admit')) assert.equal(othersPnes(after), othersPnes(before))
       if (!rights.includes('register')) {
         assert.not.ok(after.members.some(member => member.operator === b && member.state !== 'member'))
       }
-      if (!rights.includes('admit') && !rights.includes('register')) assert.equal(after.members, before.members)
+      if (mayUnmake) return
+      assert.equal(after.members, before.members)
+      assert.equal(after.administrator, before.administrator)
     }),
     { numRuns: 1_000 },
   )
@@ -322,11 +362,42 @@ test('of two registrations of one PNE the later active one counts, the other is 
   )
 })
 
-test('the version changes with the roster, and with nothing else', () => {
+test('a live PN with gateways has one active one, whoever claims; one that has ended has none', () => {
+  fc.assert(
+    fc.property(written, at, (documents, now) => {
+      const found = view(documents, now)
+      if (!found) return
+      const active = found.gateways.filter(gateway => gateway.active)
+      assert.is(active.length, found.state === 'live' && found.gateways.length > 0 ? 1 : 0)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('gateways and administrator are who they are by the roster: nobody removed is either', () => {
+  fc.assert(
+    fc.property(written, at, (documents, now) => {
+      const found = view(documents, now)
+      if (!found) return
+      const members = new Set(found.members.map(pneKey))
+      const { administrator } = found
+      if (administrator) assert.ok(members.has(pneKey(administrator)))
+      if (found.state !== 'live') assert.is(administrator, undefined)
+      for (const { operator, identity } of found.state === 'live' ? found.gateways : []) {
+        assert.ok(members.has(pneKey({ operator, pneId: identity })) || (operator === a && identity === 'alice'))
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('the version changes with roster and settings, and with nothing else', () => {
   fc.assert(
     fc.property(written, registered, at, (documents, said, now) => {
-      const roster = (found: Inventory | undefined) =>
-        found?.members.map(({ operator, pneId }) => `${operator}/${pneId}`)
+      const roster = (found: Inventory | undefined) => [
+        found?.members.map(({ operator, pneId }) => `${operator}/${pneId}`),
+        found && [found.alias, found.expires, found.connectionMode],
+      ]
       const before = view(documents, now)
       const present = documents.visits.get(b) ?? []
       const more = present.some(([key]) => key === said[0]) ? present : [...present, said]

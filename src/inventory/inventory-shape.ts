@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import {
+  capabilities,
+  connectionMode,
+  mode,
+  network,
+  operator,
+  pne,
+  priority,
+  right,
+  segment,
+  services,
+  time,
+  zone,
+} from './fields.ts'
+
+/* What an inventory looks like, to whoever asks for it. */
+
+const inventoryMember = z.strictObject({
+  pneId: segment,
+  operator,
+  /** Absent until the PNE's operator has allocated one. */
+  cpnsId: z.string().optional(),
+  gatewayId: z.string().optional(),
+  mode: mode.optional(),
+  capabilities: capabilities.optional(),
+  /** Chargeable services that are open, while it is active. */
+  services: services.optional(),
+  state: z.enum(['member', 'pending', 'active']),
+  /** Until when the registration holds, when there is one. */
+  expires: time.optional(),
+  /** When the state shown was written, by its operator. */
+  since: time,
+})
+const inventoryGateway = z.strictObject({
+  gatewayId: segment,
+  operator,
+  identity: z.string(),
+  since: time,
+  priority,
+  zone: zone.optional(),
+  /** Whether this is the one whom requests for the PN go to; all others serve their neighbourhoods beside it. */
+  active: z.boolean(),
+})
+const inventoryGrant = z.strictObject({
+  operator,
+  fingerprint: z.string(),
+  rights: z.array(right),
+  expires: time,
+})
+
+export const administrator = z.strictObject({ ...pne.shape, since: time })
+
+/** Sixty-four per operator, and as many operators. */
+const maxGatewaysShown = 4_096
+/** So far from the end of what numbers can say that it goes on rising whatever somebody saved. */
+const epoch = z
+  .int()
+  .min(1)
+  .max(2 ** 48)
+
+/** What several operators mean together, at one moment; see `view.ts`. */
+export const inventory = z.strictObject({
+  ...network,
+  alias: z.string(),
+  owner: z.string(),
+  state: z.enum(['live', 'released', 'expired']),
+  /** Rises when the PN is established anew or released; registrations name it. */
+  epoch: z.int(),
+  /** Changes with the roster and the settings: what `pn.update` and `pn.change` expect. */
+  version: z.string(),
+  connectionMode,
+  /** Until when the PN lasts; absent: until it is released. */
+  expires: time.optional(),
+  /** The element that may do what the owner may with roster, invitations and groups. */
+  administrator: administrator.optional(),
+  gateways: z.array(inventoryGateway),
+  members: z.array(inventoryMember),
+  grants: z.array(inventoryGrant),
+  /** Registrations that lost to a later one of the same PNE. */
+  superseded: z.array(inventoryMember),
+})
+export type Inventory = z.infer<typeof inventory>
+export type InventoryGateway = z.infer<typeof inventoryGateway>
+export type InventoryMember = z.infer<typeof inventoryMember>
+
+/** What a subscriber keeps of a PN that it has part in: enough to find it, to show it, and to establish it anew. */
+export const usageInformation = z.strictObject({
+  ...network,
+  alias: z.string().min(1).max(128),
+  owner: z.string(),
+  state: z.enum(['live', 'released', 'expired']),
+  epoch,
+  expires: time.optional(),
+  connectionMode,
+  gateways: z.array(z.strictObject({ operator, gatewayId: segment, active: z.boolean() })).max(maxGatewaysShown),
+})
+export type UsageInformation = z.infer<typeof usageInformation>
