@@ -18,6 +18,7 @@ import type { ClientListener } from '../ports/client-sockets.ts'
 import type { GatewayStore } from '../ports/gateway-store.ts'
 import { answerCapabilities } from './capabilities.ts'
 import { createCatchUp } from './catch-up.ts'
+import { createDeregistrationRelay } from './deregistration-relay.ts'
 import { RequestRefused } from './errors.ts'
 import type { GatewayEvent } from './gateway-events.ts'
 import { createGatewayPresence } from './gateway-presence.ts'
@@ -81,7 +82,7 @@ export interface GatewayPorts extends Pick<ClientPorts, 'crypto' | 'clock'> {
 }
 
 /** The commands that may wait for the server: those that say the same whenever they are executed. */
-const queueable = [pnUpdate]
+const queueable = [pnUpdate, pneDeregister]
 
 /**
  * Attaches, and only then listens. With its server out of reach it listens at once, with what its store holds. The session
@@ -162,13 +163,12 @@ export async function startGateway(
   }
 
   async function send({ method, params }: QueuedCommand): Promise<unknown> {
-    const spec = queueable.find(spec => spec.method === method)
-    if (!spec) throw new RangeError(`${method} is no command that may wait.`)
-    return session.call(spec, spec.params.parse(params))
+    if (method === pneDeregister.method) return session.call(pneDeregister, pneDeregister.params.parse(params))
+    return session.call(pnUpdate, pnUpdate.params.parse(params))
   }
 
-  async function decided({ network, pne }: QueuedCommand, sent: Sent): Promise<void> {
-    if (sent.kind !== 'refused' || !pne) return
+  async function decided({ method, network, pne }: QueuedCommand, sent: Sent): Promise<void> {
+    if (sent.kind !== 'refused' || method !== pnUpdate.method || !pne) return
     const { reason, message } = sent.error
     await pairings.refuse(network, pne, { reason, message })
   }
@@ -213,18 +213,12 @@ export async function startGateway(
       }),
     ),
     localMethod(pneRegister, forUs(relay.register)),
-    localMethod(
-      pneConfirm,
-      forUs(params => uplink.call(pneConfirm, params)),
-    ),
+    localMethod(pneConfirm, forUs(relay.confirm)),
     localMethod(
       pneRefresh,
       forUs(params => uplink.call(pneRefresh, params)),
     ),
-    localMethod(
-      pneDeregister,
-      forUs(params => uplink.call(pneDeregister, params)),
-    ),
+    localMethod(pneDeregister, forUs(createDeregistrationRelay({ uplink, queue, onEvent }))),
     localMethod(secureOpen, forUs(secure.open)),
     localMethod(secureSend, forUs(secure.send)),
   ]

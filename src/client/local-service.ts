@@ -79,7 +79,7 @@ export function localServiceMethods(options: LocalServiceOptions): LocalMethod[]
     if (pairing.refused) return 'refused'
     const known = inventories.get(network)?.inventory
     if (known && isMember(known, pne)) return 'member'
-    if (queue.waiting.some(command => isAbout(command, pairing))) return 'queued'
+    if (queue.waiting.some(command => command.method === pnUpdate.method && isAbout(command, pairing))) return 'queued'
     if (uplink.isOpen) return 'none'
     await propose(pairing)
     return 'queued'

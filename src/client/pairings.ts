@@ -83,7 +83,8 @@ export async function openPairings(options: PairingsOptions): Promise<Pairings> 
   for (const pairing of (await readKept(store, 'pairings', keptSchema))?.pairings ?? [])
     known.set(keyOf(pairing), pairing)
   const keeper = createKeeper(store, 'pairings', () => ({ pairings: [...known.values()] }))
-  let asked = 0
+  /** Questions that somebody is asked at the moment; who asks again meanwhile waits for the same answer. */
+  const asking = new Map<string, Promise<boolean>>()
 
   async function keep(pairing: Pairing): Promise<Pairing> {
     const before = known.get(keyOf(pairing))
@@ -102,17 +103,8 @@ export async function openPairings(options: PairingsOptions): Promise<Pairings> 
   function requireRoom(isNew: boolean): void {
     const now = clock.now()
     for (const [key, { seen }] of known) if (seen + keptMs <= now) known.delete(key)
-    if (asked < maxAsked && (!isNew || known.size + asked < maxPairings)) return
-    throw new PairingsFull(`${known.size} PNEs are paired with the gateway and ${asked} wait for consent.`)
-  }
-
-  async function ask(consents: () => Promise<boolean>): Promise<boolean> {
-    asked += 1
-    try {
-      return await consents()
-    } finally {
-      asked -= 1
-    }
+    if (asking.size < maxAsked && (!isNew || known.size + asking.size < maxPairings)) return
+    throw new PairingsFull(`${known.size} PNEs are paired with the gateway and ${asking.size} wait for consent.`)
   }
 
   return {
@@ -124,9 +116,18 @@ export async function openPairings(options: PairingsOptions): Promise<Pairings> 
       const before = known.get(keyOf(request))
       const now = clock.now()
       if (before?.secretHash === secretHash) return keep({ ...before, ...request, seen: now })
-      requireRoom(!before)
-      if (!(await ask(consents))) return undefined
-      return keep({ ...request, secretHash, since: now, seen: now })
+      const question = `${keyOf(request)}/${secretHash}`
+      if (!asking.has(question)) {
+        requireRoom(!before)
+        asking.set(
+          question,
+          consents().finally(() => asking.delete(question)),
+        )
+      }
+      if (!(await asking.get(question))) return undefined
+      const meanwhile = known.get(keyOf(request))
+      const isKnown = meanwhile?.secretHash === secretHash
+      return keep(isKnown ? meanwhile : { ...request, secretHash, since: now, seen: now })
     },
 
     async refuse(network, pne, refused) {

@@ -82,7 +82,10 @@ export interface PersonalNetworkElement {
     registration: Pick<PneRegistration, 'transaction' | 'sessionKey' | 'ticket'>,
     options?: Partial<Pick<SecureSessionOptions, 'gatewayUrls' | 'timeoutMs' | 'pollMs' | 'phaseLimits'>>,
   ): Promise<SecureSession>
-  /** Ends a registration for good; where it has ended already, that is done. @throws {RequestRefused} */
+  /**
+   * Ends a registration for good; where it has ended already, that is done, and where the gateway has no server, the gateway
+   * passes it on later. @throws {RequestRefused}
+   */
   deregister(registration: PneRegistration): Promise<void>
   /** Pairs with the gateway, which needs no server for it. @throws {RequestRefused} 403 without consent; {@link AnswerLost} */
   pair(): Promise<PnePairing>
@@ -142,7 +145,8 @@ export function createPne(ports: ClientPorts, options: PneOptions): PersonalNetw
           return wire.call(pneDeregister, { ...said, ticket: registration.ticket, proof }, timeoutMs)
         })
       } catch (error) {
-        if (!(error instanceof RequestRefused && over.has(error.reason))) throw error
+        const isDone = error instanceof RequestRefused && (error.status === 202 || over.has(error.reason))
+        if (!isDone) throw error
       }
     },
 

@@ -2,8 +2,12 @@ import type { Pne } from '../inventory/fields.ts'
 import { toBase64url } from '../inventory/framing.ts'
 import {
   type Inventory,
+  type InventoryMember,
+  type PneConfirmParams,
+  type PneConfirmResult,
   type PneRegisterParams,
   type PneRegisterResult,
+  pneConfirm,
   pneRegister,
   pnInventory,
   pnUpdate,
@@ -50,6 +54,8 @@ export interface RegistrationRelayOptions {
 export interface RegistrationRelay {
   /** @throws {RequestRefused} 404 when the server knows no such PN with this gateway; else whatever the server refused with. */
   register(params: PneRegisterParams): Promise<PneRegisterResult>
+  /** @throws {RequestRefused} whatever the server refused with. */
+  confirm(params: PneConfirmParams): Promise<PneConfirmResult>
   /** The inventory as last read; read once if it was not. @throws {RequestRefused} 404 */
   inventory(network: NetworkName): Promise<Inventory>
   /** The inventory as the server has it now. @throws {RequestRefused} 404 */
@@ -118,6 +124,19 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
     }
   }
 
+  /** What was confirmed through this gateway it knows at once; what the PNE said of itself it learns when it reads again. */
+  async function confirm(params: PneConfirmParams): Promise<PneConfirmResult> {
+    const result = await uplink.call(pneConfirm, params)
+    const { home, pnId, operator, pneId } = params
+    const local = inventories.get({ home, pnId })?.inventory
+    const isSame = (member: InventoryMember) => member.operator === operator && member.pneId === pneId
+    if (local) {
+      const member = { ...local.members.find(isSame), operator, pneId, gatewayId, since: clock.now(), ...result }
+      inventories.learn({ ...local, members: [...local.members.filter(member => !isSame(member)), member] })
+    }
+    return result
+  }
+
   /** Adds a PNE to the roster, unless somebody else just did. */
   async function admit(network: NetworkName, pne: Pne): Promise<boolean> {
     let inventory = await known(network)
@@ -166,6 +185,7 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
   return {
     // A repetition must not meet the roster changes of its own first attempt half way.
     register: params => inTurn(`${networkKey(params)}/${pneKey(params)}`, () => register(params)),
+    confirm,
     inventory: known,
     refresh,
   }
