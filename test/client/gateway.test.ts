@@ -1,5 +1,8 @@
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { gatewayFileStore } from '../../src/adapters/gateway-file-store.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
 import { websocketListener } from '../../src/adapters/websocket-listener.ts'
 import { RequestRefused } from '../../src/client/errors.ts'
@@ -7,7 +10,7 @@ import { type GatewayOptions, type PnGateway, startGateway } from '../../src/cli
 import type { GatewayEvent } from '../../src/client/gateway-events.ts'
 import { pneFacingMethods } from '../../src/client/gateway-protocol.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from '../../src/client/pne.ts'
-import { keepSession, type Session } from '../../src/client/session.ts'
+import { keepSession, openSession, type Session } from '../../src/client/session.ts'
 import { toBase64url } from '../../src/inventory/framing.ts'
 import { pnEstablish, pnInventory, pnUpdate } from '../../src/inventory/methods.ts'
 import { ConnectFailed, type Socket, type SocketFactory } from '../../src/ports/client-sockets.ts'
@@ -16,6 +19,7 @@ import type { GatewayStore } from '../../src/ports/gateway-store.ts'
 import type { OperatorId } from '../../src/ports/names.ts'
 import { gatewayMemoryStore } from '../fixtures/gateway-memory-store.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
+import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { until } from '../fixtures/until.ts'
 import { type ClientWorld, clientPorts, clientWorld, keyOf, type TestNode } from './world.ts'
 
@@ -33,6 +37,9 @@ const home = 'a.example' as OperatorId
 const network = { home, pnId: 'flat' }
 const newId = () => toBase64url(systemRandom().bytes(16))
 
+/** A server may be away for longer than it takes a client to lose its haste. */
+const longestPauseMs = 50
+
 /** Pauses are cut short; what an answer may take is not. */
 const hurried = (clock: Clock): Clock => ({
   ...clock,
@@ -48,28 +55,30 @@ interface Beside {
 }
 
 /** A Personal Network with an owner, and a gateway that may start at any time. */
-async function flat(): Promise<{
+async function flat(store: GatewayStore = gatewayMemoryStore()): Promise<{
   readonly a: TestNode
   readonly owner: Session
-  readonly store: GatewayStore
-  start(options?: Partial<GatewayOptions>, sockets?: SocketFactory): Promise<Beside>
+  start(options?: Partial<GatewayOptions>, sockets?: SocketFactory, from?: GatewayStore): Promise<Beside>
   members(): Promise<string[]>
 }> {
   world = await clientWorld('a.example')
   const [a] = world.nodes
   assert.ok(a)
-  const owner = await a.session('alice', ports())
+  const owner = await openSession(ports(), { ...a.identity('alice'), urls: [a.url], longestPauseMs })
+  world.ends.push(() => owner.close())
   await owner.call(pnEstablish, { commandId: newId(), alias: 'Flat', pnId: 'flat' })
   await update(owner, 'add', 'box', 'watch')
-  const store = gatewayMemoryStore()
-
-  async function start(options: Partial<GatewayOptions> = {}, sockets = clientPorts().sockets): Promise<Beside> {
+  async function start(
+    options: Partial<GatewayOptions> = {},
+    sockets = clientPorts().sockets,
+    from: GatewayStore = store,
+  ): Promise<Beside> {
     assert.ok(a)
     const events: GatewayEvent[] = []
-    const session = await keepSession({ ...ports(), sockets }, { ...a.identity('box'), urls: [a.url] })
+    const session = await keepSession({ ...ports(), sockets }, { ...a.identity('box'), urls: [a.url], longestPauseMs })
     const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() })
     const onEvent = (event: GatewayEvent) => void events.push(event)
-    const gateway = await startGateway({ ...ports(), store }, session, listener, {
+    const gateway = await startGateway({ ...ports(), store: from }, session, listener, {
       gatewayId: 'box-1',
       networks: [network],
       onEvent,
@@ -93,7 +102,7 @@ async function flat(): Promise<{
   }
   const members = async () =>
     (await owner.call(pnInventory, network)).members.map(({ pneId, state }) => `${pneId} ${state}`).sort()
-  return { a, owner, store, start, members }
+  return { a, owner, start, members }
 }
 
 const update = (owner: Session, operation: 'add' | 'remove', ...pneIds: string[]) =>
@@ -191,7 +200,7 @@ test('pairs and tells what it knew; registers nobody; catches up, and calls who 
 })
 
 test('starts without its server, with what it knew', async () => {
-  const { a, start, members, owner } = await flat()
+  const { a, start, members } = await flat()
   const before = await start()
   await before.pne('watch').register()
   await before.pne('watch').lookup()
@@ -213,7 +222,6 @@ test('starts without its server, with what it knew', async () => {
   assert.equal(beside.gateway.waiting(), [])
   await lamp.register()
   assert.equal(await members(), ['box member', 'lamp active', 'watch active'])
-  owner.close()
 })
 
 test('starts without its server and without any knowledge, and pairs all the same', async () => {
@@ -229,6 +237,39 @@ test('starts without its server and without any knowledge, and pairs all the sam
   await connected(beside)
   await lamp.register()
   assert.equal(await members(), ['box member', 'lamp active', 'watch member'])
+})
+
+test('killed before it has sent what waited, and again before it has forgotten it, it has sent it once', async () => {
+  await using folder = await temporaryFolder()
+  const { a, start, members, owner } = await flat(gatewayFileStore(join(folder.path, 'at work')))
+  const alone = await start()
+  await a.down()
+  await local(alone)
+  const lamp = alone.pne('lamp')
+  await lamp.pair()
+  await alone.pne('phone').pair()
+  // What a power cut leaves: the files as they are. From here on it may do what it likes.
+  for (const life of ['first', 'second'])
+    await cp(join(folder.path, 'at work'), join(folder.path, life), { recursive: true })
+  await alone.gateway.stop()
+
+  const sent: string[][] = []
+  for (const life of ['first', 'second']) {
+    const beside = await start({}, undefined, gatewayFileStore(join(folder.path, life)))
+    assert.is(beside.gateway.waiting().length, 2)
+    if (life === 'first') {
+      assert.is(beside.gateway.state, 'local')
+      await a.up()
+    }
+    await connected(beside)
+    sent.push(beside.events.flatMap(event => (event.type === 'executed' ? [event.command.id] : [])))
+    assert.is(beside.gateway.waiting().length, 0)
+    if (life === 'first') await update(owner, 'remove', 'phone')
+    await beside.gateway.stop()
+  }
+  assert.is(sent[0]?.length, 2)
+  assert.equal(sent[1], sent[0], 'the same commands, in the same order')
+  assert.equal(await members(), ['box member', 'lamp member', 'watch member'], 'what came between holds')
 })
 
 test('a later decision of the owner holds against an admission that waited', async () => {
@@ -258,6 +299,41 @@ test('a later decision of the owner holds against an admission that waited', asy
   await anew.pair()
   await anew.register()
   assert.equal(await members(), ['box member', 'lamp active', 'watch member'], 'let in anew, it is')
+})
+
+test('a device that ends its registration without a server may go: the gateway passes it on', async () => {
+  const { a, start, members } = await flat()
+  const beside = await start()
+  const watch = beside.pne('watch')
+  const registration = await watch.register()
+  await a.down()
+  await local(beside)
+  await watch.deregister(registration)
+  await watch.deregister(registration)
+  assert.is(beside.gateway.waiting().length, 2, 'two that say different times')
+  const third = await refusalOf(beside.pne('watch', { attempts: 1 }).deregister(registration))
+  assert.equal([third.status, third.reason], [423, 'OWNER_UNREACHABLE'])
+  await a.up()
+  await connected(beside)
+  assert.equal(await members(), ['box member', 'watch member'])
+  assert.equal([beside.saw('executed'), beside.saw('refused')], [2, 0])
+  await watch.register()
+  assert.equal(await members(), ['box member', 'watch active'])
+})
+
+test('whoever says so in another’s name ends nothing', async () => {
+  const { a, start, members } = await flat()
+  const beside = await start()
+  const watch = beside.pne('watch')
+  const registration = await watch.register()
+  await a.down()
+  await local(beside)
+  await watch.deregister({ ...registration, sessionKey: new Uint8Array(32) })
+  await a.up()
+  await connected(beside)
+  assert.is(beside.saw('refused'), 1)
+  assert.equal(await members(), ['box member', 'watch active'])
+  assert.is((await watch.pair()).membership, 'member', 'nor is it held against it')
 })
 
 test('a gateway that was removed meanwhile loses its place, and what waited for it', async () => {
