@@ -71,9 +71,10 @@ function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS
 }
 
 /** No settings of the caller's shell may reach the servers. */
-const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CPNS_')))
+export const environment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CPNS_')))
 
-function watchLog(child: ChildProcess) {
+export function watchLog(child: ChildProcess) {
   const log: LogLine[] = []
   const noise: string[] = []
   const waiting = new Set<(line: LogLine | undefined) => void>()
