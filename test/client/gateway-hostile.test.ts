@@ -94,7 +94,7 @@ test('who asks without waiting, or without end, is cut off, and others are serve
       ask()
     }
     assert.is(await closed, 4137)
-    assert.ok(sendsAtOnce || asked < 200, `${asked} requests were answered`)
+    assert.ok(sendsAtOnce || asked < 1_000, `${asked} requests were answered`)
   }
   await paired(await wireTo(gateway), 'lamp')
 })
