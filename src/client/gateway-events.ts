@@ -10,6 +10,8 @@ export type GatewayEvent =
   /** It has its server and has caught up, or serves alone. */
   | { readonly type: 'connected' }
   | { readonly type: 'local'; readonly why: string }
+  /** It is the active gateway of this Personal Network now, in place of another. */
+  | { readonly type: 'activated'; readonly network: NetworkName }
   /** A PNE was let in, beside its server or without. */
   | { readonly type: 'paired'; readonly network: NetworkName; readonly pne: Pne }
   /** Kept for the server. */
@@ -22,4 +24,8 @@ export type GatewayEvent =
   /** The server will not have this gateway in the Personal Network any more. What it knew of it is dropped. */
   | { readonly type: 'detached'; readonly network: NetworkName; readonly error: RequestRefused }
   /** What it knows could not be kept, or catching up did not go on, which is tried again; or who asked went without an answer. */
-  | { readonly type: 'failed'; readonly what: 'keeping' | 'catching up' | 'answering'; readonly error: unknown }
+  | {
+      readonly type: 'failed'
+      readonly what: 'keeping' | 'catching up' | 'answering' | 'taking over'
+      readonly error: unknown
+    }

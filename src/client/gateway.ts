@@ -24,6 +24,7 @@ import type { GatewayEvent } from './gateway-events.ts'
 import { createGatewayPresence } from './gateway-presence.ts'
 import { gatewayPath, gatewayReady, gatewaySubprotocol } from './gateway-protocol.ts'
 import { openGatewayQueue, type QueuedCommand, type Sent } from './gateway-queue.ts'
+import { createTakeover } from './gateway-takeover.ts'
 import { forgetful } from './keeper.ts'
 import { type LocalInventory, networkKey, openLocalInventories } from './local-inventories.ts'
 import { type LocalConnection, type LocalServer, localMethod, serveLocally } from './local-server.ts'
@@ -48,6 +49,10 @@ export interface GatewayOptions {
    */
   readonly admits?: (pne: Pne, network: NetworkName) => boolean | Promise<boolean>
   readonly onEvent?: (event: GatewayEvent) => void
+  /** Of several gateways the one with the greatest is the active one. Default: as it was, 0 at first. */
+  readonly priority?: number
+  /** The place that it serves, by name. Default: as it was; `null`: none. */
+  readonly zone?: string | null
   /** PNEs that may be paired at once. Default: 256. */
   readonly maxPairings?: number
 }
@@ -95,7 +100,7 @@ export async function startGateway(
   listener: ClientListener,
   options: GatewayOptions,
 ): Promise<PnGateway> {
-  const { gatewayId, mode = 'PN_GW', admits = () => true, onEvent = () => {} } = options
+  const { gatewayId, priority, zone, mode = 'PN_GW', admits = () => true, onEvent = () => {} } = options
   const { operator } = session.identity
   const notKept = (error: unknown) => onEvent({ type: 'failed', what: 'keeping', error })
   const inventories = await openLocalInventories({ store, clock, notKept })
@@ -132,7 +137,20 @@ export async function startGateway(
     },
   })
 
+  const takeover = createTakeover({
+    uplink,
+    clock,
+    crypto,
+    gatewayId,
+    operator,
+    networks: () => [...places.values()].filter(({ attached }) => attached === 'yes').map(({ network }) => network),
+    refresh: relay.refresh,
+    activated: network => onEvent({ type: 'activated', network }),
+    failed: error => onEvent({ type: 'failed', what: 'taking over', error }),
+  })
+
   function stopLive(): void {
+    takeover.stop()
     stopAnswering()
     presence.stop()
   }
@@ -140,7 +158,7 @@ export async function startGateway(
   async function attach(network: NetworkName): Promise<Inventory> {
     const { home, pnId } = network
     const commandId = toBase64url(crypto.randomBytes(16))
-    const { inventory } = await session.call(gatewayAttach, { commandId, home, pnId, gatewayId })
+    const { inventory } = await session.call(gatewayAttach, { commandId, home, pnId, gatewayId, priority, zone })
     places.set(networkKey(network), { network: { home, pnId }, attached: 'yes' })
     inventories.learn(inventory)
     presence.attached({ home, pnId })
@@ -251,7 +269,10 @@ export async function startGateway(
     send,
     decided,
     refresh,
-    ready: () => server?.tellAll(gatewayReady, {}),
+    ready() {
+      server?.tellAll(gatewayReady, {})
+      takeover.begin()
+    },
     onEvent,
   })
   async function firstRound(): Promise<void> {

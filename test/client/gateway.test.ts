@@ -47,6 +47,15 @@ const hurried = (clock: Clock): Clock => ({
 })
 const ports = () => ({ ...clientPorts(), clock: hurried(clientPorts().clock) })
 
+/** What a gateway of its own has around it. */
+interface Around {
+  /** The subscriber that it is. */
+  readonly identity: string
+  readonly sockets: SocketFactory
+  readonly from: GatewayStore
+  readonly clock: Clock
+}
+
 interface Beside {
   readonly gateway: PnGateway
   readonly events: GatewayEvent[]
@@ -58,7 +67,7 @@ interface Beside {
 async function flat(store: GatewayStore = gatewayMemoryStore()): Promise<{
   readonly a: TestNode
   readonly owner: Session
-  start(options?: Partial<GatewayOptions>, sockets?: SocketFactory, from?: GatewayStore): Promise<Beside>
+  start(options?: Partial<GatewayOptions>, world?: Partial<Around>): Promise<Beside>
   members(): Promise<string[]>
 }> {
   world = await clientWorld('a.example')
@@ -68,17 +77,17 @@ async function flat(store: GatewayStore = gatewayMemoryStore()): Promise<{
   world.ends.push(() => owner.close())
   await owner.call(pnEstablish, { commandId: newId(), alias: 'Flat', pnId: 'flat' })
   await update(owner, 'add', 'box', 'watch')
-  async function start(
-    options: Partial<GatewayOptions> = {},
-    sockets = clientPorts().sockets,
-    from: GatewayStore = store,
-  ): Promise<Beside> {
+  async function start(options: Partial<GatewayOptions> = {}, around: Partial<Around> = {}): Promise<Beside> {
+    const { identity = 'box', sockets = clientPorts().sockets, from = store, clock = ports().clock } = around
     assert.ok(a)
     const events: GatewayEvent[] = []
-    const session = await keepSession({ ...ports(), sockets }, { ...a.identity('box'), urls: [a.url], longestPauseMs })
+    const session = await keepSession(
+      { ...ports(), sockets },
+      { ...a.identity(identity), urls: [a.url], longestPauseMs },
+    )
     const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() })
     const onEvent = (event: GatewayEvent) => void events.push(event)
-    const gateway = await startGateway({ ...ports(), store: from }, session, listener, {
+    const gateway = await startGateway({ ...ports(), clock, store: from }, session, listener, {
       gatewayId: 'box-1',
       networks: [network],
       onEvent,
@@ -255,7 +264,7 @@ test('killed before it has sent what waited, and again before it has forgotten i
 
   const sent: string[][] = []
   for (const life of ['first', 'second']) {
-    const beside = await start({}, undefined, gatewayFileStore(join(folder.path, life)))
+    const beside = await start({}, { from: gatewayFileStore(join(folder.path, life)) })
     assert.is(beside.gateway.waiting().length, 2)
     if (life === 'first') {
       assert.is(beside.gateway.state, 'local')
@@ -275,7 +284,7 @@ test('killed before it has sent what waited, and again before it has forgotten i
 test('a later decision of the owner holds against an admission that waited', async () => {
   const { start, owner, members } = await flat()
   const line = cuttable()
-  const beside = await start({}, line.sockets)
+  const beside = await start({}, line)
   line.cut()
   await local(beside)
   const lamp = beside.pne('lamp')
@@ -339,7 +348,7 @@ test('whoever says so in another’s name ends nothing', async () => {
 test('a gateway that was removed meanwhile loses its place, and what waited for it', async () => {
   const { start, owner, members } = await flat()
   const line = cuttable()
-  const beside = await start({}, line.sockets)
+  const beside = await start({}, line)
   line.cut()
   await local(beside)
   await beside.pne('lamp').pair()
@@ -371,6 +380,25 @@ test('who beside the gateway does not consent keeps devices out, with a server o
   assert.equal(asked, ['toy', 'lamp', 'toy'], 'who was let in is known again by its secret')
   await beside.pne('lamp').pair()
   assert.equal(asked, ['toy', 'lamp', 'toy', 'lamp'], 'and who has another one is not')
+})
+
+test('of two gateways the one with the greater priority is active, until it is gone', async () => {
+  const { start, owner } = await flat()
+  const active = async () => {
+    const { gateways } = await owner.call(pnInventory, network)
+    return gateways.flatMap(({ gatewayId, zone, active }) => (active ? [`${gatewayId} ${zone}`] : [])).join()
+  }
+  // Heartbeats are of every few milliseconds.
+  const hasty: Clock = { ...ports().clock, after: (ms, callback) => ports().clock.after(Math.min(ms, 20), callback) }
+  const around = (identity: string) => ({ identity, from: gatewayMemoryStore(), clock: hasty })
+  await update(owner, 'add', 'other-box')
+  const porch = await start({ gatewayId: 'porch', zone: 'porch' }, around('box'))
+  assert.is(await active(), 'porch porch')
+  const hall = await start({ gatewayId: 'hall', priority: 10, zone: 'hall' }, around('other-box'))
+  await until(async () => (await active()) === 'hall hall', { what: 'the greater one is active' })
+  await hall.gateway.stop()
+  await until(() => porch.saw('activated') === 1, { what: 'the other one takes over' })
+  assert.is(await active(), 'porch porch')
 })
 
 test('the examples of its methods are calls and answers of theirs', () => {
