@@ -4,16 +4,24 @@ import { base64url } from 'multiformats/bases/base64'
  * Bytes to be hashed, sealed or bound, and their text form.
  */
 
-export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+const encoder = new TextEncoder()
+
+export const utf8 = (text: string): Uint8Array => encoder.encode(text)
+
+const lengthBytes = 4
 
 /** Texts one after another, each after its length in bytes: no two different lists give the same bytes. */
-export const framed = (...texts: readonly string[]): Uint8Array =>
-  joined(...texts.map(utf8).flatMap(bytes => [lengthOf(bytes), bytes]))
-
-function lengthOf(bytes: Uint8Array): Uint8Array {
-  const length = new Uint8Array(4)
-  new DataView(length.buffer).setUint32(0, bytes.length)
-  return length
+export function framed(...texts: readonly string[]): Uint8Array {
+  const parts = texts.map(utf8)
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + lengthBytes + part.length, 0))
+  const view = new DataView(whole.buffer)
+  let at = 0
+  for (const part of parts) {
+    view.setUint32(at, part.length)
+    whole.set(part, at + lengthBytes)
+    at += lengthBytes + part.length
+  }
+  return whole
 }
 
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {

@@ -122,15 +122,16 @@ export class BenchPne {
     this.#challenge = await server.call('pne.challenge', this.#way)
   }
 
-  /** The PNE's own work. */
+  /** The PNE's own work. Who has registered before goes by the name that it was given then; who has not seals its own. */
   async seal(): Promise<void> {
     const { pneId } = this
+    const pseudonym = this.#answer?.pseudonym
     this.#request = await sealRegistration(clientCrypto, {
       way: this.#way,
       pneId,
       transaction: newId(),
       challenge: there(this.#challenge),
-      credential: { kind: 'psk', key: pskOf(pneId) },
+      credential: { kind: 'psk', key: pskOf(pneId), ...(pseudonym === undefined ? {} : { pseudonym }) },
       content: { mode: 'PNE', capabilities: { audio: 'stereo', display: '1080p' } },
     })
   }
@@ -157,6 +158,15 @@ export class BenchPne {
     const { transaction } = there(this.#request).params
     await server.call('pne.confirm', { ...this.#way, transaction, pneId: this.pneId, proof: there(this.#proof) })
   }
+}
+
+/** All steps of a registration. */
+export async function register(server: BenchServer, pne: BenchPne): Promise<void> {
+  await pne.challenge(server)
+  await pne.seal()
+  await pne.register(server)
+  await pne.open()
+  await pne.confirm(server)
 }
 
 function there<T>(value: T | undefined): T {

@@ -4,12 +4,23 @@ import { join } from 'node:path'
 import { hpke } from '../../src/adapters/hpke.ts'
 import type { Hpke } from '../../src/ports/crypto.ts'
 import { type Bench, type Figure, type Measured, measured, median } from './bench.ts'
-import { admit, BenchPne, type BenchServer, benchServer, crypto, each, establish } from './registration-server.ts'
+import { capacity } from './registration-capacity.ts'
+import {
+  admit,
+  BenchPne,
+  type BenchServer,
+  benchServer,
+  crypto,
+  each,
+  establish,
+  register,
+} from './registration-server.ts'
 
 /*
  * What a full registration costs its operator's server (challenge, sealed request, confirmation, two durable writes; for who
- * is no member the admission too), beside the bare HPKE open and seal in the same rounds. The PNEs' own halves are done
- * between the server's, and not counted.
+ * is no member the admission too), beside the bare cryptography in the same rounds: the HPKE open and seal of every message
+ * that the PNE seals. A member that registers again seals its request, and goes by the name that it was given before; who
+ * registers for the first time seals its name too. The PNEs' own halves are done between the server's, and not counted.
  */
 
 const rounds = 9
@@ -19,32 +30,47 @@ const perRound = 400
 /** As many as a household has; each round fills new Personal Networks. */
 const pnesEach = 10
 const atOnce = 64
-/** Of the processors' time for the bare HPKE open and seal. */
+/** Of the processors' time for the bare HPKE open and seal of what is sealed. */
 const wantedRatio = 2
 
-const cases = ['member', 'non-member'] as const
-type Case = (typeof cases)[number]
+/** The messages that are sealed in each case. */
+const messages = { 'member again': 1, 'non-member': 2 } as const
+type Case = keyof typeof messages
+const cases: readonly Case[] = ['member again', 'non-member']
 
 export const registrationBench: Bench = {
   name: 'registration',
-  summary: `full registrations, ${atOnce} at once, ${pnesEach} in each Personal Network, beside the bare HPKE open and seal`,
-  async run(progress) {
-    const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
-    const server = await benchServer(folder)
-    try {
-      return await compare(server, progress)
-    } finally {
-      await server.close()
-      await rm(folder, { recursive: true })
-    }
-  },
+  summary: `full registrations, ${atOnce} at once, ${pnesEach} in each Personal Network, beside the bare HPKE open and seal; and how many fit`,
+  run: progress =>
+    inFolder(async folder => [
+      ...(await throughput(join(folder, 'throughput'), progress)),
+      ...(await capacity(join(folder, 'capacity'), progress)),
+    ]),
+}
+
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function throughput(folder: string, progress: (line: string) => void): Promise<Figure[]> {
+  const server = await benchServer(folder)
+  try {
+    return await compare(server, progress)
+  } finally {
+    await server.close()
+  }
 }
 
 /** Rounds of all in turn, so that what disturbs the machine disturbs all. */
 async function compare(server: BenchServer, progress: (line: string) => void): Promise<Figure[]> {
   const bare: Measured[] = []
   const own: Measured[] = []
-  const full = { member: [] as Measured[], 'non-member': [] as Measured[] }
+  const full = { 'member again': [] as Measured[], 'non-member': [] as Measured[] }
   for (let round = -warmUpRounds; round < rounds; round++) {
     const yardstick = await measured(() => openAndSeal(library))
     const ours = await measured(() => openAndSeal(crypto.hpke))
@@ -64,11 +90,11 @@ async function compare(server: BenchServer, progress: (line: string) => void): P
     { name: 'HPKE open + seal, CPU', value: cpuOf(bare), unit: 'µs' },
     { name: 'the same as the server opens, CPU', value: cpuOf(own), unit: 'µs' },
     ...cases.flatMap((which): Figure[] => [
-      { name: `${which}s`, value: median(full[which].map(({ perSecond }) => perSecond)), unit: 'registrations/s' },
-      { name: `${which}s, CPU`, value: cpuOf(full[which]), unit: 'µs/registration' },
+      { name: which, value: median(full[which].map(({ perSecond }) => perSecond)), unit: 'registrations/s' },
+      { name: `${which}, CPU`, value: cpuOf(full[which]), unit: 'µs/registration' },
       {
-        name: `${which}s, CPU beside HPKE`,
-        value: median(full[which].map(({ cpuUs }, round) => cpuUs / (bare[round]?.cpuUs ?? 0))),
+        name: `${which}, CPU beside ${messages[which]} × HPKE`,
+        value: median(full[which].map(({ cpuUs }, round) => cpuUs / messages[which] / (bare[round]?.cpuUs ?? 0))),
         unit: '×',
         atMost: wantedRatio,
       },
@@ -100,13 +126,16 @@ async function openAndSeal(suite: Hpke): Promise<number> {
   })
 }
 
-/** The server's part of `perRound` registrations of PNEs that have never registered. */
+/** The server's part of `perRound` registrations. */
 async function registrations(server: BenchServer, which: Case, round: number): Promise<Measured> {
-  const pnIds = Array.from({ length: perRound / pnesEach }, (_, at) => `${which}-${round}-${at}`)
+  const pnIds = Array.from({ length: perRound / pnesEach }, (_, at) => `${which.replace(' ', '-')}-${round}-${at}`)
   await each(pnIds, atOnce, pnId => establish(server, pnId))
   const elements = Array.from({ length: pnesEach }, (_, at) => `pne-${at}`)
   const pnes = elements.flatMap(pneId => pnIds.map(pnId => new BenchPne(pnId, pneId)))
-  if (which === 'member') await each(pnes, atOnce, ({ pnId, pneId }) => admit(server, pnId, [pneId]))
+  if (which === 'member again') {
+    await each(pnIds, atOnce, pnId => admit(server, pnId, elements))
+    await each(pnes, atOnce, pne => register(server, pne))
+  }
   const steps = [
     await measured(() => each(pnes, atOnce, pne => pne.challenge(server))),
     await untimed(() => each(pnes, atOnce, pne => pne.seal())),
