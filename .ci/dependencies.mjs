@@ -64,6 +64,7 @@ const sharedWithClient = new Set([
   'inventory/secure/limits.ts',
   'inventory/secure/messages.ts',
   'inventory/secure/methods.ts',
+  'inventory/usage/methods.ts',
   'inventory/view.ts',
 ])
 

@@ -50,6 +50,8 @@ import { carryMethod, sending } from './secure/sending.ts'
 import { createSecureSessions } from './secure/sessions.ts'
 import { change } from './settings.ts'
 import { createTurns } from './turns.ts'
+import { usageQuerying } from './usage/querying.ts'
+import { reporting } from './usage/reporting.ts'
 
 export interface InventoryOptions {
   readonly operator: OperatorId
@@ -177,6 +179,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(limited(flow(confirming(registration))))
   offer(limited(flow(refreshing(registration))))
   offer(limited(flow(deregistering(registration))))
+  offer(decided(reporting(self, limits.usage)))
+  offer(query(usageQuerying(self, networks, documents)))
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
   live.offer(found => offerCommand(commandOf(query(found), dispatch)))

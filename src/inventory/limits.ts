@@ -3,6 +3,7 @@ import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
 import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
 import { defaultRates, type RateLimits } from './registration/rates.ts'
 import { defaultSecureLimits, type SecureLimits } from './secure/limits.ts'
+import { defaultUsageLimits, type UsageLimits } from './usage/closing.ts'
 
 /** How long things last, and how many there may be. */
 export interface InventoryLimits {
@@ -38,6 +39,7 @@ export interface InventoryLimits {
   readonly rates: RateLimits
   /** How long a gateway that was asked something may take. */
   readonly questionMs: number
+  readonly usage: UsageLimits
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -59,4 +61,5 @@ export const defaultLimits: InventoryLimits = {
   invitations: defaultInvitationLimits,
   rates: defaultRates,
   questionMs: 5_000,
+  usage: defaultUsageLimits,
 }

@@ -20,6 +20,7 @@ import { invitationMethods, invitationNotifications } from './invitations/method
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
 import { registrationMethods } from './registration/methods.ts'
 import { secureMethods, secureNotice } from './secure/methods.ts'
+import { usageMethods } from './usage/methods.ts'
 
 /*
  * The methods of Personal Networks, as clients and servers know them: parameters, results, refusals. Each theme has a
@@ -34,6 +35,7 @@ export * from './invitations/methods.ts'
 export * from './presence/methods.ts'
 export * from './registration/methods.ts'
 export * from './secure/methods.ts'
+export * from './usage/methods.ts'
 
 const alias = z.string().min(1).max(128)
 const lifetimeMs = z.int().positive().max(longestLifetimeMs)
@@ -209,6 +211,7 @@ export const inventoryMethods = [
   ...groupMethods,
   ...invitationMethods,
   ...capabilitiesMethods,
+  ...usageMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */

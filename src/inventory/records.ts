@@ -131,6 +131,8 @@ const registrationRecord = z.object({
   /** How long it holds from its confirmation on. Absent: as long as the operator lets one hold. */
   lifetimeMs: lifetime.optional(),
   expires: time,
+  /** When it was confirmed; absent until then. */
+  since: time.optional(),
   /**
    * SHA-256 of the proof that confirms it, base64url: by it every server of the operator knows the proof when it comes,
    * and nobody learns anything of the session key.

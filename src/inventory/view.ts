@@ -75,6 +75,8 @@ export interface NetworkView {
   readonly inventory: Inventory
   /** The command that established it, and the last that released it, then or before: by them repetitions are known. */
   readonly command: string
+  /** That its records name: also when it was released since, which begins the next. */
+  readonly epoch: number
   readonly lastRelease: ReleaseRecord | undefined
   /** Grants that count now, with their ids. */
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
@@ -159,6 +161,7 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
       superseded: members.flatMap(member => member.superseded),
     },
     command: network.command,
+    epoch,
     lastRelease: release,
     given,
     grants,

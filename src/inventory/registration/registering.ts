@@ -282,7 +282,7 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
             return { writes: [], answer: () => ({ state: 'active', cpnsId, expires: record.expires }) }
           }
           const expires = now + (record.lifetimeMs ?? limits.registrationMs)
-          const active: RegistrationRecord = { ...record, state: 'active', expires }
+          const active: RegistrationRecord = { ...record, state: 'active', since: now, expires }
           const before = others(own, pne, params.transaction)
           return {
             writes: [{ key: keys.registration(pne, params.transaction), value: asValue(active) }, ...before.map(clear)],
