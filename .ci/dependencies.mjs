@@ -47,7 +47,6 @@ const sharedWithClient = new Set([
   'inventory/fields.ts',
   'inventory/framing.ts',
   'inventory/groups/methods.ts',
-  'inventory/groups/records.ts',
   'inventory/groups/view.ts',
   'inventory/invitations/methods.ts',
   'inventory/gateways/active.ts',

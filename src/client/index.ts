@@ -43,8 +43,7 @@ export {
   type Right,
   right,
 } from '../inventory/fields.ts'
-export { readGroups } from '../inventory/groups/records.ts'
-export { groupsOf } from '../inventory/groups/view.ts'
+export { effectiveGroups } from '../inventory/groups/view.ts'
 export * from '../inventory/methods.ts'
 export type { PneCredential, RegistrationKey } from '../inventory/registration/credential.ts'
 export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'

@@ -1,8 +1,9 @@
 import type { Registers } from '../document/documents.ts'
 import { documentId } from '../document/names.ts'
-import type { Inventory } from '../inventory/methods.ts'
+import { effectiveGroups } from '../inventory/groups/view.ts'
+import type { Inventory, ServiceGroup } from '../inventory/methods.ts'
 import { granteesOf } from '../inventory/records.ts'
-import { effectiveInventory, type NetworkName } from '../inventory/view.ts'
+import { effectiveInventory, type NetworkDocuments, type NetworkName } from '../inventory/view.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { type ClientDocument, openDocument } from './document.ts'
@@ -25,6 +26,8 @@ export interface InventoryReader {
    * change of a document. `undefined` where no PN was ever established, or until all documents were read.
    */
   inventory(at?: number): Inventory | undefined
+  /** The service groups of the Personal Network at a time, likewise. */
+  groups(at?: number): readonly ServiceGroup[] | undefined
   /** Operators whose part cannot be read by this client, so that it is missing from the inventory. */
   readonly missing: readonly OperatorId[]
   close(): void
@@ -74,12 +77,22 @@ export function readInventory(
     visits.set(operator, document)
   }
 
-  function inventory(at: number = clock.now()): Inventory | undefined {
+  function documentsNow(): NetworkDocuments | undefined {
     const documents = [homeDocument, ...visits.values()]
     if (!documents.every(document => document.isComplete)) return undefined
     const registers = new Map<OperatorId, Registers>()
     for (const [operator, document] of visits) registers.set(operator, document.registers())
-    return effectiveInventory({ home, pnId }, { home: homeDocument.registers(), visits: registers }, at)
+    return { home: homeDocument.registers(), visits: registers }
+  }
+
+  function inventory(at: number = clock.now()): Inventory | undefined {
+    const found = documentsNow()
+    return found && effectiveInventory({ home, pnId }, found, at)
+  }
+
+  function groups(at: number = clock.now()): readonly ServiceGroup[] | undefined {
+    const found = documentsNow()
+    return found && effectiveGroups({ home, pnId }, found, at)
   }
 
   function tell() {
@@ -96,6 +109,7 @@ export function readInventory(
 
   return {
     inventory,
+    groups,
     get missing() {
       return [...missing]
     },

@@ -12,7 +12,7 @@ import type { Json, Register, Registers } from '../../src/document/documents.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { CommandRefused } from '../../src/federation/command.ts'
 import { readGroups } from '../../src/inventory/groups/records.ts'
-import { groupsOf } from '../../src/inventory/groups/view.ts'
+import { effectiveGroups, groupsOf } from '../../src/inventory/groups/view.ts'
 import { type ServiceGroup, serviceGroup } from '../../src/inventory/methods.ts'
 import { readRecords } from '../../src/inventory/records.ts'
 import { viewOf } from '../../src/inventory/view.ts'
@@ -174,6 +174,9 @@ test('two hand-overs accepted at servers that do not reach each other: the later
   for (const index of [0, 1]) {
     const { groups } = await w.at(a, index).call<{ groups: ServiceGroup[] }>('group.find', flat, 'alice')
     assert.is(groups[0]?.owner.pneId, 'r')
+    const { documents } = w.at(a, index)
+    const home = await documents.read(asDocumentId('pn/a.example/flat'))
+    assert.equal(effectiveGroups(flat, { home, visits: new Map() }, w.clock.now()), groups, 'clients see it so too')
     assert.equal(
       groups[0]?.contested.map(({ owner }) => owner.pneId),
       ['q'],

@@ -1,10 +1,10 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Pne } from '../fields.ts'
 import { framed, toBase64url } from '../framing.ts'
-import { pneKey, type Stamped } from '../records.ts'
-import type { NetworkView } from '../view.ts'
+import { pneKey, readRecords, type Stamped } from '../records.ts'
+import { type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from '../view.ts'
 import type { ServiceGroup } from './methods.ts'
-import type { GroupRecord, GroupRecords, KeyRecord } from './records.ts'
+import { type GroupRecord, type GroupRecords, type KeyRecord, readGroups } from './records.ts'
 
 /*
  * The service groups of a Personal Network: a pure function of what the home document says of them, of the PN's view, and
@@ -38,6 +38,16 @@ export interface GroupView {
   readonly tags: readonly string[]
   /** Generations that were given out, the latest first. */
   readonly generations: readonly (readonly [generation: string, record: Stamped<KeyRecord>])[]
+}
+
+/** The service groups of a PN at a time, in order of their ids, from the documents that there are of it. */
+export function effectiveGroups(name: NetworkName, { home, visits }: NetworkDocuments, at: number): ServiceGroup[] {
+  const read = {
+    home: readRecords(home, 'pn'),
+    visits: new Map([...visits].map(([operator, visit]) => [operator, readRecords(visit, 'visit')])),
+  }
+  const view = viewOf(name, read, at)
+  return view ? [...groupsOf(readGroups(home), view, at).values()].map(({ shown }) => shown) : []
 }
 
 /** By group id, in order. */
