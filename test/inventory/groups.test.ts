@@ -350,6 +350,21 @@ test('an administrator of the PN supervises its groups, though it is no PNE', as
   await w.stop()
 })
 
+test('an administrator that is another operator’s PNE supervises them by way of its own', async () => {
+  const s = await shared()
+  const { w, lamp, radio, clock } = s
+  const groupId = await created(w, lamp)
+  await as(w, clock, 'group.join', { groupId })
+  const showOut = () => as(w, radio, 'group.leave', { groupId, member: clock.name })
+  assert.is(await refusalOf(showOut()), '403 NOT_GROUP_OWNER')
+  await w.at(a).call('pn.admin', { commandId: newId(), ...flat, operation: 'assign', pne: radio.name }, 'alice')
+  await w.replicate()
+  assert.equal(membersOf((await showOut()).group), ['lamp'])
+  await as(w, radio, 'group.dissolve', { groupId })
+  assert.equal(await groupsAt(s), [])
+  await w.stop()
+})
+
 test('a PNE acts for itself, an operator for its own PNEs', async () => {
   const { w, lamp, radio } = await shared({ [a]: 1, [b]: 1, [c]: 1 })
   const groupId = await created(w, lamp)
@@ -382,10 +397,23 @@ test('a PNE acts for itself, an operator for its own PNEs', async () => {
 })
 
 test('there are as many groups and members as may be', async () => {
-  const { w, lamp, radio, clock } = await shared(undefined, { maxGroups: 2, maxGroupMembers: 2 })
+  const { w, hub, lamp, radio, clock } = await shared(undefined, { maxGroups: 2, maxGroupMembers: 2 })
   const groupId = await created(w, lamp)
   await created(w, lamp)
   assert.is(await refusalOf(as(w, lamp, 'group.create', music)), '409 LIMIT')
+  const invite = (pne: Pne, expires: number) =>
+    as<unknown>(w, lamp, 'group.invite', { groupId, invitee: pne.name, expires })
+  const wasp = new Pne(a, 'wasp')
+  await hub.update('add', [wasp.name])
+  await invite(radio, w.clock.now() + 5)
+  await invite(clock, w.clock.now() + 50)
+  await invite(clock, w.clock.now() + 60)
+  assert.is(await refusalOf(invite(wasp, w.clock.now() + 50)), '409 LIMIT')
+  w.clock.advance(5)
+  await invite(wasp, w.clock.now() + 50)
+  const invites = [...(await w.at(a).documents.read(document)).entries('group-invite/')]
+  assert.is(invites.filter(([, { value }]) => value !== null).length, 2, 'what has expired makes room')
+
   await as(w, radio, 'group.join', { groupId })
   assert.is(await refusalOf(as(w, clock, 'group.join', { groupId })), '409 LIMIT')
   await w.stop()

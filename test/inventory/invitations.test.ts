@@ -71,6 +71,24 @@ test('of the home’s own subscribers too; the gateway that was invited attaches
   await w.stop()
 })
 
+test('by an administrator, and into a PN that takes nobody without an invitation', async () => {
+  const { w, hub } = await inviting()
+  const lamp = { operator: a, pneId: 'lamp' }
+  await hub.update('add', [lamp])
+  await w.at(a).call('pn.admin', { commandId: newId(), ...flat, operation: 'assign', pne: lamp }, 'alice')
+  const change = (connectionMode: string) =>
+    w.at(a).call('pn.change', { commandId: newId(), ...flat, connectionMode }, 'alice')
+  await change('invited')
+  const { invitation } = await invite(w, {}, 'lamp')
+  await change('closed')
+  assert.is(await refusalOf(invite(w, { identity: 'eve' }, 'lamp')), '403 PN_CLOSED')
+  assert.is(await refusalOf(answer(w, 'pn.accept', invitation)), '403 PN_CLOSED')
+  await change('invited')
+  await answer(w, 'pn.accept', invitation)
+  assert.equal(await rosterOf(w), ['a.example/lamp', 'b.example/radio'])
+  await w.stop()
+})
+
 test('invitee and owner are told, without the message', async () => {
   const { w } = await inviting()
   const heard: unknown[] = []
@@ -284,7 +302,8 @@ test('an operator brings invitations to its own PNs only, so many, to subscriber
   await invite(w)
   assert.equal((await inboxOf(w)).length, 3, 'others are not held up by it')
   w.clock.advance(day)
-  assert.is(await bring({ expires: w.clock.now() + day }), 'taken')
+  assert.is(await bring({ expires: w.clock.now() + 999 * day }), 'taken')
+  assert.is((await inboxOf(w))[0]?.expires, w.clock.now() + 30 * day, 'nor is it there for ever')
   const inbox = await w.at(b).documents.read(asDocumentId('invitations/b.example/radio'))
   assert.is(
     [...inbox.entries()].filter(([, { value }]) => value !== null).length,

@@ -1,5 +1,5 @@
 import type { OperatorId } from '../../ports/names.ts'
-import { type Caller, isMember, isOwner, live } from '../authority.ts'
+import { type Caller, isMember, live, mayAdminister } from '../authority.ts'
 import type { Pne } from '../fields.ts'
 import type { NetworkState } from '../networks.ts'
 import { pneKey } from '../records.ts'
@@ -85,4 +85,4 @@ export function requireOwner(group: GroupView, view: NetworkView, params: Acting
 
 /** Administrators of a PN need not be PNEs; one that is another operator's PNE is vouched for like any. */
 const supervises = (view: NetworkView, { pne }: ActingParams, caller: Caller): boolean =>
-  isOwner(view, pne ? { kind: 'subscriber', principal: { operator: pne.operator, identity: pne.pneId } } : caller)
+  mayAdminister(view, pne ? { kind: 'subscriber', principal: { operator: pne.operator, identity: pne.pneId } } : caller)

@@ -145,7 +145,7 @@ const maxClearedAtOnce = 64
  * What can never count again: registers of earlier epochs and of groups that were dissolved, invitations and offers that
  * have expired, and who joined and is not in the PN any more, some time after.
  */
-function clearance(
+export function clearance(
   records: ReadonlyMap<string, GroupRecords>,
   view: NetworkView,
   now: number,

@@ -1,5 +1,6 @@
 import { isMember } from '../authority.ts'
 import { timed } from '../establishment.ts'
+import { longestInvitationMs } from '../invitations/limits.ts'
 import type { Decided } from '../procedure.ts'
 import { pneKey } from '../records.ts'
 import { refusals } from '../refusals.ts'
@@ -13,7 +14,7 @@ import {
   requireOwner,
   requireRegistered,
 } from './acting.ts'
-import { changed, cleared, type GroupRules, joined } from './creating.ts'
+import { changed, clearance, cleared, type GroupRules, joined } from './creating.ts'
 import {
   type GroupChanged,
   type GroupInviteParams,
@@ -24,7 +25,7 @@ import {
   groupJoin,
   groupLeave,
 } from './methods.ts'
-import { asGroupValue, groupKeys } from './records.ts'
+import { asGroupValue, groupKeys, readGroups } from './records.ts'
 import { groupRefusals } from './refusals.ts'
 import { requireMet } from './requirement.ts'
 
@@ -33,7 +34,11 @@ import { requireMet } from './requirement.ts'
  * reach each other both do; of joining and leaving the later counts.
  */
 
-export const joiningGroup = ({ self, maxGroupMembers }: GroupRules): Decided<GroupJoinParams, GroupChanged> => ({
+export const joiningGroup = ({
+  self,
+  maxGroupMembers,
+  keptMs,
+}: GroupRules): Decided<GroupJoinParams, GroupChanged> => ({
   spec: groupJoin,
   network: networkNameOf,
   executor: homeExecutor(self),
@@ -56,7 +61,8 @@ export const joiningGroup = ({ self, maxGroupMembers }: GroupRules): Decided<Gro
     requireMet(shown.requirement, view, pne, groupId)
     if (shown.members.length >= maxGroupMembers) throw groupRefusals.tooMany('members', maxGroupMembers)
     const member = { key: groupKeys.member(groupId, pne), value: asGroupValue(joined(view, pne)), ...timed(time) }
-    return { writes: [member, ...(isInvited ? [cleared(groupKeys.invite(groupId, pne))] : [])], answer }
+    const left = clearance(readGroups(state.own), view, state.now, keptMs)
+    return { writes: [member, ...(isInvited ? [cleared(groupKeys.invite(groupId, pne))] : []), ...left], answer }
   },
 })
 
@@ -90,10 +96,10 @@ export const leavingGroup = ({ self }: GroupRules): Decided<GroupLeaveParams, Gr
   },
 })
 
-/** An invitation that is open for longer is forgotten by whoever got it. */
-const longestInvitationMs = 30 * 86_400_000
-
-export const invitingToGroup = ({ self }: GroupRules): Decided<GroupInviteParams, GroupInviteResult> => ({
+export const invitingToGroup = ({
+  self,
+  maxGroupMembers,
+}: GroupRules): Decided<GroupInviteParams, GroupInviteResult> => ({
   spec: groupInvite,
   network: networkNameOf,
   executor: homeExecutor(self),
@@ -107,11 +113,18 @@ export const invitingToGroup = ({ self }: GroupRules): Decided<GroupInviteParams
     if (!isMember(view, invitee)) throw refusals.notMember(invitee)
     if (isIn(group, invitee)) throw groupRefusals.isMember(invitee, groupId)
     if (expires <= state.now) throw refusals.malformed('The invitation would have expired already.')
+    const written = readGroups(state.own).get(groupId)?.invites ?? new Map<string, { readonly expires: number }>()
+    const isOneMore = !written.has(pneKey(invitee))
+    if (isOneMore && group.invited.size >= maxGroupMembers) throw groupRefusals.tooMany('invitations', maxGroupMembers)
+    const over = [...written].filter(([key, invite]) => key !== pneKey(invitee) && invite.expires <= state.now)
     const end = Math.min(expires, state.now + longestInvitationMs)
     const by = params.pne ? pneKey(params.pne) : `${view.inventory.home}/${view.inventory.owner}`
     const invite = { epoch: view.inventory.epoch, by, expires: end }
     return {
-      writes: [{ key: groupKeys.invite(groupId, invitee), value: asGroupValue(invite), ...timed(time) }],
+      writes: [
+        { key: groupKeys.invite(groupId, invitee), value: asGroupValue(invite), ...timed(time) },
+        ...over.map(([key]) => cleared(`group-invite/${groupId}/${key}`)),
+      ],
       answer: () => ({ expires: end }),
     }
   },

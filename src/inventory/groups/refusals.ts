@@ -46,7 +46,7 @@ export const groupRefusals = {
 
   notRegistered: (pne: Pne) =>
     new CommandRefused(409, `${pneKey(pne)} has no active registration. Register it first.`, 'NOT_REGISTERED'),
-  tooMany: (what: 'service groups' | 'members', limit: number) =>
+  tooMany: (what: 'service groups' | 'members' | 'invitations', limit: number) =>
     new CommandRefused(409, `There are ${limit} ${what}, as many as there may be. Remove some first.`, 'LIMIT'),
   ownerLeaves: (groupId: string) =>
     new CommandRefused(

@@ -10,7 +10,7 @@ import type { Procedure } from '../procedure.ts'
 import { pneKey } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { firmAdmission, type RosterRules } from '../roster.ts'
-import { close, requireOpen } from './inviting.ts'
+import { close, requireJoinable, requireOpen } from './inviting.ts'
 import { type InvitationAnswerParams, type PnAcceptResult, pnAccept, pnAnswered, pnDecline } from './methods.ts'
 import type { Post } from './post.ts'
 import { asInvitationValue, invitationIn, invitationKeys, inviteeOf } from './records.ts'
@@ -74,6 +74,7 @@ export function accepting(
     decide(params, _, state) {
       const { view, role, writes, isRepeated } = answerable(params, state, 'accepted')
       const { pne, time } = params
+      if (!isRepeated) requireJoinable(view)
       const admission = isRepeated ? [] : firmAdmission(pne, { view, rules, own: state.own, now: state.now, time })
       return { writes: [...writes, ...admission], answer: () => ({ role, epoch: view.inventory.epoch }) }
     },

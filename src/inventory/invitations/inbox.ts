@@ -11,7 +11,7 @@ import { Allowances } from '../notices/allowances.ts'
 import type { Notices } from '../notices/notices.ts'
 import { refusals } from '../refusals.ts'
 import { deliverMethod, type Letter, letter } from './letter.ts'
-import type { InvitationLimits } from './limits.ts'
+import { type InvitationLimits, longestInvitationMs } from './limits.ts'
 import { type PnInvitationsParams, type PnInvitationsResult, pnInvitations, pnInvited } from './methods.ts'
 import { invitationRefusals } from './refusals.ts'
 
@@ -21,7 +21,7 @@ import { invitationRefusals } from './refusals.ts'
  * also where its operator knows nothing else of the PN.
  *
  * What lies there came from other operators, who may be a nuisance: each may bring so many a second, only for PNs of its
- * own, to subscribers that there are, and so many at once to any of them. Whether an invitation still holds, its home says
+ * own, to subscribers that there are, and so many at once to any of them, for thirty days at most. Whether an invitation still holds, its home says
  * when it is answered.
  */
 
@@ -99,14 +99,15 @@ function filed(given: Letter, registers: Registers, now: number, limits: Invitat
   const key = keyOf(given)
   const present = registers.get(key)?.value
   const { identity: _, state, ...shown } = given
-  if (given.expires <= now || isClosed(present)) return expired
-  if (state === 'closed') return [...expired, { key, value: { expires: given.expires, closed: true } }]
+  const expires = Math.min(given.expires, now + longestInvitationMs)
+  if (expires <= now || isClosed(present)) return expired
+  if (state === 'closed') return [...expired, { key, value: { expires, closed: true } }]
   if (present !== undefined && present !== null) return expired
 
   const open = openIn(registers, now)
   const ofThisHome = open.filter(({ home }) => home === given.home)
   if (open.length >= limits.maxOpen || ofThisHome.length >= limits.maxOpenFromOne) throw full()
-  const value: Json = JSON.parse(JSON.stringify(shown))
+  const value: Json = JSON.parse(JSON.stringify({ ...shown, expires }))
   return [...expired, { key, value }]
 }
 

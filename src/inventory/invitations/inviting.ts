@@ -1,7 +1,7 @@
 import type { Clock } from '../../ports/clock.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { type Caller, isOwner, live } from '../authority.ts'
+import { type Caller, live, mayAdminister } from '../authority.ts'
 import { refusedBy } from '../dispatch.ts'
 import { timed } from '../establishment.ts'
 import type { Execution } from '../execution.ts'
@@ -13,6 +13,7 @@ import { pneKey } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import type { NetworkView } from '../view.ts'
 import type { Letter } from './letter.ts'
+import { longestInvitationMs } from './limits.ts'
 import { type PnInviteParams, type PnInviteResult, type PnWithdrawParams, pnInvite, pnWithdraw } from './methods.ts'
 import type { Post } from './post.ts'
 import {
@@ -40,8 +41,6 @@ export interface InvitingOptions {
   readonly maxInvitations: number
 }
 
-const longestMs = 30 * 86_400_000
-
 const nameOf = ({ home, pnId }: { readonly home: OperatorId; readonly pnId: string }) => ({ home, pnId })
 
 export function inviting(options: InvitingOptions, { decided }: Execution): Procedure<PnInviteParams, PnInviteResult> {
@@ -54,13 +53,14 @@ export function inviting(options: InvitingOptions, { decided }: Execution): Proc
     delivered: boolean,
   ): NetworkDecision<PnInviteResult> {
     const view = live(nameOf(params), found)
-    if (!isOwner(view, caller)) throw refusals.notTheOwner(nameOf(params))
+    if (!mayAdminister(view, caller)) throw refusals.notTheOwner(nameOf(params))
     const { epoch } = view.inventory
     const invitation = idOf(crypto, params, caller)
     const present = invitationIn(own, invitation, epoch, now)
     if (present) {
       return { writes: [], answer: () => ({ invitation, expires: present.record.expires, delivered }) }
     }
+    requireJoinable(view)
     if (params.expires <= now) throw refusals.malformed('The invitation would have expired already.')
     const pne = { operator: params.operator, pneId: params.identity }
     if (isFirmlyIn(view, pne)) throw invitationRefusals.isIn(pne)
@@ -68,7 +68,7 @@ export function inviting(options: InvitingOptions, { decided }: Execution): Proc
     if (open.some(other => pneKey(inviteeOf(other)) === pneKey(pne))) throw invitationRefusals.isInvited(pne)
     if (open.length >= maxInvitations) throw invitationRefusals.tooMany(maxInvitations)
 
-    const expires = Math.min(params.expires, now + longestMs)
+    const expires = Math.min(params.expires, now + longestInvitationMs)
     const { operator, identity, role, commandId, time } = params
     const record = {
       epoch,
@@ -133,7 +133,7 @@ export function withdrawing(
 
     decide({ home, pnId, invitation, commandId, time }, caller, state) {
       const view = live({ home, pnId }, state.view)
-      if (!isOwner(view, caller)) throw refusals.notTheOwner({ home, pnId })
+      if (!mayAdminister(view, caller)) throw refusals.notTheOwner({ home, pnId })
       const found = invitationIn(state.own, invitation, view.inventory.epoch, state.now)
       if (!found) throw invitationRefusals.unknown(invitation)
       const answer = () => ({})
@@ -167,6 +167,11 @@ export async function close(
   const { alias } = view.inventory
   const letter: Letter = { home, pnId, invitation, identity, state: 'closed', role, alias, by, expires }
   await post.send(operator, letter).catch(() => 'later')
+}
+
+/** @throws {CommandRefused} 403 when the PN takes nobody by invitation */
+export function requireJoinable({ inventory }: NetworkView): void {
+  if (inventory.connectionMode === 'closed') throw invitationRefusals.closed(inventory)
 }
 
 /** @throws {CommandRefused} 409 when it was answered, 410 when it was withdrawn or has expired */
@@ -206,6 +211,6 @@ function letterOf(
     alias: inventory.alias,
     by: byOf(caller),
     ...(message !== undefined && { message }),
-    expires: Math.min(params.expires, now + longestMs),
+    expires: Math.min(params.expires, now + longestInvitationMs),
   }
 }

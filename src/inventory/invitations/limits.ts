@@ -10,6 +10,9 @@ export interface InvitationLimits {
   readonly maxOpen: number
 }
 
+/** What is open for longer is forgotten by whoever got it. */
+export const longestInvitationMs = 30 * 86_400_000
+
 export const defaultInvitationLimits: InvitationLimits = {
   maxInvitations: 64,
   lettersPerSecond: 5,

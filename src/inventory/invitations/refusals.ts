@@ -1,6 +1,7 @@
 import { CommandRefused } from '../../federation/command.ts'
 import type { Pne } from '../fields.ts'
 import { pneKey } from '../records.ts'
+import type { NetworkName } from '../view.ts'
 
 /* Every way in which a command on an invitation is refused, beyond those of `../refusals.ts`. */
 
@@ -10,6 +11,12 @@ export const invitationRefusals = {
       404,
       `There is no invitation ${invitation} for the caller, or none that this server knows of yet.`,
       'INVITATION_UNKNOWN',
+    ),
+  closed: ({ home, pnId }: NetworkName) =>
+    new CommandRefused(
+      403,
+      `${pnId} of ${home} is closed: nobody joins it by invitation. Its owner can add elements, or open it.`,
+      'PN_CLOSED',
     ),
   isIn: (pne: Pne) => new CommandRefused(409, `${pneKey(pne)} is in the roster already.`, 'MEMBER_EXISTS'),
   isInvited: (pne: Pne) =>
