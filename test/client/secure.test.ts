@@ -173,10 +173,10 @@ test('wherever the connection to the gateway breaks, a call is answered, in the 
       },
     }
     const session = await openedBy(registration, gateways, hurried(breaking))
+    if (session.state.kind === 'open') sessions.add(session.state.session)
     session.listen({ state: state => state.kind === 'open' && sessions.add(state.session) })
     for (const _ of [1, 2, 3])
       assert.is((await session.call(pnInventory, network)).pnId, 'flat', `after ${passed} frames`)
-    if (session.state.kind === 'open') sessions.add(session.state.session)
     assert.is(sessions.size, 1, `after ${passed} frames`)
     session.close()
   }
@@ -270,6 +270,23 @@ test('a PNE whose registration has ended is told so, and closes', async () => {
   assert.is(await refusedWith(openedBy({ ...registration, ticket: 'AAAA' }, gateways)), '401 TICKET_UNKNOWN')
 })
 
+test('who has not the session key is not taken for the operator', async () => {
+  const { phone, gateways } = await flat()
+  const registration = await phone.register()
+  for (const field of ['serverNonce', 'proof', 'session'] as const) {
+    const posing = through((frame, direction) => {
+      const another = (letter: string) => (letter === 'x' ? 'y' : 'x')
+      const changed = frame.replace(
+        new RegExp(`("${field}":"[^"]{20})(.)`),
+        (_all, head, letter) => head + another(letter),
+      )
+      return [direction === 'down' ? changed : frame]
+    })
+    const error = await openedBy(registration, gateways, posing).catch(error => error)
+    assert.is(error.name, 'DecryptionFailed', field)
+  }
+})
+
 test('a gateway that changes, drops, repeats and mixes up what it carries brings nothing about but time lost', async () => {
   const { owner, phone, gateways } = await flat()
   const registration = await phone.register()
@@ -315,7 +332,7 @@ test('a gateway that changes, drops, repeats and mixes up what it carries brings
       assert.is(await refusedWith(session.call(pnInventory, { home, pnId: 'other' })), '403 NOT_AUTHORISED')
       session.close()
     }),
-    { numRuns: 15, verbose: true },
+    { numRuns: 15, endOnFailure: true },
   )
 })
 

@@ -121,7 +121,7 @@ test('no change of a frame is executed, and none spoils the frame', async () => 
       assert.ok('result' in (await one.open(frame, await one.send(frame))))
       assert.is(names.length, before + 1)
     }),
-    { numRuns, verbose: true },
+    { numRuns, endOnFailure: true },
   )
   await w.stop()
 })
@@ -175,7 +175,7 @@ test('in whatever order and however often frames come, each is executed once at 
       assert.is(new Set(names).size, names.length, `executed twice: ${names}`)
       assert.is(names.length, answers.size)
     }),
-    { numRuns: 40, verbose: true },
+    { numRuns: 40, endOnFailure: true },
   )
   await w.stop()
 })
@@ -196,7 +196,7 @@ test('no change of an answer is taken, nor an answer to another request', async 
       const changed = toBase64url(bytes.map((byte, index) => (index === at ? byte ^ bits : byte)))
       assert.instance(await one.open(frame, { sealed: changed }).catch(error => error), DecryptionFailed)
     }),
-    { numRuns, verbose: true },
+    { numRuns, endOnFailure: true },
   )
   for (const sealed of moved) {
     assert.instance(await one.open(frame, { sealed }).catch(error => error), DecryptionFailed)
@@ -238,7 +238,7 @@ test('no change of an opening opens a session that the PNE would use', async () 
       assert.instance(taken, Error, `${field} was changed and taken`)
       await established(lamp, hub, opening, answer)
     }),
-    { numRuns: 60, verbose: true },
+    { numRuns: 60, endOnFailure: true },
   )
   await w.stop()
 })

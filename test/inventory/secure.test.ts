@@ -451,6 +451,19 @@ test('a content key comes inside the session, and shows in nothing that the gate
   await w.stop()
 })
 
+test('an answer that is too large to be carried is not half carried: the PNE is told that it was done', async () => {
+  const { w, hub, lamp } = await scene()
+  const session = await openSession(lamp, hub)
+  const command = w.at(a).inventory.commands.find(({ spec }) => spec.method === 'pn.inventory')
+  assert.ok(command)
+  const { execute } = command
+  Object.assign(command, { execute: async () => ({ alias: 'x'.repeat(400_000) }) })
+  assert.is(await refusalInside(session, 'pn.inventory', flat), '500 ANSWER_TOO_LARGE')
+  Object.assign(command, { execute })
+  assert.ok(await worksIn(session))
+  await w.stop()
+})
+
 test('what a PNE is told comes sealed through its gateway, and can be asked for', async () => {
   const { w, hub, lamp } = await scene({ keptNotices: 3 })
   const { attached } = w.at(a).inventory
