@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
 import { WriteFailed } from '../document/documents.ts'
 import { CommandRefused } from '../federation/command.ts'
@@ -6,7 +7,7 @@ import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
 import type { Caller, MethodTable, SessionMethod } from './methods.ts'
-import { commandProof } from './protocol.ts'
+import { commandProof, ifUnreachable } from './protocol.ts'
 
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
 export type Reply = (outcome: Outcome) => void
@@ -32,14 +33,14 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     begin(name, params, caller, reply) {
       const method = methods.get(name)
       if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
-      const { own, proof } = method.takesProof ? split(params ?? {}) : { own: params ?? {}, proof: undefined }
+      const { own, common } = method.isCommand ? split(params ?? {}) : { own: params ?? {}, common: {} }
       const checked = method.spec.params.safeParse(own)
       if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
-      const proved = commandProof.optional().safeParse(proof)
-      if (!proved.success) return settle(name, { error: invalidParams(`${name}, commandProof`, proved.error) }, reply)
+      const beside = commonParameters.safeParse(common)
+      if (!beside.success) return settle(name, { error: invalidParams(name, beside.error) }, reply)
       if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
       inFlight += 1
-      void execute(method, checked.data, proved.data ? { ...caller, proof: proved.data } : caller).then(outcome =>
+      void execute(method, checked.data, { ...caller, ...saidBy(beside.data) }).then(outcome =>
         connection.tell({
           type: 'done',
           what: name,
@@ -75,13 +76,23 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
   }
 }
 
-/** The proof stands among the parameters, and is none of the command's own. */
-function split(params: unknown): { readonly own: unknown; readonly proof: unknown } {
-  if (typeof params !== 'object' || params === null || !('commandProof' in params))
-    return { own: params, proof: undefined }
-  const { commandProof, ...own } = params
-  return { own, proof: commandProof }
+/** What all commands take beside their own parameters. */
+const commonParameters = z.object({ commandProof: commandProof.optional(), ifUnreachable: ifUnreachable.optional() })
+
+/** They stand among the parameters, and are none of the command's own. */
+function split(params: unknown): { readonly own: unknown; readonly common: object } {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) return { own: params, common: {} }
+  const { commandProof, ifUnreachable, ...own } = params as Readonly<Record<string, unknown>>
+  return { own, common: { commandProof, ifUnreachable } }
 }
+
+const saidBy = ({
+  commandProof,
+  ifUnreachable,
+}: z.infer<typeof commonParameters>): Pick<Caller, 'proof' | 'options'> => ({
+  ...(commandProof && { proof: commandProof }),
+  ...(ifUnreachable === 'wait' && { options: { ifUnreachable } }),
+})
 
 /** What a caller can do something about. */
 function errorOf(error: unknown): RpcError | undefined {

@@ -17,6 +17,9 @@ export interface RpcError {
     readonly status?: number | undefined
     readonly reason?: string | undefined
     readonly retryAfterMs?: number | undefined
+    readonly executor?: string | undefined
+    readonly commandId?: string | undefined
+    readonly expires?: number | undefined
   }
 }
 
@@ -67,6 +70,9 @@ const failure = z.object({
         status: z.int().optional().catch(undefined),
         reason: z.string().optional().catch(undefined),
         retryAfterMs: z.number().min(0).optional().catch(undefined),
+        executor: z.string().optional().catch(undefined),
+        commandId: z.string().optional().catch(undefined),
+        expires: z.number().optional().catch(undefined),
       })
       .optional()
       .catch(undefined),
@@ -153,10 +159,10 @@ const pathOf = (path: readonly PropertyKey[]): string =>
     .join('')
     .slice(1)
 
-export const refusalOf = ({ status, message, reason, retryAfterMs }: CommandRefused): RpcError => ({
+export const refusalOf = ({ status, message, reason, retryAfterMs, details }: CommandRefused): RpcError => ({
   code: status,
   message,
-  data: { status, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+  data: { status, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...details },
 })
 
 export const refuse = (status: Status, message: string, reason?: string, retryAfterMs?: number): RpcError =>

@@ -1,4 +1,4 @@
-import type { Command, MethodSpec, NotificationSpec, Principal } from '../federation/command.ts'
+import type { Command, CommandOptions, MethodSpec, NotificationSpec, Principal } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
 import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
@@ -10,12 +10,14 @@ export interface Caller {
   readonly documents: SessionDocuments
   /** The client's own proof of this command, if it gave one. */
   readonly proof?: CommandProof
+  /** What else it says of the command. */
+  readonly options?: CommandOptions
 }
 
 export interface SessionMethod {
   readonly spec: MethodSpec
-  /** Whether a client may add a `commandProof`, by which other operators execute it. */
-  readonly takesProof?: boolean
+  /** Whether a client may add the parameters that all commands have: `commandProof` and `ifUnreachable`. */
+  readonly isCommand?: boolean
   /** `params` have passed the schema. @throws {CommandRefused} */
   execute(params: unknown, caller: Caller): Promise<unknown>
 }
@@ -60,6 +62,6 @@ function method<P, R>(
 
 const ofCommand = (command: Command): SessionMethod => ({
   spec: command.spec,
-  takesProof: true,
-  execute: (params, { principal, proof }) => command.execute(params, principal, proof),
+  isCommand: true,
+  execute: (params, { principal, proof, options }) => command.execute(params, principal, proof, options),
 })

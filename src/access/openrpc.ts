@@ -4,6 +4,7 @@ import {
   commandProof,
   connectionMethods,
   connectionNotifications,
+  ifUnreachable,
   rpcDiscover,
   sessionAuthenticate,
 } from './protocol.ts'
@@ -20,16 +21,22 @@ const protocolErrors = {
 /** Any method can be refused so; 401 only before authentication, or by it. */
 const everywhere: readonly Status[] = [401, 429, 503, 504]
 
+/** Any command may be one that another operator executes. */
+const ofCommands: readonly Status[] = [202, 423]
+
 const errorData = z.object({
   status: z.int().meta({ description: 'The response code' }),
   reason: z.string().meta({ description: 'A stable symbolic cause, finer than the status' }),
   retryAfterMs: z.number().optional().meta({ description: 'When to try again, if that may help' }),
+  executor: z.string().optional().meta({ description: 'Of ELSEWHERE: the operator that executes the command' }),
+  commandId: z.string().optional().meta({ description: 'Of PENDING: the command that is kept; see command.outcome' }),
+  expires: z.number().optional().meta({ description: 'Of PENDING: until when it is kept' }),
 })
 
 /** The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with. */
 export function openRpc(commands: readonly MethodSpec[], notifications: readonly NotificationSpec<unknown>[]) {
   const methods = [...connectionMethods, ...commands]
-  const used = new Set([...everywhere, ...methods.flatMap(({ refusals }) => refusals)])
+  const used = new Set([...everywhere, ...ofCommands, ...methods.flatMap(({ refusals }) => refusals)])
   return {
     openrpc: '1.3.2',
     info: {
@@ -45,7 +52,7 @@ export function openRpc(commands: readonly MethodSpec[], notifications: readonly
     },
     methods: [
       ...connectionMethods.map(spec => methodObject(spec, [])),
-      ...commands.map(spec => methodObject(spec, [proofParameter])),
+      ...commands.map(spec => methodObject(spec, [proofParameter, ifUnreachableParameter], ofCommands)),
       ...[...connectionNotifications, ...notifications].map(notificationObject),
     ],
     components: {
@@ -62,11 +69,17 @@ const dataReference = { $ref: '#/components/schemas/errorData' }
 const withData = (error: { readonly code: number; readonly message: string }) => ({ ...error, data: dataReference })
 /** By it a server passes a command on to the operator that executes it. */
 const proofParameter = { name: 'commandProof', required: false, schema: { $ref: '#/components/schemas/commandProof' } }
+/** With it a command whose executing operator cannot be reached is answered 202 and kept, not 423. */
+const ifUnreachableParameter = {
+  name: 'ifUnreachable',
+  required: false,
+  schema: schemaOf(ifUnreachable, 'input'),
+}
 const refusalObject = (status: Status) => withData({ code: status, message: statuses[status] })
 
-function methodObject(spec: MethodSpec, more: readonly object[]) {
+function methodObject(spec: MethodSpec, more: readonly object[], besides: readonly Status[] = []) {
   const open = spec.method === sessionAuthenticate.method || spec.method === rpcDiscover.method
-  const refusals = [...new Set([...everywhere, ...spec.refusals])].sort()
+  const refusals = [...new Set([...everywhere, ...besides, ...spec.refusals])].sort()
   return {
     name: spec.method,
     summary: spec.summary,

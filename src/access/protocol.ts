@@ -96,6 +96,14 @@ export const commandProof: z.ZodType<CommandProof> = z.strictObject({
   signature: macOrSignature,
 })
 
+/**
+ * Every command takes this too: `wait` has the server keep a command with a proof whose executing operator cannot be reached,
+ * and send it when that can be reached again. Answered with 202, its outcome is asked for with `command.outcome`.
+ */
+export const ifUnreachable = z
+  .enum(['refuse', 'wait'])
+  .meta({ description: 'What becomes of the command when its executing operator cannot be reached' })
+
 const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 
 /** How a client can prove who it is. */

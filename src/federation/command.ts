@@ -24,6 +24,16 @@ export const statuses = {
 
 export type Status = keyof typeof statuses
 
+/** What a program needs of a refusal to go on, beside its cause. */
+export interface RefusalDetails {
+  /** Of ELSEWHERE: the operator that executes the command. */
+  readonly executor?: OperatorId
+  /** Of PENDING: the command that is kept, whose outcome can be asked for. */
+  readonly commandId?: string
+  /** Of PENDING: until when it is kept, milliseconds since 1970. */
+  readonly expires?: number
+}
+
 /** A command that was understood and refused. `message` says what was wrong and what to do; it may be shown to people. */
 export class CommandRefused extends Error {
   override readonly name = 'CommandRefused'
@@ -31,11 +41,19 @@ export class CommandRefused extends Error {
   /** A symbolic cause, such as `PN_UNKNOWN`: finer than the status, stable. */
   readonly reason: string
   readonly retryAfterMs: number | undefined
-  constructor(status: Status, message: string, reason: string = statuses[status], retryAfterMs?: number) {
+  readonly details: RefusalDetails
+  constructor(
+    status: Status,
+    message: string,
+    reason: string = statuses[status],
+    retryAfterMs?: number,
+    details: RefusalDetails = {},
+  ) {
     super(message)
     this.status = status
     this.reason = reason
     this.retryAfterMs = retryAfterMs
+    this.details = details
   }
 }
 
@@ -72,6 +90,12 @@ export interface NotificationSpec<Params> {
   readonly example?: object
 }
 
+/** What a caller says of a command beside its parameters. */
+export interface CommandOptions {
+  /** `wait`: what cannot be sent to its executing operator now is kept, and sent when that can be reached. */
+  readonly ifUnreachable?: 'wait' | undefined
+}
+
 /** A method with what executes it. `params` have passed the schema. */
 export interface Command<Params = unknown, Result = unknown> {
   readonly spec: MethodSpec<Params, Result>
@@ -79,5 +103,5 @@ export interface Command<Params = unknown, Result = unknown> {
    * `proof` is the client's own, if it gave one: with it a command that another operator executes is forwarded.
    * @throws {CommandRefused}
    */
-  execute(params: Params, principal: Principal, proof?: CommandProof): Promise<Result>
+  execute(params: Params, principal: Principal, proof?: CommandProof, options?: CommandOptions): Promise<Result>
 }

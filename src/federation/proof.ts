@@ -15,8 +15,14 @@ import type { CommandProof } from './federation.ts'
 /** What a proof that does not hold fails by. */
 export type ProofRefusal = 'other-executor' | 'expired' | 'too-long' | 'signature'
 
-/** The furthest that a proof may reach into the future: a client that makes longer ones hands out keys. */
-export const maxProofMs = 24 * 60 * 60 * 1000
+/**
+ * The furthest that a proof may reach into the future: as long as a command may wait for the operator that executes it. A
+ * client makes them shorter where nothing is to wait.
+ *
+ * How long a proof is good decides how long it can be repeated, not what a repetition does: it writes what was written, at
+ * the stamp that the command says, and loses to what came later.
+ */
+export const maxProofMs = 7 * 24 * 60 * 60 * 1000
 
 /**
  * The bytes whose SHA-256 is signed, or whose SHA-256 goes into the HMAC, each under the purpose `cpns-command-v1` (see
@@ -53,13 +59,41 @@ export function refuseProof(options: {
   readonly now: number
   readonly crypto: Crypto
 }): ProofRefusal | undefined {
-  const { proof, method, params, credential, executor, now, crypto } = options
+  return refuseClaim(options) ?? (isSignedWith(options) ? undefined : 'signature')
+}
+
+/** As {@link refuseProof}, as far as it can be told without the subscriber's key. */
+export function refuseClaim({
+  proof,
+  executor,
+  now,
+}: {
+  readonly proof: CommandProof
+  readonly executor: OperatorId
+  readonly now: number
+}): Exclude<ProofRefusal, 'signature'> | undefined {
   if (proof.executor !== executor) return 'other-executor'
   if (proof.expires <= now) return 'expired'
-  if (proof.expires > now + maxProofMs) return 'too-long'
+  return proof.expires > now + maxProofMs ? 'too-long' : undefined
+}
+
+/** Whether the proof was made for this command with this credential. */
+export function isSignedWith({
+  proof,
+  method,
+  params,
+  credential,
+  crypto,
+}: {
+  readonly proof: CommandProof
+  readonly method: string
+  readonly params: Json
+  readonly credential: Credential
+  readonly crypto: Crypto
+}): boolean {
   const message = signedBytes('cpns-command-v1', crypto.sha256(proofBytes(proof, method, params)))
   const signature = bytesOf(proof.signature)
-  return signature && isMade(credential, message, signature, crypto) ? undefined : 'signature'
+  return signature !== undefined && isMade(credential, message, signature, crypto)
 }
 
 function isMade(credential: Credential, message: Uint8Array, signature: Uint8Array, crypto: Crypto): boolean {

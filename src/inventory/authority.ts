@@ -11,8 +11,8 @@ import type { NetworkName, NetworkView } from './view.ts'
 
 /** Whom a command is executed for. */
 export type Caller =
-  /** A subscriber, authenticated on its connection or by its proof. */
-  | { readonly kind: 'subscriber'; readonly principal: Principal }
+  /** A subscriber, authenticated on its connection, or by its proof, which is good until then. */
+  | { readonly kind: 'subscriber'; readonly principal: Principal; readonly provedUntil?: number }
   /** An operator that forwarded a command without a proof: it has the rights granted to it, and vouches for the rest. */
   | { readonly kind: 'operator'; readonly operator: OperatorId }
 

@@ -1,6 +1,6 @@
 import type { ActorSystem } from '../actor/types.ts'
 import type { Documents } from '../document/documents.ts'
-import type { Command, Principal } from '../federation/command.ts'
+import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -18,6 +18,7 @@ import { commandOf, type DispatchOptions, handlerOf } from './dispatch.ts'
 import { createGrants } from './entitlement.ts'
 import { establishment, release } from './establishment.ts'
 import { createExecution, derivedPnId } from './execution.ts'
+import { createForwarding } from './forwarding/create-forwarding.ts'
 import { activation, lookingAround } from './gateways/activation.ts'
 import { detachment } from './gateways/detachment.ts'
 import { granting } from './granting.ts'
@@ -121,7 +122,15 @@ export function createInventory(options: InventoryOptions): InventoryService {
   }
   const { limited } = createRates(clock, limits.rates)
   const proofs = createProofCheck({ self, keys, crypto, clock })
-  const dispatch: DispatchOptions = { self, networks, proofs, federation, replicaWaitMs: limits.replicaWaitMs }
+  const specs = new Map<string, MethodSpec>()
+  const forwarding = createForwarding({
+    ...{ self, store, proofs, federation, clock, random, crypto, telemetry },
+    specOf: method => specs.get(method),
+    notices: () => live.notices,
+    limits: limits.forwarding,
+  })
+  const { waiting } = forwarding
+  const dispatch: DispatchOptions = { self, networks, proofs, federation, waiting, replicaWaitMs: limits.replicaWaitMs }
 
   const live = createLive({
     self,
@@ -144,6 +153,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   function offer<Params, Result>(procedure: Procedure<Params, Result>): void {
     commands.push(secretly(self, procedure, commandOf(procedure, dispatch)) as Command)
     handlers.set(procedure.spec.method, vouchedFor(procedure, handlerOf(procedure, dispatch)))
+    specs.set(procedure.spec.method, procedure.spec)
   }
   const execute = executing(() => commands, telemetry)
   const sessions = createSecureSessions({
@@ -181,6 +191,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(limited(flow(deregistering(registration))))
   offer(decided(reporting(self, limits.usage)))
   offer(query(usageQuerying(self, networks, documents)))
+  commands.push(forwarding.command)
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
   live.offer(found => offerCommand(commandOf(query(found), dispatch)))
@@ -205,6 +216,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   async function sweep(): Promise<void> {
     try {
       const removed = await memory.sweep()
+      await waiting.sweep()
       if (removed > 0) telemetry.log('debug', 'inventory.memory.swept', { removed })
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
@@ -234,10 +246,12 @@ export function createInventory(options: InventoryOptions): InventoryService {
         if (type === 'up') invitations.linked(operator)
       })
       live.join(found)
+      forwarding.join(found)
     },
 
     async start() {
       await grants.start()
+      await waiting.start()
       sweepLater()
       await sweep()
     },
@@ -246,6 +260,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
       cancelSweep()
       stopFollowingLinks()
       live.stop()
+      forwarding.stop()
       grants.stop()
       records.stop()
     },

@@ -1,18 +1,20 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
 import { type Json, WriteFailed } from '../document/documents.ts'
 import { DocumentFull } from '../document/limits.ts'
-import { type Command, CommandRefused, type Principal, type Status, statuses } from '../federation/command.ts'
+import type { Command, CommandOptions, Principal } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Caller } from './authority.ts'
 import type { ProofCheck } from './command-proofs.ts'
+import { isUnanswered, refusedBy } from './forwarding/foreign-refusal.ts'
+import type { Waiting } from './forwarding/waiting.ts'
 import { homeDocument, type Networks } from './networks.ts'
 import type { Procedure } from './procedure.ts'
 import { refusals } from './refusals.ts'
 
 /*
  * Where a command goes: executed here, or forwarded to the operator that executes it; and what comes of the commands that
- * others forward to us. A forwarded command is never forwarded on.
+ * others forward to us. A forwarded command is never forwarded on. What cannot be sent now may be kept for later.
  */
 
 export interface DispatchOptions {
@@ -22,6 +24,7 @@ export interface DispatchOptions {
   readonly replicaWaitMs: number
   /** Known once the federation was joined. */
   readonly federation: () => Federation
+  readonly waiting: Waiting
 }
 
 /** The procedure as clients call it. */
@@ -29,34 +32,44 @@ export function commandOf<Params, Result>(
   procedure: Procedure<Params, Result>,
   options: DispatchOptions,
 ): Command<Params, Result> {
-  const { self, networks } = options
+  const { self, networks, proofs, waiting } = options
 
-  async function route(params: Params, principal: Principal, proof?: CommandProof): Promise<Result> {
+  async function route(
+    params: Params,
+    principal: Principal,
+    proof: CommandProof | undefined,
+    { ifUnreachable }: CommandOptions,
+  ): Promise<Result> {
     const caller: Caller = { kind: 'subscriber', principal }
     const name = procedure.network(params, caller)
     const view = await networks.view(name)
     // A proof says where a command may be executed; it does not make this server the one that executes it.
-    const isForOthers = proof !== undefined && proof.executor !== self
-    const executor = isForOthers ? proof.executor : procedure.executor(params, caller, view)
+    const carried = proof !== undefined && proof.executor !== self ? proof : undefined
+    const executor = carried ? carried.executor : procedure.executor(params, caller, view)
     if (executor === self) return procedure.execute(params, caller)
-    if (!proof && !procedure.isVouchedFor) {
+    if (!carried && !procedure.isVouchedFor) {
       throw view || executor === principal.operator ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
     }
-    return forward(executor, params, proof)
+    const command = { method: procedure.spec.method, params: asJson(params), ...(carried && { proof: carried }) }
+    if (carried) await proofs.checkOwn(command, carried)
+    const answer = await options.federation().request(executor, command)
+    if (answer.ok) return resultOf(answer.value, executor)
+    if (carried && ifUnreachable === 'wait' && isUnanswered(answer)) {
+      const kept = await waiting.keep(principal, { ...command, proof: carried })
+      if (kept.state === 'done') return resultOf(kept.result, executor)
+    }
+    throw refusedBy(answer)
   }
 
-  async function forward(executor: OperatorId, params: Params, proof: CommandProof | undefined): Promise<Result> {
-    const command = { method: procedure.spec.method, params: asJson(params), ...(proof ? { proof } : {}) }
-    const answer = await options.federation().request(executor, command)
-    if (!answer.ok) throw refusedBy(answer)
-    const result = procedure.spec.result.safeParse(answer.value)
+  function resultOf(value: unknown, executor: OperatorId): Result {
+    const result = procedure.spec.result.safeParse(value)
     if (!result.success) throw refusals.badAnswer(executor)
     return result.data
   }
 
   return {
     spec: procedure.spec,
-    execute: (params, principal, proof) => route(params, principal, proof).catch(asRefusal),
+    execute: (params, principal, proof, how = {}) => route(params, principal, proof, how).catch(asRefusal),
   }
 }
 
@@ -70,7 +83,11 @@ export function handlerOf<Params, Result>(
     if (!parsed.success) throw refusals.malformed(`The parameters of ${spec.method} are not what they should be.`)
     const params = parsed.data
     const caller: Caller = command.proof
-      ? { kind: 'subscriber', principal: await proofs.check(command, command.proof) }
+      ? {
+          kind: 'subscriber',
+          principal: await proofs.check(command, command.proof, from.operator),
+          provedUntil: command.proof.expires,
+        }
       : { kind: 'operator', operator: from.operator }
 
     const name = network(params, caller)
@@ -96,18 +113,6 @@ export function asRefusal(error: unknown): never {
   if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
   throw error
 }
-
-/** Another operator's refusal, as far as it is one of ours: it chose the words. */
-export function refusedBy({
-  status,
-  cause,
-  message,
-  retryAfterMs,
-}: CommandAnswer & { readonly ok: false }): CommandRefused {
-  const known: Status = status >= 300 && status in statuses ? (status as Status) : 500
-  return new CommandRefused(known, message.slice(0, maxForeignText), cause.slice(0, 64), retryAfterMs)
-}
-const maxForeignText = 500
 
 /** Parameters and results are JSON but for members that are `undefined`. */
 const asJson = (value: unknown): Json => JSON.parse(JSON.stringify(value))

@@ -2,6 +2,7 @@ import serialize from 'canonicalize'
 import { z } from 'zod'
 import type { Crypto } from '../ports/crypto.ts'
 import type { Caller } from './authority.ts'
+import { createOnceOnly } from './forwarding/proved.ts'
 import { framed, toBase64url, utf8 } from './framing.ts'
 import type { InventoryLimits } from './limits.ts'
 import type { Memory } from './memory.ts'
@@ -25,7 +26,12 @@ export function createExecution(options: {
   readonly limits: InventoryLimits
 }): Execution {
   const { networks, turns, memory, crypto, limits } = options
+  const onceOnly = createOnceOnly(crypto)
   const digest = (value: unknown) => toBase64url(crypto.sha256(utf8(serialize(value) ?? '')))
+
+  /** As long as a repetition may come. */
+  const rememberedUntil = (caller: Caller, now: number): number =>
+    Math.max(now + limits.memoryMs, caller.kind === 'subscriber' ? (caller.provedUntil ?? 0) : 0)
 
   return {
     decided: decided => ({
@@ -43,8 +49,8 @@ export function createExecution(options: {
           if (before) return before.answer
           return networks.write(
             name,
-            state => decided.decide(params, caller, state),
-            (answer, now) => [memory.note('command', names, { params: given, answer }, now + limits.memoryMs)],
+            state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
+            (answer, now) => [memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now))],
           )
         })
       },

@@ -1,3 +1,4 @@
+import { defaultForwardingLimits, type ForwardingLimits } from './forwarding/create-forwarding.ts'
 import { defaultInvitationLimits, type InvitationLimits } from './invitations/limits.ts'
 import { defaultNoticeLimits, type NoticeLimits } from './notices/limits.ts'
 import { defaultPresenceLimits, type PresenceLimits } from './presence/limits.ts'
@@ -40,6 +41,8 @@ export interface InventoryLimits {
   /** How long a gateway that was asked something may take. */
   readonly questionMs: number
   readonly usage: UsageLimits
+  /** Commands that wait for their operator to be reached. */
+  readonly forwarding: ForwardingLimits
 }
 
 export const defaultLimits: InventoryLimits = {
@@ -62,4 +65,5 @@ export const defaultLimits: InventoryLimits = {
   rates: defaultRates,
   questionMs: 5_000,
   usage: defaultUsageLimits,
+  forwarding: defaultForwardingLimits,
 }

@@ -13,6 +13,7 @@ import {
   spec,
   time,
 } from './fields.ts'
+import { commandCompleted, forwardingMethods } from './forwarding/methods.ts'
 import { gatewayMethods } from './gateways/methods.ts'
 import { groupMethods, groupNotifications } from './groups/methods.ts'
 import { administrator, inventory, usageInformation } from './inventory-shape.ts'
@@ -28,6 +29,7 @@ import { usageMethods } from './usage/methods.ts'
  */
 
 export * from './capabilities/methods.ts'
+export * from './forwarding/methods.ts'
 export * from './gateways/methods.ts'
 export * from './groups/methods.ts'
 export * from './inventory-shape.ts'
@@ -212,6 +214,7 @@ export const inventoryMethods = [
   ...invitationMethods,
   ...capabilitiesMethods,
   ...usageMethods,
+  ...forwardingMethods,
 ] as const
 
 /** What clients may be told unasked, and servers may have each other's clients told: every notice that there is. */
@@ -221,4 +224,5 @@ export const inventoryNotifications = [
   ...groupNotifications,
   ...invitationNotifications,
   ...capabilitiesNotifications,
+  commandCompleted,
 ] as const satisfies readonly NotificationSpec<unknown>[]

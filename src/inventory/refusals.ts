@@ -1,7 +1,7 @@
 import { CommandRefused } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { ConnectionMode, Pne, Right } from './fields.ts'
-import { pnEstablish } from './methods.ts'
+import { commandOutcome, pnEstablish } from './methods.ts'
 import { pneKey } from './records.ts'
 import type { NetworkName } from './view.ts'
 
@@ -13,6 +13,15 @@ import type { NetworkName } from './view.ts'
 const shown = ({ home, pnId }: NetworkName): string => `${pnId} of ${home}`
 
 export const refusals = {
+  pending: (commandId: string, executor: OperatorId, expires: number) =>
+    new CommandRefused(
+      202,
+      `${executor} cannot be reached; the command is kept and sent when it can. Ask "${commandOutcome.method}" what became of it.`,
+      'PENDING',
+      undefined,
+      { commandId, executor, expires },
+    ),
+
   malformed: (message: string) => new CommandRefused(400, message, 'MALFORMED'),
 
   authFailed: () =>
@@ -64,6 +73,8 @@ export const refusals = {
       403,
       `Only servers of ${operator} execute this; give a proof to have it forwarded.`,
       'ELSEWHERE',
+      undefined,
+      { executor: operator },
     ),
 
   pnUnknown: (name: NetworkName) =>
@@ -76,6 +87,12 @@ export const refusals = {
     new CommandRefused(404, 'No such question is open: it was answered, or waits no longer.', 'QUESTION_UNKNOWN'),
   gatewayMissing: (gatewayId: string, name: NetworkName) =>
     new CommandRefused(404, `No gateway ${gatewayId} is attached to ${shown(name)} here.`, 'GATEWAY_MISSING'),
+  commandUnknown: (commandId: string) =>
+    new CommandRefused(
+      404,
+      `This server keeps no command ${commandId} of yours, or no longer. Repeat the command with its id.`,
+      'COMMAND_UNKNOWN',
+    ),
   transactionUnknown: () =>
     new CommandRefused(
       404,
@@ -156,6 +173,13 @@ export const refusals = {
     new CommandRefused(429, `You watch ${limit} Personal Networks, as many as you may. End some.`, 'LIMIT'),
   tooManyRequests: (retryAfterMs: number) =>
     new CommandRefused(429, 'This PNE, or its gateway, asks too often. Wait.', 'RATE_LIMITED', retryAfterMs),
+  tooManyPending: (retryAfterMs: number) =>
+    new CommandRefused(
+      429,
+      'Too many commands are kept until their operator can be reached. Wait for some, or give this one later.',
+      'TOO_MANY_PENDING',
+      retryAfterMs,
+    ),
   badAnswer: (operator: OperatorId) =>
     new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
   overloaded: (retryAfterMs: number) =>
@@ -175,6 +199,12 @@ export const refusals = {
       1_000,
     ),
   gatewaySilent: () => new CommandRefused(504, 'No gateway that was asked has answered in time. Ask again.', 'TIMEOUT'),
+  pendingExpired: (executor: OperatorId) =>
+    new CommandRefused(
+      504,
+      `${executor} gave no answer before the proof of the command expired. Give the command anew if it is still wanted.`,
+      'PENDING_EXPIRED',
+    ),
   timeout: () =>
     new CommandRefused(504, 'No answer in time; it may still be done. Repeat it with the same id.', 'TIMEOUT'),
 } as const
