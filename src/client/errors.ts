@@ -13,6 +13,11 @@ export class RequestRefused extends Error {
   readonly reason: string
   /** When to try again, if the server said. */
   readonly retryAfterMs: number | undefined
+  /** Of ELSEWHERE (403): the operator that executes the command. */
+  readonly executor: string | undefined
+  /** Of PENDING (202): the command that the server keeps, and until when. */
+  readonly commandId: string | undefined
+  readonly expires: number | undefined
   constructor(
     method: string,
     refusal: {
@@ -20,6 +25,9 @@ export class RequestRefused extends Error {
       readonly reason: string
       readonly message: string
       readonly retryAfterMs?: number | undefined
+      readonly executor?: string | undefined
+      readonly commandId?: string | undefined
+      readonly expires?: number | undefined
     },
   ) {
     super(refusal.message)
@@ -27,6 +35,27 @@ export class RequestRefused extends Error {
     this.status = refusal.status
     this.reason = refusal.reason
     this.retryAfterMs = refusal.retryAfterMs
+    this.executor = refusal.executor
+    this.commandId = refusal.commandId
+    this.expires = refusal.expires
+  }
+}
+
+/**
+ * The operator that executes the command cannot be reached; its server keeps it, and sends it when that operator can be
+ * reached again, at most until `expires`. Ask `session.outcome` for what became of it, now or after a restart.
+ */
+export class CommandPending extends Error {
+  override readonly name = 'CommandPending'
+  readonly method: string
+  readonly commandId: string
+  /** Milliseconds since 1970. */
+  readonly expires: number
+  constructor(method: string, commandId: string, expires: number) {
+    super(`${method} waits for the operator that executes it. Ask for the outcome of ${commandId} later.`)
+    this.method = method
+    this.commandId = commandId
+    this.expires = expires
   }
 }
 

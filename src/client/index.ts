@@ -59,13 +59,22 @@ export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
 export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
 export type { Beat, Heartbeat, HeartbeatOptions, PresenceListener, PresenceReader } from './presence.ts'
+export type { ProofTarget, Prover } from './proving.ts'
 export type {
   SecureSession,
   SecureSessionListener,
   SecureSessionOptions,
   SecureSessionState,
 } from './secure-session.ts'
-export type { ClientPorts, Session, SessionListener, SessionOptions, SessionState } from './session.ts'
+export type {
+  CallOptions,
+  ClientPorts,
+  CommandState,
+  Session,
+  SessionListener,
+  SessionOptions,
+  SessionState,
+} from './session.ts'
 
 /** The platform's websockets, cryptography and clock; its timers hold a process as long as something is awaited. */
 export const platformPorts = (): ClientPorts => ({

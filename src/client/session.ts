@@ -1,12 +1,21 @@
 import { clientPath, mayReconnect, subprotocol } from '../access/protocol.ts'
 import type { MethodSpec } from '../federation/command.ts'
+import { commandCompleted, commandOutcome } from '../inventory/forwarding/methods.ts'
 import type { SocketFactory } from '../ports/client-sockets.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
 import type { ServerId } from '../ports/names.ts'
 import { authenticate, type ClientIdentity } from './authenticate.ts'
-import { AnswerLost, NotConnected, RequestRefused, ServerNotTrusted } from './errors.ts'
+import {
+  AnswerLost,
+  CommandPending,
+  NotConnected,
+  ProtocolViolation,
+  RequestRefused,
+  ServerNotTrusted,
+} from './errors.ts'
 import { backoffMs } from './patience.ts'
+import { type ProofTarget, type Prover, Proving, proofLifetimesMs, targetOf } from './proving.ts'
 import { openWire, type Wire } from './wire.ts'
 
 /** What a client needs of the world around it. */
@@ -41,15 +50,43 @@ export interface SessionListener {
   bytes?(frame: Uint8Array): void
 }
 
+export interface CallOptions {
+  readonly timeoutMs?: number
+  /**
+   * For which operator and document to prove a command, and as whom (default: the session's identity). Left out: the call
+   * is proved if the server says that another operator executes it. `false`: never.
+   */
+  readonly prove?: (ProofTarget & { readonly as?: Prover }) | false
+  /**
+   * What becomes of a command whose operator cannot be reached. `refuse` (the default): it is refused with 423. `wait`: the
+   * server keeps it and sends it later; the call waits for the outcome within its time, then throws {@link CommandPending}.
+   */
+  readonly ifUnreachable?: 'refuse' | 'wait'
+  /** How long such a command may wait, at the most seven days. Default: one. */
+  readonly waitMs?: number
+}
+
+/** What became of a command that the server has kept. */
+export type CommandState<R> =
+  | { readonly state: 'pending'; readonly expires: number }
+  | { readonly state: 'done'; readonly result: R }
+  | { readonly state: 'refused'; readonly refusal: RequestRefused }
+
 /** An authenticated connection to one operator, kept up over the loss of single connections and servers. */
 export interface Session {
   readonly identity: ClientIdentity
   readonly state: SessionState
   /**
-   * Calls a method. While the connection is being restored it waits, within its time.
-   * @throws {RequestRefused} {@link AnswerLost} {@link NotConnected} {@link ProtocolViolation}
+   * Calls a method. While the connection is being restored it waits, within its time. A command that another operator
+   * executes is sent there with the client's own proof.
+   * @throws {RequestRefused} {@link AnswerLost} {@link NotConnected} {@link ProtocolViolation} {@link CommandPending}
    */
-  call<P, R>(spec: MethodSpec<P, R>, params: P, options?: { readonly timeoutMs?: number }): Promise<R>
+  call<P, R>(spec: MethodSpec<P, R>, params: P, options?: CallOptions): Promise<R>
+  /**
+   * What became of a command that was {@link CommandPending}; to be asked with the same method, at the server that keeps it.
+   * @throws {RequestRefused} 404 when it keeps no such command: repeat it with its id, it is executed once. And as `call`.
+   */
+  outcome<P, R>(spec: MethodSpec<P, R>, commandId: string): Promise<CommandState<R>>
   /** Sends a binary frame, if connected. */
   sendBytes(frame: Uint8Array): void
   /** Returns the way to stop. */
@@ -60,6 +97,8 @@ export interface Session {
 const defaultTimeoutMs = 10_000
 const firstPauseMs = 500
 const defaultLongestPauseMs = 60_000
+/** While a call waits for the outcome of a kept command it asks now and then, if it is not told. */
+const asking = { firstMs: 1_000, longestMs: 10_000 }
 
 /**
  * Connects and authenticates. @throws the reason of the last URL tried, when the first round fails: {@link ServerNotTrusted},
@@ -88,6 +127,7 @@ class ClientSession implements Session {
   readonly #options: SessionOptions
   readonly #timeoutMs: number
   readonly #listeners = new Set<SessionListener>()
+  readonly #proving: Proving
   #state: SessionState = { kind: 'connecting', attempt: 1, why: 'not connected yet' }
   #wire: Wire | undefined
   #failures = 0
@@ -98,6 +138,7 @@ class ClientSession implements Session {
   constructor(ports: ClientPorts, options: SessionOptions) {
     this.identity = options
     this.#ports = ports
+    this.#proving = new Proving(ports.crypto, ports.clock)
     this.#options = options
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs
   }
@@ -195,8 +236,114 @@ class ClientSession implements Session {
     for (const listener of [...this.#listeners]) event(listener)
   }
 
-  async call<P, R>(spec: MethodSpec<P, R>, params: P, options: { readonly timeoutMs?: number } = {}): Promise<R> {
-    const timeoutMs = options.timeoutMs ?? this.#timeoutMs
+  async call<P, R>(spec: MethodSpec<P, R>, params: P, options: CallOptions = {}): Promise<R> {
+    const deadlineMs = this.#ports.clock.elapsed() + (options.timeoutMs ?? this.#timeoutMs)
+    const leftMs = () => Math.ceil(deadlineMs - this.#ports.clock.elapsed())
+    try {
+      return await this.#callProved(spec, params, options, leftMs)
+    } catch (error) {
+      if (!(error instanceof RequestRefused) || error.status !== 202 || error.commandId === undefined) throw error
+      const { commandId, expires = 0 } = error
+      const outcome = await this.#settled(spec, commandId, leftMs)
+      if (outcome?.state === 'done') return outcome.result
+      if (outcome?.state === 'refused') throw outcome.refusal
+      throw new CommandPending(spec.method, commandId, expires)
+    }
+  }
+
+  /** With a proof if one is asked for, by the caller or by the server. */
+  async #callProved<P, R>(spec: MethodSpec<P, R>, params: P, options: CallOptions, leftMs: () => number): Promise<R> {
+    const { prove } = options
+    if (prove) return this.#callFor(spec, params, prove, prove.as ?? this.identity, options, leftMs)
+    try {
+      return await this.#call(spec, params, leftMs())
+    } catch (error) {
+      const target = prove !== false && error instanceof RequestRefused ? targetOf(params, error) : undefined
+      if (!target) throw error
+      return this.#callFor(spec, params, target, this.identity, options, leftMs)
+    }
+  }
+
+  async #callFor<P, R>(
+    spec: MethodSpec<P, R>,
+    params: P,
+    target: ProofTarget,
+    prover: Prover,
+    { ifUnreachable, waitMs = proofLifetimesMs.waiting }: CallOptions,
+    leftMs: () => number,
+  ): Promise<R> {
+    const lifetimeMs = ifUnreachable === 'wait' ? waitMs : proofLifetimesMs.prompt
+    const proved = await this.#proving.prove(spec, params, target, prover, lifetimeMs)
+    const common = { commandProof: proved.proof, ...(ifUnreachable && { ifUnreachable }) }
+    return this.#call(spec, Object.assign({}, proved.params, common), leftMs())
+  }
+
+  async outcome<P, R>(spec: MethodSpec<P, R>, commandId: string): Promise<CommandState<R>> {
+    return this.#outcome(spec, commandId, this.#timeoutMs)
+  }
+
+  async #outcome<P, R>(spec: MethodSpec<P, R>, commandId: string, timeoutMs: number): Promise<CommandState<R>> {
+    const outcome = await this.#call(commandOutcome, { commandId }, timeoutMs)
+    if (outcome.method !== spec.method) {
+      throw new ProtocolViolation(`${commandId} is a command ${outcome.method}, not ${spec.method}.`)
+    }
+    switch (outcome.state) {
+      case 'pending':
+        return { state: 'pending', expires: outcome.expires }
+      case 'refused':
+        return { state: 'refused', refusal: new RequestRefused(spec.method, outcome.refusal) }
+      case 'done': {
+        const result = spec.result.safeParse(outcome.result)
+        if (result.success) return { state: 'done', result: result.data }
+        throw new ProtocolViolation(`What ${spec.method} answered is not what it answers: ${result.error.message}`)
+      }
+    }
+  }
+
+  /** The outcome of a kept command, asked for when the server says that there is one, and now and then. */
+  async #settled<P, R>(
+    spec: MethodSpec<P, R>,
+    commandId: string,
+    leftMs: () => number,
+  ): Promise<CommandState<R> | undefined> {
+    for (let asked = 1; leftMs() > 0; asked++) {
+      await this.#completed(
+        commandId,
+        Math.min(leftMs(), asking.firstMs / 2 + backoffMs(asked, this.#ports.crypto, asking)),
+      )
+      if (leftMs() <= 0) return undefined
+      const outcome = await this.#outcome(spec, commandId, leftMs()).catch(error => {
+        // It is kept, whoever cannot say so now.
+        if (error instanceof AnswerLost || error instanceof NotConnected) return undefined
+        throw error
+      })
+      if (this.#state.kind === 'closed') return undefined
+      if (outcome && outcome.state !== 'pending') return outcome
+    }
+    return undefined
+  }
+
+  /** Resolves when the server tells that the command is completed, or after a while. */
+  #completed(commandId: string, waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#ports.clock.after(waitMs, resolve)
+    const stop = this.listen({
+      state: ({ kind }) => {
+        if (kind === 'closed') resolve()
+      },
+      notification(method, params) {
+        if (method !== commandCompleted.method) return
+        const told = commandCompleted.params.safeParse(params)
+        if (told.success && told.data.commandId === commandId) resolve()
+      },
+    })
+    return promise.finally(() => {
+      cancel()
+      stop()
+    })
+  }
+
+  async #call<P, R>(spec: MethodSpec<P, R>, params: P, timeoutMs: number): Promise<R> {
     if (this.#wire) return this.#wire.call(spec, params, timeoutMs)
     const startedMs = this.#ports.clock.elapsed()
     const wire = await this.#connected(timeoutMs)

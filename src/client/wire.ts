@@ -163,5 +163,8 @@ function named(method: string, error: Error): Error {
     reason: data?.reason ?? 'INTERNAL',
     message,
     retryAfterMs: data?.retryAfterMs,
+    executor: data?.executor,
+    commandId: data?.commandId,
+    expires: data?.expires,
   })
 }
