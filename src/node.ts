@@ -157,7 +157,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   })
   const inventory = createInventory({
     operator,
-    server,
+    identity,
     documents,
     keys,
     secrets,

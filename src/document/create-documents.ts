@@ -72,7 +72,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
       if (!isOwned(document)) return notTheOwner(document)
       return actorOf(document).ask({ type: 'compact' }, patience)
     },
-    forget: document => actorOf(document).ask({ type: 'forget' }, patience),
+    forget: (document, digest) => actorOf(document).ask({ type: 'forget', digest }, patience),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

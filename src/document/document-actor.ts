@@ -79,7 +79,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'compact':
         return this.#respond(envelope, () => this.#compactAsked())
       case 'forget':
-        return this.#respond(envelope, () => this.#forget())
+        return this.#respond(envelope, () => this.#forget(message.digest))
     }
   }
 
@@ -266,7 +266,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     context.telemetry.count('cpns_compactions_total')
   }
 
-  async #forget(): Promise<void> {
+  async #forget(digest: Uint8Array | undefined): Promise<void> {
+    await this.#replica.loadLedger()
+    if (digest && !isSame(digest, this.#replica.index?.digest)) return
     const epoch = (this.#replica.index?.epoch ?? 0) + 1
     await this.#replica.forget()
     this.#revenants.forget()
@@ -303,6 +305,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     }
   }
 }
+
+const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
+  one.length === other?.length && one.every((byte, at) => byte === other[at])
 
 /** What the envelopes ask for; only envelopes of writes are taken together. */
 function mutationsOf(envelopes: readonly Envelope<DocumentMessage>[]): Mutation<unknown>[] {

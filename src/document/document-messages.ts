@@ -34,6 +34,7 @@ export interface Compact extends Message, Question<void> {
 }
 export interface Forget extends Message, Question<void> {
   readonly type: 'forget'
+  readonly digest: Uint8Array | undefined
 }
 /** What a document is asked. Everything but `unobserve` is answered. */
 export type DocumentMessage = Write | Read | Ingest | Observe | Unobserve | Diff | Compact | Forget

@@ -152,8 +152,11 @@ export interface Documents {
   receipt(document: DocumentId, server: ServerId, version: Version): Promise<void>
   /** Starts a new log that supersedes this server's old ones, whether or not it is due. @throws {NotTheOwner} {WriteFailed} */
   compact(document: DocumentId): Promise<void>
-  /** Forgets a document altogether, on disk too. */
-  forget(document: DocumentId): Promise<void>
+  /**
+   * Forgets a document altogether, on disk too. With a digest only as long as the document has it: what came in between
+   * may be a reason to keep it.
+   */
+  forget(document: DocumentId, digest?: Uint8Array): Promise<void>
   /** Hears of everything that became durable. Listeners are called in order and must not throw. Returns the way to stop. */
   subscribe(listener: (notice: DocumentNotice) => void): () => void
   observe(document: DocumentId, observer: DocumentObserver): Promise<Observation>

@@ -4,10 +4,10 @@ import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
-import type { OperatorSecrets } from '../ports/identity.ts'
+import type { OperatorSecrets, ServerIdentity } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { LogStore } from '../ports/log-store.ts'
-import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { administration } from './administration.ts'
@@ -30,7 +30,7 @@ import { defaultLimits, type InventoryLimits } from './limits.ts'
 import { createLive } from './live.ts'
 import { createMemory } from './memory.ts'
 import { type Inventory, inventoryNotifications } from './methods.ts'
-import { createNetworks, networkOf } from './networks.ts'
+import { createNetworks, homeDocument, networkOf } from './networks.ts'
 import type { Attached } from './notices/attached.ts'
 import type { Notices } from './notices/notices.ts'
 import type { PresenceService } from './presence/presence.ts'
@@ -42,6 +42,9 @@ import { createRates } from './registration/rates.ts'
 import { challenging, confirming, registering } from './registration/registering.ts'
 import { createSessionTickets } from './registration/session-ticket.ts'
 import { deregistering, refreshing } from './registration/upkeep.ts'
+import { createRevocationHandler, hasEnded } from './revocation/ending.ts'
+import { revokedMethod } from './revocation/statement.ts'
+import { createTelling } from './revocation/telling.ts'
 import { rosterUpdate } from './roster.ts'
 import { executing } from './secure/executing.ts'
 import { opening } from './secure/opening.ts'
@@ -56,7 +59,8 @@ import { reporting } from './usage/reporting.ts'
 
 export interface InventoryOptions {
   readonly operator: OperatorId
-  readonly server: ServerId
+  /** This server; what it signs are notices to other operators. */
+  readonly identity: ServerIdentity
   readonly documents: Documents
   readonly keys: KeySource
   readonly secrets: OperatorSecrets
@@ -95,8 +99,22 @@ export interface InventoryService {
 const sweepEveryMs = 3_600_000
 
 export function createInventory(options: InventoryOptions): InventoryService {
-  const { operator: self, server, documents, keys, secrets, actors, store, clock, random, crypto, telemetry } = options
+  const {
+    operator: self,
+    identity,
+    documents,
+    keys,
+    secrets,
+    actors,
+    store,
+    clock,
+    random,
+    crypto,
+    telemetry,
+  } = options
   const limits = { ...defaultLimits, ...options.limits }
+
+  const { server } = identity
 
   let joined: Federation | undefined
   let stopFollowingLinks: Cancel = () => {}
@@ -109,7 +127,9 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const keptMs = limits.registrationMs
   const networks = createNetworks({ operator: self, server, documents, records, clock, keptMs })
   const memory = createMemory({ store, crypto, clock })
-  const grants = createGrants({ documents, clock, telemetry })
+  const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
+  const { offlineMs } = limits
+  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, granted: telling.granted })
   const turns = createTurns(actors, clock)
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution
@@ -130,7 +150,10 @@ export function createInventory(options: InventoryOptions): InventoryService {
     limits: limits.forwarding,
   })
   const { waiting } = forwarding
-  const dispatch: DispatchOptions = { self, networks, proofs, federation, waiting, replicaWaitMs: limits.replicaWaitMs }
+  const dispatch: DispatchOptions = {
+    ...{ self, networks, proofs, federation, waiting, replicaWaitMs: limits.replicaWaitMs },
+    hasEnded: name => hasEnded(documents, name, self),
+  }
 
   const live = createLive({
     self,
@@ -217,6 +240,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     try {
       const removed = await memory.sweep()
       await waiting.sweep()
+      grants.sweep()
       if (removed > 0) telemetry.log('debug', 'inventory.memory.swept', { removed })
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
@@ -243,14 +267,19 @@ export function createInventory(options: InventoryOptions): InventoryService {
       for (const [method, handler] of handlers) found.handle(method, handler)
       found.handle(deliverMethod, invitations.receive)
       stopFollowingLinks = found.subscribe(({ type, operator }) => {
-        if (type === 'up') invitations.linked(operator)
+        if (type !== 'up') return
+        invitations.linked(operator)
+        telling.linked(operator)
       })
       live.join(found)
       forwarding.join(found)
+      found.handle(revokedMethod, createRevocationHandler({ self, documents, crypto }))
     },
 
     async start() {
+      await telling.start()
       await grants.start()
+      grants.sweep()
       await waiting.start()
       sweepLater()
       await sweep()
@@ -261,13 +290,15 @@ export function createInventory(options: InventoryOptions): InventoryService {
       stopFollowingLinks()
       live.stop()
       forwarding.stop()
+      telling.stop()
       grants.stop()
       records.stop()
     },
 
     async mayRead(principal, document) {
       const name = networkOf(document)
-      const view = name && (await networks.view(name))
+      if (!name || !grants.mayHold(homeDocument(name), self)) return false
+      const view = await networks.view(name)
       return view !== undefined && mayReadNetwork(view, { kind: 'subscriber', principal })
     },
 

@@ -11,6 +11,7 @@ import type { Waiting } from './forwarding/waiting.ts'
 import { homeDocument, type Networks } from './networks.ts'
 import type { Procedure } from './procedure.ts'
 import { refusals } from './refusals.ts'
+import type { NetworkName, NetworkView } from './view.ts'
 
 /*
  * Where a command goes: executed here, or forwarded to the operator that executes it; and what comes of the commands that
@@ -25,6 +26,8 @@ export interface DispatchOptions {
   /** Known once the federation was joined. */
   readonly federation: () => Federation
   readonly waiting: Waiting
+  /** Whether this operator's grant in the PN was revoked, and nothing of the PN is held here any more. */
+  readonly hasEnded: (name: NetworkName) => Promise<boolean>
 }
 
 /** The procedure as clients call it. */
@@ -34,6 +37,13 @@ export function commandOf<Params, Result>(
 ): Command<Params, Result> {
   const { self, networks, proofs, waiting } = options
 
+  /** A PN of which nothing is held any more is not an unknown one. */
+  async function known(name: NetworkName): Promise<NetworkView | undefined> {
+    const view = await networks.view(name)
+    if (!view && (await options.hasEnded(name))) throw refusals.grantEnded(self, name)
+    return view
+  }
+
   async function route(
     params: Params,
     principal: Principal,
@@ -42,9 +52,9 @@ export function commandOf<Params, Result>(
   ): Promise<Result> {
     const caller: Caller = { kind: 'subscriber', principal }
     const name = procedure.network(params, caller)
-    const view = await networks.view(name)
     // A proof says where a command may be executed; it does not make this server the one that executes it.
     const carried = proof !== undefined && proof.executor !== self ? proof : undefined
+    const view = carried ? await networks.view(name) : await known(name)
     const executor = carried ? carried.executor : procedure.executor(params, caller, view)
     if (executor === self) return procedure.execute(params, caller)
     if (!carried && !procedure.isVouchedFor) {

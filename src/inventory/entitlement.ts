@@ -1,11 +1,12 @@
 import type { Documents, Registers } from '../document/documents.ts'
-import { type DocumentName, parseDocumentId } from '../document/names.ts'
+import { type DocumentName, ownerOf, parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { homeDocument, visitDocument } from './networks.ts'
 import { keys, readRecords } from './records.ts'
+import { endedGrants, replicasOf } from './revocation/ending.ts'
 
 /*
  * Which operators may hold a document.
@@ -15,6 +16,9 @@ import { keys, readRecords } from './records.ts'
  *   store what an operator without a grant calls a visit.
  * - All other documents: their owner.
  *
+ * An operator whose grant was revoked, and that knows it, or whose grant ended so long ago that nobody waits for its renewal,
+ * drops what it holds of the PN but for its own documents.
+ *
  * It is asked for every push, so the answer comes from memory: the grants of each PN, read again whenever its home
  * document changes. What is not known yet, or could not be read, is refused.
  */
@@ -23,12 +27,20 @@ export interface Grants extends Entitlement {
   /** Reads the grants of every PN held here, then follows them. */
   start(): Promise<void>
   stop(): void
+  /** Drops the replicas of PNs in which this operator's grant ended longer ago than anybody stays away. */
+  sweep(): void
   /** Home and operators with a grant that counts now: those whose servers may know of the PN. */
   sharers(home: DocumentId): OperatorId[]
 }
 
 /** What a home document grants: until when, by operator. */
 type Granted = ReadonlyMap<OperatorId, number>
+
+/** A grant as it stands in the document. */
+interface Given {
+  readonly id: string
+  readonly expires: number
+}
 
 interface Known {
   readonly granted: Granted
@@ -41,12 +53,20 @@ const namesRemembered = 10_000
 /** Clocks of other machines are set right meanwhile, and platforms bound their timers: longer waits are taken in steps. */
 const longestWaitMs = 3_600_000
 
+/** After a replica could not be dropped it is tried again. */
+const retryDropMs = 30_000
+
 export function createGrants(options: {
+  readonly self: OperatorId
   readonly documents: Documents
+  /** Hears what each home document of this operator grants: the ids of the grants. */
+  readonly granted: (home: DocumentId, grants: ReadonlyMap<OperatorId, string>) => void
+  /** After so long nobody who was away comes back. */
+  readonly offlineMs: number
   readonly clock: Clock
   readonly telemetry: Telemetry
 }): Grants {
-  const { documents, clock, telemetry } = options
+  const { self, documents, clock, telemetry } = options
   const known = new Map<DocumentId, Known>()
   const listeners = new Set<(document: DocumentId) => void>()
   /** Home documents that are being read; `true` when they have changed meanwhile. */
@@ -78,7 +98,7 @@ export function createGrants(options: {
     do {
       reading.set(home, false)
       try {
-        learn(home, grantedIn(await documents.read(home)))
+        await read(home)
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         telemetry.log('error', 'inventory.grants.unreadable', { document: home, message })
@@ -86,6 +106,48 @@ export function createGrants(options: {
       }
     } while (reading.get(home))
     reading.delete(home)
+  }
+
+  async function read(home: DocumentId): Promise<void> {
+    const index = await documents.index(home)
+    const given = givenIn(await documents.read(home))
+    if (ownerOf(home) === self) options.granted(home, new Map([...given].map(([operator, { id }]) => [operator, id])))
+    const isRevoked = await isRevokedHere(home, given.get(self))
+    learn(home, isRevoked ? new Map() : new Map([...given].map(([operator, { expires }]) => [operator, expires])))
+    if (isRevoked) await drop(home, index?.digest)
+  }
+
+  /** A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it. */
+  async function isRevokedHere(home: DocumentId, given: Given | undefined): Promise<boolean> {
+    const name = parseDocumentId(home)
+    if (!given || name.kind !== 'pn' || name.owner === self) return false
+    const own = visitDocument({ home: name.owner, pnId: name.pnId }, self)
+    return (await documents.index(own)) !== undefined && endedGrants(await documents.read(own)).has(given.id)
+  }
+
+  /**
+   * What is held of the PN beside this operator's own documents; the home document last, since by it the rest is found. If
+   * that has changed meanwhile it stays, and is read again.
+   */
+  async function drop(home: DocumentId, digest: Uint8Array | undefined): Promise<void> {
+    try {
+      for (const document of await Array.fromAsync(replicasOf(documents, home, self))) {
+        await (document === home ? documents.forget(document, digest) : documents.forget(document))
+        telemetry.count('cpns_replicas_dropped_total')
+      }
+      telemetry.log('info', 'inventory.replica.dropped', { document: home })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'inventory.replica.not-dropped', { document: home, message })
+      clock.after(retryDropMs, () => {
+        if (unsubscribe) void refresh(home)
+      })
+    }
+  }
+
+  /** Our own document of a PN of others has changed: it may say that our grant has ended. */
+  async function heard(home: DocumentId): Promise<void> {
+    if (known.has(home)) await refresh(home)
   }
 
   function learn(home: DocumentId, granted: Granted): void {
@@ -135,6 +197,14 @@ export function createGrants(options: {
       return [...new Set([nameOf(home).name.owner, ...granted])]
     },
 
+    sweep() {
+      for (const [home, { granted }] of known) {
+        const until = granted.get(self)
+        if (until === undefined || clock.now() < until + options.offlineMs || ownerOf(home) === self) continue
+        void documents.index(home).then(index => drop(home, index?.digest))
+      }
+    },
+
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -143,6 +213,7 @@ export function createGrants(options: {
     async start() {
       unsubscribe = documents.subscribe(({ document }) => {
         if (document.startsWith('pn/')) void refresh(document)
+        else if (document.startsWith(`visit/${self}/`)) void heard(nameOf(document).home ?? document)
       })
       for await (const { document } of documents.list('pn/')) await refresh(document)
     },
@@ -160,13 +231,9 @@ export function createGrants(options: {
  * Grants of the current epoch: who was granted something in an earlier one has no business with this one. Read at every
  * change of the document, so nothing else of it is.
  */
-function grantedIn(home: Registers): Granted {
+function givenIn(home: Registers): ReadonlyMap<OperatorId, Given> {
   const { network, grants } = readRecords(onlyGrants(home), 'pn')
-  return new Map(
-    [...grants]
-      .filter(([, { epoch }]) => epoch === network?.epoch)
-      .map(([operator, { expires }]) => [operator, expires]),
-  )
+  return new Map([...grants].filter(([, { epoch }]) => epoch === network?.epoch))
 }
 
 const onlyGrants = (home: Registers): Registers => ({

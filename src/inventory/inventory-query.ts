@@ -16,6 +16,8 @@ export function inventoryQuery(self: OperatorId, networks: Networks): Query<PnIn
       const name = { home, pnId }
       const view = await networks.view(name)
       if (!view) throw refusals.pnUnknown(name)
+      // A replica that outlives its grant is for when the grant is renewed; until then nobody here may look into it.
+      if (home !== self && !view.grants.has(self)) throw refusals.grantEnded(self, name)
       if (!mayReadNetwork(view, caller)) {
         throw refusals.notAuthorised(
           `Only the owner, gateways and elements of ${pnId} of ${home} may read its inventory.`,

@@ -41,6 +41,8 @@ export interface InventoryLimits {
   /** How long a gateway that was asked something may take. */
   readonly questionMs: number
   readonly usage: UsageLimits
+  /** How long servers stay away, at the most: so long after a grant has ended its grantee keeps its replica. */
+  readonly offlineMs: number
   /** Commands that wait for their operator to be reached. */
   readonly forwarding: ForwardingLimits
 }
@@ -65,5 +67,6 @@ export const defaultLimits: InventoryLimits = {
   rates: defaultRates,
   questionMs: 5_000,
   usage: defaultUsageLimits,
+  offlineMs: 30 * 86_400_000,
   forwarding: defaultForwardingLimits,
 }

@@ -68,6 +68,12 @@ export const refusals = {
       `${operator} has no grant with the right "${right}" in ${shown(name)}, or none that this server knows of yet.`,
       'NO_GRANT',
     ),
+  grantEnded: (operator: OperatorId, name: NetworkName) =>
+    new CommandRefused(
+      403,
+      `The grant of ${operator} in ${shown(name)} has ended; its servers say nothing of it any more.`,
+      'GRANT_ENDED',
+    ),
   elsewhere: (operator: OperatorId) =>
     new CommandRefused(
       403,

@@ -7,6 +7,7 @@ export type SigningPurpose =
   | 'cpns-challenge-v1'
   | 'cpns-authenticate-v1'
   | 'cpns-command-v1'
+  | 'cpns-revocation-v1'
   | 'cpns-secrets-v1'
   | 'cpns-server-card-v1'
 

@@ -58,7 +58,7 @@ export async function benchServer(folder: string): Promise<BenchServer> {
   const inventory = createInventory({
     ...ports,
     operator: home,
-    server: identity.server,
+    identity,
     documents,
     keys: { find: async identity => ({ identity, credential: { kind: 'psk', key: pskOf(identity) } }) },
     secrets,

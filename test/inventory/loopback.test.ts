@@ -65,7 +65,7 @@ async function start(
       credential: { kind: 'psk' as const, key: keyOf(operator.id, name) },
     }),
   }
-  const inventory = createInventory({ ...ports, server: identity.server, documents, keys, secrets })
+  const inventory = createInventory({ ...ports, documents, keys, secrets })
   const network = libp2pNetwork({
     privateKey,
     listen: [`/ip4/127.0.0.1/tcp/${port}`],

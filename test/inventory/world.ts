@@ -154,7 +154,7 @@ export async function world(
       server.documents = createDocuments({ ...ports, identity, authorship })
       server.inventory = createInventory({
         ...ports,
-        server: identity.server,
+        identity,
         documents: server.documents,
         keys,
         secrets,
