@@ -2,7 +2,7 @@ import { mkdir, open, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
-import type { Operation, Table } from '../ports/table.ts'
+import type { KeyRange, Operation, Table } from '../ports/table.ts'
 import { journalDamage } from './level-journal.ts'
 import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
@@ -111,6 +111,8 @@ function putsOf({ key, value }: Operation): { type: 'put'; key: Uint8Array; valu
 function levelTable(level: Level, folder: string, reserveBytes: number): Table {
   /** Bytes that may be written before the free room is looked at again. */
   let roomBytes = 0
+  /** One erasure after another: each rewrites files. */
+  let erasing: Promise<void> = Promise.resolve()
 
   /** @throws {CommitRefused} */
   async function claimRoom(bytes: number): Promise<void> {
@@ -136,7 +138,25 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
     await batch.write({ sync: true })
   }
 
+  /**
+   * LevelDB compacts a range no deeper than it reached before the journal's newest part was made a file of it, and a record
+   * and its removal may lie in that one file. Two removals at the ends of the range make it rewrite the file the next time;
+   * no record has such a key.
+   */
+  async function erase({ from, to }: KeyRange): Promise<void> {
+    await level.compactRange(from, to)
+    await write([
+      { key: from, value: undefined },
+      { key: Buffer.concat([from, Uint8Array.of(0xff)]), value: undefined },
+    ])
+    await level.compactRange(from, to)
+  }
+
   return {
+    // If it fails nothing is lost, and LevelDB's own compactions come past it in time.
+    erase(ranges) {
+      for (const range of ranges) erasing = erasing.then(() => erase(range)).catch(() => undefined)
+    },
     async write(operations) {
       let bytes = 0
       for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
@@ -148,6 +168,7 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
       uncorrupted(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
     keys: ({ from, to }) => uncorrupted(level.keys({ gte: from, lt: to })),
     async close() {
+      await erasing
       // Damage at the journal's very end looks like a torn write: after this, what was acknowledged is not at the end.
       // Without it nothing is lost, so a disk that refuses it does not keep the store from being closed.
       await write([putMeta(closedName, new Uint8Array())]).catch(() => undefined)

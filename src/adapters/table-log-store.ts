@@ -39,6 +39,8 @@ interface Batch {
   readonly operations: Operation[]
   /** Ranges to be removed before `operations`; resolved when the flush begins, as only then all before it is on disk. */
   readonly removals: KeyRange[]
+  /** Of documents that are forgotten: nothing of them is to be left. */
+  readonly forgotten: KeyRange[]
   bytes: number
   readonly done: PromiseWithResolvers<void>
 }
@@ -65,13 +67,14 @@ export function tableLogStore(table: Table): LogStore {
     }
   }
 
-  function enqueue({ operations, removals, bytes }: Encoded): Promise<void> {
+  function enqueue({ operations, removals, forgotten, bytes }: Encoded): Promise<void> {
     if (refusal !== undefined) throw new CommitRefused(refusal)
     if (queuedBytes > 0 && queuedBytes + bytes > maxQueuedBytes)
       throw new CommitRefused(`${queuedBytes} bytes already wait for the disk; try again later.`)
     const batch = batchFor(bytes, removals.length > 0)
     for (const operation of operations) batch.operations.push(operation)
     batch.removals.push(...removals)
+    batch.forgotten.push(...forgotten)
     batch.bytes += bytes
     queuedBytes += bytes
     // A microtask later, so that commits made in one go share the first flush too.
@@ -83,7 +86,7 @@ export function tableLogStore(table: Table): LogStore {
   function batchFor(bytes: number, removes: boolean): Batch {
     const last = waiting.at(-1)
     if (last && !removes && last.bytes + bytes <= maxBatchBytes) return last
-    const batch = { operations: [], removals: [], bytes: 0, done: Promise.withResolvers<void>() }
+    const batch = { operations: [], removals: [], forgotten: [], bytes: 0, done: Promise.withResolvers<void>() }
     waiting.push(batch)
     return batch
   }
@@ -97,6 +100,7 @@ export function tableLogStore(table: Table): LogStore {
     try {
       await table.write(await operationsOf(batch))
       batch.done.resolve()
+      if (batch.forgotten.length > 0) table.erase?.(batch.forgotten)
     } catch (error) {
       fail(batch, error)
     }
@@ -223,6 +227,7 @@ export function tableLogStore(table: Table): LogStore {
 interface Encoded {
   readonly operations: readonly Operation[]
   readonly removals: readonly KeyRange[]
+  readonly forgotten: readonly KeyRange[]
   readonly bytes: number
 }
 
@@ -230,10 +235,12 @@ interface Encoded {
 function encoded({ documents, local }: Commit): Encoded {
   const operations: Operation[] = []
   const removals: KeyRange[] = []
+  const forgotten: KeyRange[] = []
   for (const { document, index, append, drop } of documents) {
     if (index === undefined) {
       operations.push(removal(indexKey(document)))
       removals.push(entryRange(document))
+      forgotten.push(entryRange(document))
       continue
     }
     for (const { log, from } of drop) removals.push(entryRange(document, log, from))
@@ -243,7 +250,7 @@ function encoded({ documents, local }: Commit): Encoded {
   for (const { key, value } of local) operations.push(value ? putLocal(checked(key), value) : removal(localKey(key)))
   let bytes = 0
   for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
-  return { operations, removals, bytes }
+  return { operations, removals, forgotten, bytes }
 }
 
 function checked(key: string): string {

@@ -25,5 +25,10 @@ export interface Table {
   records(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
   /** The keys alone. */
   keys(range: KeyRange): AsyncIterable<Uint8Array>
+  /**
+   * What was removed of these ranges is to leave the files too, soon and in the background: it was not only outdated. A table
+   * whose files never hold more than its records has nothing to do, and leaves it out.
+   */
+  erase?(ranges: readonly KeyRange[]): void
   close(): Promise<void>
 }

@@ -8,6 +8,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../../src/ports/log-store.ts'
+import type { DocumentId, LogId, ServerId } from '../../src/ports/names.ts'
+import { until } from '../fixtures/until.ts'
 import {
   all,
   appending,
@@ -60,6 +62,39 @@ logStoreContract('LevelDB', async () => {
       assert.is(found, 1)
     },
     remove,
+  }
+})
+
+test('a document that is forgotten leaves the files, whatever else is written, and nothing else does', async () => {
+  const { folder, remove } = await temporary()
+  const store = await openLevelLogStore(folder)
+  const inFiles = async (text: string) => {
+    const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name)).catch(() => '')))
+    return files.some(bytes => bytes.includes(text))
+  }
+  const documents = ['pn/a.example/flat', 'pn/a.example/flat2', 'pn/a.example/fla'] as DocumentId[]
+  const write = async (document: DocumentId, seq: number) => {
+    const log = 'l'.repeat(22) as LogId
+    const bytes = Buffer.from(`${document}: said ${seq}.`)
+    const head = { log, server: 's' as ServerId, length: seq + 1, hash: new Uint8Array(32), bytes: 1, clock: 1 }
+    const index = { document, heads: [head], superseded: [], digest: new Uint8Array(32), epoch: 0 }
+    await store.commit({ documents: [{ document, index, append: [{ log, seq, bytes }], drop: [] }], local: [] })
+  }
+  try {
+    for (let seq = 0; seq < 50; seq++) for (const document of documents) await write(document, seq)
+    const [forgotten, ...kept] = documents as [DocumentId, DocumentId, DocumentId]
+    assert.ok(await inFiles(`${forgotten}: said 7.`))
+    const change = { document: forgotten, index: undefined, append: [], drop: [] }
+    await store.commit({ documents: [change], local: [] })
+    for (let seq = 50; seq < 60; seq++) for (const document of kept) await write(document, seq)
+    await until(async () => !(await inFiles(`${forgotten}: said`)), { what: 'the files to hold nothing of it' })
+    for (const document of kept) {
+      assert.is((await Array.fromAsync(store.entries(document))).length, 60)
+      assert.ok(await inFiles(`${document}: said 7.`))
+    }
+  } finally {
+    await store.close()
+    await remove()
   }
 })
 
