@@ -128,8 +128,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const networks = createNetworks({ operator: self, server, documents, records, clock, keptMs })
   const memory = createMemory({ store, crypto, clock })
   const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
-  const { offlineMs } = limits
-  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, granted: telling.granted })
+  const { offlineMs, replicaWaitMs: arrivalMs } = limits
+  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, granted: telling.granted })
   const turns = createTurns(actors, clock)
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution

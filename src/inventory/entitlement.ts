@@ -63,6 +63,8 @@ export function createGrants(options: {
   readonly granted: (home: DocumentId, grants: ReadonlyMap<OperatorId, string>) => void
   /** After so long nobody who was away comes back. */
   readonly offlineMs: number
+  /** What belongs together may arrive so much apart. */
+  readonly arrivalMs: number
   readonly clock: Clock
   readonly telemetry: Telemetry
 }): Grants {
@@ -71,6 +73,8 @@ export function createGrants(options: {
   const listeners = new Set<(document: DocumentId) => void>()
   /** Home documents that are being read; `true` when they have changed meanwhile. */
   const reading = new Map<DocumentId, boolean>()
+  /** Home documents without a grant for us, which are dropped soon. */
+  const leaving = new Set<DocumentId>()
   let unsubscribe: Cancel | undefined
 
   /** What ids say, since they are asked about again and again; forgotten all at once when there are too many. */
@@ -110,19 +114,48 @@ export function createGrants(options: {
 
   async function read(home: DocumentId): Promise<void> {
     const index = await documents.index(home)
-    const given = givenIn(await documents.read(home))
-    if (ownerOf(home) === self) options.granted(home, new Map([...given].map(([operator, { id }]) => [operator, id])))
-    const isRevoked = await isRevokedHere(home, given.get(self))
-    learn(home, isRevoked ? new Map() : new Map([...given].map(([operator, { expires }]) => [operator, expires])))
+    const registers = await documents.read(home)
+    const given = givenIn(registers)
+    const until = new Map([...given].map(([operator, { expires }]) => [operator, expires]))
+    if (ownerOf(home) === self) {
+      options.granted(home, new Map([...given].map(([operator, { id }]) => [operator, id])))
+      return learn(home, until)
+    }
+    const mine = given.get(self)
+    const ended = await endedHere(home)
+    // A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it.
+    const isRevoked = mine !== undefined && ended.has(mine.id)
+    learn(home, isRevoked ? new Map() : until)
     if (isRevoked) await drop(home, index?.digest)
+    else if (!mine && (ended.size > 0 || registers.get(keys.grant(self)))) dropUnlessGiven(home)
   }
 
-  /** A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it. */
-  async function isRevokedHere(home: DocumentId, given: Given | undefined): Promise<boolean> {
+  async function endedHere(home: DocumentId): Promise<ReadonlySet<string>> {
     const name = parseDocumentId(home)
-    if (!given || name.kind !== 'pn' || name.owner === self) return false
+    if (name.kind !== 'pn') return new Set()
     const own = visitDocument({ home: name.owner, pnId: name.pnId }, self)
-    return (await documents.index(own)) !== undefined && endedGrants(await documents.read(own)).has(given.id)
+    return (await documents.index(own)) ? endedGrants(await documents.read(own)) : new Set()
+  }
+
+  /**
+   * The document itself says that we have no grant any more: the revocation was on its way when it was made. Or the one that
+   * was given after it has not arrived yet, which is waited for.
+   */
+  function dropUnlessGiven(home: DocumentId): void {
+    if (leaving.has(home)) return
+    leaving.add(home)
+    clock.after(options.arrivalMs, () => {
+      if (unsubscribe) void dropIfNotGiven(home).finally(() => leaving.delete(home))
+    })
+  }
+
+  async function dropIfNotGiven(home: DocumentId): Promise<void> {
+    try {
+      const index = await documents.index(home)
+      if (index && !givenIn(await documents.read(home)).has(self)) await drop(home, index.digest)
+    } catch (error) {
+      telemetry.log('error', 'inventory.grants.unreadable', { document: home, message: String(error) })
+    }
   }
 
   /**
@@ -147,7 +180,7 @@ export function createGrants(options: {
 
   /** Our own document of a PN of others has changed: it may say that our grant has ended. */
   async function heard(home: DocumentId): Promise<void> {
-    if (known.has(home)) await refresh(home)
+    if (home.startsWith('pn/') && (await documents.index(home))) await refresh(home)
   }
 
   function learn(home: DocumentId, granted: Granted): void {

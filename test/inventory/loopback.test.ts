@@ -7,89 +7,17 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { freePort } from '../../examples/support/cuttable-link.ts'
-import { createActorSystem } from '../../src/actor/system.ts'
-import { systemClock } from '../../src/adapters/clock.ts'
-import { libp2pNetwork } from '../../src/adapters/libp2p-network.ts'
-import { memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
-import { systemRandom } from '../../src/adapters/random.ts'
-import { createDocuments } from '../../src/document/create-documents.ts'
-import { createFederation } from '../../src/federation/create-federation.ts'
-import { encodeManifest, formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
-import { createTrust } from '../../src/federation/trust.ts'
-import { createInventory } from '../../src/inventory/create-inventory.ts'
-import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import { type TestOperator, testOperator } from '../fixtures/operators.ts'
-import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { until } from '../fixtures/until.ts'
-import { callOf, crypto, Gateway, keyOf, newId, Pne } from './world.ts'
+import { type Manifests, startOverLibp2p } from './libp2p-server.ts'
+import { crypto, Gateway, newId, Pne } from './world.ts'
 
 const operatorA = testOperator('a.example')
 const operatorB = testOperator('b.example', 2)
 const { id: a } = operatorA
 const { id: b } = operatorB
-
-type Manifests = ReadonlyMap<TestOperator, ReturnType<TestOperator['manifest']>>
-
-async function start(
-  operator: TestOperator,
-  number: number,
-  port: number,
-  manifests: Manifests,
-  secrets: OperatorSecrets,
-) {
-  const [clock, random, telemetry] = [systemClock(), systemRandom(), new RecordingTelemetry()]
-  const { identity, privateKey } = operator.servers[number] as TestOperator['servers'][number]
-  const store = memoryLogStore()
-  const actors = createActorSystem({ clock, random })
-  const others = [...manifests].filter(([other]) => other !== operator)
-  const manifest = manifests.get(operator) ?? operator.manifest()
-  const trust = await createTrust({
-    own: formatManifest(manifest),
-    pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
-    store,
-    crypto,
-    clock,
-    telemetry,
-  })
-  await trust.offer(
-    others.map(([, other]) => encodeManifest(other)),
-    'test',
-  )
-  const ports = { operator: operator.id, identity, store, crypto, clock, random, telemetry, actors }
-  const documents = createDocuments({ ...ports, authorship: trust })
-  const keys = {
-    find: async (name: string) => ({
-      identity: name,
-      credential: { kind: 'psk' as const, key: keyOf(operator.id, name) },
-    }),
-  }
-  const inventory = createInventory({ ...ports, documents, keys, secrets })
-  const network = libp2pNetwork({
-    privateKey,
-    listen: [`/ip4/127.0.0.1/tcp/${port}`],
-    limits: { inboundPerSecond: 1_000 },
-  })
-  const federation = createFederation({ ...ports, trust, network, documents, entitlement: inventory.entitlement })
-  inventory.join(federation)
-  await inventory.start()
-  await federation.start()
-  return {
-    operator: operator.id,
-    fingerprint: rootFingerprint(manifest.manifest, crypto),
-    federation,
-    inventory,
-    call: callOf(inventory, operator.id),
-    async stop() {
-      await federation.stop()
-      inventory.stop()
-      await actors.drain()
-      trust.stop()
-      await store.close()
-    },
-  }
-}
 
 test('registrations among operators, whichever of their servers a step reaches', async () => {
   const ports = [await freePort(), await freePort(), await freePort()] as const
@@ -106,9 +34,9 @@ test('registrations among operators, whichever of their servers a step reaches',
     ['a', 'b'].map(name => generateOperatorSecrets(crypto, seededRandom(`secrets of ${name}`))),
   )
   assert.ok(secretsA && secretsB)
-  const home = await start(operatorA, 0, ports[0], manifests, secretsA)
-  const first = await start(operatorB, 0, ports[1], manifests, secretsB)
-  const second = await start(operatorB, 1, ports[2], manifests, secretsB)
+  const home = await startOverLibp2p(operatorA, 0, ports[0], manifests, secretsA)
+  const first = await startOverLibp2p(operatorB, 0, ports[1], manifests, secretsB)
+  const second = await startOverLibp2p(operatorB, 1, ports[2], manifests, secretsB)
   const all = [home, first, second]
   try {
     await until(

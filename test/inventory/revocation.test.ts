@@ -122,6 +122,25 @@ test('revoked: the replica and the visits of others are gone, its own document s
   await w.stop()
 })
 
+test('the revocation itself arrives before the notice, or without one: it is dropped all the same', async () => {
+  const { w, revoke } = await scene()
+  w.cut(a, b)
+  await revoke()
+  const { entries } = await w.at(a).documents.missing(home, new Map(), 1 << 20)
+  assert.equal((await w.at(b).documents.ingest(home, entries, w.at(a).id)).refused, [])
+  await until(async () => !(await bobReads(w)), { what: 'it is closed' })
+  await w.clock.run(10)
+  await until(() => isDropped(w.at(b)), { what: 'b.example has dropped it' })
+  w.join(a, b)
+  await converges(
+    w,
+    'the notice has come too',
+    async () => w.at(a).telemetry.events('inventory.revocation.told').length === 1,
+  )
+  assert.is(await refusalOf(w.at(b).call('pn.inventory', flat, 'bob')), '403 GRANT_ENDED')
+  await w.stop()
+})
+
 test('told when it can be reached again, though every server of the home operator restarted meanwhile', async () => {
   const { w, revoke } = await scene()
   w.cut(a, b)
