@@ -9,6 +9,7 @@ import type { RecordCache } from './record-cache.ts'
 import type { NetworkRecords } from './records.ts'
 import { refusals } from './refusals.ts'
 import { type NetworkName, type NetworkSources, type NetworkView, viewOf } from './view.ts'
+import { createViewMemory } from './view-memory.ts'
 
 /** What a decision about a PN is made on: the view, this operator's own document in it, and the time. */
 export interface NetworkState {
@@ -102,7 +103,8 @@ export function createNetworks(options: {
     return [...writes, ...left.map(key => ({ key, value: null }))]
   }
 
-  const view = async (name: NetworkName, at = clock.now()) => viewOf(name, await read(name), at)
+  const seen = createViewMemory()
+  const view = async (name: NetworkName, at = clock.now()) => seen(name, await read(name), at)
 
   return {
     view,
