@@ -193,6 +193,9 @@ test('usage is told to the owner, to a PNE its own, and to operators what concer
   assert.is((await usage(world.at(b), asked, 'tablet'))[0]?.amount, 8)
   assert.is(await refusalOf(usage(world.at(b), {}, 'tablet')), '403 NOT_AUTHORISED')
   assert.is(await refusalOf(usage(world.at(a), { pne: of.lamp.name }, 'radio')), '403 NOT_AUTHORISED')
+  const radio = { operator: a, pneId: 'radio' }
+  await world.at(a).call('pn.admin', { commandId: newId(), ...network, operation: 'assign', pne: radio }, 'alice')
+  assert.is((await usage(world.at(a), {}, 'radio')).length, 2, 'the administrator is told all')
   const told = async (to: OperatorId) => {
     const handler = world.at(a).handlers.get('usage.query')
     assert.ok(handler)

@@ -1,6 +1,6 @@
 import type { Documents } from '../../document/documents.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { type Caller, isOwner } from '../authority.ts'
+import { type Caller, mayAdminister } from '../authority.ts'
 import type { Pne } from '../fields.ts'
 import { homeDocument, type Networks, visitDocument } from '../networks.ts'
 import type { Query } from '../procedure.ts'
@@ -14,8 +14,8 @@ import { usageRefusals } from './refusals.ts'
 import { type DayUsage, plus, type UsageSource, usageOf } from './view.ts'
 
 /**
- * `usage.query`: answered by any server that holds the documents, from what it holds. The owner and the home operator may
- * ask about all, a PNE about itself, every other operator about its own PNEs.
+ * `usage.query`: answered by any server that holds the documents, from what it holds. The owner, the administrator and the
+ * home operator may ask about all, a PNE about itself, every other operator about its own PNEs.
  */
 export function usageQuerying(
   self: OperatorId,
@@ -65,7 +65,7 @@ function audience(view: NetworkView, caller: Caller, asked: Pne | undefined): (p
     if (caller.operator !== home && !view.given.has(caller.operator)) throw usageRefusals.notYours()
     return ({ operator }) => caller.operator === home || caller.operator === operator
   }
-  if (isOwner(view, caller)) return () => true
+  if (mayAdminister(view, caller)) return () => true
   if (asked && isItself(asked, caller)) return pne => pneKey(pne) === pneKey(asked)
   throw usageRefusals.notYours()
 }

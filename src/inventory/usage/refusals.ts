@@ -12,7 +12,10 @@ export const usageRefusals = {
       'NOT_ITS_GATEWAY',
     ),
   notYours: () =>
-    new CommandRefused(403, 'Usage is told to the owner of the Personal Network, and to each PNE its own.'),
+    new CommandRefused(
+      403,
+      'Usage is told to the owner and the administrator of the Personal Network, and to each PNE its own.',
+    ),
   notRegistered: (pne: Pne) =>
     new CommandRefused(
       404,
