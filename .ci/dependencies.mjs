@@ -45,6 +45,7 @@ const sharedWithClient = new Set([
   'inventory/capabilities/methods.ts',
   'inventory/administrators.ts',
   'federation/proof.ts',
+  'inventory/conflicts.ts',
   'inventory/fields.ts',
   'inventory/forwarding/methods.ts',
   'inventory/framing.ts',

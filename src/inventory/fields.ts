@@ -24,6 +24,8 @@ export const time = z.int().min(0).max(8.64e15)
 /** A command names itself and its time, so that executed twice, anywhere, it has happened once. */
 export const command = { commandId, time: time.optional() }
 export const network = { home: operator, pnId: segment }
+/** Where a list of PNs goes on: `next` of the page before. */
+export const place = z.string().max(512)
 /** A hundred years: past any use, and no sum with a time reaches the end of the calendar. */
 export const longestLifetimeMs = 100 * 365 * 86_400_000
 

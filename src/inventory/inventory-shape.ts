@@ -51,6 +51,33 @@ const inventoryGrant = z.strictObject({
 
 export const administrator = z.strictObject({ ...pne.shape, since: time })
 
+const gatewayName = z.strictObject({ operator, gatewayId: segment })
+const maxNamed = 16
+
+/** What several said without knowing of each other. The view has decided; whoever is named may want to do something. */
+export const conflict = z.discriminatedUnion('kind', [
+  /** Several took over at once: the winner is active, and ends this by `gateway.activate`; or the others detach. */
+  z.strictObject({
+    kind: z.literal('active-gateways'),
+    winner: gatewayName,
+    others: z.array(gatewayName).max(maxNamed),
+  }),
+  /** Several were made administrator at once: the next `pn.admin` ends this. */
+  z.strictObject({ kind: z.literal('administrators'), winner: pne, others: z.array(pne).max(maxNamed) }),
+  /** A PNE is registered through several gateways (see `superseded`): the next registration ends this. */
+  z.strictObject({
+    kind: z.literal('registered-twice'),
+    pne,
+    gatewayId: segment,
+    others: z.array(segment).max(maxNamed),
+  }),
+  /** A PNE was registered by an operator that did not know of the release: it has to be told that it is in no PN. */
+  z.strictObject({ kind: z.literal('registered-after-release'), pne, gatewayId: segment, since: time }),
+  /** Several operators admitted a PNE: who removes it removes it for all. */
+  z.strictObject({ kind: z.literal('admitted-by-several'), pne, by: z.array(operator).max(maxNamed) }),
+])
+export type Conflict = z.infer<typeof conflict>
+
 /** Sixty-four per operator, and as many operators. */
 const maxGatewaysShown = 4_096
 /** So far from the end of what numbers can say that it goes on rising whatever somebody saved. */
@@ -79,6 +106,8 @@ export const inventory = z.strictObject({
   grants: z.array(inventoryGrant),
   /** Registrations that lost to a later one of the same PNE. */
   superseded: z.array(inventoryMember),
+  /** At most sixty-four. */
+  conflicts: z.array(conflict).max(64),
 })
 export type Inventory = z.infer<typeof inventory>
 export type InventoryGateway = z.infer<typeof inventoryGateway>

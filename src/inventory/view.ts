@@ -2,6 +2,7 @@ import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Registers } from '../document/documents.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { type Administrator, administratorsOf } from './administrators.ts'
+import { conflictsOf } from './conflicts.ts'
 import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { toBase64url, utf8 } from './framing.ts'
 import { type AttachedGateway, activityOf, type Claim } from './gateways/active.ts'
@@ -35,6 +36,7 @@ import {
  *   `gateways/active.ts`. The administrator is a member too; see `administrators.ts`.
  * - Settings of the PN are what was said of them last in this epoch. From when on the PN is not open, no gateway admits.
  * - A PN that was released or has expired has no members.
+ * - What was said on two sides that did not know of each other is reported; see `conflicts.ts`.
  */
 
 /** Which PN is meant. */
@@ -159,6 +161,13 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
         expires,
       })),
       superseded: members.flatMap(member => member.superseded),
+      conflicts: conflictsOf({
+        claims: activity.claims,
+        administrators,
+        members,
+        release: released ? release : undefined,
+        registrations,
+      }),
     },
     command: network.command,
     epoch,

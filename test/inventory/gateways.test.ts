@@ -156,6 +156,12 @@ test('two sides of a partition take over: after it the later one is active, and 
   )
   w.join(a, b)
   assert.is(await activeOf(w), 'bobs')
+  const conflicts = async () => (await w.at(b).inventoryOf(a, 'flat')).conflicts
+  const winner = { operator: b, gatewayId: 'bobs' }
+  assert.equal(await conflicts(), [{ kind: 'active-gateways', winner, others: [{ operator: a, gatewayId: 'porch' }] }])
+  await activate(w, bobs)
+  assert.is(await activeOf(w), 'bobs')
+  assert.equal(await conflicts(), [])
   await detach(bobs)
   assert.is(await activeOf(w), 'porch')
   await w.stop()

@@ -194,6 +194,15 @@ test('a release survives a long partition, compaction, and whatever was said on 
   const ended = await agreed(w)
   assert.equal([ended.state, ended.epoch, ended.members, ended.superseded], ['released', epoch, [], []])
   assert.ok(ended.gateways.every(gateway => !gateway.active))
+  assert.equal(
+    ended.conflicts.map(found => found.kind === 'registered-after-release' && [found.pne.pneId, found.gatewayId]),
+    [
+      ['lamp', 'hub'],
+      ['radio', 'hub'],
+      ['tv', 'bobs'],
+    ],
+    'who has to be told that there is no PN any more',
+  )
   assert.is(await refusalOf(lamp.register(there)), '410 PN_RELEASED')
   assert.is(await refusalOf(tv.register(bobs)), '410 PN_RELEASED')
 

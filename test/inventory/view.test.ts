@@ -391,6 +391,57 @@ test('gateways and administrator are who they are by the roster: nobody removed 
   )
 })
 
+test('conflicts are reported of what the view has decided, and only of that', () => {
+  fc.assert(
+    fc.property(written, at, (documents, now) => {
+      const found = view(documents, now)
+      for (const conflict of found?.conflicts ?? []) {
+        const isMember = (pne: { operator: OperatorId; pneId: string }) =>
+          found?.members.some(member => pneKey(member) === pneKey(pne)) === true
+        switch (conflict.kind) {
+          case 'active-gateways':
+            assert.is(found?.gateways.find(gateway => gateway.active)?.gatewayId, conflict.winner.gatewayId)
+            break
+          case 'administrators':
+            assert.is(found?.administrator?.pneId, conflict.winner.pneId)
+            assert.ok(conflict.others.every(isMember))
+            break
+          case 'registered-after-release':
+            assert.is(found?.state, 'released')
+            break
+          case 'registered-twice':
+            assert.ok(found?.superseded.some(loser => pneKey(loser) === pneKey(conflict.pne)))
+            break
+          case 'admitted-by-several':
+            assert.ok(isMember(conflict.pne) && conflict.by.length > 1)
+        }
+      }
+      const ofKind = (kind: string) => found?.conflicts.filter(conflict => conflict.kind === kind).length ?? 0
+      assert.is(ofKind('registered-twice'), new Set(found?.superseded.map(pneKey)).size)
+      assert.ok(ofKind('active-gateways') <= 1 && ofKind('administrators') <= 1)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('an earlier epoch counts for nothing: without all that was said in it, the inventory is the same', () => {
+  fc.assert(
+    fc.property(written, at, (documents, now) => {
+      const epoch = view(documents, now)?.epoch
+      const network = documents.home.find(([key]) => key === keys.network)?.[1].value as { epoch: number }
+      const ofThisEpoch = ([key, { value }]: Entry) =>
+        key === keys.network || key === keys.release || (value as { epoch?: number } | null)?.epoch === network.epoch
+      const rest = {
+        home: documents.home.filter(ofThisEpoch),
+        visits: new Map([...documents.visits].map(([operator, entries]) => [operator, entries.filter(ofThisEpoch)])),
+      }
+      assert.equal(view(rest, now), view(documents, now))
+      assert.ok(epoch === undefined || epoch >= network.epoch)
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('the version changes with roster and settings, and with nothing else', () => {
   fc.assert(
     fc.property(written, registered, at, (documents, said, now) => {

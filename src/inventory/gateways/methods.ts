@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { command, network, operator, priority, segment, spec, zone } from '../fields.ts'
+import { command, network, operator, place, pne, priority, segment, spec, zone } from '../fields.ts'
 import { inventory } from '../inventory-shape.ts'
 
 /* The methods of PN gateways. */
@@ -54,6 +54,7 @@ export const gatewayAttach = spec({
         members: [],
         grants: [],
         superseded: [],
+        conflicts: [],
       },
     },
   },
@@ -89,6 +90,39 @@ export const gatewayActivate = spec({
   },
 })
 
+const foundGateways = z.strictObject({
+  ...network,
+  alias: z.string(),
+  gateways: z.array(z.strictObject({ operator, gatewayId: segment, active: z.boolean() })),
+  /** PNEs that are registered through one of them. */
+  members: z.array(pne),
+})
+export type FoundGateways = z.infer<typeof foundGateways>
+
+export const gatewayFind = spec({
+  method: 'gateway.find',
+  summary: 'The gateways of a zone, and the PNEs that they serve, in the Personal Networks that the caller may read.',
+  params: z.strictObject({ zone, after: place.optional() }),
+  result: z.strictObject({ networks: z.array(foundGateways), next: place.optional() }),
+  refusals: [],
+  example: {
+    params: { zone: 'attic' },
+    result: {
+      networks: [
+        {
+          home: 'a.example',
+          pnId: 'flat',
+          alias: 'Flat',
+          gateways: [{ operator: 'a.example', gatewayId: 'hub', active: true }],
+          members: [{ operator: 'a.example', pneId: 'lamp' }],
+        },
+      ],
+    },
+  },
+})
+
+export type GatewayFindParams = z.infer<typeof gatewayFind.params>
+export type GatewayFindResult = z.infer<typeof gatewayFind.result>
 export type GatewayAttachParams = z.infer<typeof gatewayAttach.params>
 export type GatewayAttachResult = z.infer<typeof gatewayAttach.result>
 export type GatewayDetachParams = z.infer<typeof gatewayDetach.params>
@@ -96,4 +130,4 @@ export type GatewayDetachResult = z.infer<typeof gatewayDetach.result>
 export type GatewayActivateParams = z.infer<typeof gatewayActivate.params>
 export type GatewayActivateResult = z.infer<typeof gatewayActivate.result>
 
-export const gatewayMethods = [gatewayAttach, gatewayDetach, gatewayActivate] as const
+export const gatewayMethods = [gatewayAttach, gatewayDetach, gatewayActivate, gatewayFind] as const
