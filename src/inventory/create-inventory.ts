@@ -13,6 +13,7 @@ import type { Telemetry } from '../ports/telemetry.ts'
 import { administration } from './administration.ts'
 import { attachment } from './attachment.ts'
 import { mayReadNetwork } from './authority.ts'
+import { createBelongings } from './belongings.ts'
 import { createProofCheck } from './command-proofs.ts'
 import { commandOf, type DispatchOptions, handlerOf } from './dispatch.ts'
 import { createGrants } from './entitlement.ts'
@@ -30,6 +31,7 @@ import { defaultLimits, type InventoryLimits } from './limits.ts'
 import { createLive } from './live.ts'
 import { createMemory } from './memory.ts'
 import { type Inventory, inventoryNotifications } from './methods.ts'
+import { finding, listing } from './network-queries.ts'
 import { createNetworks, homeDocument, networkOf } from './networks.ts'
 import type { Attached } from './notices/attached.ts'
 import type { Notices } from './notices/notices.ts'
@@ -129,7 +131,9 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const memory = createMemory({ store, crypto, clock })
   const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
   const { offlineMs, replicaWaitMs: arrivalMs } = limits
-  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, granted: telling.granted })
+  const belongings = createBelongings({ documents, telemetry })
+  const heard = { granted: telling.granted, alsoRead: belongings.learn }
+  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, ...heard })
   const turns = createTurns(actors, clock)
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution
@@ -217,6 +221,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   commands.push(forwarding.command)
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
+  offerCommand(listing({ networks, belongings }))
+  offerCommand(finding({ networks, belongings }))
   live.offer(found => offerCommand(commandOf(query(found), dispatch)))
   const { macKeys } = secrets
   const groups = { ...limits, self, networks, documents, notices, macKeys, crypto, random, clock, keptMs }
@@ -279,6 +285,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     async start() {
       await telling.start()
       await grants.start()
+      await belongings.start()
       grants.sweep()
       await waiting.start()
       sweepLater()
@@ -292,6 +299,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
       forwarding.stop()
       telling.stop()
       grants.stop()
+      belongings.stop()
       records.stop()
     },
 

@@ -67,6 +67,8 @@ export function createGrants(options: {
   readonly arrivalMs: number
   readonly clock: Clock
   readonly telemetry: Telemetry
+  /** Told of what every home document says, whenever it is read: at the start, and at each change. */
+  readonly alsoRead?: (home: DocumentId, content: Registers) => void
 }): Grants {
   const { self, documents, clock, telemetry } = options
   const known = new Map<DocumentId, Known>()
@@ -115,6 +117,7 @@ export function createGrants(options: {
   async function read(home: DocumentId): Promise<void> {
     const index = await documents.index(home)
     const registers = await documents.read(home)
+    options.alsoRead?.(home, registers)
     const given = givenIn(registers)
     const until = new Map([...given].map(([operator, { expires }]) => [operator, expires]))
     if (ownerOf(home) === self) {

@@ -7,6 +7,7 @@ import {
   longestLifetimeMs,
   network,
   operator,
+  place,
   pne,
   right,
   segment,
@@ -159,6 +160,31 @@ export const pnAdmin = spec({
   },
 })
 
+export const pnList = spec({
+  method: 'pn.list',
+  summary: 'The Personal Networks that the caller owns or is an element of, as far as this server holds them.',
+  params: z.strictObject({ after: place.optional() }),
+  result: z.strictObject({ networks: z.array(usageInformation), next: place.optional() }),
+  refusals: [],
+  example: {
+    params: {},
+    result: {
+      networks: [
+        {
+          home: 'a.example',
+          pnId: 'flat',
+          alias: 'Flat',
+          owner: 'alice',
+          state: 'live',
+          epoch: 1,
+          connectionMode: 'open',
+          gateways: [{ operator: 'a.example', gatewayId: 'hub', active: true }],
+        },
+      ],
+    },
+  },
+})
+
 export const pnInventory = spec({
   method: 'pn.inventory',
   summary: 'The effective inventory of a Personal Network, from all the documents that this server holds about it.',
@@ -190,6 +216,8 @@ export type PnUpdateParams = z.infer<typeof pnUpdate.params>
 export type PnUpdateResult = z.infer<typeof pnUpdate.result>
 export type PnChangeParams = z.infer<typeof pnChange.params>
 export type PnChangeResult = z.infer<typeof pnChange.result>
+export type PnListParams = z.infer<typeof pnList.params>
+export type PnListResult = z.infer<typeof pnList.result>
 export type PnAdminParams = z.infer<typeof pnAdmin.params>
 export type PnAdminResult = z.infer<typeof pnAdmin.result>
 export type PnReleaseParams = z.infer<typeof pnRelease.params>
@@ -205,6 +233,7 @@ export const inventoryMethods = [
   pnChange,
   pnRelease,
   pnAdmin,
+  pnList,
   pnInventory,
   pnGrant,
   ...gatewayMethods,

@@ -1,0 +1,111 @@
+import type { Documents, Registers } from '../document/documents.ts'
+import { isSegment } from '../document/names.ts'
+import type { Principal } from '../federation/command.ts'
+import { type DocumentId, isOperatorId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { networkOf } from './networks.ts'
+import { keys } from './records.ts'
+import type { NetworkName } from './view.ts'
+
+/*
+ * Which PNs name a subscriber as their owner or an element: kept in memory as documents change, so that nobody who asks for
+ * its own has the documents of all others read. It says where to look. What a PN's documents mean, its view says: so
+ * somebody who is named but was never entitled, or is so no more, is found here and left out there.
+ */
+
+export interface Belongings {
+  /** In order of home and id. */
+  of(subscriber: Principal): NetworkName[]
+  /** Learns what a `pn/…` document says now; `visit/…` documents it reads itself. */
+  learn(document: DocumentId, content: Registers): void
+  /** Reads every visit held here, then follows them. */
+  start(): Promise<void>
+  stop(): void
+}
+
+export function createBelongings(options: {
+  readonly documents: Pick<Documents, 'read' | 'list' | 'subscribe'>
+  readonly telemetry: Telemetry
+}): Belongings {
+  const { documents, telemetry } = options
+  const named = new Map<DocumentId, ReadonlySet<string>>()
+  const places = new Map<string, Set<DocumentId>>()
+  /** Visits that are being read; `true` when they have changed meanwhile. */
+  const reading = new Map<DocumentId, boolean>()
+  let unsubscribe: (() => void) | undefined
+
+  function learn(document: DocumentId, content: Registers): void {
+    const now = new Set(whoIsNamedIn(document, content))
+    for (const who of named.get(document) ?? []) {
+      if (now.has(who)) continue
+      places.get(who)?.delete(document)
+      if (places.get(who)?.size === 0) places.delete(who)
+    }
+    for (const who of now) {
+      const found = places.get(who) ?? new Set()
+      places.set(who, found.add(document))
+    }
+    if (now.size > 0) named.set(document, now)
+    else named.delete(document)
+  }
+
+  async function refresh(visit: DocumentId): Promise<void> {
+    if (reading.has(visit)) {
+      reading.set(visit, true)
+      return
+    }
+    do {
+      reading.set(visit, false)
+      try {
+        learn(visit, await documents.read(visit))
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        telemetry.log('error', 'inventory.belongings.unreadable', { document: visit, message })
+      }
+    } while (reading.get(visit))
+    reading.delete(visit)
+  }
+
+  return {
+    learn,
+
+    of({ operator, identity }) {
+      const found = [...(places.get(`${operator}/${identity}`) ?? [])].flatMap(document => networkOf(document) ?? [])
+      const networks = new Map(found.map(name => [placeOf(name), name]))
+      return [...networks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name)
+    },
+
+    async start() {
+      unsubscribe = documents.subscribe(({ document }) => {
+        if (document.startsWith('visit/')) void refresh(document)
+      })
+      for await (const { document } of documents.list('visit/')) await refresh(document)
+    },
+
+    stop() {
+      unsubscribe?.()
+      named.clear()
+      places.clear()
+    },
+  }
+}
+
+/** By it a list of PNs is ordered, and continued. */
+export const placeOf = ({ home, pnId }: NetworkName): string => `${home}/${pnId}`
+
+/** Owner and roster of a `pn/…` document, the admissions of a `visit/…` one, as `operator/identity`. */
+function* whoIsNamedIn(document: DocumentId, content: Registers): Generator<string> {
+  const name = networkOf(document)
+  if (!name) return
+  const network = content.get(keys.network)?.value
+  if (document.startsWith('pn/') && typeof network === 'object' && network !== null && 'owner' in network) {
+    if (typeof network.owner === 'string') yield `${name.home}/${network.owner}`
+  }
+  for (const prefix of ['roster/', 'admission/']) {
+    for (const [key, { value }] of content.entries(prefix)) {
+      const [operator = '', pneId = '', ...more] = key.slice(prefix.length).split('/')
+      if (value !== null && more.length === 0 && isOperatorId(operator) && isSegment(pneId))
+        yield `${operator}/${pneId}`
+    }
+  }
+}
