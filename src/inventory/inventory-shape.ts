@@ -78,14 +78,6 @@ export const conflict = z.discriminatedUnion('kind', [
 ])
 export type Conflict = z.infer<typeof conflict>
 
-/** Sixty-four per operator, and as many operators. */
-const maxGatewaysShown = 4_096
-/** So far from the end of what numbers can say that it goes on rising whatever somebody saved. */
-const epoch = z
-  .int()
-  .min(1)
-  .max(2 ** 48)
-
 /** What several operators mean together, at one moment; see `view.ts`. */
 export const inventory = z.strictObject({
   ...network,
@@ -119,9 +111,9 @@ export const usageInformation = z.strictObject({
   alias: z.string().min(1).max(128),
   owner: z.string(),
   state: z.enum(['live', 'released', 'expired']),
-  epoch,
+  epoch: z.int().min(1),
   expires: time.optional(),
   connectionMode,
-  gateways: z.array(z.strictObject({ operator, gatewayId: segment, active: z.boolean() })).max(maxGatewaysShown),
+  gateways: z.array(z.strictObject({ operator, gatewayId: segment, active: z.boolean() })),
 })
 export type UsageInformation = z.infer<typeof usageInformation>

@@ -41,6 +41,8 @@ export * from './secure/methods.ts'
 export * from './usage/methods.ts'
 
 const alias = z.string().min(1).max(128)
+/** So far from the end of what numbers can say that epochs go on rising whatever somebody has saved. */
+const lastSavedEpoch = 2 ** 48
 const lifetimeMs = z.int().positive().max(longestLifetimeMs)
 
 export const pnEstablish = spec({
@@ -59,7 +61,7 @@ export const pnEstablish = spec({
       /** Who may join; `open` unless it is said. */
       connectionMode: connectionMode.optional(),
       /** As `pn.list` gave it: the PN is established anew under the same id, in an epoch past that one. */
-      usage: usageInformation.optional(),
+      usage: usageInformation.extend({ epoch: z.int().min(1).max(lastSavedEpoch) }).optional(),
     })
     .refine(({ alias, usage }) => alias !== undefined || usage !== undefined, { error: 'expected an alias' }),
   result: z.strictObject({

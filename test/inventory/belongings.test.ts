@@ -123,6 +123,7 @@ test('a PN that has ended is established anew from what its owner saved, in an e
   const lost: Partial<UsageInformation> = { ...saved, pnId: 'lost', epoch: 7 }
   assert.is((await establish(lost)).epoch, 8)
   assert.is((await w.at(a).inventoryOf(a, 'lost')).epoch, 8)
+  assert.match(await establish({ ...saved, epoch: 2 ** 50 }).catch(error => error.message), /Too big/)
   assert.match(await establish(undefined).catch(error => error.message), /expected an alias/)
   await w.stop()
 })
