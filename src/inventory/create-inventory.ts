@@ -38,12 +38,9 @@ import type { Notices } from './notices/notices.ts'
 import type { PresenceService } from './presence/presence.ts'
 import type { Procedure } from './procedure.ts'
 import { createRecordCache } from './record-cache.ts'
-import { createChallenges } from './registration/challenges.ts'
-import { createPseudonyms } from './registration/pseudonym.ts'
+import { offerRegistration } from './registration/offer-registration.ts'
 import { createRates } from './registration/rates.ts'
-import { challenging, confirming, registering } from './registration/registering.ts'
 import { createSessionTickets } from './registration/session-ticket.ts'
-import { deregistering, refreshing } from './registration/upkeep.ts'
 import { createRevocationHandler, hasEnded } from './revocation/ending.ts'
 import { revokedMethod } from './revocation/statement.ts'
 import { createTelling } from './revocation/telling.ts'
@@ -137,14 +134,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const turns = createTurns(actors, clock)
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution
-  const challenges = createChallenges({ macKeys: secrets.macKeys, crypto, random, lifetimeMs: limits.challengeMs })
-  const shared = { macKeys: secrets.macKeys, crypto }
-  const pseudonyms = createPseudonyms(self, crypto.hpke, shared)
-  const tickets = createSessionTickets(shared)
-  const registration = {
-    ...{ self, networks, memory, challenges, pseudonyms, tickets, keys, secrets, crypto, clock, limits },
-  }
-  const { limited } = createRates(clock, limits.rates)
+  const tickets = createSessionTickets({ macKeys: secrets.macKeys, crypto })
+  const rates = createRates(clock, limits.rates)
   const proofs = createProofCheck({ self, keys, crypto, clock })
   const specs = new Map<string, MethodSpec>()
   const forwarding = createForwarding({
@@ -197,7 +188,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     push: pushing({ networks, notices, telemetry, limits: limits.notices }),
   })
   const secure = { server, networks, crypto, clock, tickets, sessions, random, federation }
-  offer(limited(flow(opening(secure))))
+  offer(rates.limited(flow(opening(secure))))
   const { send, carry } = sending(secure)
   offer(query(send))
   handlers.set(carryMethod, carry)
@@ -211,11 +202,9 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(decided(attachment(self, limits.maxGateways)))
   offer(decided(detachment(self)))
   offer(lookingAround(decided(activation(self, presence.reachable)), networks, presence))
-  offer(limited(query(challenging(registration))))
-  offer(limited(flow(registering(registration))))
-  offer(limited(flow(confirming(registration))))
-  offer(limited(flow(refreshing(registration))))
-  offer(limited(flow(deregistering(registration))))
+  offerRegistration(offer, execution, {
+    ...{ self, networks, memory, tickets, rates, notices, keys, secrets, crypto, random, clock, limits },
+  })
   offer(decided(reporting(self, limits.usage)))
   offer(query(usageQuerying(self, networks, documents)))
   commands.push(forwarding.command)

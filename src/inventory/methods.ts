@@ -20,7 +20,7 @@ import { groupMethods, groupNotifications } from './groups/methods.ts'
 import { administrator, inventory, usageInformation } from './inventory-shape.ts'
 import { invitationMethods, invitationNotifications } from './invitations/methods.ts'
 import { presenceMethods, presenceNotifications } from './presence/methods.ts'
-import { registrationMethods } from './registration/methods.ts'
+import { registrationMethods, registrationNotifications } from './registration/methods.ts'
 import { secureMethods, secureNotice } from './secure/methods.ts'
 import { usageMethods } from './usage/methods.ts'
 
@@ -256,4 +256,5 @@ export const inventoryNotifications = [
   ...invitationNotifications,
   ...capabilitiesNotifications,
   commandCompleted,
+  ...registrationNotifications,
 ] as const satisfies readonly NotificationSpec<unknown>[]

@@ -248,6 +248,50 @@ refresh('any change of what was said, and any key but the session’s, is refuse
 
 refresh.run()
 
+const moved = suite('the gateway that a PNE has left')
+
+/** What a subscriber that is attached to the first server of a.example is told. */
+function hearing(w: World, identity: string) {
+  const told: unknown[] = []
+  w.at(a).inventory.attached.enter({ operator: a, identity }, (method, params) => told.push([method, params]))
+  return told
+}
+const lampAt = (gatewayId: string) => ['pne.moved', { home: a, pnId: 'flat', operator: a, pneId: 'lamp', gatewayId }]
+
+moved('it is told when the PNE has registered elsewhere, and not before; nobody else is', async () => {
+  const { w, hub, porch, lamp } = await registered()
+  const [alice, other] = [hearing(w, 'alice'), hearing(w, 'porch')]
+  await lamp.register(porch)
+  assert.equal(alice, [])
+  await lamp.confirm(porch)
+  await lamp.confirm(porch)
+  assert.equal(alice, [lampAt('hub')], 'once, however often it is confirmed')
+  assert.equal(other, [])
+  await lamp.register(porch)
+  await lamp.confirm(porch)
+  assert.equal([alice.length, other.length], [1, 0], 'through the same gateway it has not moved')
+  await lamp.register(hub)
+  await lamp.confirm(hub)
+  assert.equal(other, [lampAt('porch')])
+  await w.stop()
+})
+
+moved('it is told when the PNE has refreshed through another, and not of what is repeated', async () => {
+  const { w, hub, porch, lamp, now } = await registered()
+  const [alice, other] = [hearing(w, 'alice'), hearing(w, 'porch')]
+  const old = await lamp.refreshParams(hub, now())
+  await lamp.refresh(hub, now())
+  assert.equal(alice, [])
+  w.clock.advance(1_000)
+  await lamp.refresh(porch, now())
+  assert.equal(alice, [lampAt('hub')])
+  await hub.server.call('pne.refresh', old, 'alice')
+  assert.equal([alice.length, other.length], [1, 0])
+  await w.stop()
+})
+
+moved.run()
+
 const end = suite('deregistration')
 
 end(

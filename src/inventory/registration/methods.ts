@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { NotificationSpec } from '../../federation/command.ts'
 import { bytes, commandId, lifetime, network, operator, segment, spec, time } from '../fields.ts'
 import { credentialKind } from './credential.ts'
 
@@ -133,6 +134,14 @@ export const pneDeregister = spec({
   example: { params: shownSession, result: { state: 'ended' } },
 })
 
+export const pneMoved = {
+  method: 'pne.moved',
+  summary: 'Tells a gateway that a PNE which was registered through it is registered through another one now.',
+  params: z.strictObject({ ...way, pneId: segment }),
+  example: { ...shownWay, pneId: 'lamp' },
+} as const satisfies NotificationSpec<unknown>
+
+export type PneMoved = z.infer<typeof pneMoved.params>
 export type PneChallengeParams = z.infer<typeof pneChallenge.params>
 export type PneChallengeResult = z.infer<typeof pneChallenge.result>
 export type PneRegisterParams = z.infer<typeof pneRegister.params>
@@ -145,3 +154,4 @@ export type PneDeregisterParams = z.infer<typeof pneDeregister.params>
 export type PneDeregisterResult = z.infer<typeof pneDeregister.result>
 
 export const registrationMethods = [pneChallenge, pneRegister, pneConfirm, pneRefresh, pneDeregister] as const
+export const registrationNotifications = [pneMoved] as const

@@ -22,6 +22,7 @@ import {
   pneRegister,
 } from '../methods.ts'
 import type { Networks } from '../networks.ts'
+import type { Notices } from '../notices/notices.ts'
 import type { Flow, Query } from '../procedure.ts'
 import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from '../records.ts'
 import { refusals } from '../refusals.ts'
@@ -30,6 +31,7 @@ import type { NetworkView } from '../view.ts'
 import type { Attempt } from './attempts.ts'
 import type { Challenges, ChallengeVerdict } from './challenges.ts'
 import { cpnsIdOf } from './cpns-id.ts'
+import { tellLeft } from './moved.ts'
 import { sealNonceBytes } from './operator-seal.ts'
 import { executorOf, mayRegister, nameOf, passable, pneOf, sourceOf, wayOf } from './passage.ts'
 import type { Pseudonyms } from './pseudonym.ts'
@@ -56,6 +58,7 @@ export interface RegistrationOptions {
   readonly challenges: Challenges
   readonly pseudonyms: Pseudonyms
   readonly tickets: SessionTickets
+  readonly notices: Pick<Notices, 'tell'>
   readonly keys: KeySource
   readonly secrets: OperatorSecrets
   readonly crypto: Crypto
@@ -246,7 +249,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
 }
 
 export function confirming(options: RegistrationOptions): Flow<PneConfirmParams, PneConfirmResult> {
-  const { networks, crypto, limits } = options
+  const { networks, notices, crypto, limits } = options
 
   return {
     spec: pneConfirm,
@@ -269,7 +272,7 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
         throw refusals.authFailed()
       }
 
-      return networks.write(
+      const { confirmed, left } = await networks.write<Confirmation>(
         name,
         ({ view, own, now }) => {
           if (!isMember(passable(params, caller, view), pne)) throw refusals.notMember(pne)
@@ -279,18 +282,24 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
           if (isEnded(own, pne, params.transaction)) throw refusals.deregistered()
           if (record.expires <= now) throw refusals.notConfirmed()
           if (record.state === 'active') {
-            return { writes: [], answer: () => ({ state: 'active', cpnsId, expires: record.expires }) }
+            const confirmed = { state: 'active', cpnsId, expires: record.expires } as const
+            return { writes: [], answer: () => ({ confirmed, left: new Set() }) }
           }
           const expires = now + (record.lifetimeMs ?? limits.registrationMs)
           const active: RegistrationRecord = { ...record, state: 'active', since: now, expires }
           const before = others(own, pne, params.transaction)
           return {
             writes: [{ key: keys.registration(pne, params.transaction), value: asValue(active) }, ...before.map(clear)],
-            answer: () => ({ state: 'active', cpnsId, expires }),
+            answer: () => ({
+              confirmed: { state: 'active', cpnsId, expires },
+              left: gatewaysLeft(before, active, now),
+            }),
           }
         },
         () => [],
       )
+      tellLeft(notices, await networks.view(name), params, left)
+      return confirmed
     },
   }
 
@@ -301,6 +310,12 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
     if (record && record.gatewayId === params.gatewayId) return record
     throw register?.value === null ? refusals.superseded() : refusals.transactionUnknown()
   }
+}
+
+interface Confirmation {
+  readonly confirmed: PneConfirmResult
+  /** The gateways that the PNE was registered through until now. */
+  readonly left: ReadonlySet<string>
 }
 
 /** What the sealed request and its answer add to a registration. */
@@ -336,5 +351,19 @@ export const others = (own: Registers, pne: Pne, transaction: string) =>
 /** Whether its PNE has ended the registration. */
 export const isEnded = (own: Registers, pne: Pne, transaction: string): boolean =>
   (own.get(keys.ended(pne, transaction))?.value ?? null) !== null
+
+/** Gateways of registrations that counted until `next` took their place. */
+export const gatewaysLeft = (
+  before: ReturnType<typeof others>,
+  next: RegistrationRecord,
+  now: number,
+): ReadonlySet<string> =>
+  new Set(
+    before.flatMap(({ record }) =>
+      record?.state === 'active' && now < record.expires && record.gatewayId !== next.gatewayId
+        ? [record.gatewayId]
+        : [],
+    ),
+  )
 
 export const clear = ({ key }: { readonly key: string }): RegisterWrite => ({ key, value: null })

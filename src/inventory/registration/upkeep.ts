@@ -16,8 +16,9 @@ import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type St
 import { refusals } from '../refusals.ts'
 import type { NetworkView } from '../view.ts'
 import type { Attempts } from './attempts.ts'
+import { tellLeft } from './moved.ts'
 import { nameOf, passableAgain, pneOf, sourceOf } from './passage.ts'
-import { clear, isEnded, others, type RegistrationOptions } from './registering.ts'
+import { clear, gatewaysLeft, isEnded, others, type RegistrationOptions } from './registering.ts'
 import { deregisterProof, refreshProof } from './session-proof.ts'
 
 /*
@@ -38,7 +39,7 @@ interface SessionParams extends PneDeregisterParams {
 const toleranceMs = 60_000
 
 export function refreshing(options: RegistrationOptions): Flow<PneRefreshParams, PneRefreshResult> {
-  const { networks, crypto, limits } = options
+  const { networks, notices, crypto, limits } = options
 
   return {
     spec: pneRefresh,
@@ -46,26 +47,36 @@ export function refreshing(options: RegistrationOptions): Flow<PneRefreshParams,
 
     async perform(params, caller, attempts) {
       await prove(options, params, caller, attempts, key => refreshProof(crypto, key, params))
-      return networks.write(
+      const { refreshed, left } = await networks.write<Refreshment>(
         nameOf(params),
         ({ view, own, now }) => {
           const record = standing(params, passableAgain(params, caller, view), own, now)
           const said = Math.min(params.time, now)
-          if (said <= saidLast(record, limits)) return { writes: [], answer: () => active(record) }
+          if (said <= saidLast(record, limits))
+            return { writes: [], answer: () => ({ refreshed: active(record), left: new Set() }) }
           const { stamp: _, server: __, ...present } = record
           const lifetimeMs = Math.min(params.lifetimeMs, limits.registrationMs)
           const expires = said + lifetimeMs
-          const refreshed: RegistrationRecord = { ...present, gatewayId: params.gatewayId, lifetimeMs, expires }
-          if (refreshed.expires <= now) throw refusals.notConfirmed()
+          const next: RegistrationRecord = { ...present, gatewayId: params.gatewayId, lifetimeMs, expires }
+          if (next.expires <= now) throw refusals.notConfirmed()
           const pne = pneOf(params)
-          const write = { key: keys.registration(pne, params.transaction), value: asValue(refreshed), at: params.time }
+          const write = { key: keys.registration(pne, params.transaction), value: asValue(next), at: params.time }
           const before = others(own, pne, params.transaction).filter(({ record }) => record?.state === 'active')
-          return { writes: [write, ...before.map(clear)], answer: () => active(refreshed) }
+          const left = gatewaysLeft([...before, { key: write.key, record }], next, now)
+          return { writes: [write, ...before.map(clear)], answer: () => ({ refreshed: active(next), left }) }
         },
         () => [],
       )
+      tellLeft(notices, await networks.view(nameOf(params)), params, left)
+      return refreshed
     },
   }
+}
+
+interface Refreshment {
+  readonly refreshed: PneRefreshResult
+  /** The gateways that the PNE was registered through until now. */
+  readonly left: ReadonlySet<string>
 }
 
 /** When the PNE last said that it is there: confirmed, or refreshed. */
