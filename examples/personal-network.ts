@@ -41,7 +41,7 @@ const patientMs = 20_000
 
 const folder = await mkdtemp(join(tmpdir(), 'cpns-'))
 const told = story()
-/** What has to be ended, the latest first. */
+/** What has to be ended. */
 const endings: (() => unknown)[] = []
 
 /** What every device carries: its operator, its key, the secret of its pairing, what it can do. */
@@ -322,6 +322,6 @@ try {
   process.exitCode = 1
   console.error(error instanceof StepFailed ? `\n${error.message}` : error)
 } finally {
-  for (const end of endings.reverse()) await end()
+  await Promise.all(endings.map(end => end()))
   await rm(folder, { recursive: true })
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { NotificationSpec } from '../federation/command.ts'
-import { capabilities, mode, network, operator, segment, spec, time } from '../inventory/fields.ts'
+import { capabilities, mode, network, operator, segment, spec, time, zone } from '../inventory/fields.ts'
 import {
   activity,
   inventory,
@@ -106,6 +106,8 @@ export const gatewayLookup = spec({
     gatewayId: segment.optional(),
     /** A capability by its name. */
     capability: z.string().min(1).max(64).optional(),
+    /** The place that the gateway of the PNE serves. */
+    zone: zone.optional(),
   }),
   result: z.strictObject({
     /** When the server last said so, by the gateway's clock. */

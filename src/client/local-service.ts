@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Pne } from '../inventory/fields.ts'
 import { framed, toBase64url } from '../inventory/framing.ts'
-import { type Inventory, pnUpdate } from '../inventory/methods.ts'
+import { type Inventory, type InventoryMember, pnUpdate } from '../inventory/methods.ts'
 import { pneKey } from '../inventory/records.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
@@ -107,12 +107,13 @@ export function localServiceMethods(options: LocalServiceOptions): LocalMethod[]
     const known = inventories.get(network)
     if (!known) throw new ServerUnreachable(gatewayLookup.method)
     const { members, gateways } = known.inventory
-    const found = members.filter(member => fits(member, params) && fitsGateway(member, params))
+    const found = members.filter(member => fits(member, params) && isAt(gatewayOf(member, gateways), params))
+    const ours = gateways.find(each => each.gatewayId === gatewayId && each.operator === operator)
     const paired = pairings
       .of(network)
       .filter(({ pne }) => !isMember(known.inventory, pne))
       .map(({ pne, mode, capabilities }) => ({ ...pne, mode, capabilities }))
-      .filter(pairing => fits(pairing, params) && params.gatewayId === undefined)
+      .filter(pairing => fits(pairing, params) && isAt(ours, params))
     return {
       asOf: known.asOf,
       stale: !isFresh,
@@ -177,8 +178,14 @@ const fits = (shown: Shown, { pneId, operator, capability }: LookupParams): bool
   (operator === undefined || shown.operator === operator) &&
   (capability === undefined || (shown.capabilities !== undefined && Object.hasOwn(shown.capabilities, capability)))
 
-const fitsGateway = (member: { readonly gatewayId?: string | undefined }, { gatewayId }: LookupParams): boolean =>
-  gatewayId === undefined || member.gatewayId === gatewayId
+type InventoryGateway = Inventory['gateways'][number]
+
+/** Where a member has registered. Two operators may have named their gateways the same: then it is told by the first. */
+const gatewayOf = (member: InventoryMember, gateways: readonly InventoryGateway[]): InventoryGateway | undefined =>
+  gateways.find(gateway => gateway.gatewayId === member.gatewayId)
+
+const isAt = (gateway: InventoryGateway | undefined, { gatewayId, zone }: LookupParams): boolean =>
+  (gatewayId === undefined || gateway?.gatewayId === gatewayId) && (zone === undefined || gateway?.zone === zone)
 
 const isAbout = (
   command: { readonly network: NetworkName; readonly pne?: Pne | undefined },

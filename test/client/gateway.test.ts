@@ -9,7 +9,9 @@ import { RequestRefused } from '../../src/client/errors.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from '../../src/client/gateway.ts'
 import type { GatewayEvent } from '../../src/client/gateway-events.ts'
 import { pneFacingMethods } from '../../src/client/gateway-protocol.ts'
+import { StoreDamaged } from '../../src/client/keeper.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from '../../src/client/pne.ts'
+import type { PneLookupFilter } from '../../src/client/pne-gateway.ts'
 import { keepSession, openSession, type Session } from '../../src/client/session.ts'
 import { toBase64url } from '../../src/inventory/framing.ts'
 import { pnEstablish, pnInventory, pnUpdate } from '../../src/inventory/methods.ts'
@@ -77,6 +79,7 @@ async function flat(store: GatewayStore = gatewayMemoryStore()): Promise<{
   world.ends.push(() => owner.close())
   await owner.call(pnEstablish, { commandId: newId(), alias: 'Flat', pnId: 'flat' })
   await update(owner, 'add', 'box', 'watch')
+
   async function start(options: Partial<GatewayOptions> = {}, around: Partial<Around> = {}): Promise<Beside> {
     const { identity = 'box', sockets = clientPorts().sockets, from = store, clock = ports().clock } = around
     assert.ok(a)
@@ -85,6 +88,7 @@ async function flat(store: GatewayStore = gatewayMemoryStore()): Promise<{
       { ...ports(), sockets },
       { ...a.identity(identity), urls: [a.url], longestPauseMs },
     )
+    world.ends.push(() => session.close())
     const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() })
     const onEvent = (event: GatewayEvent) => void events.push(event)
     const gateway = await startGateway({ ...ports(), clock, store: from }, session, listener, {
@@ -390,15 +394,37 @@ test('of two gateways the one with the greater priority is active, until it is g
   }
   // Heartbeats are of every few milliseconds.
   const hasty: Clock = { ...ports().clock, after: (ms, callback) => ports().clock.after(Math.min(ms, 20), callback) }
-  const around = (identity: string) => ({ identity, from: gatewayMemoryStore(), clock: hasty })
+  const withIdentity = (identity: string) => ({ identity, from: gatewayMemoryStore(), clock: hasty })
   await update(owner, 'add', 'other-box')
-  const porch = await start({ gatewayId: 'porch', zone: 'porch' }, around('box'))
+  const porch = await start({ gatewayId: 'porch', zone: 'porch' }, withIdentity('box'))
   assert.is(await active(), 'porch porch')
-  const hall = await start({ gatewayId: 'hall', priority: 10, zone: 'hall' }, around('other-box'))
+  await porch.pne('watch').register()
+  const hall = await start({ gatewayId: 'hall', priority: 10, zone: 'hall' }, withIdentity('other-box'))
   await until(async () => (await active()) === 'hall hall', { what: 'the greater one is active' })
+  await hall.pne('lamp').register()
+  await hall.pne('phone').pair()
+  const around = async (filter: PneLookupFilter) => {
+    const { members, paired } = await hall.pne('lamp').lookup(filter)
+    return [...members, ...paired].map(({ pneId }) => pneId)
+  }
+  assert.equal(await around({ zone: 'porch' }), ['watch'])
+  assert.equal(await around({ zone: 'hall' }), ['lamp', 'phone'])
+  assert.equal(await around({ gatewayId: 'porch' }), ['watch'])
+  assert.equal(await around({ zone: 'attic' }), [])
+
   await hall.gateway.stop()
   await until(() => porch.saw('activated') === 1, { what: 'the other one takes over' })
   assert.is(await active(), 'porch porch')
+})
+
+test('does not write over a store that it does not understand', async () => {
+  const store = gatewayMemoryStore()
+  await store.write('pairings', '{"pairings":[{"secretHash":7}]}')
+  const { start } = await flat(store)
+  const error = await start().catch((error: unknown) => error)
+  assert.instance(error, StoreDamaged)
+  assert.match(String(error), /"pairings"/)
+  assert.is(await store.read('pairings'), '{"pairings":[{"secretHash":7}]}')
 })
 
 test('the examples of its methods are calls and answers of theirs', () => {
