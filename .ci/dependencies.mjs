@@ -42,6 +42,7 @@ const sharedWithClient = new Set([
   'document/names.ts',
   'document/registers-view.ts',
   'federation/command.ts',
+  'inventory/common-parameters.ts',
   'inventory/capabilities/methods.ts',
   'inventory/administrators.ts',
   'federation/proof.ts',

@@ -1,13 +1,12 @@
-import { z } from 'zod'
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
 import { WriteFailed } from '../document/documents.ts'
 import { CommandRefused } from '../federation/command.ts'
+import { splitParameters } from '../inventory/common-parameters.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
 import type { Caller, MethodTable, SessionMethod } from './methods.ts'
-import { commandProof, ifUnreachable } from './protocol.ts'
 
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
 export type Reply = (outcome: Outcome) => void
@@ -33,14 +32,13 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     begin(name, params, caller, reply) {
       const method = methods.get(name)
       if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
-      const { own, common } = method.isCommand ? split(params ?? {}) : { own: params ?? {}, common: {} }
-      const checked = method.spec.params.safeParse(own)
+      const split = method.isCommand ? splitParameters(params ?? {}) : { own: params ?? {}, said: {} }
+      if ('error' in split) return settle(name, { error: invalidParams(name, split.error) }, reply)
+      const checked = method.spec.params.safeParse(split.own)
       if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
-      const beside = commonParameters.safeParse(common)
-      if (!beside.success) return settle(name, { error: invalidParams(name, beside.error) }, reply)
       if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
       inFlight += 1
-      void execute(method, checked.data, { ...caller, ...saidBy(beside.data) }).then(outcome =>
+      void execute(method, checked.data, { ...caller, ...split.said }).then(outcome =>
         connection.tell({
           type: 'done',
           what: name,
@@ -75,24 +73,6 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     reply(outcome)
   }
 }
-
-/** What all commands take beside their own parameters. */
-const commonParameters = z.object({ commandProof: commandProof.optional(), ifUnreachable: ifUnreachable.optional() })
-
-/** They stand among the parameters, and are none of the command's own. */
-function split(params: unknown): { readonly own: unknown; readonly common: object } {
-  if (typeof params !== 'object' || params === null || Array.isArray(params)) return { own: params, common: {} }
-  const { commandProof, ifUnreachable, ...own } = params as Readonly<Record<string, unknown>>
-  return { own, common: { commandProof, ifUnreachable } }
-}
-
-const saidBy = ({
-  commandProof,
-  ifUnreachable,
-}: z.infer<typeof commonParameters>): Pick<Caller, 'proof' | 'options'> => ({
-  ...(commandProof && { proof: commandProof }),
-  ...(ifUnreachable === 'wait' && { options: { ifUnreachable } }),
-})
 
 /** What a caller can do something about. */
 function errorOf(error: unknown): RpcError | undefined {

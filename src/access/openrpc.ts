@@ -1,13 +1,7 @@
 import { z } from 'zod'
 import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
-import {
-  commandProof,
-  connectionMethods,
-  connectionNotifications,
-  ifUnreachable,
-  rpcDiscover,
-  sessionAuthenticate,
-} from './protocol.ts'
+import { commandProof, ifUnreachable } from '../inventory/common-parameters.ts'
+import { connectionMethods, connectionNotifications, rpcDiscover, sessionAuthenticate } from './protocol.ts'
 
 /** What JSON-RPC itself can answer, to any request. */
 const protocolErrors = {

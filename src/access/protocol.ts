@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { asDocumentId } from '../document/names.ts'
 import type { MethodSpec, NotificationSpec } from '../federation/command.ts'
-import type { CommandProof } from '../federation/federation.ts'
-import { type DocumentId, isOperatorId, type OperatorId } from '../ports/names.ts'
+import type { DocumentId } from '../ports/names.ts'
 
 /*
  * What clients and servers agree on: where to connect, how to close, and the methods that belong to the connection itself.
@@ -75,34 +74,6 @@ const document = z.string().transform((text, context): DocumentId => {
   }
 })
 const channel = z.int().min(1)
-
-const operator = z.string().transform((text, context): OperatorId => {
-  if (isOperatorId(text)) return text
-  context.addIssue({ code: 'custom', message: 'expected an operator, such as a.example' })
-  return z.NEVER
-})
-
-/**
- * Beside its own parameters every command takes `commandProof`: the client's own signature over the command, with which
- * a server passes it on to the operator that executes it.
- */
-export const commandProof: z.ZodType<CommandProof> = z.strictObject({
-  operator,
-  identity: z.string().min(1).max(128),
-  executor: operator,
-  document,
-  commandId: z.string().min(1).max(64),
-  expires: time,
-  signature: macOrSignature,
-})
-
-/**
- * Every command takes this too: `wait` has the server keep a command with a proof whose executing operator cannot be reached,
- * and send it when that can be reached again. Answered with 202, its outcome is asked for with `command.outcome`.
- */
-export const ifUnreachable = z
-  .enum(['refuse', 'wait'])
-  .meta({ description: 'What becomes of the command when its executing operator cannot be reached' })
 
 const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
-import type { commandProof } from '../access/protocol.ts'
 import type { MethodSpec } from '../federation/command.ts'
 import { maxProofMs, proofBytes } from '../federation/proof.ts'
+import type { commandProof } from '../inventory/common-parameters.ts'
 import { toBase64url } from '../inventory/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'

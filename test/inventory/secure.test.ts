@@ -1,5 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { asDocumentId } from '../../src/document/names.ts'
+import { signProof } from '../../src/federation/proof.ts'
 import { utf8 } from '../../src/inventory/framing.ts'
 import type { GroupKeyResult, Inventory, ServiceGroup } from '../../src/inventory/methods.ts'
 import { ofClient, openFrame } from '../../src/inventory/secure/keys.ts'
@@ -18,9 +20,11 @@ import {
   answerOf,
   b,
   clientCrypto,
+  crypto,
   Gateway,
   grant,
   homeNetwork,
+  keyOf,
   newId,
   Pne,
   refusalOf,
@@ -250,6 +254,35 @@ test('a PNE of another operator has its session with that operator, through a ga
   assert.ok(await worksIn(session))
   await w.at(b).restart()
   assert.is(await refusalOf(session.ask('pn.inventory', flat)), '404 SESSION_UNKNOWN', 'as the other operator says it')
+  await w.stop()
+})
+
+test('a PNE proves inside its session what another operator executes, and leaves what cannot be sent', async () => {
+  const w = await world({ [a]: 1, [b]: 1 })
+  const hub = await homeNetwork(w)
+  await hub.update('add', [
+    { operator: b, pneId: 'radio' },
+    { operator: b, pneId: 'box' },
+  ])
+  await grant(w, 'flat', b)
+  await w.replicate()
+  subscribe(w, b, 'box')
+  const box = new Gateway(w.at(b), 'box', a, 'flat', 'box')
+  await box.attach()
+  const session = await openSession(await registered(w, box, b, 'radio'), box)
+  const given = () => ({ commandId: newId(), time: w.clock.now(), ...flat })
+  const proved = (params: ReturnType<typeof given>) => {
+    const of = { operator: b, identity: 'radio', executor: a, document: asDocumentId('pn/a.example/flat') }
+    const fields = { ...of, commandId: params.commandId, expires: w.clock.now() + 60_000 }
+    const key = { kind: 'psk', secret: keyOf(b, 'radio') } as const
+    return { ...params, commandProof: signProof(fields, 'pn.release', params, key, crypto) }
+  }
+  const refused = (params: object) => refusalInside(session, 'pn.release', params)
+  assert.is(await refused(given()), '403 ELSEWHERE')
+  assert.is(await refused(proved(given())), '403 NOT_AUTHORISED', 'the home operator has decided')
+  assert.is(await refused({ ...given(), commandProof: {} }), '400 MALFORMED')
+  w.cut(a, b)
+  assert.is(await refused({ ...proved(given()), ifUnreachable: 'wait' }), '202 PENDING')
   await w.stop()
 })
 

@@ -2,6 +2,7 @@ import { ActorStopped, AskTimeout, MailboxFull } from '../../actor/errors.ts'
 import { WriteFailed } from '../../document/documents.ts'
 import { type Command, CommandRefused, type Principal } from '../../federation/command.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
+import { splitParameters } from '../common-parameters.ts'
 import { refusals } from '../refusals.ts'
 import type { InnerCall, InnerOutcome } from './messages.ts'
 
@@ -16,13 +17,18 @@ export const executing =
     if (!command || method.startsWith('secure.')) {
       return failed(-32601, 404, 'METHOD_UNKNOWN', `There is no method "${method}" in a secure session.`)
     }
-    const parsed = command.spec.params.safeParse(params ?? {})
-    if (!parsed.success) return failed(-32602, 400, 'MALFORMED', `The parameters of ${method}: ${parsed.error.message}`)
+    const malformed = ({ message }: Error) =>
+      failed(-32602, 400, 'MALFORMED', `The parameters of ${method}: ${message}`)
+    const split = splitParameters(params ?? {})
+    if ('error' in split) return malformed(split.error)
+    const parsed = command.spec.params.safeParse(split.own)
+    if (!parsed.success) return malformed(parsed.error)
     try {
-      return { result: (await command.execute(parsed.data, principal)) ?? null }
+      const { proof, options } = split.said
+      return { result: (await command.execute(parsed.data, principal, proof, options)) ?? null }
     } catch (error) {
       const refused = refusalOf(error)
-      if (refused) return failed(refused.status, refused.status, refused.reason, refused.message, refused.retryAfterMs)
+      if (refused) return refusedWith(refused)
       const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
       telemetry.log('error', 'secure.method-failed', { method, message })
       return failed(-32603, 500, 'INTERNAL', 'The server failed; its log says why.')
@@ -37,12 +43,14 @@ function refusalOf(error: unknown): CommandRefused | undefined {
   return error instanceof MailboxFull || error instanceof ActorStopped ? refusals.overloaded(1_000) : undefined
 }
 
-const failed = (
-  code: number,
-  status: number,
-  reason: string,
-  message: string,
-  retryAfterMs?: number,
-): InnerOutcome => ({
-  error: { code, message, data: { status, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } },
+const failed = (code: number, status: number, reason: string, message: string): InnerOutcome => ({
+  error: { code, message, data: { status, reason } },
+})
+
+const refusedWith = ({ status, reason, message, retryAfterMs, details }: CommandRefused): InnerOutcome => ({
+  error: {
+    code: status,
+    message,
+    data: { status, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...details },
+  },
 })

@@ -12,7 +12,14 @@ const failure = z.object({
   code: z.int(),
   message: z.string(),
   data: z
-    .object({ status: z.int(), reason: z.string(), retryAfterMs: z.number().min(0).optional() })
+    .object({
+      status: z.int(),
+      reason: z.string(),
+      retryAfterMs: z.number().min(0).optional(),
+      executor: z.string().optional(),
+      commandId: z.string().optional(),
+      expires: z.number().optional(),
+    })
     .optional()
     .catch(undefined),
 })
