@@ -59,6 +59,7 @@ const sharedWithClient = new Set([
   'inventory/methods.ts',
   'inventory/presence/methods.ts',
   'inventory/records.ts',
+  'inventory/registration/certificate.ts',
   'inventory/registration/credential.ts',
   'inventory/registration/methods.ts',
   'inventory/registration/seal.ts',

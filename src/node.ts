@@ -13,6 +13,7 @@ import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import type { InventoryLimits } from './inventory/limits.ts'
 import { inventoryNotifications } from './inventory/methods.ts'
+import type { CertificateCheck } from './ports/certificates.ts'
 import type { ClientListener } from './ports/client-sockets.ts'
 import type { Clock } from './ports/clock.ts'
 import type { Crypto } from './ports/crypto.ts'
@@ -33,6 +34,8 @@ export interface NodePorts {
   readonly network: PeerNetwork
   readonly listener: ClientListener
   readonly keys: KeySource
+  /** What PNEs may register with certificates by; without it none may. */
+  readonly certificates?: CertificateCheck
   readonly telemetry: Telemetry
   /** Hears of every message of every actor, in order. */
   readonly trace?: (event: TraceEvent) => void
@@ -160,6 +163,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     identity,
     documents,
     keys,
+    certificates: ports.certificates,
     secrets,
     actors,
     store,

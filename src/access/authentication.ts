@@ -101,6 +101,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
           bytes,
         )
       case 'x25519':
+      case 'x509':
         return false // registers a PNE, and opens no session
     }
   }

@@ -22,6 +22,7 @@ export const subscriberRecord = z.discriminatedUnion('kind', [
   z.strictObject({ identity, kind: z.literal('psk'), key: psk }),
   z.strictObject({ identity, kind: z.literal('ed25519'), publicKey }),
   z.strictObject({ identity, kind: z.literal('x25519'), publicKey }),
+  z.strictObject({ identity, kind: z.literal('x509') }),
 ])
 export type SubscriberRecord = z.infer<typeof subscriberRecord>
 
@@ -35,6 +36,8 @@ export function subscriberOf(record: SubscriberRecord): Subscriber {
     case 'ed25519':
     case 'x25519':
       return { identity: record.identity, credential: { kind: record.kind, publicKey: bytes(record.publicKey) } }
+    case 'x509':
+      return { identity: record.identity, credential: { kind: record.kind } }
   }
 }
 
@@ -45,6 +48,8 @@ export function recordOf({ identity, credential }: Subscriber): SubscriberRecord
     case 'ed25519':
     case 'x25519':
       return { identity, kind: credential.kind, publicKey: text(credential.publicKey) }
+    case 'x509':
+      return { identity, kind: credential.kind }
   }
 }
 
@@ -53,6 +58,7 @@ export function shownOf(record: SubscriberRecord): Readonly<Record<string, strin
   const { identity, kind } = record
   switch (record.kind) {
     case 'psk':
+    case 'x509':
       return { identity, kind }
     case 'ed25519':
     case 'x25519':

@@ -46,6 +46,12 @@ subscribers = "keys/subscribers.key"
 # tokenFile = "keys/key-source.token"
 # Or, and also, known by a certificate: certificate, key, and authority (PEM files).
 
+# Authorities whose certificates PNEs may register with (cpns subscriber add --x509), and their revocation lists: PEM or
+# DER files, reloaded when they change. An issuer whose list has run out is believed nothing until there is a new one.
+# [certificates]
+# anchors = ["ca/root.pem"]
+# revocations = ["ca/root.crl.pem"]
+
 [clients]
 # Plain websockets are refused beyond loopback: there, set certificate and key (PEM files, reloaded when they change),
 # or behindProxy = true if a proxy terminates TLS. Web pages may connect from the origins listed.

@@ -40,12 +40,19 @@ export function subscriberCommand(): Command {
         'of a PNE that registers with a key pair: its X25519 public key, 32 bytes in base64url',
       ).conflicts(['psk', 'ed25519']),
     )
+    .addOption(
+      new Option(
+        '--x509',
+        'of a PNE that registers with a certificate for the URI cpns:<operator>:<identity>, by an authority in certificates.anchors',
+      ).conflicts(['psk', 'ed25519', 'x25519']),
+    )
     .action(async (identity: string, options: Common & Given) => {
       const { operator, files, secrets } = await open(options)
       const credential = credentialOf(options)
       await addSubscriber(files, { identity, credential })
       const secret = credential.kind === 'psk' && typeof options.psk !== 'string' ? { psk: text(credential.key) } : {}
-      const pinned = credential.kind === 'x25519' ? await registrationKey(secrets) : {}
+      const isPinned = credential.kind === 'x25519' || credential.kind === 'x509'
+      const pinned = isPinned ? await registrationKey(secrets) : {}
       console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...secret, ...pinned }))
     })
 
@@ -141,6 +148,7 @@ interface Given {
   readonly psk?: string | true
   readonly ed25519?: string
   readonly x25519?: string
+  readonly x509?: true
 }
 
 /** A PNE without a pre-shared key knows its operator by this key: it goes into the device beside its own. */
@@ -149,8 +157,9 @@ async function registrationKey(secrets: string) {
   return current ? { registrationKey: { epoch: current.epoch, publicKey: text(current.publicKey) } } : {}
 }
 
-function credentialOf({ psk, ed25519, x25519 }: Given): Credential {
+function credentialOf({ psk, ed25519, x25519, x509 }: Given): Credential {
   if (ed25519 !== undefined) return { kind: 'ed25519', publicKey: publicKeyOf('--ed25519', ed25519) }
+  if (x509) return { kind: 'x509' }
   if (x25519 !== undefined) return { kind: 'x25519', publicKey: publicKeyOf('--x25519', x25519) }
   if (typeof psk !== 'string') return { kind: 'psk', key: systemRandom().bytes(32) }
   const key = bytes(psk)

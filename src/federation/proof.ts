@@ -103,6 +103,7 @@ function isMade(credential: Credential, message: Uint8Array, signature: Uint8Arr
     case 'ed25519':
       return crypto.ed25519.verify(credential.publicKey, message, signature)
     case 'x25519':
+    case 'x509':
       return false // signs nothing
   }
 }

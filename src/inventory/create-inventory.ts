@@ -2,6 +2,7 @@ import type { ActorSystem } from '../actor/types.ts'
 import type { Documents } from '../document/documents.ts'
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
+import type { CertificateCheck } from '../ports/certificates.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from '../ports/identity.ts'
@@ -62,6 +63,8 @@ export interface InventoryOptions {
   readonly identity: ServerIdentity
   readonly documents: Documents
   readonly keys: KeySource
+  /** Left out: no PNE registers with a certificate. */
+  readonly certificates?: CertificateCheck | undefined
   readonly secrets: OperatorSecrets
   readonly actors: ActorSystem
   /** For what this server alone remembers; documents go through `documents`. */
@@ -204,6 +207,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   offer(lookingAround(decided(activation(self, presence.reachable)), networks, presence))
   offerRegistration(offer, execution, {
     ...{ self, networks, memory, tickets, rates, notices, keys, secrets, crypto, random, clock, limits },
+    certificates: options.certificates,
   })
   offer(decided(reporting(self, limits.usage)))
   offer(query(usageQuerying(self, networks, documents)))

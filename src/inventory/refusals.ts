@@ -39,6 +39,25 @@ export const refusals = {
       'The name of the pre-shared key is none that this operator gave, or an outdated one. Seal the identity anew.',
       'PSEUDONYM_UNKNOWN',
     ),
+  certificateName: () =>
+    new CommandRefused(
+      401,
+      'The certificate is not for this PNE: it needs the URI cpns:<operator>:<PNE ID> in its subjectAltName.',
+      'CERTIFICATE_NAME',
+    ),
+  certificateUntrusted: () =>
+    new CommandRefused(
+      401,
+      'The certificate does not lead to an authority that the operator trusts, or was not made for this. Get another.',
+      'CERTIFICATE_UNTRUSTED',
+    ),
+  certificateExpired: () =>
+    new CommandRefused(
+      401,
+      'The certificate, or that of an authority above it, is not valid now. Renew it.',
+      'CERTIFICATE_EXPIRED',
+    ),
+  certificateRevoked: () => new CommandRefused(401, 'The certificate was revoked. Get another.', 'CERTIFICATE_REVOKED'),
   ticketUnknown: () =>
     new CommandRefused(
       401,
@@ -196,6 +215,13 @@ export const refusals = {
       'What the command says could not be stored; nothing was changed. Try again.',
       'NOT_STORED',
       1_000,
+    ),
+  revocationUnknown: () =>
+    new CommandRefused(
+      503,
+      'The operator cannot tell whether the certificate was revoked: its list is out of date. Try again when it has a new one.',
+      'REVOCATION_UNKNOWN',
+      60_000,
     ),
   keySource: () =>
     new CommandRefused(

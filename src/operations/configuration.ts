@@ -89,6 +89,18 @@ export const configurationSchema = z.strictObject({
     })
     .optional()
     .describe('Subscribers from a key server instead of a file.'),
+  certificates: z
+    .strictObject({
+      anchors: z
+        .array(z.string())
+        .default([])
+        .describe('Files (PEM or DER) of the authorities whose certificates PNEs may register with.'),
+      revocations: z
+        .array(z.string())
+        .default([])
+        .describe('Files of their revocation lists; reloaded when they change.'),
+    })
+    .prefault({}),
   clients: z
     .strictObject({
       host: z

@@ -1,3 +1,4 @@
+import { certificateFiles } from '../adapters/certificate-files.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
@@ -10,8 +11,10 @@ import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.t
 import { systemRandom } from '../adapters/random.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
+import { x509Certificates } from '../adapters/x509.ts'
 import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
 import { type CpnsNode, createNode } from '../node.ts'
+import type { CertificateCheck } from '../ports/certificates.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Configuration } from './configuration.ts'
@@ -51,6 +54,7 @@ export async function launch(
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
   }
   const keys = await keySource(configuration, at, telemetry, passphrase)
+  const certificates = await certificateCheck(configuration, at, telemetry)
   const store = await openLevelLogStore(at(configuration.data))
   try {
     const ports = {
@@ -61,6 +65,7 @@ export async function launch(
       network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
       listener: clientListener(configuration, at, telemetry),
       keys,
+      ...(certificates && { certificates }),
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -122,6 +127,21 @@ async function readManifest(path: string): Promise<string> {
 
 const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
   new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
+
+/** What the operator trusts certificates of PNEs by; read once before anything starts. @throws {FileProblem} */
+async function certificateCheck(
+  { certificates: { anchors, revocations } }: Configuration,
+  at: (path: string) => string,
+  telemetry: Telemetry,
+): Promise<CertificateCheck | undefined> {
+  if (anchors.length === 0) return undefined
+  const trust = certificateFiles({ anchors: anchors.map(at), revocations: revocations.map(at) })
+  await trust()
+  return x509Certificates(trust, error => {
+    const message = error instanceof Error ? error.message : String(error)
+    telemetry.log('error', 'certificates.unreadable', { message })
+  })
+}
 
 /** The operator's key server, if there is one, else its file of subscribers: whose key is tried before anything starts. */
 async function keySource(

@@ -4,6 +4,8 @@ export type Credential =
   | { readonly kind: 'ed25519'; readonly publicKey: Uint8Array }
   /** Of a PNE: it registers with this key, and does nothing else with it. */
   | { readonly kind: 'x25519'; readonly publicKey: Uint8Array }
+  /** Of a PNE: it registers with a certificate that names it, by an authority that its operator trusts. */
+  | { readonly kind: 'x509' }
 
 /** A subscriber: a user's application, a gateway, or a PNE. */
 export interface Subscriber {

@@ -119,6 +119,8 @@ test('subscriber add takes each kind of credential once per identity', async ({ 
   const added = JSON.parse(await done('subscriber', 'add', 'lamp', '--x25519', publicKey, '--config', config))
   assert.is(added.registrationKey.epoch, 1, 'the device needs its operator’s key beside its own')
   assert.is(Buffer.from(added.registrationKey.publicKey, 'base64url').length, 32)
+  const certified = JSON.parse(await done('subscriber', 'add', 'watch', '--x509', '--config', config))
+  assert.equal([certified.kind, certified.registrationKey], ['x509', added.registrationKey])
   await refused(/32 bytes/, 'subscriber', 'add', 'odd', '--x25519', 'c2hvcnQ', '--config', config)
   await refused(/already/, 'subscriber', 'add', 'gateway-1', '--config', config)
   await refused(/at least 32 bytes/, 'subscriber', 'add', 'weak', '--psk', 'c2hvcnQ', '--config', config)

@@ -4,6 +4,7 @@ import { webCrypto } from '../../src/adapters/browser/crypto.ts'
 import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
+import { x509Certificates } from '../../src/adapters/x509.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Authorship, Documents, Json, Version } from '../../src/document/documents.ts'
 import { CommandRefused, type Principal } from '../../src/federation/command.ts'
@@ -27,6 +28,7 @@ import {
   type Way,
 } from '../../src/inventory/registration/seal.ts'
 import { confirmProof, deregisterProof, refreshProof } from '../../src/inventory/registration/session-proof.ts'
+import type { CertificateTrust } from '../../src/ports/certificates.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { KeySource, Subscriber } from '../../src/ports/key-source.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
@@ -68,6 +70,8 @@ export interface Server {
   readonly id: ServerId
   readonly telemetry: RecordingTelemetry
   readonly subscribers: Map<string, Subscriber>
+  /** Whose certificates it takes; replaced as a whole. */
+  trust: CertificateTrust
   readonly secrets: OperatorSecrets
   readonly disk: MemoryDisk
   documents: Documents
@@ -121,6 +125,7 @@ export async function world(
       subscribers,
       secrets,
       disk,
+      trust: { anchors: [], revocations: [] } as CertificateTrust,
       handlers: new Map<string, CommandHandler>(),
       linkListeners: new Set<(change: LinkChange) => void>(),
 
@@ -157,6 +162,7 @@ export async function world(
         identity,
         documents: server.documents,
         keys,
+        certificates: x509Certificates(async () => server.trust),
         secrets,
         limits: { replicaWaitMs: 0, ...limits },
       })

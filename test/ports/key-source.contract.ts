@@ -25,6 +25,7 @@ const credentials: Readonly<Record<Credential['kind'], Credential>> = {
   psk: { kind: 'psk', key: new Uint8Array(48).fill(0xa7) },
   ed25519: { kind: 'ed25519', publicKey: new Uint8Array(32).fill(9) },
   x25519: { kind: 'x25519', publicKey: new Uint8Array(32).fill(5) },
+  x509: { kind: 'x509' },
 }
 
 export const subscribers: readonly Subscriber[] = Object.entries(credentials).map(([kind, credential]) => ({

@@ -6,7 +6,7 @@ import type { KeyPair } from '../../ports/crypto.ts'
  */
 
 /** What the operator knows the PNE by. */
-export const credentialKind = z.enum(['psk', 'x25519'])
+export const credentialKind = z.enum(['psk', 'x25519', 'x509'])
 export type CredentialKind = z.infer<typeof credentialKind>
 
 /** An operator's key to which registrations are sealed. */
@@ -32,3 +32,13 @@ export type PneCredential =
       readonly pseudonym?: string | undefined
     }
   | ({ readonly kind: 'x25519' } & KeyPair & Pinned)
+  | ({
+      readonly kind: 'x509'
+      /** DER: its own certificate first, then each issuer's, up to one that an anchor of its operator has issued. */
+      readonly chain: readonly Uint8Array[]
+      /**
+       * Signs with the key of its certificate, wherever that is kept: Ed25519, or ECDSA with P-256 and SHA-256 or P-384
+       * and SHA-384, the signature as r and s one after another, as WebCrypto makes them.
+       */
+      sign(message: Uint8Array): Promise<Uint8Array>
+    } & Pinned)

@@ -58,7 +58,8 @@ export const pneRegister = spec({
     /** Of a pre-shared key, and of nothing else: a name for it that was never used before. */
     pskId: z.string().min(1).max(320).optional(),
     enc: bytes(32),
-    sealed: bytes(4096),
+    /** A certificate chain is the longest thing in it. */
+    sealed: bytes(20_480),
   }),
   result: z.strictObject({
     status: z.literal([200, 201]),

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Registers, RegisterWrite } from '../../document/documents.ts'
+import { CommandRefused } from '../../federation/command.ts'
+import { type CertificateCheck, type CertificateRefusal, CertificateRefused } from '../../ports/certificates.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Crypto, DecryptionFailed } from '../../ports/crypto.ts'
 import type { OperatorSecrets } from '../../ports/identity.ts'
@@ -60,6 +62,8 @@ export interface RegistrationOptions {
   readonly tickets: SessionTickets
   readonly notices: Pick<Notices, 'tell'>
   readonly keys: KeySource
+  /** Left out: this operator knows no PNE by a certificate. */
+  readonly certificates?: CertificateCheck | undefined
   readonly secrets: OperatorSecrets
   readonly crypto: Crypto
   readonly clock: Clock
@@ -194,10 +198,13 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
         sealed: params.sealed,
         registrationKey: key.privateKey,
         credential: subscriber.credential,
+        certificates: options.certificates && { check: options.certificates, now: clock.now() },
       })
     } catch (error) {
-      attempt.failed()
-      throw error instanceof DecryptionFailed ? refusals.authFailed() : error
+      const refusal = error instanceof CertificateRefused ? certificateRefusals[error.reason]() : error
+      // That nobody can tell whether a certificate was revoked is no failure of the PNE.
+      if (!(refusal instanceof CommandRefused && refusal.status === 503)) attempt.failed()
+      throw refusal instanceof DecryptionFailed ? refusals.authFailed() : refusal
     }
   }
 
@@ -310,6 +317,15 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
     if (record && record.gatewayId === params.gatewayId) return record
     throw register?.value === null ? refusals.superseded() : refusals.transactionUnknown()
   }
+}
+
+const certificateRefusals: Readonly<Record<CertificateRefusal, () => CommandRefused>> = {
+  signature: refusals.authFailed,
+  name: refusals.certificateName,
+  untrusted: refusals.certificateUntrusted,
+  expired: refusals.certificateExpired,
+  revoked: refusals.certificateRevoked,
+  unknown: refusals.revocationUnknown,
 }
 
 interface Confirmation {

@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import type { CertificateCheck } from '../../ports/certificates.ts'
 import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../../ports/crypto.ts'
 import type { Credential } from '../../ports/key-source.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import { type Capabilities, capabilities, lifetime, type Mode, mode, services } from '../fields.ts'
 import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
 import type { PneChallengeResult, PneRegisterParams } from '../methods.ts'
+import { requireCertificate, showCertificate, shownCertificate } from './certificate.ts'
 import type { CredentialKind, PneCredential, RegistrationKey } from './credential.ts'
 import { firstPseudonym } from './pseudonym.ts'
 
@@ -13,7 +15,8 @@ import { firstPseudonym } from './pseudonym.ts'
  * other. A gateway carries request, answer and proof, and can neither read nor alter nor redirect any of them.
  *
  * Request: one HPKE message (RFC 9180) to the operator's registration key; in mode PSK for a pre-shared key, in mode Auth
- * for an X25519 key pair. Everything that may not change on the way is in `info`, thus in the key schedule: of the
+ * for an X25519 key pair; in mode Base for a certificate, which stands inside the seal with a signature by its key
+ * (`certificate.ts`). Everything that may not change on the way is in `info`, thus in the key schedule: of the
  * request, of the answer, and of the session key. `aad` is empty, since it would bind the request alone.
  *
  * Answer: sealed as a response of Oblivious HTTP (RFC 9458, section 4.4) under a secret exported from that context.
@@ -103,12 +106,14 @@ interface SealCrypto {
   readonly hpke: Hpke
 }
 
-const contentSchema = z.object({
+const sealedContent = {
   mode,
   capabilities,
   services: services.optional(),
   lifetimeMs: lifetime.optional(),
-})
+}
+const contentSchema = z.object(sealedContent)
+const certifiedSchema = z.object({ ...sealedContent, certificate: shownCertificate })
 const answerSchema = z.object({
   cpnsId: z.string().min(1).max(320),
   lifetimeMs: z.int().positive(),
@@ -155,11 +160,16 @@ export async function sealRegistration(
     ...{ home, pnId, gatewayId, operator, transaction, pneId, keyEpoch, challenge: challenge.challenge },
     ...(pskId === undefined ? { credential: credential.kind } : { pskId }),
   }
+  const info = infoOf({ ...bound, expires: challenge.expires })
+  const said = contentSchema.parse(content)
   const context = await crypto.hpke.seal({
     recipientPublicKey: publicKey,
-    info: infoOf({ ...bound, expires: challenge.expires }),
+    info,
     aad: new Uint8Array(0),
-    plaintext: utf8(JSON.stringify(contentSchema.parse(content))),
+    async plaintext(enc) {
+      const proof = credential.kind === 'x509' && { certificate: await showCertificate(credential, info, enc) }
+      return utf8(JSON.stringify({ ...said, ...proof }))
+    },
     ...(pskId !== undefined && credential.kind === 'psk'
       ? { psk: await pskOf(crypto, operator, pneId, pskId, credential.key) }
       : {}),
@@ -215,7 +225,8 @@ export const answerBytes = responseNonceBytes + serverBytes
 
 /**
  * Opens a registration request with the operator's registration key of its epoch and the PNE's credential.
- * @throws {DecryptionFailed} when it was not sealed with them, or for another binding, or holds no registration.
+ * @throws {DecryptionFailed} when it was not sealed with them, or for another binding, or holds no registration;
+ * {@link CertificateRefused} when its certificate does not hold now
  */
 export async function openRegistration(
   crypto: Pick<Crypto, 'aesGcm' | 'hmacSha256' | 'hkdfSha256' | 'hpke'>,
@@ -225,21 +236,32 @@ export async function openRegistration(
     readonly sealed: string
     readonly registrationKey: Uint8Array
     readonly credential: Credential
+    /** Left out: the operator takes no certificates. */
+    readonly certificates?: { readonly check: CertificateCheck; readonly now: number } | undefined
   },
 ): Promise<OpenedRegistration> {
-  const { binding, credential } = request
+  const { binding, credential, certificates } = request
   const enc = decoded(request.enc)
+  const info = infoOf(binding)
   const context = await crypto.hpke.open({
     recipientPrivateKey: request.registrationKey,
     enc,
-    info: infoOf(binding),
+    info,
     aad: new Uint8Array(0),
     ciphertext: decoded(request.sealed),
     ...(await proofOf(crypto, binding, credential)),
   })
 
+  async function contentOf(plaintext: Uint8Array): Promise<RegistrationContent> {
+    if (credential.kind !== 'x509') return parsed(contentSchema, plaintext)
+    if (!certificates) throw new DecryptionFailed()
+    const { certificate, ...content } = parsed(certifiedSchema, plaintext)
+    await requireCertificate(certificates.check, certificate, { ...binding, info, enc, now: certificates.now })
+    return content
+  }
+
   return {
-    content: parsed(contentSchema, context.plaintext),
+    content: await contentOf(context.plaintext),
     async sealAnswer({ cpnsId, lifetimeMs, pseudonym, registrationKey, ticket }, bytes) {
       if (bytes.length !== answerBytes) throw new RangeError(`An answer takes ${answerBytes} bytes.`)
       const responseNonce = bytes.subarray(0, responseNonceBytes)
@@ -270,6 +292,8 @@ async function proofOf(crypto: SealCrypto, binding: Binding, credential: Credent
       return { psk: await pskOf(crypto, operator, pneId, pskId, credential.key) }
     case 'x25519':
       return { senderPublicKey: credential.publicKey }
+    case 'x509':
+      return {} // it is inside
   }
 }
 
