@@ -12,17 +12,17 @@ export interface Administrator extends Pne {
  * not reach each other may each have made one: then the later one is it, and the other stays to be seen until somebody
  * decides. An administrator is a member, and was one when it was made administrator: who was removed and came back is none.
  *
- * `memberSince` is the time of a PNE's admission, `undefined` if it is no member.
+ * `sinceUndone` is the latest admission of a member that was undone, -1 if none was; `undefined` of who is no member.
  */
 export const administratorsOf = (
   admins: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<AdminRecord> }>,
   epoch: number,
-  memberSince: (pne: Pne) => number | undefined,
+  sinceUndone: (pne: Pne) => number | undefined,
 ): Administrator[] =>
   [...admins.entries()]
     .filter(([, { pne, record }]) => {
-      const since = memberSince(pne)
-      return record.epoch === epoch && since !== undefined && record.admission >= since
+      const since = sinceUndone(pne)
+      return record.epoch === epoch && since !== undefined && record.admission > since
     })
     .sort(
       ([keyA, { record: a }], [keyB, { record: b }]) =>

@@ -27,14 +27,13 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
   const isHome = of.operator === view.inventory.home
 
   const roster = [...own.roster].flatMap(([member, { pne, record }]) => {
-    const hasLapsed =
-      record.state === 'admitted' &&
-      record.undone === undefined &&
-      record.pendingUntil !== undefined &&
-      isOver(record.pendingUntil) &&
-      !isMember(member)
+    const hasLapsed = record.pendingUntil !== undefined && isOver(record.pendingUntil) && !isMember(member)
     return isPast(record) || hasLapsed ? [isHome ? keys.roster(pne) : keys.admission(pne)] : []
   })
+  // What was undone elsewhere may stand there for ever; what was registered under an admission of ours has ended by then.
+  const undone = own.undone.flatMap(({ document, pne, upTo, record }) =>
+    isPast(record) || (document === of.operator && isOver(record.stamp)) ? [keys.undone(document, pne, upTo)] : [],
+  )
   const registrations = own.registrations.flatMap(({ pne, transaction, record }) => {
     const hasEnded = isOver(record.expires) && (record.state === 'pending' || !isMember(pneKey(pne)))
     return isPast(record) || hasEnded ? [keys.registration(pne, transaction)] : []
@@ -59,7 +58,7 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
     return record && isPast(record) ? [keys.setting(name)] : []
   })
   const rest = [...gateways, ...grants, ...claims, ...admins, ...settings]
-  return [...roster, ...registrations, ...ends, ...rest].slice(0, maxAtOnce)
+  return [...roster, ...undone, ...registrations, ...ends, ...rest].slice(0, maxAtOnce)
 }
 
 const settingNames = ['alias', 'expires', 'connectionMode'] as const

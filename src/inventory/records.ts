@@ -89,11 +89,11 @@ const adminRecord = z.object({
   admission: time,
 })
 
-/** What the home operator has undone: admissions by other operators, each up to the stamp it had. */
-const undone = z.record(z.string().max(253), time)
-
+/**
+ * `roster/<operator>/<pneId>`, in the home document, and `admission/<operator>/<pneId>`, in the document of an operator with
+ * the right `admit`.
+ */
 const admitted = z.object({
-  state: z.literal('admitted'),
   epoch,
   grant: grantId.optional(),
   /** Who admitted it: that operator may take it back. */
@@ -105,15 +105,19 @@ const admitted = z.object({
    * admission was never made. So no gateway that dies half way leaves a member behind.
    */
   pendingUntil: time.optional(),
-  undone: undone.optional(),
 })
 
 /**
- * `roster/<operator>/<pneId>`, in the home document. Removed, where other operators have admitted the PNE too, is a value
- * that names their admissions, not a mark: compaction may leave marks out, and a mark's stamp is of another clock than
- * theirs.
+ * `undone/<document>/<operator>/<pneId>/<stamp>`: the admission of a PNE that stands in the document of an operator is
+ * undone, up to the stamp it had. The home operator undoes all, others their own. A register of its own for each, so that
+ * two servers that remove a PNE at once, and see different admissions of it, undo them all.
  */
-const rosterRecord = z.discriminatedUnion('state', [admitted, z.object({ state: z.literal('removed'), epoch, undone })])
+const undoneRecord = z.object({
+  epoch,
+  grant: grantId.optional(),
+  /** `since` of that admission: what was registered under it counts no more. */
+  since: time,
+})
 
 /** `registration/<operator>/<pneId>/<transaction>`, in the document of the PNE's own operator. */
 const registrationRecord = z.object({
@@ -157,7 +161,7 @@ export type GatewayRecord = z.infer<typeof gatewayRecord>
 export type ClaimRecord = z.infer<typeof claimRecord>
 export type AdminRecord = z.infer<typeof adminRecord>
 export type Admission = z.infer<typeof admitted>
-export type RosterRecord = z.infer<typeof rosterRecord>
+export type UndoneRecord = z.infer<typeof undoneRecord>
 export type RegistrationRecord = z.infer<typeof registrationRecord>
 export type EndedRecord = z.infer<typeof endedRecord>
 
@@ -174,6 +178,8 @@ export const keys = {
   roster: (pne: Pne) => `roster/${pneKey(pne)}`,
   /** Of a `visit/…` document: as `roster/…`, under the right `admit`. */
   admission: (pne: Pne) => `admission/${pneKey(pne)}`,
+  undoings: (document: OperatorId, pne: Pne) => `undone/${document}/${pneKey(pne)}/`,
+  undone: (document: OperatorId, pne: Pne, stamp: number) => `undone/${document}/${pneKey(pne)}/${stamp}`,
   registrations: (pne: Pne) => `registration/${pneKey(pne)}/`,
   registration: (pne: Pne, transaction: string) => `registration/${pneKey(pne)}/${transaction}`,
   ended: (pne: Pne, transaction: string) => `ended/${pneKey(pne)}/${transaction}`,
@@ -202,6 +208,14 @@ export interface StampedEnd {
 /** The settings that a home document holds, of whatever epoch. */
 export type Settings = { readonly [name in keyof typeof settings]?: Stamped<z.infer<(typeof settings)[name]>> }
 
+/** An admission that was undone: in whose document it stands, and up to which stamp. */
+export interface Undoing {
+  readonly document: OperatorId
+  readonly pne: Pne
+  readonly upTo: number
+  readonly record: Stamped<UndoneRecord>
+}
+
 /** What one document of a PN says. */
 export interface NetworkRecords {
   readonly network: Stamped<NetworkRecord> | undefined
@@ -214,7 +228,8 @@ export interface NetworkRecords {
   /** By {@link pneKey}. */
   readonly admins: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<AdminRecord> }>
   /** By {@link pneKey}; also the admissions of a `visit/…` document. */
-  readonly roster: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<RosterRecord> }>
+  readonly roster: ReadonlyMap<string, { readonly pne: Pne; readonly record: Stamped<Admission> }>
+  readonly undone: readonly Undoing[]
   readonly registrations: readonly StampedRegistration[]
   readonly ends: readonly StampedEnd[]
   /** Registers under known keys that were passed over because key or value is not what it should be. */
@@ -230,7 +245,8 @@ type Said =
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
   | { readonly of: 'claim'; readonly gatewayId: string; readonly record: Stamped<ClaimRecord> }
   | { readonly of: 'admin'; readonly pne: Pne; readonly record: Stamped<AdminRecord> }
-  | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<RosterRecord> }
+  | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<Admission> }
+  | ({ readonly of: 'undone' } & Undoing)
   | ({ readonly of: 'registration' } & StampedRegistration)
   | ({ readonly of: 'ended' } & StampedEnd)
   | 'ignored'
@@ -248,7 +264,8 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
   const gateways = new Map<string, Stamped<GatewayRecord>>()
   const claims = new Map<string, Stamped<ClaimRecord>>()
   const admins = new Map<string, { pne: Pne; record: Stamped<AdminRecord> }>()
-  const roster = new Map<string, { pne: Pne; record: Stamped<RosterRecord> }>()
+  const roster = new Map<string, { pne: Pne; record: Stamped<Admission> }>()
+  const undone: Undoing[] = []
   const registrations: StampedRegistration[] = []
   const ends: StampedEnd[] = []
   let network: Stamped<NetworkRecord> | undefined
@@ -287,6 +304,9 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
       case 'roster':
         roster.set(pneKey(said.pne), said)
         return
+      case 'undone':
+        undone.push(said)
+        return
       case 'registration':
         registrations.push(said)
         return
@@ -310,6 +330,7 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     claims,
     admins,
     roster,
+    undone,
     registrations: withEnds(registrations, ends),
     ends,
     ignored,
@@ -331,7 +352,7 @@ function saidBy(key: string, register: Register, kind: 'pn' | 'visit'): Said {
   return (parts.length === partCount && understood(parts, register)) || 'ignored'
 }
 
-function understood([first, second = '', third, fourth = '']: readonly string[], register: Register): Said {
+function understood([first, second = '', third, fourth = '', fifth = '']: readonly string[], register: Register): Said {
   switch (first) {
     case 'pn': {
       const record = read(networkRecord, register)
@@ -363,8 +384,14 @@ function understood([first, second = '', third, fourth = '']: readonly string[],
     case 'roster':
     case 'admission': {
       const pne = pneOf(second, third)
-      const record = read(first === 'roster' ? rosterRecord : admitted, register)
+      const record = read(admitted, register)
       return record && pne && { of: 'roster', pne, record }
+    }
+    case 'undone': {
+      const pne = pneOf(third, fourth)
+      const record = read(undoneRecord, register)
+      if (!record || !pne || !isOperatorId(second) || !/^\d{1,16}$/.test(fifth)) return undefined
+      return { of: 'undone', document: second, pne, upTo: Number(fifth), record }
     }
     case 'registration': {
       const pne = pneOf(second, third)
@@ -413,6 +440,7 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['claim', 2],
     ['admin', 3],
     ['roster', 3],
+    ['undone', 5],
     ['registration', 4],
     ['ended', 4],
   ]),
@@ -420,6 +448,7 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['gateway', 2],
     ['claim', 2],
     ['admission', 3],
+    ['undone', 5],
     ['registration', 4],
     ['ended', 4],
   ]),
@@ -460,7 +489,8 @@ export const asValue = (
     | GatewayRecord
     | ClaimRecord
     | AdminRecord
-    | RosterRecord
+    | Admission
+    | UndoneRecord
     | RegistrationRecord
     | EndedRecord,
 ): Json => JSON.parse(JSON.stringify(record))

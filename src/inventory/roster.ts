@@ -101,18 +101,15 @@ function addition(pne: Pne, { view, caller, rules, isFirm, own, now, time }: Cha
 
   const isHome = view.inventory.home === rules.self
   const key = isHome ? keys.roster(pne) : keys.admission(pne)
-  const undone = view.undone.get(pneKey(pne)) ?? {}
   // The stamp that the register will have, and past what was undone: whatever clocks say, what was registered before
   // stays behind it.
   const stamp = time === undefined ? Math.max(now, (own.get(key)?.stamp ?? -1) + 1) : Math.min(time, now)
-  const since = Math.min(maxStamp, Math.max(stamp, ...Object.values(undone).map(past => past + 1)))
+  const since = Math.min(maxStamp, Math.max(stamp, (view.undone.get(pneKey(pne))?.since ?? -1) + 1))
   const admission: Admission = {
-    state: 'admitted',
     by: operatorOf(caller),
     since: Math.min(since, ...present.map(({ record }) => record.since)),
     ...ground(view, rules.self),
     ...(isFirm ? {} : { pendingUntil: stamp + rules.admissionMs }),
-    ...(isHome && Object.keys(undone).length > 0 ? { undone } : {}),
   }
   return [{ key, value: asValue(admission) }]
 }
@@ -140,7 +137,7 @@ const isForGood = ({ record }: CountedAdmission): boolean => record.pendingUntil
 
 function removal(pne: Pne, change: Change): RegisterWrite[] {
   const { view, caller, rules, isFirm } = change
-  const { home, epoch } = view.inventory
+  const { home } = view.inventory
   const present = view.admissions.get(pneKey(pne)) ?? lapsedAdmission(pne, change)
   if (present.length === 0) return []
 
@@ -151,14 +148,27 @@ function removal(pne: Pne, change: Change): RegisterWrite[] {
       `${pneKey(pne)} was admitted by others. The owner, or a gateway of ${home}, can remove it.`,
     )
   }
-  if (rules.self !== home) return [{ key: keys.admission(pne), value: null }]
+  const isHome = rules.self === home
+  const here = { key: isHome ? keys.roster(pne) : keys.admission(pne), value: null }
+  const undone = present
+    .filter(admission => (isHome || admission.document === rules.self) && leavesTraces(pne, admission, view))
+    .flatMap(admission => undoing(pne, admission, change))
+  return [here, ...undone]
+}
 
-  const elsewhere = present
-    .filter(({ document }) => document !== home)
-    .map(({ document, record }) => [document, record.stamp])
-  const undone = { ...view.undone.get(pneKey(pne)), ...Object.fromEntries(elsewhere) }
-  const value = Object.keys(undone).length === 0 ? null : asValue({ state: 'removed', epoch, undone })
-  return [{ key: keys.roster(pne), value }]
+/** What a gateway let in, and what never registered, has nothing that could come back. */
+const leavesTraces = (pne: Pne, admission: CountedAdmission, view: NetworkView): boolean =>
+  isForGood(admission) || admission.document !== view.inventory.home || view.registrations.has(pneKey(pne))
+
+/** Undoes an admission; what was said so of earlier ones in the same document is said with it. */
+function undoing(pne: Pne, { document, record }: CountedAdmission, { view, rules, own }: Change): RegisterWrite[] {
+  const key = keys.undone(document, pne, record.stamp)
+  const before = [...own.entries(keys.undoings(document, pne))].filter(
+    ([other, { value }]) => value !== null && other !== key,
+  )
+  const since = Math.max(record.since, view.undone.get(pneKey(pne))?.since ?? -1)
+  const value = asValue({ ...ground(view, rules.self), since })
+  return [{ key, value }, ...before.map(([other]) => ({ key: other, value: null }))]
 }
 
 /** What everything that is said in a PN names: its epoch, and the grant that allows it. */

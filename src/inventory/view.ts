@@ -14,7 +14,6 @@ import {
   type NetworkRecords,
   pneKey,
   type ReleaseRecord,
-  type RosterRecord,
   readRecords,
   type Stamped,
   type StampedRegistration,
@@ -28,7 +27,7 @@ import {
  *   the home operator says so, and what stands in it names that grant and the PN's epoch.
  * - A PNE is a member if the home operator, or one with the right `admit`, has admitted it, and the home operator has not
  *   removed it since.
- * - A registration is its own operator's word alone, is of a member, and was made after the PNE was admitted.
+ * - A registration is its own operator's word alone, is of a member, and was made under no admission that was undone.
  * - Of several registrations of one PNE the latest active one counts; the others are reported as superseded. A pending one
  *   shows only where there is no active one, and leaves nothing when it expires. One that its PNE has ended counts never
  *   again; that the PNE was registered still does.
@@ -88,7 +87,7 @@ export interface NetworkView {
   readonly admissions: ReadonlyMap<string, readonly CountedAdmission[]>
   /** By {@link pneKey}: what the PNE's own operator has said of it under its grant, whether it counts now or not. */
   readonly registrations: ReadonlyMap<string, readonly StampedRegistration[]>
-  /** By {@link pneKey}: which admissions of other operators the home operator has undone, each up to the stamp it had. */
+  /** By {@link pneKey}: which of its admissions were undone. */
   readonly undone: ReadonlyMap<string, Undone>
   /** Claims to be the active gateway, the latest first. */
   readonly claims: readonly Claim[]
@@ -98,8 +97,13 @@ export interface NetworkView {
   readonly closedSince: number | undefined
 }
 
-/** By operator. */
-export type Undone = Readonly<Record<string, number>>
+/** What was undone of the admissions of one PNE. */
+export interface Undone {
+  /** By the operator in whose document they stand: up to the stamp that they had. */
+  readonly upTo: ReadonlyMap<OperatorId, number>
+  /** The latest `since` of any: what was registered under an admission of then or before counts no more. */
+  readonly since: number
+}
 
 /** An admission that counts, with the operator in whose document it stands. */
 export interface CountedAdmission {
@@ -125,10 +129,10 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   )
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, visits, epoch)
-  const undone = undoneBy(home, epoch)
+  const undone = undoneBy(name.home, sources)
   const admitted = admittedBy(undone, sources, settings.closedSince)
   const registrations = registrationsOf(sources)
-  const elements = membersOf(admitted, registrations, at)
+  const elements = membersOf(admitted, registrations, undone, at)
   const members = state === 'live' ? elements : []
   const mayBeGateway = new Set([pneKey({ operator: name.home, pneId: network.owner }), ...elements.map(keyOfMember)])
   const gateways = sources
@@ -138,7 +142,9 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   const inOrder = sortedBy(gateways, ({ shown }) => `${shown.operator}/${shown.gatewayId}`)
   const activity = activityOf(inOrder, state === 'live', at)
   const admissions = new Map(members.map(member => [keyOfMember(member), member.admissions]))
-  const administrators = administratorsOf(home.admins, epoch, pne => admissions.get(pneKey(pne))?.[0]?.record.since)
+  const administrators = administratorsOf(home.admins, epoch, pne =>
+    admissions.has(pneKey(pne)) ? sinceUndone(undone, pneKey(pne)) : undefined,
+  )
 
   return {
     inventory: {
@@ -262,8 +268,8 @@ function admittedBy(
   const admitted = new Map<string, { pne: Pne; admissions: CountedAdmission[] }>()
   for (const source of sources.filter(({ may }) => may('admit'))) {
     for (const [key, { pne, record }] of source.records.roster) {
-      if (!isAdmission(record) || !source.counts(record)) continue
-      if (record.stamp <= (undone.get(key)?.[source.operator] ?? -1)) continue
+      if (!source.counts(record)) continue
+      if (record.stamp <= (undone.get(key)?.upTo.get(source.operator) ?? -1)) continue
       if (record.pendingUntil !== undefined && record.since > closedSince) continue
       const found = admitted.get(key) ?? { pne, admissions: [] }
       found.admissions.push({ document: source.operator, record })
@@ -274,14 +280,26 @@ function admittedBy(
   return sortedBy([...admitted.values()], ({ pne }) => pneKey(pne))
 }
 
-const isAdmission = (record: Stamped<RosterRecord>): record is Stamped<Admission> => record.state === 'admitted'
+/** The home operator undoes what it likes, others what they have said themselves. */
+function undoneBy(home: OperatorId, sources: readonly Source[]): Map<string, Undone> {
+  const undone = new Map<string, { upTo: Map<OperatorId, number>; since: number }>()
+  for (const { operator, records, counts } of sources) {
+    for (const { document, pne, upTo, record } of records.undone) {
+      if ((operator !== home && operator !== document) || !counts(record)) continue
+      const key = pneKey(pne)
+      const found = undone.get(key) ?? { upTo: new Map<OperatorId, number>(), since: -1 }
+      found.upTo.set(document, Math.max(upTo, found.upTo.get(document) ?? -1))
+      undone.set(key, { ...found, since: Math.max(found.since, record.since) })
+    }
+  }
+  return undone
+}
 
-const undoneBy = (home: NetworkRecords, epoch: number): Map<string, Undone> =>
-  new Map(
-    [...home.roster].flatMap(([key, { record }]) =>
-      record.epoch === epoch && record.undone ? [[key, record.undone] as const] : [],
-    ),
-  )
+/** Whether a member is still in the PN under this admission: what was registered or joined under it counts. */
+export const isStillIn = ({ admissions, undone }: NetworkView, pne: Pne, admission: number): boolean =>
+  admissions.has(pneKey(pne)) && admission > sinceUndone(undone, pneKey(pne))
+
+const sinceUndone = (undone: ReadonlyMap<string, Undone>, key: string): number => undone.get(key)?.since ?? -1
 
 interface Member {
   readonly shown: InventoryMember
@@ -294,10 +312,13 @@ const keyOfMember = ({ shown }: Member): string => pneKey(shown)
 function membersOf(
   admitted: readonly Admitted[],
   registrations: ReadonlyMap<string, readonly StampedRegistration[]>,
+  undone: ReadonlyMap<string, Undone>,
   at: number,
 ): Member[] {
   return admitted.flatMap(found => {
-    const member = memberOf(found, registrations.get(pneKey(found.pne)) ?? [], at)
+    const key = pneKey(found.pne)
+    const made = (registrations.get(key) ?? []).filter(({ record }) => record.admission > sinceUndone(undone, key))
+    const member = memberOf(found, made, at)
     return member ? [member] : []
   })
 }
@@ -312,10 +333,10 @@ function registrationsOf(sources: readonly Source[]): Map<string, StampedRegistr
   return Map.groupBy(said, ({ pne }) => pneKey(pne))
 }
 
-function memberOf({ pne, admissions }: Admitted, said: readonly StampedRegistration[], at: number): Member | undefined {
+/** `made`: its registrations under admissions that stand, or that a later one has taken the place of. */
+function memberOf({ pne, admissions }: Admitted, made: readonly StampedRegistration[], at: number): Member | undefined {
   const [first] = admissions
   if (!first) return undefined
-  const made = said.filter(({ record }) => record.admission >= first.record.since)
   const standing = made.filter(({ record, isEnded }) => at < record.expires && !isEnded)
   const wasRegistered = standing.length > 0 || made.some(({ record }) => record.state === 'active')
   const isHeld = admissions.some(({ record }) => record.pendingUntil === undefined || at < record.pendingUntil)

@@ -219,7 +219,7 @@ test('an operator with a clock at the end of time takes no PNE out of the ownerâ
   await grant(w, 'flat', b)
   await w.replicate()
   const id = (await w.at(b).documents.read(document)).get('grant/b.example')?.value as { id: string }
-  const admission = { state: 'admitted', epoch: 1, grant: id.id, by: b, since: 0 }
+  const admission = { epoch: 1, grant: id.id, by: b, since: 0 }
   const endOfTime = 8.64e15 - w.clock.now()
   w.clock.jump(endOfTime)
   await w.at(b).documents.write(asDocumentId('visit/b.example/a.example/flat'), () => ({

@@ -368,7 +368,7 @@ test('B writes in its own document what it was not granted: nobody takes notice'
   const { w, hub } = await shared(undefined, ['register'])
   const before = await agreed(w, a, b)
   const visit = asDocumentId('visit/b.example/a.example/flat')
-  const admission = { state: 'admitted', epoch: 1, grant: 'forged', by: b, since: 0 }
+  const admission = { epoch: 1, grant: 'forged', by: b, since: 0 }
   await w.at(b).documents.write(visit, () => ({
     writes: [
       { key: 'admission/b.example/eve', value: admission },

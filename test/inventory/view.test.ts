@@ -65,10 +65,11 @@ const entry = (key: fc.Arbitrary<string>, value: fc.Arbitrary<Json>): fc.Arbitra
 
 const admission = fc
   .tuple(fc.record({ epoch, grant: grantId, by: someOperator, since: early }), optional(late, 'pendingUntil'))
-  .map(([fields, more]) => ({ state: 'admitted', ...fields, ...more }))
-const removed = fc
-  .record({ epoch, stamps: fc.dictionary(fc.constantFrom<string>(b, c), at) })
-  .map(({ epoch, stamps }) => ({ state: 'removed', epoch, undone: { ...stamps } }))
+  .map(([fields, more]) => ({ ...fields, ...more }))
+const undone = entry(
+  fc.tuple(someOperator, pne, at).map(([document, of, upTo]) => keys.undone(document, of, upTo)),
+  fc.record({ epoch, grant: grantId, since: early }),
+)
 const confirmation = 'x'.repeat(43)
 const registration = fc.record({
   epoch,
@@ -153,8 +154,9 @@ const homeEntries = fc
         { weight: 1, arbitrary: setting },
         {
           weight: 6,
-          arbitrary: entry(pne.map(keys.roster), fc.oneof(admission, admission, removed, fc.constant(null))),
+          arbitrary: entry(pne.map(keys.roster), fc.oneof(admission, admission, fc.constant(null))),
         },
+        { weight: 3, arbitrary: undone },
         { weight: 6, arbitrary: registered },
       ),
       { minLength: 4, maxLength: 16 },
@@ -166,6 +168,7 @@ const visitEntries = fc.array(
     { weight: 2, arbitrary: gateway },
     { weight: 1, arbitrary: claim },
     { weight: 4, arbitrary: entry(pne.map(keys.admission), fc.oneof(admission, fc.constant(null))) },
+    { weight: 2, arbitrary: undone },
     { weight: 6, arbitrary: registered },
   ),
   { minLength: 2, maxLength: 12 },
@@ -196,6 +199,8 @@ const hostile = fc.array(
         'gateway/',
         'claim/hub',
         'admin/b.example/p',
+        'undone/b.example/b.example/p/40',
+        'undone/a.example/a.example/p/x',
         'setting/alias',
         'setting/connectionMode',
         'setting/__proto__',
@@ -473,7 +478,7 @@ test('there is no inventory where no PN was established', () => {
 const stamp = (value: Json, when = 10, server = 's1'): Register => ({ stamp: when, server: server as ServerId, value })
 const lamp = { operator: a, pneId: 'lamp' }
 const radio = { operator: b, pneId: 'radio' }
-const admittedAt = (since: number, more: Json & object = {}) => ({ state: 'admitted', epoch: 1, by: a, since, ...more })
+const admittedAt = (since: number, more: Json & object = {}) => ({ epoch: 1, by: a, since, ...more })
 const registrationOf = (more: Json & object = {}) => ({
   epoch: 1,
   admission: 10,
@@ -567,9 +572,17 @@ const rules: Rule[] = [
   },
   { rule: 'both have expired', home: twice(stamp(hub, 20), stamp(porch, 30)), at: 90, members: ['lamp member -'] },
   {
-    rule: 'made before the admission',
-    home: twice(stamp({ ...hub, admission: 9 }), stamp(null)),
+    rule: 'made under an admission that was undone',
+    home: [
+      ...twice(stamp({ ...hub, admission: 9 }), stamp(null)),
+      [keys.undone(a, lamp, 9), stamp({ epoch: 1, since: 9 })],
+    ],
     members: ['lamp member -'],
+  },
+  {
+    rule: 'made under an admission that a later one has taken the place of, at a server that did not see it',
+    home: twice(stamp({ ...hub, admission: 9 }), stamp(null)),
+    members: ['lamp active hub'],
   },
   { rule: 'of an earlier epoch', home: twice(stamp({ ...hub, epoch: 2 }), stamp(null)), members: ['lamp member -'] },
   {
@@ -677,7 +690,7 @@ const rules: Rule[] = [
   },
   {
     rule: 'what B admitted is undone',
-    home: [...visiting, [keys.roster(lamp), stamp({ state: 'removed', epoch: 1, undone: { [b]: 10 } })]],
+    home: [...visiting, [keys.undone(b, lamp, 10), stamp({ epoch: 1, since: 5 })]],
     visit: [[keys.admission(lamp), stamp(admittedAt(5, under), 10)]],
     members: ['radio member -'],
   },
@@ -685,7 +698,8 @@ const rules: Rule[] = [
     rule: 'and stays so when home admits and the registration is old',
     home: [
       ...visiting,
-      [keys.roster(lamp), stamp(admittedAt(20, { undone: { [b]: 10 } }))],
+      [keys.undone(b, lamp, 10), stamp({ epoch: 1, since: 15 })],
+      [keys.roster(lamp), stamp(admittedAt(20))],
       [keys.registration(lamp, first), stamp(hub)],
     ],
     visit: [[keys.admission(lamp), stamp(admittedAt(5, under), 10)]],
@@ -693,7 +707,7 @@ const rules: Rule[] = [
   },
   {
     rule: 'B admits again',
-    home: [...visiting, [keys.roster(lamp), stamp({ state: 'removed', epoch: 1, undone: { [b]: 10 } })]],
+    home: [...visiting, [keys.undone(b, lamp, 10), stamp({ epoch: 1, since: 5 })]],
     visit: [[keys.admission(lamp), stamp(admittedAt(11, under), 11)]],
     members: ['lamp member -', 'radio member -'],
   },

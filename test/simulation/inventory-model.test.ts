@@ -180,6 +180,33 @@ async function sameForClients(rig: Rig): Promise<void> {
   assert.is(answers.size, 1, `they answer ${[...answers].join(' or ')}`)
 }
 
+test('what was removed stays removed, though a server removes it again that has not seen all of it', async () => {
+  const [a, b] = ['a.example', 'b.example']
+  const lamp = { operator: a, pneId: 'lamp' }
+  const sure = (step: Step): PlannedStep => ({ step, crashAfterMs: undefined })
+  await walk({
+    layout: {
+      home: a,
+      operators: new Map([
+        [a, [`${a}/1`, `${a}/2`]],
+        [b, [`${b}/1`]],
+      ]),
+    },
+    seed: 1,
+    rounds: [
+      {
+        sides: [0, 1, 0],
+        steps: [
+          sure({ kind: 'register', at: `${b}/1`, pne: lamp }),
+          sure({ kind: 'remove', at: `${a}/1`, pne: lamp }),
+          sure({ kind: 'add', at: `${a}/2`, pne: lamp }),
+          sure({ kind: 'remove', at: `${a}/2`, pne: lamp }),
+        ],
+      },
+    ],
+  })
+})
+
 test(`servers agree, and with the model (seed ${seed})`, async () => {
   const details = await fc.check(fc.asyncProperty(plans, walk), { seed, numRuns: runs })
   if (!details.failed) return

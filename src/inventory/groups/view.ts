@@ -2,7 +2,7 @@ import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Pne } from '../fields.ts'
 import { framed, toBase64url } from '../framing.ts'
 import { pneKey, readRecords, type Stamped } from '../records.ts'
-import { type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from '../view.ts'
+import { isStillIn, type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from '../view.ts'
 import type { ServiceGroup } from './methods.ts'
 import { type GroupRecord, type GroupRecords, type KeyRecord, readGroups } from './records.ts'
 
@@ -113,14 +113,13 @@ export function groupOf(
 
 /** Whether what was joined under an admission holds: the PNE is in the PN under it, and not away for good. */
 function isPresent(view: NetworkView, pne: Pne, admission: number, at: number): boolean {
-  const [first] = view.admissions.get(pneKey(pne)) ?? []
-  if (!first || admission < first.record.since) return false
+  if (!isStillIn(view, pne, admission)) return false
   const said = view.registrations.get(pneKey(pne)) ?? []
   return said.some(
     ({ record, isEnded }) =>
       !isEnded &&
       record.state === 'active' &&
-      record.admission >= first.record.since &&
+      isStillIn(view, pne, record.admission) &&
       at < record.expires + absenceMs,
   )
 }

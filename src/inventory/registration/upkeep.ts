@@ -14,7 +14,7 @@ import {
 import type { Flow } from '../procedure.ts'
 import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from '../records.ts'
 import { refusals } from '../refusals.ts'
-import type { NetworkView } from '../view.ts'
+import { isStillIn, type NetworkView } from '../view.ts'
 import type { Attempts } from './attempts.ts'
 import { tellLeft } from './moved.ts'
 import { nameOf, passableAgain, pneOf, sourceOf } from './passage.ts'
@@ -93,11 +93,10 @@ function standing(params: SessionParams, view: NetworkView, own: Registers, now:
   if (!isMember(view, pne)) throw refusals.notMember(pne)
   if (record.state !== 'active' || record.expires <= now) throw refusals.notConfirmed()
   const counts = view.registrations.get(pneKey(pne))?.some(({ transaction }) => transaction === params.transaction)
-  const since = view.admissions.get(pneKey(pne))?.[0]?.record.since ?? 0
   const isOvertaken = others(own, pne, params.transaction).some(
     ({ record: other }) => other?.state === 'active' && other.stamp > record.stamp,
   )
-  if (!counts || record.admission < since || isOvertaken) throw refusals.superseded()
+  if (!counts || !isStillIn(view, pne, record.admission) || isOvertaken) throw refusals.superseded()
   return record
 }
 

@@ -171,11 +171,13 @@ export class Model {
   /** Undoes what its server sees, and nothing else. */
   #remove(at: string, pne: string, time: number, view: View): void {
     if (!view.members.has(pne)) return
-    this.#write(at, `roster ${pne}`, time, undefined)
     for (const [operator, facts] of this.#facts.get(at) ?? []) {
       const theirs = facts.get(`roster ${pne}`)
-      if (operator !== this.#layout.home && theirs) this.#write(at, `undone ${operator} ${pne}`, time, theirs.time)
+      const admission = theirs?.value as Admission | undefined
+      if (!theirs || !admission) continue
+      this.#write(at, `undone ${operator} ${pne} ${theirs.time}`, time, admission.since)
     }
+    this.#write(at, `roster ${pne}`, time, undefined)
   }
 
   #view(server: string): View | undefined {
@@ -194,12 +196,13 @@ export class Model {
     const speakers = [...held].filter(([operator]) => operator === home || grants.has(operator))
     const counts = (operator: string, said: Said) => said.epoch === epoch && said.grant === grants.get(operator)?.id
 
+    const undone = undoneIn(own)
     const members = new Map<string, { since: number; isFirm: boolean; isActive: boolean }>()
     for (const [operator, facts] of speakers) {
       for (const [key, { time, value }] of facts) {
         const [what, pne = ''] = key.split(' ')
         if (what !== 'roster' || value === undefined || !counts(operator, value as Said)) continue
-        if (time <= (saidIn<number>(own, `undone ${operator} ${pne}`) ?? -1)) continue
+        if (time <= undone.upTo(operator, pne)) continue
         const { since, isFirm } = value as Admission
         const other = members.get(pne)
         members.set(pne, {
@@ -214,8 +217,8 @@ export class Model {
         const [what, pne = ''] = key.split(' ')
         const member = what === 'registration' && pne.startsWith(`${operator}/`) ? members.get(pne) : undefined
         if (!member || !counts(operator, value as Said)) continue
-        // Made under the admission that stands, not under one that was undone.
-        if ((value as Registration).admission >= member.since) member.isActive = true
+        // Made under no admission that was undone.
+        if ((value as Registration).admission > undone.since(pne)) member.isActive = true
       }
     }
     // What a gateway let in by itself is gone when it came to no registration.
@@ -286,6 +289,20 @@ interface View {
   readonly grants: ReadonlyMap<string, Grant>
   readonly members: ReadonlyMap<string, { since: number; isFirm: boolean; isActive: boolean }>
   readonly gateways: ReadonlySet<string>
+}
+
+/** Which admissions the home operator has undone. */
+function undoneIn(facts: Facts) {
+  const undone = [...facts].flatMap(([key, { value }]) => {
+    const [what, operator = '', pne = '', upTo = ''] = key.split(' ')
+    return what === 'undone' ? [{ operator, pne, upTo: Number(upTo), since: value as number }] : []
+  })
+  const latest = (times: readonly number[]) => Math.max(-1, ...times)
+  return {
+    upTo: (of: string, pne: string) =>
+      latest(undone.filter(each => each.operator === of && each.pne === pne).map(({ upTo }) => upTo)),
+    since: (pne: string) => latest(undone.filter(each => each.pne === pne).map(({ since }) => since)),
+  }
 }
 
 export const nameOf = ({ operator, pneId }: ModelPne): string => `${operator}/${pneId}`
