@@ -22,7 +22,7 @@ export interface GateOptions {
   readonly connection: Connection
   readonly authentication: Authentication
   /** What `rpc.discover` answers. */
-  readonly description: object
+  description(): object
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
   /** Called once, before the client is told. */
@@ -72,7 +72,7 @@ export function createGate(options: GateOptions): Gate {
       case sessionAuthenticate.method:
         return authenticate(request)
       case rpcDiscover.method:
-        return reply(request, { result: options.description })
+        return reply(request, { result: options.description() })
       default:
         return reply(request, { error: refuse(401, 'Authenticate first, by session.authenticate.') })
     }

@@ -28,22 +28,27 @@ export type MethodTable = ReadonlyMap<string, SessionMethod>
 export interface Service {
   readonly methods: MethodTable
   /** What `rpc.discover` answers, with or without authentication. */
-  readonly description: object
+  description(): object
 }
 
 export function createService(
   commands: readonly Command[],
   notifications: readonly NotificationSpec<unknown>[],
 ): Service {
-  const description = openRpc(
-    commands.map(command => command.spec),
-    notifications,
-  )
+  // Made when it is first asked for: it takes longer than all else that a server does to begin.
+  let made: ReturnType<typeof openRpc> | undefined
+  const description = () => {
+    made ??= openRpc(
+      commands.map(command => command.spec),
+      notifications,
+    )
+    return made
+  }
   const own = [
     method(sessionTicket, ({ document }, { documents, principal }) => documents.ticket(document, principal)),
     method(documentOpen, ({ document }, { documents, principal }) => documents.open(document, principal)),
     method(documentClose, async ({ channel }, { documents }) => documents.close(channel)),
-    method(rpcDiscover, async () => description),
+    method(rpcDiscover, async () => description()),
   ]
   const all = [...own, ...commands.map(ofCommand)]
   const methods = new Map(all.map(method => [method.spec.method, method]))
