@@ -133,7 +133,8 @@ export async function startGateway(
     onEvent,
     async admits(pne, network) {
       const pairing = pairings.get(network, pne)
-      return pairing ? !pairing.refused : admits(pne, network)
+      // What the server refused once it may not refuse now: it decides anew, and so does whoever lets devices in.
+      return pairing && !pairing.refused ? true : admits(pne, network)
     },
   })
 

@@ -76,9 +76,9 @@ export function localServiceMethods(options: LocalServiceOptions): LocalMethod[]
 
   async function membershipOf(pairing: Pairing): Promise<'member' | 'queued' | 'none' | 'refused'> {
     const { network, pne } = pairing
-    if (pairing.refused) return 'refused'
     const known = inventories.get(network)?.inventory
     if (known && isMember(known, pne)) return 'member'
+    if (pairing.refused) return 'refused'
     if (queue.waiting.some(command => command.method === pnUpdate.method && isAbout(command, pairing))) return 'queued'
     if (uplink.isOpen) return 'none'
     await propose(pairing)

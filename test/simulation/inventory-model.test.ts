@@ -37,6 +37,14 @@ class Walk {
     this.#sides = [rig.servers]
   }
 
+  /** The servers of operators without a grant, as far as somebody they reach could tell them. */
+  get withoutGrant(): string[] {
+    const { rig } = this
+    const [home = ''] = rig.layout.operators.get(rig.layout.home) ?? []
+    const [model] = this.#models
+    return rig.servers.filter(server => !model?.isEntitled(rig.operatorOf(server), home))
+  }
+
   async settle(sides: readonly (readonly string[])[]): Promise<void> {
     this.#sides = sides
     await this.rig.connected(sides)
@@ -46,7 +54,6 @@ class Walk {
 
   async take({ step, crashAfterMs }: PlannedStep): Promise<void> {
     const { rig } = this
-    if (!this.#models.every(model => model.isEntitled(rig.operatorOf(step.at), step.at))) return
     if (crashAfterMs !== undefined) rig.crash(step.at, crashAfterMs)
     const outcome = await this.#perform(step)
     const isSure = crashAfterMs === undefined
@@ -135,9 +142,12 @@ function ways(
   return isAsExpected(expected, outcome.status) ? [before] : []
 }
 
-/** A gateway that is not attached is refused by its server, or knows itself that there is no such PN for it. */
+/**
+ * A gateway that is not attached is refused by its server, or knows itself that there is no such PN for it. An operator that
+ * has lost its grant remembers that it had one, or not.
+ */
 const isAsExpected = (expected: 'ok' | number, status: number): boolean =>
-  expected === status || (expected === 403 && status === 404)
+  expected === status || (expected === 403 && status === 404) || (expected === 404 && status === 403)
 
 const statusOf = (outcome: Outcome): number | undefined => (typeof outcome === 'object' ? outcome.status : undefined)
 
@@ -158,6 +168,7 @@ async function walk({ layout, seed, rounds }: Plan): Promise<void> {
     rig.heal()
     await way.settle([rig.servers])
     await sameForClients(rig)
+    for (const server of way.withoutGrant) await refusedAt(rig, server)
   }
   const ids = [...rig.cpnsIds.values()]
   assert.ok(
@@ -178,6 +189,15 @@ async function sameForClients(rig: Rig): Promise<void> {
     answers.add(answer)
   }
   assert.is(answers.size, 1, `they answer ${[...answers].join(' or ')}`)
+}
+
+/** Who has no grant any more reads nothing any more, once it could know. */
+async function refusedAt(rig: Rig, server: string): Promise<void> {
+  const untilMs = rig.nowMs + agreementMs
+  while ((await rig.refusedAt(server)) === undefined) {
+    assert.ok(rig.nowMs < untilMs, `${server} still shows the PN to its clients`)
+    await rig.pass(pollMs)
+  }
 }
 
 test('what was removed stays removed, though a server removes it again that has not seen all of it', async () => {
