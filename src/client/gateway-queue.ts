@@ -81,13 +81,28 @@ export async function openGatewayQueue(options: GatewayQueueOptions): Promise<Ga
   const waiting: QueuedCommand[] = []
   /** Not durable yet: nothing is sent that a crash could make the gateway forget. */
   const arriving: QueuedCommand[] = []
-  const keeper = createKeeper(store, 'queue', () => ({ commands: [...waiting, ...arriving] }))
+  /** Decided, and kept until that is durable: what came later must not overtake what a crash would bring back. */
+  const leaving = new Set<QueuedCommand>()
+  const keeper = createKeeper(store, 'queue', () => ({
+    commands: [...waiting.filter(command => !leaving.has(command)), ...arriving],
+  }))
 
   for (const kept of (await readKept(store, 'queue', keptSchema))?.commands ?? []) {
     const command = commandSchema.safeParse(kept).data
     const params = command && specs.get(command.method)?.params.safeParse(command.params)
     if (command && params?.success) waiting.push(command)
     else dropped(kept)
+  }
+
+  /** @throws whatever the store throws: they are decided still, and forgotten before anything else is sent. */
+  async function forget(): Promise<void> {
+    if (leaving.size === 0) return
+    const decided = [...leaving]
+    await keeper.save()
+    for (const command of decided) {
+      take(waiting, command)
+      leaving.delete(command)
+    }
   }
 
   return {
@@ -111,6 +126,7 @@ export async function openGatewayQueue(options: GatewayQueueOptions): Promise<Ga
 
     async drain(send, decided) {
       const held = new Set<string>()
+      await forget()
       for (const command of [...waiting]) {
         const lane = networkKey(command.network)
         if (held.has(lane)) continue
@@ -120,8 +136,8 @@ export async function openGatewayQueue(options: GatewayQueueOptions): Promise<Ga
           continue
         }
         await decided(command, sent)
-        take(waiting, command)
-        await keeper.save()
+        leaving.add(command)
+        await forget()
       }
     },
   }

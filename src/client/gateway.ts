@@ -133,8 +133,9 @@ export async function startGateway(
     onEvent,
     async admits(pne, network) {
       const pairing = pairings.get(network, pne)
-      // What the server refused once it may not refuse now: it decides anew, and so does whoever lets devices in.
-      return pairing && !pairing.refused ? true : admits(pne, network)
+      if (!pairing) return admits(pne, network)
+      // What somebody has decided since holds against a pairing that is older; other refusals may have passed.
+      return pairing.refused?.reason !== 'OVERTAKEN'
     },
   })
 
