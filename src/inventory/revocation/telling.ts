@@ -33,8 +33,11 @@ const prefix = 'shared/'
 const shared = z.object({
   home: z.custom<DocumentId>(value => typeof value === 'string'),
   grantee: operator,
-  grant: z.string(),
+  /** The latest last. Who was away hears of the end of each: it may know an earlier one alone. */
+  grants: z.array(z.string()),
 })
+/** Grants of one operator in one PN that it was not told the end of: more than anybody gives while it is away. */
+const maxGrants = 256
 const backoff = { minMs: 1_000, maxMs: 60_000 }
 
 export function createTelling(options: {
@@ -47,8 +50,8 @@ export function createTelling(options: {
   readonly telemetry: Telemetry
 }): Telling {
   const { identity, store, federation, clock, random, crypto, telemetry } = options
-  /** With whom each document has been shared, under which grant, as far as they have not been told of its end. */
-  const sharedWith = new Map<DocumentId, Map<OperatorId, string>>()
+  /** With whom each document has been shared, under which grants, as far as they have not been told of their end. */
+  const sharedWith = new Map<DocumentId, Map<OperatorId, readonly string[]>>()
   /** Of those, who has no grant any more: the documents, by grantee. */
   const owed = new Map<OperatorId, Set<DocumentId>>()
   const sending = new Set<OperatorId>()
@@ -60,8 +63,8 @@ export function createTelling(options: {
     `${prefix}${toBase64url(crypto.sha256(framed(home, grantee)))}`
 
   /** Failing to remember costs the notice, not the revocation: the grantee's replica then ends with its grant's time. */
-  function remember(home: DocumentId, grantee: OperatorId, grant: string | undefined): Promise<void> {
-    const value = grant === undefined ? undefined : utf8(JSON.stringify({ home, grantee, grant }))
+  function remember(home: DocumentId, grantee: OperatorId, grants: readonly string[] | undefined): Promise<void> {
+    const value = grants && utf8(JSON.stringify({ home, grantee, grants }))
     return store.commit({ documents: [], local: [{ key: keyOf(home, grantee), value }] }).catch(error => {
       telemetry.log('error', 'inventory.revocation.not-remembered', { document: home, message: String(error) })
     })
@@ -96,8 +99,7 @@ export function createTelling(options: {
 
   /** Answers whether it was taken, or need not be told any more. */
   async function tell(home: DocumentId, grantee: OperatorId): Promise<boolean> {
-    const grant = sharedWith.get(home)?.get(grantee)
-    if (grant !== undefined) {
+    for (const grant of sharedWith.get(home)?.get(grantee) ?? []) {
       const params = signStatement({ document: home, grantee, grant }, identity.server, identity.sign, crypto)
       const answer = await federation().request(grantee, { method: revokedMethod, params })
       if (!answer.ok) return false
@@ -119,13 +121,15 @@ export function createTelling(options: {
 
   return {
     granted(home, grants) {
-      const before = sharedWith.get(home) ?? new Map<OperatorId, string>()
+      const before = sharedWith.get(home) ?? new Map<OperatorId, readonly string[]>()
       sharedWith.set(home, before)
       for (const [grantee, grant] of grants) {
         forgive(home, grantee)
-        if (before.get(grantee) === grant) continue
-        before.set(grantee, grant)
-        void remember(home, grantee, grant)
+        const known = before.get(grantee) ?? []
+        if (known.includes(grant)) continue
+        const grants = [...known, grant].slice(-maxGrants)
+        before.set(grantee, grants)
+        void remember(home, grantee, grants)
       }
       for (const grantee of before.keys()) {
         if (grants.has(grantee)) continue
@@ -141,7 +145,7 @@ export function createTelling(options: {
       for await (const { key, value } of store.localScan(prefix)) {
         const { success, data } = shared.safeParse(JSON.parse(new TextDecoder().decode(value)))
         if (!success) telemetry.log('error', 'inventory.revocation.unreadable', { key })
-        else sharedWith.set(data.home, (sharedWith.get(data.home) ?? new Map()).set(data.grantee, data.grant))
+        else sharedWith.set(data.home, (sharedWith.get(data.home) ?? new Map()).set(data.grantee, data.grants))
       }
     },
 
