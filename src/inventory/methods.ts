@@ -96,6 +96,17 @@ export const pnUpdate = spec({
   }),
   result: z.strictObject({ version: z.string() }),
   refusals: [403, 404, 409, 410, 423],
+  example: {
+    params: {
+      commandId: 'add-lamp-0000001',
+      home: 'a.example',
+      pnId: 'flat',
+      operation: 'add',
+      pnes: [{ operator: 'a.example', pneId: 'lamp' }],
+      expectedVersion: 'CPn3jKvYyzJmNl2Wz6Qh5g',
+    },
+    result: { version: 'p2Jw8rWcB0nYl1s0Jm9u3A' },
+  },
 })
 
 export const pnRelease = spec({
@@ -104,6 +115,10 @@ export const pnRelease = spec({
   params: z.strictObject({ ...command, ...network }),
   result: z.strictObject({ epoch: z.int() }),
   refusals: [403, 404, 410, 423],
+  example: {
+    params: { commandId: 'release-flat-001', home: 'a.example', pnId: 'flat' },
+    result: { epoch: 2 },
+  },
 })
 
 export const pnChange = spec({
@@ -193,6 +208,46 @@ export const pnInventory = spec({
   params: z.strictObject({ ...network, at: time.optional() }),
   result: inventory,
   refusals: [403, 404],
+  example: {
+    params: { home: 'a.example', pnId: 'flat' },
+    result: {
+      home: 'a.example',
+      pnId: 'flat',
+      alias: 'Flat',
+      owner: 'owner',
+      state: 'live',
+      epoch: 1,
+      version: 'p2Jw8rWcB0nYl1s0Jm9u3A',
+      connectionMode: 'open',
+      gateways: [
+        {
+          gatewayId: 'box-1',
+          operator: 'a.example',
+          identity: 'owner',
+          since: 1_767_225_600_000,
+          priority: 10,
+          zone: 'ground floor',
+          active: true,
+        },
+      ],
+      members: [
+        {
+          pneId: 'lamp',
+          operator: 'a.example',
+          cpnsId: 'cpns:a.example:YYg6NRSDkJrfDhssbzfutw',
+          gatewayId: 'box-1',
+          mode: 'PNE',
+          capabilities: { light: 'dimmable' },
+          state: 'active',
+          expires: 1_767_312_025_374,
+          since: 1_767_225_625_374,
+        },
+      ],
+      grants: [],
+      superseded: [],
+      conflicts: [],
+    },
+  },
 })
 
 export const pnGrant = spec({
@@ -210,6 +265,18 @@ export const pnGrant = spec({
   }),
   result: z.strictObject({ version: z.string() }),
   refusals: [403, 404, 409, 410, 423],
+  example: {
+    params: {
+      commandId: 'grant-b-00000001',
+      home: 'a.example',
+      pnId: 'flat',
+      operator: 'b.example',
+      fingerprint: '6T6AlLyXV1SQsJhP2Ch1fHsJc1dk8-AdSgnY-KdOxNw',
+      rights: ['register', 'admit', 'gateway'],
+      expires: 1_798_761_600_000,
+    },
+    result: { version: 'p2Jw8rWcB0nYl1s0Jm9u3A' },
+  },
 })
 
 export type PnEstablishParams = z.infer<typeof pnEstablish.params>

@@ -144,9 +144,9 @@ test('is what the server answers', async () => {
   await rig.stop()
 })
 
-test('an example is a call that the server takes, with an answer that it could give', () => {
+test('every command has an example: a call that the server takes, with an answer that it could give', () => {
   for (const { method, params, result, example } of inventoryMethods) {
-    if (!example) continue
+    assert.ok(example, `${method} has no example`)
     const taken = params.safeParse(example.params)
     assert.ok(taken.success, `${method}: ${taken.error?.message}`)
     const given = result.safeParse(example.result)

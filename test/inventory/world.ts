@@ -7,6 +7,7 @@ import { generateOperatorSecrets } from '../../src/adapters/operator-keys.ts'
 import { x509Certificates } from '../../src/adapters/x509.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Authorship, Documents, Json, Version } from '../../src/document/documents.ts'
+import type { DocumentLimits } from '../../src/document/limits.ts'
 import { CommandRefused, type Principal } from '../../src/federation/command.ts'
 import type {
   CommandAnswer,
@@ -95,6 +96,7 @@ export const keyOf = (operator: OperatorId, identity: string): Uint8Array =>
 export async function world(
   counts: Readonly<Record<string, number>>,
   limits: Partial<InventoryLimits> = {},
+  documentLimits: Partial<DocumentLimits> = {},
 ): Promise<World> {
   const clock = new ManualClock()
   const servers: Server[] = []
@@ -156,7 +158,7 @@ export async function world(
       actors = createActorSystem({ clock, random })
       server.store = memoryLogStore({ disk })
       const ports = { store: server.store, crypto, clock, random, telemetry, actors, operator }
-      server.documents = createDocuments({ ...ports, identity, authorship })
+      server.documents = createDocuments({ ...ports, identity, authorship, limits: documentLimits })
       server.inventory = createInventory({
         ...ports,
         identity,
