@@ -59,7 +59,7 @@ test('a server on a disk that has changed a record tells nobody of it, and has e
   const { outcome, metrics, lines } = await ran(
     `
 nodes: { limits: { documents: { idleMs: 500, maxActive: 2 } } }
-faults: [{ kind: bitRot, every: 2s, for: 4s, targets: [a.example/1] }]`,
+faults: [{ kind: bitRot, every: 1s, for: 2s, targets: [a.example/1] }]`,
   )
   assert.equal(outcome, { verdict: true })
   assert.ok((metrics['fault.bitRot'] ?? 0) >= 2)

@@ -227,7 +227,7 @@ function says(what: Acknowledged, key: string, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const pne = { operator: what.operator as OperatorId, pneId: what.pne }
   const fields = value as Record<string, unknown>
-  if (what.type === 'admitted') return key === keys.roster(pne) && fields.state === 'admitted'
+  if (what.type === 'admitted') return key === keys.roster(pne)
   if (!key.startsWith(keys.registrations(pne))) return false
   return fields.state === 'active' && fields.expires === what.expires && fields.cpnsId === what.cpnsId
 }
