@@ -12,16 +12,16 @@ const lengthBytes = 4
 
 /** Texts one after another, each after its length in bytes: no two different lists give the same bytes. */
 export function framed(...texts: readonly string[]): Uint8Array {
-  const parts = texts.map(utf8)
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + lengthBytes + part.length, 0))
+  // At most three bytes for a UTF-16 code unit.
+  const whole = new Uint8Array(texts.reduce((sum, text) => sum + lengthBytes + 3 * text.length, 0))
   const view = new DataView(whole.buffer)
   let at = 0
-  for (const part of parts) {
-    view.setUint32(at, part.length)
-    whole.set(part, at + lengthBytes)
-    at += lengthBytes + part.length
+  for (const text of texts) {
+    const { written } = encoder.encodeInto(text, whole.subarray(at + lengthBytes))
+    view.setUint32(at, written)
+    at += lengthBytes + written
   }
-  return whole
+  return whole.slice(0, at)
 }
 
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
