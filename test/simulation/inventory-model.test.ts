@@ -1,7 +1,7 @@
 /*
  * Proves: whatever owners, gateways and devices do at two to four servers of one to three operators, through partitions,
  * power failures and repetitions, all servers come to show the same Personal Network, and it is the one that a model of
- * two hundred lines comes to; each answer on the way is the model's too. A step whose answer was lost may have been done
+ * three hundred lines comes to; each answer on the way is the model's too. A step whose answer was lost may have been done
  * or not, and nothing else.
  * Fails if servers disagree after they have met, if a repeated command is done twice, if something undone comes back, if
  * an answer promises what is not so, or if a PNE gets a second CPNS ID.

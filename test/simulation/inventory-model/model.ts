@@ -13,7 +13,8 @@ export type Step =
   | { readonly kind: 'establish' | 'release'; readonly at: string }
   | { readonly kind: 'grant' | 'revoke'; readonly at: string; readonly operator: string }
   | { readonly kind: 'add' | 'remove'; readonly at: string; readonly pne: ModelPne }
-  | { readonly kind: 'attach'; readonly at: string }
+  | { readonly kind: 'attach' | 'detach'; readonly at: string }
+  | { readonly kind: 'rename'; readonly at: string; readonly alias: string }
   | { readonly kind: 'register'; readonly at: string; readonly pne: ModelPne }
 
 /** What a step should be answered with: done, or the status of its refusal. */
@@ -22,6 +23,7 @@ export type Expected = 'ok' | number
 /** What a server should show. */
 export interface Shown {
   readonly state: 'live' | 'released' | 'none'
+  readonly alias: string
   readonly members: readonly string[]
   readonly gateways: readonly string[]
   readonly grants: readonly string[]
@@ -29,6 +31,10 @@ export interface Shown {
 
 interface Network {
   readonly epoch: number
+}
+interface Alias {
+  readonly epoch: number
+  readonly alias: string
 }
 interface Grant {
   readonly epoch: number
@@ -83,10 +89,11 @@ export class Model {
 
   show(server: string): Shown {
     const view = this.#view(server)
-    if (!view) return { state: 'none', members: [], gateways: [], grants: [] }
+    if (!view) return { state: 'none', alias: '', members: [], gateways: [], grants: [] }
     const members = view.isLive ? [...view.members] : []
     return {
       state: view.isLive ? 'live' : 'released',
+      alias: view.alias,
       members: members.map(([pne, { isActive }]) => `${pne} ${isActive ? 'active' : 'member'}`).sort(),
       gateways: [...view.gateways].sort(),
       grants: [...view.grants.keys()].sort(),
@@ -143,6 +150,18 @@ export class Model {
         this.#write(at, 'gateway', time, ground)
         return 'ok'
       }
+      case 'detach':
+        if (!view.gateways.has(self)) {
+          // Whoever left, and is still an element, may say so again.
+          const fact = this.#facts.get(at)?.get(self)?.get('gateway')
+          return fact && fact.value === undefined && view.members.has(gatewayOf(self)) ? 'ok' : 404
+        }
+        this.#write(at, 'gateway', time, undefined)
+        return 'ok'
+      case 'rename':
+        if (step.alias === view.alias) return 'ok'
+        this.#write(at, 'alias', time, { epoch: view.epoch, alias: step.alias } satisfies Alias)
+        return 'ok'
       case 'register': {
         const { operator } = step.pne
         if (operator !== home && !view.grants.has(operator)) return 403
@@ -229,7 +248,9 @@ export class Model {
         return said !== undefined && counts(operator, said) && members.has(gatewayOf(operator))
       })
       .map(([operator]) => operator)
+    const alias = saidIn<Alias>(own, 'alias')
     return {
+      alias: alias?.epoch === epoch ? alias.alias : firstAlias,
       epoch: Math.max(epoch, released),
       isLive: released <= epoch,
       grants,
@@ -284,6 +305,7 @@ export class Model {
 }
 
 interface View {
+  readonly alias: string
   readonly epoch: number
   readonly isLive: boolean
   readonly grants: ReadonlyMap<string, Grant>
@@ -306,6 +328,8 @@ function undoneIn(facts: Facts) {
 }
 
 export const nameOf = ({ operator, pneId }: ModelPne): string => `${operator}/${pneId}`
+/** What every PN is established with. */
+export const firstAlias = 'Flat'
 /** The gateway of an operator is a PNE too. */
 export const gatewayId = 'gateway'
 export const gatewayOf = (operator: string): string => nameOf({ operator, pneId: gatewayId })

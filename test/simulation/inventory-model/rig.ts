@@ -6,7 +6,9 @@ import { documentId } from '../../../src/document/names.ts'
 import type { MethodSpec } from '../../../src/federation/command.ts'
 import {
   gatewayAttach,
+  gatewayDetach,
   type Inventory,
+  pnChange,
   pnEstablish,
   pnGrant,
   pnInventory,
@@ -21,7 +23,7 @@ import { deathOf } from '../../../src/simulation/federation/server.ts'
 import type { Undo } from '../../../src/simulation/network.ts'
 import { World } from '../../../src/simulation/world.ts'
 import { production } from '../production.ts'
-import { gatewayId, type Layout, type ModelPne, nameOf, type Shown, type Step } from './model.ts'
+import { firstAlias, gatewayId, type Layout, type ModelPne, nameOf, type Shown, type Step } from './model.ts'
 
 /*
  * Production nodes in a simulated world, and clients with the SDK at each of them, that do one step after another.
@@ -181,7 +183,7 @@ export class Rig {
     switch (step.kind) {
       case 'establish': {
         const { commandId } = command
-        await this.#call(owner(), pnEstablish, { commandId, pnId, alias: 'Flat' })
+        await this.#call(owner(), pnEstablish, { commandId, pnId, alias: firstAlias })
         return
       }
       case 'release':
@@ -204,6 +206,14 @@ export class Rig {
         await this.#call(this.#client(gatewayId, at), gatewayAttach, { ...command, ...gateway })
         return
       }
+      case 'detach': {
+        const gateway = { gatewayId: this.#gatewayIdAt(at) }
+        await this.#call(this.#client(gatewayId, at), gatewayDetach, { ...command, ...gateway })
+        return
+      }
+      case 'rename':
+        await this.#call(owner(), pnChange, { ...command, alias: step.alias })
+        return
       case 'register':
         return this.#register(at, step.pne)
     }
@@ -332,9 +342,10 @@ export const pneIds = ['lamp', 'watch'] as const
 
 /** What the model says too. */
 export function asShown(inventory: Inventory | undefined): Shown {
-  if (!inventory) return { state: 'none', members: [], gateways: [], grants: [] }
-  const { state, members, gateways, grants } = inventory
+  if (!inventory) return { state: 'none', alias: '', members: [], gateways: [], grants: [] }
+  const { state, alias, members, gateways, grants } = inventory
   return {
+    alias,
     state: state === 'live' ? 'live' : 'released',
     members: members.map(member => `${nameOf(member)} ${member.state}`).sort(),
     gateways: gateways.map(nameOfGateway).sort(),

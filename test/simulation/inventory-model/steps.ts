@@ -88,10 +88,12 @@ function stepOf({ home, operators }: Layout, draw: Draw): Step {
   const pne: ModelPne = { operator: pick(names, draw.operator), pneId: pick(pneIds, draw.pne) }
   const gateway: ModelPne = { operator: pick(names, draw.operator), pneId: gatewayId }
   const { kind } = draw
-  if (kind < 45) return { kind: 'register', at: anywhere, pne }
+  if (kind < 41) return { kind: 'register', at: anywhere, pne }
+  if (kind < 45) return { kind: 'rename', at, alias: pick(['Flat', 'House', 'Attic'], draw.pne) }
   if (kind < 60) return { kind: 'add', at, pne: kind < 48 ? gateway : pne }
   if (kind < 75) return { kind: 'remove', at, pne: kind < 62 ? gateway : pne }
-  if (kind < 83) return { kind: 'attach', at: anywhere }
+  if (kind < 80) return { kind: 'attach', at: anywhere }
+  if (kind < 83) return { kind: 'detach', at: anywhere }
   if (kind < 86) return { kind: 'release', at }
   if (kind < 90) return { kind: 'establish', at }
   if (others.length === 0) return { kind: 'remove', at, pne }
