@@ -109,12 +109,11 @@ const admitted = z.object({
 
 /**
  * `undone/<document>/<operator>/<pneId>/<stamp>`: the admission of a PNE that stands in the document of an operator is
- * undone, up to the stamp it had. The home operator undoes all, others their own. A register of its own for each, so that
+ * undone, up to the stamp it had; in the home document. A register of its own for each, so that
  * two servers that remove a PNE at once, and see different admissions of it, undo them all.
  */
 const undoneRecord = z.object({
   epoch,
-  grant: grantId.optional(),
   /** `since` of that admission: what was registered under it counts no more. */
   since: time,
 })
@@ -448,7 +447,6 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['gateway', 2],
     ['claim', 2],
     ['admission', 3],
-    ['undone', 5],
     ['registration', 4],
     ['ended', 4],
   ]),

@@ -148,12 +148,11 @@ function removal(pne: Pne, change: Change): RegisterWrite[] {
       `${pneKey(pne)} was admitted by others. The owner, or a gateway of ${home}, can remove it.`,
     )
   }
-  const isHome = rules.self === home
-  const here = { key: isHome ? keys.roster(pne) : keys.admission(pne), value: null }
+  if (rules.self !== home) return [{ key: keys.admission(pne), value: null }]
   const undone = present
-    .filter(admission => (isHome || admission.document === rules.self) && leavesTraces(pne, admission, view))
+    .filter(admission => leavesTraces(pne, admission, view))
     .flatMap(admission => undoing(pne, admission, change))
-  return [here, ...undone]
+  return [{ key: keys.roster(pne), value: null }, ...undone]
 }
 
 /** What a gateway let in, and what never registered, has nothing that could come back. */
@@ -161,13 +160,13 @@ const leavesTraces = (pne: Pne, admission: CountedAdmission, view: NetworkView):
   isForGood(admission) || admission.document !== view.inventory.home || view.registrations.has(pneKey(pne))
 
 /** Undoes an admission; what was said so of earlier ones in the same document is said with it. */
-function undoing(pne: Pne, { document, record }: CountedAdmission, { view, rules, own }: Change): RegisterWrite[] {
+function undoing(pne: Pne, { document, record }: CountedAdmission, { view, own }: Change): RegisterWrite[] {
   const key = keys.undone(document, pne, record.stamp)
   const before = [...own.entries(keys.undoings(document, pne))].filter(
     ([other, { value }]) => value !== null && other !== key,
   )
   const since = Math.max(record.since, view.undone.get(pneKey(pne))?.since ?? -1)
-  const value = asValue({ ...ground(view, rules.self), since })
+  const value = asValue({ epoch: view.inventory.epoch, since })
   return [{ key, value }, ...before.map(([other]) => ({ key: other, value: null }))]
 }
 

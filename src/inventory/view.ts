@@ -280,12 +280,12 @@ function admittedBy(
   return sortedBy([...admitted.values()], ({ pne }) => pneKey(pne))
 }
 
-/** The home operator undoes what it likes, others what they have said themselves. */
+/** The home operator alone undoes: what others would take back of theirs must not touch what is registered. */
 function undoneBy(home: OperatorId, sources: readonly Source[]): Map<string, Undone> {
   const undone = new Map<string, { upTo: Map<OperatorId, number>; since: number }>()
   for (const { operator, records, counts } of sources) {
     for (const { document, pne, upTo, record } of records.undone) {
-      if ((operator !== home && operator !== document) || !counts(record)) continue
+      if (operator !== home || !counts(record)) continue
       const key = pneKey(pne)
       const found = undone.get(key) ?? { upTo: new Map<OperatorId, number>(), since: -1 }
       found.upTo.set(document, Math.max(upTo, found.upTo.get(document) ?? -1))
