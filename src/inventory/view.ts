@@ -129,7 +129,7 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
   )
   const grants = new Map([...given].filter(([, grant]) => at < grant.expires))
   const sources = sourcesOf(name.home, home, grants, visits, epoch)
-  const undone = undoneBy(name.home, sources)
+  const undone = undoneBy(home, epoch)
   const admitted = admittedBy(undone, sources, settings.closedSince)
   const registrations = registrationsOf(sources)
   const elements = membersOf(admitted, registrations, undone, at)
@@ -281,16 +281,15 @@ function admittedBy(
 }
 
 /** The home operator alone undoes: what others would take back of theirs must not touch what is registered. */
-function undoneBy(home: OperatorId, sources: readonly Source[]): Map<string, Undone> {
+function undoneBy(home: NetworkRecords, epoch: number): Map<string, Undone> {
   const undone = new Map<string, { upTo: Map<OperatorId, number>; since: number }>()
-  for (const { operator, records, counts } of sources) {
-    for (const { document, pne, upTo, record } of records.undone) {
-      if (operator !== home || !counts(record)) continue
-      const key = pneKey(pne)
-      const found = undone.get(key) ?? { upTo: new Map<OperatorId, number>(), since: -1 }
-      found.upTo.set(document, Math.max(upTo, found.upTo.get(document) ?? -1))
-      undone.set(key, { ...found, since: Math.max(found.since, record.since) })
-    }
+  for (const { document, pne, upTo, record } of home.undone) {
+    if (record.epoch !== epoch) continue
+    const key = pneKey(pne)
+    const found = undone.get(key) ?? { upTo: new Map<OperatorId, number>(), since: -1 }
+    found.upTo.set(document, Math.max(upTo, found.upTo.get(document) ?? -1))
+    found.since = Math.max(found.since, record.since)
+    undone.set(key, found)
   }
   return undone
 }
