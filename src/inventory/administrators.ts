@@ -1,4 +1,5 @@
 import type { Pne } from './fields.ts'
+import { compare } from './order.ts'
 import type { AdminRecord, Stamped } from './records.ts'
 
 /** An element of a PN that was made its administrator. */
@@ -29,5 +30,3 @@ export const administratorsOf = (
         b.stamp - a.stamp || compare(b.server, a.server) || compare(keyB, keyA),
     )
     .map(([, { pne, record }]) => ({ ...pne, since: record.stamp }))
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

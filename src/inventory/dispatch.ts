@@ -1,5 +1,5 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
-import { type Json, WriteFailed } from '../document/documents.ts'
+import { WriteFailed } from '../document/documents.ts'
 import { DocumentFull } from '../document/limits.ts'
 import type { Command, CommandOptions, Principal } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
@@ -9,6 +9,7 @@ import type { ProofCheck } from './command-proofs.ts'
 import { isUnanswered, refusedBy } from './forwarding/foreign-refusal.ts'
 import type { Waiting } from './forwarding/waiting.ts'
 import { homeDocument, type Networks } from './networks.ts'
+import { asJson } from './plain.ts'
 import type { Procedure } from './procedure.ts'
 import { refusals } from './refusals.ts'
 import type { NetworkName, NetworkView } from './view.ts'
@@ -123,6 +124,3 @@ export function asRefusal(error: unknown): never {
   if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
   throw error
 }
-
-/** Parameters and results are JSON but for members that are `undefined`. */
-const asJson = (value: unknown): Json => JSON.parse(JSON.stringify(value))

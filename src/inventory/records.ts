@@ -3,6 +3,7 @@ import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
 import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right, services, zone } from './fields.ts'
+import { asJson } from './plain.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
@@ -376,30 +377,30 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
       return record && isSegment(second) ? { of: 'claim', gatewayId: second, record } : undefined
     }
     case 'admin': {
-      const pne = pneOf(second, third)
+      const pne = pneNamed(second, third)
       const record = read(adminRecord, register)
       return record && pne && { of: 'admin', pne, record }
     }
     case 'roster':
     case 'admission': {
-      const pne = pneOf(second, third)
+      const pne = pneNamed(second, third)
       const record = read(admitted, register)
       return record && pne && { of: 'roster', pne, record }
     }
     case 'undone': {
-      const pne = pneOf(third, fourth)
+      const pne = pneNamed(third, fourth)
       const record = read(undoneRecord, register)
       if (!record || !pne || !isOperatorId(second) || !/^\d{1,16}$/.test(fifth)) return undefined
       return { of: 'undone', document: second, pne, upTo: Number(fifth), record }
     }
     case 'registration': {
-      const pne = pneOf(second, third)
+      const pne = pneNamed(second, third)
       const record = read(registrationRecord, register)
       if (!record || !pne || !transactionPattern.test(fourth)) return undefined
       return { of: 'registration', pne, transaction: fourth, record }
     }
     case 'ended': {
-      const pne = pneOf(second, third)
+      const pne = pneNamed(second, third)
       const record = read(endedRecord, register)
       if (!record || !pne || !transactionPattern.test(fourth)) return undefined
       return { of: 'ended', pne, transaction: fourth, record }
@@ -454,12 +455,17 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
 
 const transactionPattern = /^[A-Za-z0-9_-]{16,64}$/
 
-function pneOf(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
+/** The PNE that two parts of a key name, if they do. */
+export function pneNamed(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
   if (operatorPart === undefined || pneId === undefined) return undefined
   return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
 }
 
-function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: Register): Stamped<T> | undefined {
+/** What a register says, with its moment and server; `undefined` when it does not parse. */
+export function read<T extends object>(
+  schema: z.ZodType<T>,
+  { value, stamp, server }: Register,
+): Stamped<T> | undefined {
   const parsed = schema.safeParse(value)
   return parsed.success ? { ...parsed.data, stamp, server } : undefined
 }
@@ -491,4 +497,4 @@ export const asValue = (
     | UndoneRecord
     | RegistrationRecord
     | EndedRecord,
-): Json => JSON.parse(JSON.stringify(record))
+): Json => asJson(record)

@@ -7,6 +7,7 @@ import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { toBase64url, utf8 } from './framing.ts'
 import { type AttachedGateway, activityOf, type Claim } from './gateways/active.ts'
 import type { Inventory, InventoryMember } from './inventory-shape.ts'
+import { compare, sortedBy } from './order.ts'
 import {
   type Admission,
   type GrantRecord,
@@ -373,9 +374,3 @@ function versionOf(epoch: number, { alias, expires, connectionMode }: Settings, 
   ])
   return toBase64url(sha256(utf8(JSON.stringify([epoch, alias, expires ?? null, connectionMode, roster]))).slice(0, 16))
 }
-
-const sortedBy = <T>(values: readonly T[], key: (value: T) => string): T[] =>
-  [...values].sort((a, b) => compare(key(a), key(b)))
-
-/** By UTF-16 code units, so that no locale has a say. */
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

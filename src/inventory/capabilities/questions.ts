@@ -9,7 +9,7 @@ import type { Inventory } from '../methods.ts'
 import { homeDocument } from '../networks.ts'
 import { Allowances } from '../notices/allowances.ts'
 import type { Notices } from '../notices/notices.ts'
-import { asJson } from '../presence/wire.ts'
+import { asJson } from '../plain.ts'
 import { refusals } from '../refusals.ts'
 import { type CapabilitiesAnswerParams, capabilitiesAnswer, capabilitiesAsked } from './methods.ts'
 

@@ -3,6 +3,7 @@ import { type Command, CommandRefused, type Principal } from '../../federation/c
 import type { CommandHandler, Federation } from '../../federation/federation.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import { commandId, operator } from '../fields.ts'
+import { asJson } from '../plain.ts'
 import { refusals } from '../refusals.ts'
 import { type CommandOutcome, type CommandOutcomeParams, commandOutcome } from './methods.ts'
 import type { Waiting } from './waiting.ts'
@@ -61,7 +62,7 @@ export function createOutcomes(options: {
       if (!asked.success) throw refusals.malformed(`What ${outcomeMethod} takes is a subscriber and a command id.`)
       const { commandId, ...principal } = asked.data
       const outcome = await waiting.outcome(principal, commandId)
-      return { ok: true, value: JSON.parse(JSON.stringify(outcome)) }
+      return { ok: true, value: asJson(outcome) }
     },
   }
 }

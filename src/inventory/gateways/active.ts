@@ -1,4 +1,5 @@
 import type { InventoryGateway } from '../inventory-shape.ts'
+import { compare } from '../order.ts'
 import type { ClaimRecord, Stamped } from '../records.ts'
 
 /*
@@ -54,5 +55,3 @@ const firstInLine = (a: AttachedGateway['shown'], b: AttachedGateway['shown']): 
   b.priority - a.priority || a.since - b.since || compare(nameOf(a), nameOf(b))
 
 const nameOf = ({ operator, gatewayId }: AttachedGateway['shown']): string => `${operator}/${gatewayId}`
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -3,7 +3,8 @@ import type { Json, Register, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import { mode, type Pne } from '../fields.ts'
-import { pneKey, type Stamped } from '../records.ts'
+import { asJson } from '../plain.ts'
+import { pneKey, pneNamed, read, type Stamped } from '../records.ts'
 import { generationId, history, joining } from './methods.ts'
 
 /*
@@ -140,13 +141,13 @@ function take(group: Gathered, kind: string, rest: readonly string[], register: 
       group.group = read(groupRecord, register)
       return
     case 'group-member 2': {
-      const found = pneOf(first, second)
+      const found = pneNamed(first, second)
       const record = read(memberRecord, register)
       if (found && record) group.members.set(pneKey(found), { pne: found, record })
       return
     }
     case 'group-invite 2': {
-      const found = pneOf(first, second)
+      const found = pneNamed(first, second)
       const record = read(inviteRecord, register)
       if (found && record) group.invites.set(pneKey(found), record)
       return
@@ -166,17 +167,7 @@ function take(group: Gathered, kind: string, rest: readonly string[], register: 
   }
 }
 
-function pneOf(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
-  if (operatorPart === undefined || pneId === undefined) return undefined
-  return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
-}
-
-function read<T extends object>(schema: z.ZodType<T>, { value, stamp, server }: Register): Stamped<T> | undefined {
-  const parsed = schema.safeParse(value)
-  return parsed.success ? { ...parsed.data, stamp, server } : undefined
-}
-
 /** A record as a register's value. Fields that are absent stay absent. */
 export const asGroupValue = (
   record: GroupRecord | MemberRecord | InviteRecord | OfferRecord | OwnerRecord | KeyRecord,
-): Json => JSON.parse(JSON.stringify(record))
+): Json => asJson(record)

@@ -1,6 +1,7 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
 import type { Pne } from '../fields.ts'
 import { framed, toBase64url } from '../framing.ts'
+import { compare } from '../order.ts'
 import { pneKey, readRecords, type Stamped } from '../records.ts'
 import { isStillIn, type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from '../view.ts'
 import type { ServiceGroup } from './methods.ts'
@@ -159,6 +160,3 @@ function generationOf([last]: GroupView['generations'], tags: readonly string[])
 
 export const isSameMembership = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((tag, index) => tag === b[index])
-
-/** By UTF-16 code units, so that no locale has a say. */
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

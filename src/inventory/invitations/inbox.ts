@@ -9,6 +9,7 @@ import type { DocumentId, OperatorId } from '../../ports/names.ts'
 import { asRefusal } from '../dispatch.ts'
 import { Allowances } from '../notices/allowances.ts'
 import type { Notices } from '../notices/notices.ts'
+import { asJson } from '../plain.ts'
 import { refusals } from '../refusals.ts'
 import { deliverMethod, type Letter, letter } from './letter.ts'
 import { type InvitationLimits, longestInvitationMs } from './limits.ts'
@@ -107,7 +108,7 @@ function filed(given: Letter, registers: Registers, now: number, limits: Invitat
   const open = openIn(registers, now)
   const ofThisHome = open.filter(({ home }) => home === given.home)
   if (open.length >= limits.maxOpen || ofThisHome.length >= limits.maxOpenFromOne) throw full()
-  const value: Json = JSON.parse(JSON.stringify({ ...shown, expires }))
+  const value = asJson({ ...shown, expires })
   return [...expired, { key, value }]
 }
 

@@ -6,6 +6,7 @@ import type { LocalRecord, LogStore } from '../../ports/log-store.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import { framed, toBase64url, utf8 } from '../framing.ts'
+import { asJson } from '../plain.ts'
 import type { Inbox } from './inbox.ts'
 import { deliverMethod, type Letter, letter } from './letter.ts'
 
@@ -50,7 +51,7 @@ export function createPost(options: PostOptions): Post {
   const boxOf = (to: OperatorId) => `${prefix}${nameOf(to)}/`
 
   async function send(to: OperatorId, given: Letter): ReturnType<Post['send']> {
-    const params = JSON.parse(JSON.stringify(given))
+    const params = asJson(given)
     try {
       if (to === self) {
         await inbox.take(given)

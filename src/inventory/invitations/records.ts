@@ -3,6 +3,7 @@ import type { Json, Register, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import type { Pne } from '../fields.ts'
+import { asJson } from '../plain.ts'
 import { invitationRole } from './methods.ts'
 
 /*
@@ -88,4 +89,4 @@ function read<T>(schema: z.ZodType<T>, register: Register | undefined): T | unde
 }
 
 /** A record as a register's value. */
-export const asInvitationValue = (record: InvitationRecord | AnswerRecord): Json => JSON.parse(JSON.stringify(record))
+export const asInvitationValue = (record: InvitationRecord | AnswerRecord): Json => asJson(record)

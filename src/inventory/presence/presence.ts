@@ -10,6 +10,7 @@ import { homeDocument, type Networks, networkOf } from '../networks.ts'
 import { Allowances } from '../notices/allowances.ts'
 import type { Attached } from '../notices/attached.ts'
 import { Outbox } from '../notices/outbox.ts'
+import { asJson } from '../plain.ts'
 import { refusals } from '../refusals.ts'
 import type { NetworkName, NetworkView } from '../view.ts'
 import { changesOf, presenceOf, reachOf, type Statement } from './entries.ts'
@@ -18,7 +19,7 @@ import { Leases } from './leases.ts'
 import type { PresenceLimits } from './limits.ts'
 import { type Presence, presenceChanged } from './methods.ts'
 import { type Report, Reports } from './reports.ts'
-import { asJson, presenceWire, pushMethod, watchMethod } from './wire.ts'
+import { presenceWire, pushMethod, watchMethod } from './wire.ts'
 
 /*
  * Who is there now. What clients say is heard by the server that they are attached to (`reports.ts`). A server whose clients

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { Json } from '../../document/documents.ts'
 import { network, operator, segment, time } from '../fields.ts'
 import type { Entry } from './entries.ts'
 import type { PresenceLimits } from './limits.ts'
@@ -44,6 +43,3 @@ export function presenceWire(limits: Pick<PresenceLimits, 'maxNetworksPerRequest
 }
 export type PresenceWire = ReturnType<typeof presenceWire>
 export type Told = z.infer<PresenceWire['push']>['networks'][number]
-
-/** Parameters and results are JSON, which their types do not say. */
-export const asJson = (value: unknown): Json => JSON.parse(JSON.stringify(value))

@@ -3,6 +3,7 @@ import type { Json, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import type { Pne } from '../fields.ts'
+import { asJson } from '../plain.ts'
 import { pneKey } from '../records.ts'
 import { largestAmount, serviceId, unit } from './methods.ts'
 
@@ -97,4 +98,4 @@ function partsOf(key: string): { readonly pne: Pne | undefined; readonly last: s
 export const asReport = (value: Json | undefined): ReportRecord | undefined => reportRecord.safeParse(value).data
 
 /** A record as a register's value. Fields that are absent stay absent. */
-export const asUsageValue = (record: ReportRecord | SumRecord): Json => JSON.parse(JSON.stringify(record))
+export const asUsageValue = (record: ReportRecord | SumRecord): Json => asJson(record)

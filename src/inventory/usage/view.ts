@@ -1,5 +1,6 @@
 import type { OperatorId } from '../../ports/names.ts'
 import type { Pne } from '../fields.ts'
+import { compare } from '../order.ts'
 import { pneKey } from '../records.ts'
 import { dayOf, type KnownReport, type UsageRecords } from './records.ts'
 
@@ -84,6 +85,3 @@ const inOrder = (days: readonly DayUsage[]): DayUsage[] =>
       compare(a.unit, b.unit) ||
       a.day - b.day,
   )
-
-/** By UTF-16 code units, so that no locale has a say. */
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
