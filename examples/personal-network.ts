@@ -29,7 +29,7 @@ import type { ToldGateway } from './support/gateway-program.ts'
 import { type ServerFolder, serverFolder, trustEachOther } from './support/operators.ts'
 import type { ToldPne } from './support/pne-program.ts'
 import { type LogLine, type ServerProcess, startServer } from './support/server-process.ts'
-import { eventually, StepFailed, story, table } from './support/story.ts'
+import { eventually, inventoryTable, story, tellUntilAsked } from './support/story.ts'
 
 const { values: options } = parseArgs({ options: { once: { type: 'boolean', default: false } } })
 
@@ -53,7 +53,7 @@ interface Device {
   readonly capabilities: Readonly<Record<string, string>>
 }
 
-async function tell(): Promise<void> {
+async function tell(asked: Promise<void>): Promise<void> {
   told.chapter('Two operators, a gateway, and devices')
   const [a, b] = await told.step('Each operator has keys, and trusts the other one', async () => {
     const folders = await Promise.all([serverFolder(join(folder, 'a'), A), serverFolder(join(folder, 'b'), B)])
@@ -176,7 +176,7 @@ async function tell(): Promise<void> {
 
   told.chapter('Serving on until Ctrl-C')
   told.line(`the gateway, for PNEs: ${gatewayUrl}`)
-  await stopped
+  await asked
 }
 
 async function start(server: ServerFolder): Promise<ServerProcess> {
@@ -294,34 +294,7 @@ async function agreed(owner: Session, watch: Device, serverB: ServerProcess): Pr
   )
 }
 
-const inventoryTable = ({ members }: Inventory): string =>
-  table(
-    ['PNE', 'operator', 'state', 'gateway', 'CPNS ID'],
-    members.map(({ pneId, operator, state, gatewayId = '', cpnsId = '' }) => [
-      pneId,
-      operator,
-      state,
-      gatewayId,
-      cpnsId,
-    ]),
-  )
-
-/** Resolves at Ctrl-C, or when the process is asked to end otherwise. */
-function interrupted(): Promise<void> {
-  const alive = setInterval(() => {}, 60_000)
-  endings.push(() => clearInterval(alive))
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
-}
-
-const stopped = interrupted()
-try {
-  await Promise.race([tell(), stopped])
-} catch (error) {
-  process.exitCode = 1
-  console.error(error instanceof StepFailed ? `\n${error.message}` : error)
-} finally {
+await tellUntilAsked(tell, async () => {
   await Promise.all(endings.map(end => end()))
   await rm(folder, { recursive: true })
-}
+})

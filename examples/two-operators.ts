@@ -29,7 +29,7 @@ import {
 import { newCommandId, subscribers } from './support/credentials.ts'
 import { type ServerFolder, serverFolder, trustEachOther } from './support/operators.ts'
 import { type ServerProcess, startServer } from './support/server-process.ts'
-import { eventually, StepFailed, story, table } from './support/story.ts'
+import { eventually, inventoryTable, story, tellUntilAsked } from './support/story.ts'
 
 const { values: options } = parseArgs({
   options: { once: { type: 'boolean', default: false }, data: { type: 'string' } },
@@ -49,7 +49,7 @@ const told = story()
 /** What has to be ended, the latest first. */
 const endings: (() => unknown)[] = []
 
-async function tell(): Promise<void> {
+async function tell(asked: Promise<void>): Promise<void> {
   told.chapter('Two operators')
   const [a, b] = await told.step(
     'Each operator has keys, a signed manifest, and the other one’s manifest',
@@ -144,7 +144,7 @@ async function tell(): Promise<void> {
   told.line(`a.example  ${serverA.clientUrl}/v1/client   gateway for PNEs ${gatewayA.url()}`)
   told.line(`b.example  ${serverB.clientUrl}/v1/client   gateway for PNEs ${gatewayB.url()}`)
   told.line(`credentials of owner, gateways and PNEs: ${join(folder, '*/demo-keys.json')}`)
-  await stopped
+  await asked
 }
 
 async function start(server: ServerFolder): Promise<ServerProcess> {
@@ -244,34 +244,7 @@ const attempt = <T>(action: Promise<T>): Promise<T | undefined> =>
 const describe = ({ alias, members, grants }: Inventory): string =>
   `“${alias}” with ${members.length} members, ${active({ members } as Inventory).length} of them active; granted to ${grants.map(({ operator }) => operator).join(', ')}`
 
-const inventoryTable = ({ members }: Inventory): string =>
-  table(
-    ['PNE', 'operator', 'state', 'gateway', 'CPNS ID'],
-    members.map(({ pneId, operator, state, gatewayId = '', cpnsId = '' }) => [
-      pneId,
-      operator,
-      state,
-      gatewayId,
-      cpnsId,
-    ]),
-  )
-
-/** Resolves at Ctrl-C, or when the process is asked to end otherwise. */
-function interrupted(): Promise<void> {
-  const alive = setInterval(() => {}, 60_000)
-  endings.push(() => clearInterval(alive))
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
-}
-
-const stopped = interrupted()
-try {
-  await Promise.race([tell(), stopped])
-} catch (error) {
-  process.exitCode = 1
-  console.error(error instanceof StepFailed ? `\n${error.message}` : error)
-} finally {
+await tellUntilAsked(tell, async () => {
   for (const end of endings.reverse()) await end()
   if (options.data === undefined) await rm(folder, { recursive: true })
-}
+})

@@ -1,3 +1,5 @@
+import type { Inventory } from '../../src/client/node.ts'
+
 /** Tells what happens, line by line, with how long each step took. */
 export interface Story {
   /** A new part. */
@@ -49,6 +51,47 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('  ')
       .trimEnd()
   return [head, widths.map(width => '─'.repeat(width)), ...rows].map(line).join(`\n${' '.repeat(10)}`)
+}
+
+export const inventoryTable = ({ members }: Inventory): string =>
+  table(
+    ['PNE', 'operator', 'state', 'gateway', 'CPNS ID'],
+    members.map(({ pneId, operator, state, gatewayId = '', cpnsId = '' }) => [
+      pneId,
+      operator,
+      state,
+      gatewayId,
+      cpnsId,
+    ]),
+  )
+
+/**
+ * Tells a story, as long as nobody asks the process to end (Ctrl-C, or otherwise); then ends what it began. The exit code is
+ * 1 when a step failed. `asked` resolves when the process is asked to end, for a story that goes on until then.
+ */
+export async function tellUntilAsked(
+  tell: (asked: Promise<void>) => Promise<void>,
+  end: () => Promise<void>,
+): Promise<void> {
+  const interruption = awaitInterruption()
+  try {
+    await Promise.race([tell(interruption.happened), interruption.happened])
+  } catch (error) {
+    process.exitCode = 1
+    console.error(error instanceof StepFailed ? `\n${error.message}` : error)
+  } finally {
+    interruption.forget()
+    await end()
+  }
+}
+
+/** Until it is forgotten the process stays. */
+function awaitInterruption(): { readonly happened: Promise<void>; forget(): void } {
+  const alive = setInterval(() => {}, 60_000)
+  const happened = new Promise<void>(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+  return { happened, forget: () => clearInterval(alive) }
 }
 
 /** Waits until `check` gives something. @throws when it has not within the time */
