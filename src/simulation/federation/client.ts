@@ -1,11 +1,18 @@
 import type { ClientIdentity } from '../../client/authenticate.ts'
+import { RequestRefused } from '../../client/errors.ts'
+import { isOpen } from '../../client/patience.ts'
 import { openSession, type Session, type SessionOptions } from '../../client/session.ts'
+import type { MethodSpec } from '../../federation/command.ts'
 import type { HostPorts, SimulatedHost } from '../host.ts'
 import type { World } from '../world.ts'
 import { clientUrlOf, type SimulatedOperator } from './operator.ts'
 
 /** How long a client waits before it tries to connect for the first time again; afterwards the SDK sees to that. */
 const retryMs = 1_000
+
+/** How often a command whose outcome is open is repeated, so long after the last time. */
+const repetitions = 8
+const repeatAfterMs = 1_000
 
 /** A subscriber of an operator on a host of its own, with the SDK as an application has it. */
 export class SimulatedClient {
@@ -64,6 +71,20 @@ export class SimulatedClient {
       } catch {
         // The operator's servers may be down, or not reachable: an application tries again too.
         await this.pause(retryMs)
+      }
+    }
+  }
+
+  /** Gives a command, and repeats it as it was while its outcome is open, or there is too much to do. */
+  async insist<P, R>(spec: MethodSpec<P, R>, params: P): Promise<R> {
+    const session = await this.session()
+    for (let repetition = 1; ; repetition++) {
+      try {
+        return await session.call(spec, params)
+      } catch (error) {
+        const isForNow = isOpen(error) || (error instanceof RequestRefused && [429, 503, 504].includes(error.status))
+        if (!isForNow || repetition > repetitions) throw error
+        await this.pause(repeatAfterMs)
       }
     }
   }

@@ -5,7 +5,6 @@ import { isOpen } from '../../client/patience.ts'
 import { createPne, type PneRegistration } from '../../client/pne.ts'
 import type { Session } from '../../client/session.ts'
 import { documentId } from '../../document/names.ts'
-import type { MethodSpec } from '../../federation/command.ts'
 import type { Pne, Right } from '../../inventory/fields.ts'
 import { pnEstablish, pnGrant, pnUpdate } from '../../inventory/methods.ts'
 import type { DocumentId } from '../../ports/names.ts'
@@ -17,8 +16,6 @@ import type { Readers } from './readers.ts'
 import type { Scenario } from './schema.ts'
 
 const retryMs = 1_000
-/** How often a command whose outcome is open is repeated. */
-const repetitions = 8
 const grantLifetimeMs = 30 * 24 * 60 * 60 * 1000
 export const allRights: readonly Right[] = ['register', 'admit', 'gateway']
 
@@ -112,20 +109,6 @@ export class Population {
     }).register()
   }
 
-  /** Gives a command, and repeats it as it was while its outcome is open. */
-  async insist<P, R>(client: SimulatedClient, spec: MethodSpec<P, R>, params: P): Promise<R> {
-    const session = await client.session()
-    for (let repetition = 1; ; repetition++) {
-      try {
-        return await session.call(spec, params)
-      } catch (error) {
-        const isForNow = isOpen(error) || (error instanceof RequestRefused && [429, 503, 504].includes(error.status))
-        if (!isForNow || repetition > repetitions) throw error
-        await client.pause(retryMs)
-      }
-    }
-  }
-
   #client(operator: SimulatedOperator, name: string): SimulatedClient {
     const attachTo = this.#scenario.clients.attachTo?.filter(number => number <= operator.servers.length)
     if (attachTo?.length === 0) {
@@ -142,7 +125,7 @@ export class Population {
 
   async grant({ home, pnId, owner }: SimulatedNetworkName, to: SimulatedOperator, rights = allRights): Promise<void> {
     const { world } = this.#federation
-    await this.insist(owner, pnGrant, {
+    await owner.insist(pnGrant, {
       commandId: this.commandId(),
       home: home.id,
       pnId,
@@ -209,13 +192,13 @@ export class Population {
     const { home, pnId, owner, gateways, grantees } = network
     const name = { home: home.id, pnId }
     await this.#until(owner, () =>
-      this.insist(owner, pnEstablish, { commandId: `establish-${pnId}-00000000`, alias: pnId, pnId }),
+      owner.insist(pnEstablish, { commandId: `establish-${pnId}-00000000`, alias: pnId, pnId }),
     )
     const readers = this.#readersOf(network).map(({ identity }) => identity)
     const members = [...gateways.map(({ client }) => client.identity), ...readers]
     const pnes = members.map(({ operator, identity }) => ({ operator, pneId: identity }))
     await this.#until(owner, () =>
-      this.insist(owner, pnUpdate, { commandId: this.commandId(), ...name, operation: 'add', pnes }),
+      owner.insist(pnUpdate, { commandId: this.commandId(), ...name, operation: 'add', pnes }),
     )
     for (const grantee of grantees) await this.#until(owner, () => this.grant(network, grantee))
   }

@@ -164,17 +164,17 @@ export class WorkloadDriver {
       case 'add':
       case 'remove': {
         const commandId = population.commandId()
-        await population.insist(owner, pnUpdate, { commandId, ...name, operation, pnes: [pne] })
+        await owner.insist(pnUpdate, { commandId, ...name, operation, pnes: [pne] })
         if (operation === 'add')
           events.acknowledged({ type: 'admitted', network: name, pne: pne.pneId, operator: pne.operator })
         return
       }
       case 'inventory':
-        events.read(network, await population.insist(random.pick([owner, gateway.client]), pnInventory, name))
+        events.read(network, await random.pick([owner, gateway.client]).insist(pnInventory, name))
         return
       case 'attach': {
         const { client, gatewayId } = gateway
-        await population.insist(client, gatewayAttach, { commandId: population.commandId(), ...name, gatewayId })
+        await client.insist(gatewayAttach, { commandId: population.commandId(), ...name, gatewayId })
         return
       }
       case 'grant':

@@ -3,7 +3,6 @@ import { type PnGateway, startGateway } from '../../../src/client/gateway.ts'
 import { isOpen } from '../../../src/client/patience.ts'
 import { createPne } from '../../../src/client/pne.ts'
 import { documentId } from '../../../src/document/names.ts'
-import type { MethodSpec } from '../../../src/federation/command.ts'
 import {
   gatewayAttach,
   gatewayDetach,
@@ -33,8 +32,8 @@ export const pnId = 'flat'
 /** What an admission that leads to no registration, and a registration that is not confirmed, are held open for. */
 export const admissionMs = 4_000
 const pendingMs = 4_000
-const retryMs = 500
-const repetitions = 12
+/** Without power. */
+const downMs = 500
 const pollMs = 100
 /** Longer than any back-off of links and clients after a fault. */
 const patienceMs = 180_000
@@ -111,7 +110,7 @@ export class Rig {
     const victim = this.#federation.server(server)
     world.at(Math.round(this.nowMs + afterMs), 'crash', () => {
       victim.crash(deathOf({ kind: 'unsynced' }))
-      world.at(Math.round(this.nowMs + retryMs), 'start', () => victim.start())
+      world.at(Math.round(this.nowMs + downMs), 'start', () => victim.start())
     })
   }
 
@@ -158,13 +157,13 @@ export class Rig {
 
   /** The inventory as a server gives it to the owner of the PN. */
   async asked(server: string): Promise<Inventory> {
-    return this.#inside(() => this.#call(this.#client('owner', server), pnInventory, this.#name))
+    return this.#inside(() => this.#client('owner', server).insist(pnInventory, this.#name))
   }
 
   /** The status with which the gateway of an operator is refused the inventory, or `undefined` if it is not. */
   async refusedAt(server: string): Promise<number | undefined> {
     try {
-      await this.#inside(() => this.#call(this.#client(gatewayId, server), pnInventory, this.#name))
+      await this.#inside(() => this.#client(gatewayId, server).insist(pnInventory, this.#name))
       return undefined
     } catch (error) {
       if (error instanceof RequestRefused) return error.status
@@ -183,36 +182,36 @@ export class Rig {
     switch (step.kind) {
       case 'establish': {
         const { commandId } = command
-        await this.#call(owner(), pnEstablish, { commandId, pnId, alias: firstAlias })
+        await owner().insist(pnEstablish, { commandId, pnId, alias: firstAlias })
         return
       }
       case 'release':
-        await this.#call(owner(), pnRelease, command)
+        await owner().insist(pnRelease, command)
         return
       case 'grant':
       case 'revoke': {
         const { id, fingerprint } = this.#federation.operator(step.operator)
         const rights = step.kind === 'grant' ? (['register', 'admit', 'gateway'] as const) : []
         const expires = this.#federation.world.epochMs + year
-        await this.#call(owner(), pnGrant, { ...command, operator: id, fingerprint, rights: [...rights], expires })
+        await owner().insist(pnGrant, { ...command, operator: id, fingerprint, rights: [...rights], expires })
         return
       }
       case 'add':
       case 'remove':
-        await this.#call(owner(), pnUpdate, { ...command, operation: step.kind, pnes: [this.#pne(step.pne)] })
+        await owner().insist(pnUpdate, { ...command, operation: step.kind, pnes: [this.#pne(step.pne)] })
         return
       case 'attach': {
         const gateway = { gatewayId: this.#gatewayIdAt(at) }
-        await this.#call(this.#client(gatewayId, at), gatewayAttach, { ...command, ...gateway })
+        await this.#client(gatewayId, at).insist(gatewayAttach, { ...command, ...gateway })
         return
       }
       case 'detach': {
         const gateway = { gatewayId: this.#gatewayIdAt(at) }
-        await this.#call(this.#client(gatewayId, at), gatewayDetach, { ...command, ...gateway })
+        await this.#client(gatewayId, at).insist(gatewayDetach, { ...command, ...gateway })
         return
       }
       case 'rename':
-        await this.#call(owner(), pnChange, { ...command, alias: step.alias })
+        await owner().insist(pnChange, { ...command, alias: step.alias })
         return
       case 'register':
         return this.#register(at, step.pne)
@@ -233,20 +232,6 @@ export class Rig {
     }).register()
     const known = this.cpnsIds.get(nameOf(of)) ?? new Set()
     this.cpnsIds.set(nameOf(of), known.add(cpnsId))
-  }
-
-  /** Repeats a command as it was while nobody knows what became of it. */
-  async #call<P, R>(client: SimulatedClient, spec: MethodSpec<P, R>, params: P): Promise<R> {
-    const session = await client.session()
-    for (let repetition = 1; ; repetition++) {
-      try {
-        return await session.call(spec, params)
-      } catch (error) {
-        const isForNow = isOpen(error) || (error instanceof RequestRefused && [429, 503, 504].includes(error.status))
-        if (!isForNow || repetition > repetitions) throw error
-        await client.pause(retryMs)
-      }
-    }
   }
 
   /** A subscriber of the server's operator — or, for a PNE, just a device — that knows this server alone. */
