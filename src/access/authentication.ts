@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import { fromBase64url, toBase64url } from '../commands/framing.ts'
 import { CommandRefused, type Principal } from '../federation/command.ts'
-import { fromBase64url, toBase64url } from '../inventory/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import { type ServerIdentity, signedBytes } from '../ports/identity.ts'

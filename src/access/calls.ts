@@ -1,7 +1,7 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
+import { splitParameters } from '../commands/common-parameters.ts'
 import { WriteFailed } from '../document/documents.ts'
 import { CommandRefused } from '../federation/command.ts'
-import { splitParameters } from '../inventory/common-parameters.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'

@@ -1,4 +1,4 @@
-import { framed, utf8 } from '../inventory/framing.ts'
+import { framed, utf8 } from '../commands/framing.ts'
 import type { Mechanism } from './protocol.ts'
 
 /*

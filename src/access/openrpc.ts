@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { commandProof, ifUnreachable } from '../commands/common-parameters.ts'
 import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
-import { commandProof, ifUnreachable } from '../inventory/common-parameters.ts'
 import { connectionMethods, connectionNotifications, rpcDiscover, sessionAuthenticate } from './protocol.ts'
 
 /** What JSON-RPC itself can answer, to any request. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { fromBase64url, toBase64url, utf8 } from '../commands/framing.ts'
 import type { Principal } from '../federation/command.ts'
-import { fromBase64url, toBase64url, utf8 } from '../inventory/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'

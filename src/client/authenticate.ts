@@ -1,6 +1,6 @@
 import { challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from '../access/handshake.ts'
 import { type ChallengeAnswer, type SessionAnswer, sessionAuthenticate } from '../access/protocol.ts'
-import { fromBase64url, toBase64url } from '../inventory/framing.ts'
+import { fromBase64url, toBase64url } from '../commands/framing.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
 import { signedBytes } from '../ports/identity.ts'
 import { type OperatorId, publicKeyOf, type ServerId, serverId } from '../ports/names.ts'

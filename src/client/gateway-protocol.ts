@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { operator, segment, spec, time } from '../commands/fields.ts'
 import type { NotificationSpec } from '../federation/command.ts'
-import { capabilities, mode, network, operator, segment, spec, time, zone } from '../inventory/fields.ts'
+import { capabilities, mode, network, zone } from '../inventory/fields.ts'
 import {
   activity,
   inventory,

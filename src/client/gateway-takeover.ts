@@ -1,4 +1,4 @@
-import { toBase64url } from '../inventory/framing.ts'
+import { toBase64url } from '../commands/framing.ts'
 import { gatewayActivate, type Inventory, presenceQuery } from '../inventory/methods.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'

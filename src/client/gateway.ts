@@ -1,5 +1,5 @@
+import { toBase64url } from '../commands/framing.ts'
 import type { Pne } from '../inventory/fields.ts'
-import { toBase64url } from '../inventory/framing.ts'
 import {
   gatewayAttach,
   type Inventory,

@@ -1,4 +1,4 @@
-import { framed, fromBase64url, toBase64url } from '../inventory/framing.ts'
+import { framed, fromBase64url, toBase64url } from '../commands/framing.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import { type ClientCrypto, DecryptionFailed } from '../ports/crypto.ts'
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import { framed, toBase64url } from '../commands/framing.ts'
 import type { Pne } from '../inventory/fields.ts'
-import { framed, toBase64url } from '../inventory/framing.ts'
 import { type Inventory, type InventoryMember, pnUpdate } from '../inventory/methods.ts'
 import { pneKey } from '../inventory/records.ts'
 import type { NetworkName } from '../inventory/view.ts'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import { toBase64url } from '../commands/framing.ts'
 import type { Capabilities, Mode } from '../inventory/fields.ts'
-import { toBase64url } from '../inventory/framing.ts'
 import type { Activity } from '../inventory/methods.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { RequestRefused } from './errors.ts'

@@ -1,4 +1,4 @@
-import { toBase64url } from '../inventory/framing.ts'
+import { toBase64url } from '../commands/framing.ts'
 import {
   type Activity,
   pneChallenge,

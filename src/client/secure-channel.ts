@@ -1,4 +1,4 @@
-import { toBase64url } from '../inventory/framing.ts'
+import { toBase64url } from '../commands/framing.ts'
 import type { Way } from '../inventory/registration/seal.ts'
 import {
   answerProof,

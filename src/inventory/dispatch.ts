@@ -1,15 +1,14 @@
-import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
-import { WriteFailed } from '../document/documents.ts'
+import { isUnanswered, refusedBy } from '../commands/foreign-refusal.ts'
+import { asJson } from '../commands/plain.ts'
+import type { ProofCheck } from '../commands/proofs.ts'
+import { asCommandRefusal } from '../commands/refusals.ts'
 import { DocumentFull } from '../document/limits.ts'
 import type { Command, CommandOptions, Principal } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Caller } from './authority.ts'
-import type { ProofCheck } from './command-proofs.ts'
-import { isUnanswered, refusedBy } from './forwarding/foreign-refusal.ts'
 import type { Waiting } from './forwarding/waiting.ts'
 import { homeDocument, type Networks } from './networks.ts'
-import { asJson } from './plain.ts'
 import type { Procedure } from './procedure.ts'
 import { refusals } from './refusals.ts'
 import type { NetworkName, NetworkView } from './view.ts'
@@ -118,9 +117,6 @@ export function handlerOf<Params, Result>(
 
 /** @throws what it was, or the refusal that says it to a client. */
 export function asRefusal(error: unknown): never {
-  if (error instanceof WriteFailed) throw refusals.notStored()
   if (error instanceof DocumentFull) throw refusals.full()
-  if (error instanceof AskTimeout) throw refusals.timeout()
-  if (error instanceof MailboxFull || error instanceof ActorStopped) throw refusals.overloaded(1_000)
-  throw error
+  return asCommandRefusal(error)
 }

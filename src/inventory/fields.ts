@@ -1,28 +1,10 @@
 import { z } from 'zod'
-import { isSegment } from '../document/names.ts'
-import type { MethodSpec } from '../federation/command.ts'
-import { isOperatorId, type OperatorId } from '../ports/names.ts'
+import { operator, segment } from '../commands/fields.ts'
 
 /*
- * What the parameters and results of methods are made of. Binary values are base64url without padding. Times are
- * milliseconds since 1970, durations milliseconds.
+ * What the parameters and results of the methods of Personal Networks are made of, beyond what all methods share.
  */
 
-export const operator = z
-  .custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value), {
-    error: 'expected an operator: a lower-case domain name such as a.example',
-  })
-  // A check by a function has no JSON Schema of its own: this is what descriptions of the methods say.
-  .meta({ type: 'string', description: 'An operator: a lower-case domain name' })
-export const segment = z.string().refine(isSegment, { error: 'expected 1 to 128 of A-Z a-z 0-9 . _ ~ @ + -' })
-export const commandId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, {
-  error: 'expected 16 to 64 characters of base64url',
-})
-export const bytes = (maxBytes: number) => z.base64url().max(Math.ceil((maxBytes * 4) / 3))
-export const time = z.int().min(0).max(8.64e15)
-
-/** A command names itself and its time, so that executed twice, anywhere, it has happened once. */
-export const command = { commandId, time: time.optional() }
 export const network = { home: operator, pnId: segment }
 /** Where a list of PNs goes on: `next` of the page before. */
 export const place = z.string().max(512)
@@ -66,6 +48,3 @@ export const services = z
 
 /** How long a PNE wants its registration to hold: not so short that it only refreshes. */
 export const lifetime = z.int().min(1_000).max(longestLifetimeMs)
-
-/** Says of a method what it is, with its types inferred. */
-export const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec

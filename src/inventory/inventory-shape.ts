@@ -1,18 +1,6 @@
 import { z } from 'zod'
-import {
-  capabilities,
-  connectionMode,
-  mode,
-  network,
-  operator,
-  pne,
-  priority,
-  right,
-  segment,
-  services,
-  time,
-  zone,
-} from './fields.ts'
+import { operator, segment, time } from '../commands/fields.ts'
+import { capabilities, connectionMode, mode, network, pne, priority, right, services, zone } from './fields.ts'
 
 /* What an inventory looks like, to whoever asks for it. */
 

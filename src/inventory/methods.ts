@@ -1,19 +1,8 @@
 import { z } from 'zod'
+import { command, operator, segment, spec, time } from '../commands/fields.ts'
 import type { NotificationSpec } from '../federation/command.ts'
 import { capabilitiesMethods, capabilitiesNotifications } from './capabilities/methods.ts'
-import {
-  command,
-  connectionMode,
-  longestLifetimeMs,
-  network,
-  operator,
-  place,
-  pne,
-  right,
-  segment,
-  spec,
-  time,
-} from './fields.ts'
+import { connectionMode, longestLifetimeMs, network, place, pne, right } from './fields.ts'
 import { commandCompleted, forwardingMethods } from './forwarding/methods.ts'
 import { gatewayMethods } from './gateways/methods.ts'
 import { groupMethods, groupNotifications } from './groups/methods.ts'

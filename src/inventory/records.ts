@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { asJson } from '../commands/plain.ts'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
 import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right, services, zone } from './fields.ts'
-import { asJson } from './plain.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that

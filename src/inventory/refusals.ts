@@ -1,3 +1,4 @@
+import { commandRefusals } from '../commands/refusals.ts'
 import { CommandRefused } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { ConnectionMode, Pne, Right } from './fields.ts'
@@ -6,13 +7,15 @@ import { pneKey } from './records.ts'
 import type { NetworkName } from './view.ts'
 
 /*
- * Every way in which a command on a Personal Network is refused: status, cause (stable, for programs) and message (what
+ * Every way in which a command on a Personal Network is refused, beyond those of all commands: status, cause (stable, for programs) and message (what
  * is wrong and what to do, for people).
  */
 
 const shown = ({ home, pnId }: NetworkName): string => `${pnId} of ${home}`
 
 export const refusals = {
+  ...commandRefusals,
+
   pending: (commandId: string, executor: OperatorId, expires: number) =>
     new CommandRefused(
       202,
@@ -21,8 +24,6 @@ export const refusals = {
       undefined,
       { commandId, executor, expires },
     ),
-
-  malformed: (message: string) => new CommandRefused(400, message, 'MALFORMED'),
 
   authFailed: () =>
     new CommandRefused(401, 'The sealed request or the proof was not made with this PNE’s key.', 'AUTH_FAILED'),
@@ -64,11 +65,9 @@ export const refusals = {
       'The ticket is none of this operator for this registration, or an outdated one. Register again.',
       'TICKET_UNKNOWN',
     ),
-  proofRefused: (why: string) => new CommandRefused(401, `The proof of the command ${why}.`, 'PROOF_REFUSED'),
 
   notTheOwner: (name: NetworkName) =>
     new CommandRefused(403, `Only the owner of ${shown(name)} may do this, itself or by a proof of its own.`),
-  notAuthorised: (what: string) => new CommandRefused(403, what),
   gatewayUnknown: (gatewayId: string, name: NetworkName) =>
     new CommandRefused(
       403,
@@ -92,14 +91,6 @@ export const refusals = {
       403,
       `The grant of ${operator} in ${shown(name)} has ended; its servers say nothing of it any more.`,
       'GRANT_ENDED',
-    ),
-  elsewhere: (operator: OperatorId) =>
-    new CommandRefused(
-      403,
-      `Only servers of ${operator} execute this; give a proof to have it forwarded.`,
-      'ELSEWHERE',
-      undefined,
-      { executor: operator },
     ),
 
   pnUnknown: (name: NetworkName) =>
@@ -135,8 +126,6 @@ export const refusals = {
     new CommandRefused(409, `The inventory has version ${actual}, not ${expected}. Read it again.`, 'VERSION_CONFLICT'),
   overtaken: (keys: readonly string[]) =>
     new CommandRefused(409, `A later command has decided about ${keys.join(', ')} already.`, 'OVERTAKEN'),
-  commandReused: () =>
-    new CommandRefused(409, 'Another command was given under this command id. Use a new one.', 'COMMAND_REUSED'),
   tooMany: (what: 'PNEs' | 'gateways' | 'grants', limit: number) =>
     new CommandRefused(
       409,
@@ -205,30 +194,12 @@ export const refusals = {
       'TOO_MANY_PENDING',
       retryAfterMs,
     ),
-  badAnswer: (operator: OperatorId) =>
-    new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
-  overloaded: (retryAfterMs: number) =>
-    new CommandRefused(503, 'The server has too much to do. Try again later.', 'OVERLOADED', retryAfterMs),
-  notStored: () =>
-    new CommandRefused(
-      503,
-      'What the command says could not be stored; nothing was changed. Try again.',
-      'NOT_STORED',
-      1_000,
-    ),
   revocationUnknown: () =>
     new CommandRefused(
       503,
       'The operator cannot tell whether the certificate was revoked: its list is out of date. Try again when it has a new one.',
       'REVOCATION_UNKNOWN',
       60_000,
-    ),
-  keySource: () =>
-    new CommandRefused(
-      503,
-      'The source of subscribers’ keys cannot be reached. Try again.',
-      'KEY_SOURCE_UNAVAILABLE',
-      1_000,
     ),
   gatewaySilent: () => new CommandRefused(504, 'No gateway that was asked has answered in time. Ask again.', 'TIMEOUT'),
   pendingExpired: (executor: OperatorId) =>
@@ -237,6 +208,4 @@ export const refusals = {
       `${executor} gave no answer before the proof of the command expired. Give the command anew if it is still wanted.`,
       'PENDING_EXPIRED',
     ),
-  timeout: () =>
-    new CommandRefused(504, 'No answer in time; it may still be done. Repeat it with the same id.', 'TIMEOUT'),
 } as const

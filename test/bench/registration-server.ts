@@ -5,10 +5,10 @@ import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { serverIdentity } from '../../src/adapters/identity.ts'
 import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Documents } from '../../src/document/documents.ts'
 import { createInventory, type InventoryService } from '../../src/inventory/create-inventory.ts'
-import { toBase64url } from '../../src/inventory/framing.ts'
 import type { PneChallengeResult, PneRegisterResult } from '../../src/inventory/methods.ts'
 import {
   type RegistrationAnswer,

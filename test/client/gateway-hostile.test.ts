@@ -14,7 +14,7 @@ import {
 } from '../../src/client/gateway-protocol.ts'
 import { localMethod, serveLocally } from '../../src/client/local-server.ts'
 import { openWire, type Wire } from '../../src/client/wire.ts'
-import { toBase64url } from '../../src/inventory/framing.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
 import { pnEstablish, pnUpdate } from '../../src/inventory/methods.ts'
 import type { SocketEvents, UpgradeAnswer } from '../../src/ports/client-sockets.ts'
 import { operatorId } from '../../src/ports/names.ts'

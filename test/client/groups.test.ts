@@ -6,7 +6,7 @@ import { startGateway } from '../../src/client/gateway.ts'
 import { openForGroup, operatorId, sealForGroup } from '../../src/client/index.ts'
 import { readInventory } from '../../src/client/inventory-reader.ts'
 import { createPne } from '../../src/client/pne.ts'
-import { toBase64url } from '../../src/inventory/framing.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
 import {
   groupCreate,
   groupFind,

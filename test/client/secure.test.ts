@@ -8,7 +8,7 @@ import { type PnGateway, startGateway } from '../../src/client/gateway.ts'
 import { createPne, type PersonalNetworkElement, type PneRegistration } from '../../src/client/pne.ts'
 import { openSecureSession, type SecureSessionOptions } from '../../src/client/secure-session.ts'
 import type { ClientPorts, Session } from '../../src/client/session.ts'
-import { toBase64url } from '../../src/inventory/framing.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
 import {
   type PresenceChanged,
   pnEstablish,

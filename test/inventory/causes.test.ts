@@ -1,5 +1,5 @@
 /*
- * Proves: every cause with which a command on a Personal Network can be refused is expected by some test, and those that
+ * Proves: every cause with which a command, on a Personal Network or whatever else, can be refused is expected by some test, and those that
  * take a full document or a fault of the server are reached here. Fails if a cause is added that nobody tries.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -18,7 +18,11 @@ const textsIn = (folder: string): string[] =>
     .map(file => readFileSync(join(root, folder, file), 'utf8'))
 
 test('every cause is expected by a test', () => {
-  const causes = new Set(textsIn('src/inventory').flatMap(text => text.match(/(?<=')[A-Z][A-Z_]{3,}(?=')/g) ?? []))
+  const causes = new Set(
+    [...textsIn('src/inventory'), ...textsIn('src/commands')].flatMap(
+      text => text.match(/(?<=')[A-Z][A-Z_]{3,}(?=')/g) ?? [],
+    ),
+  )
   const tests = textsIn('test').join('\n')
   assert.ok(causes.size > 60, `${causes.size} causes found`)
   assert.equal(

@@ -6,7 +6,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromBase64url, joined, toBase64url } from '../../src/inventory/framing.ts'
+import { fromBase64url, joined, toBase64url } from '../../src/commands/framing.ts'
 import { openRegistration } from '../../src/inventory/registration/seal.ts'
 import { pneUri } from '../../src/ports/certificates.ts'
 import { DecryptionFailed } from '../../src/ports/crypto.ts'

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
+import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import { createChallenges } from '../../src/inventory/registration/challenges.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { a, b, c, crypto } from './world.ts'

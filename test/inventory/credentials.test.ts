@@ -5,7 +5,7 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
+import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import { openRegistration, sealRegistration } from '../../src/inventory/registration/seal.ts'
 import { DecryptionFailed, type KeyPair } from '../../src/ports/crypto.ts'
 import type { Credential } from '../../src/ports/key-source.ts'

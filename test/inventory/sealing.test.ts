@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
+import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import {
   answerBytes,
   type Binding,

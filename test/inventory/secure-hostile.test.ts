@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
+import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import type { Inventory } from '../../src/inventory/methods.ts'
 import type { SecureOpenParams, SecureOpenResult, SecureSendParams } from '../../src/inventory/secure/methods.ts'
 import { DecryptionFailed } from '../../src/ports/crypto.ts'

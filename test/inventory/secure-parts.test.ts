@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { framed, toBase64url } from '../../src/inventory/framing.ts'
+import { framed, toBase64url } from '../../src/commands/framing.ts'
 import { KeptAnswers } from '../../src/inventory/secure/kept-answers.ts'
 import {
   firstPhase,

@@ -1,4 +1,4 @@
-import { toBase64url } from '../../src/inventory/framing.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
 import {
   answerProof,
   firstPhase,

@@ -8,8 +8,8 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import { asDocumentId } from '../../src/document/names.ts'
-import { fromBase64url, toBase64url } from '../../src/inventory/framing.ts'
 import { a, b, Gateway, grant, homeNetwork, newId, Pne, refusalOf, subscribe, type World, world } from './world.ts'
 
 const hour = 3_600_000

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { operator, segment, spec } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { capabilities, network, operator, segment, spec } from '../fields.ts'
+import { capabilities, network } from '../fields.ts'
 
 /* What an element can do: as its registration says, or as the gateway beside it says when it is asked. */
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { framed, toBase64url, utf8 } from '../../commands/framing.ts'
 import type { Json } from '../../document/documents.ts'
 import type { Principal } from '../../federation/command.ts'
 import type { CommandProof, ForwardedCommand } from '../../federation/federation.ts'
@@ -6,7 +7,6 @@ import type { Crypto } from '../../ports/crypto.ts'
 import type { LogStore } from '../../ports/log-store.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
-import { framed, toBase64url, utf8 } from '../framing.ts'
 
 /*
  * The commands that wait for their operator, and what became of those that waited: records of this server alone, never

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { commandId, operator, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { commandId, operator, spec, time } from '../fields.ts'
 
 /*
  * Commands that another operator executes and that could not be sent to it at once: what became of them.

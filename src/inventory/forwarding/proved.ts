@@ -1,7 +1,7 @@
+import { framed, toBase64url } from '../../commands/framing.ts'
 import type { Registers } from '../../document/documents.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { Caller } from '../authority.ts'
-import { framed, toBase64url } from '../framing.ts'
 import type { NetworkDecision } from '../networks.ts'
 import { refusals } from '../refusals.ts'
 

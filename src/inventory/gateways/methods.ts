@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { command, network, operator, place, pne, priority, segment, spec, zone } from '../fields.ts'
+import { command, operator, segment, spec } from '../../commands/fields.ts'
+import { network, place, pne, priority, zone } from '../fields.ts'
 import { inventory } from '../inventory-shape.ts'
 
 /* The methods of PN gateways. */

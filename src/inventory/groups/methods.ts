@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { bytes, command, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { bytes, command, mode, network, pne, segment, spec, time } from '../fields.ts'
+import { mode, network, pne } from '../fields.ts'
 
 /*
  * Service groups: PNEs of one Personal Network that share a service. Whoever acts names itself as `pne`: at its own

@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { asJson } from '../../commands/plain.ts'
 import type { Json, Register, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import { mode, type Pne } from '../fields.ts'
-import { asJson } from '../plain.ts'
 import { pneKey, pneNamed, read, type Stamped } from '../records.ts'
 import { generationId, history, joining } from './methods.ts'
 

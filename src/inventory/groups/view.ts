@@ -1,6 +1,6 @@
 import { digest as sha256 } from 'lib0/hash/sha256'
+import { framed, toBase64url } from '../../commands/framing.ts'
 import type { Pne } from '../fields.ts'
-import { framed, toBase64url } from '../framing.ts'
 import { compare } from '../order.ts'
 import { pneKey, readRecords, type Stamped } from '../records.ts'
 import { isStillIn, type NetworkDocuments, type NetworkName, type NetworkView, viewOf } from '../view.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { network, segment, time } from '../fields.ts'
+import { segment, time } from '../../commands/fields.ts'
+import { network } from '../fields.ts'
 import { invitationMessage, invitationRole } from './methods.ts'
 
 /** By which a home operator brings an invitation to the operator of whoever is invited. No method of clients. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { command, operator, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { command, network, operator, pne, segment, spec, time } from '../fields.ts'
+import { network, pne } from '../fields.ts'
 
 /*
  * Invitations to a Personal Network: the owner invites a subscriber of any operator, who accepts or declines. The invitee

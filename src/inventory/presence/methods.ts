@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { operator, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { network, operator, pne, segment, spec, time } from '../fields.ts'
+import { network, pne } from '../fields.ts'
 
 /*
  * Presence: who of a Personal Network is there now, and whether it is active. Live state, of which no document speaks: it

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { network, operator, segment, time } from '../fields.ts'
+import { operator, segment, time } from '../../commands/fields.ts'
+import { network } from '../fields.ts'
 import type { Entry } from './entries.ts'
 import type { PresenceLimits } from './limits.ts'
 import { activity } from './methods.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { framed, fromBase64url, joined, toBase64url } from '../../commands/framing.ts'
 import { type CertificateCheck, CertificateRefused, pneUri } from '../../ports/certificates.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { framed, fromBase64url, joined, toBase64url } from '../framing.ts'
 
 /*
  * A PNE's certificate inside the seal of its registration, where no gateway sees it. What its key signs is what the request

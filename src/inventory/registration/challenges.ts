@@ -1,7 +1,7 @@
+import { framed, fromBase64url, joined, toBase64url, utf8 } from '../../commands/framing.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { OperatorSecrets } from '../../ports/identity.ts'
 import type { Random } from '../../ports/random.ts'
-import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
 import type { Way } from './seal.ts'
 
 /*

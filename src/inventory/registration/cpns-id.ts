@@ -1,6 +1,6 @@
+import { framed, toBase64url } from '../../commands/framing.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { framed, toBase64url } from '../framing.ts'
 
 /**
  * The CPNS ID of a PNE: `cpns:<operator>:<22 characters>`, the last part 128 bits, in base64url, of HMAC-SHA-256 over

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { bytes, commandId, operator, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { bytes, commandId, lifetime, network, operator, segment, spec, time } from '../fields.ts'
+import { lifetime, network } from '../fields.ts'
 import { credentialKind } from './credential.ts'
 
 /*

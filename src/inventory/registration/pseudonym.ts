@@ -1,6 +1,6 @@
+import { framed, fromBase64url, joined, toBase64url, utf8 } from '../../commands/framing.ts'
 import { DecryptionFailed, type Hpke } from '../../ports/crypto.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { framed, fromBase64url, joined, toBase64url, utf8 } from '../framing.ts'
 import { createOperatorSeal } from './operator-seal.ts'
 
 /*

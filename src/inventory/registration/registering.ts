@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { framed, fromBase64url, toBase64url } from '../../commands/framing.ts'
+import type { Memory } from '../../commands/memory.ts'
 import type { Registers, RegisterWrite } from '../../document/documents.ts'
 import { CommandRefused } from '../../federation/command.ts'
 import { type CertificateCheck, type CertificateRefusal, CertificateRefused } from '../../ports/certificates.ts'
@@ -9,9 +11,7 @@ import type { KeySource, Subscriber } from '../../ports/key-source.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import { isMember } from '../authority.ts'
 import type { Pne } from '../fields.ts'
-import { framed, fromBase64url, toBase64url } from '../framing.ts'
 import type { InventoryLimits } from '../limits.ts'
-import type { Memory } from '../memory.ts'
 import {
   type PneChallengeParams,
   type PneChallengeResult,

@@ -1,5 +1,5 @@
+import { framed, toBase64url } from '../../commands/framing.ts'
 import type { ClientCrypto, Crypto } from '../../ports/crypto.ts'
-import { framed, toBase64url } from '../framing.ts'
 import type { Way } from './seal.ts'
 
 /*

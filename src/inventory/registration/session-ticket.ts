@@ -1,5 +1,5 @@
+import { framed } from '../../commands/framing.ts'
 import type { Pne } from '../fields.ts'
-import { framed } from '../framing.ts'
 import type { NetworkName } from '../view.ts'
 import { createOperatorSeal, type OperatorSeal } from './operator-seal.ts'
 

@@ -1,7 +1,7 @@
+import { fromBase64url } from '../../commands/framing.ts'
 import type { Registers, RegisterWrite } from '../../document/documents.ts'
 import { type Caller, isMember } from '../authority.ts'
 import type { Pne } from '../fields.ts'
-import { fromBase64url } from '../framing.ts'
 import type { InventoryLimits } from '../limits.ts'
 import {
   type PneDeregisterParams,

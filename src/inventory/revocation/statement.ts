@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { operator } from '../../commands/fields.ts'
+import { framed, fromBase64url, toBase64url } from '../../commands/framing.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import { type ServerIdentity, signedBytes } from '../../ports/identity.ts'
 import { type DocumentId, isServerId, type OperatorId, publicKeyOf, type ServerId } from '../../ports/names.ts'
-import { operator } from '../fields.ts'
-import { framed, fromBase64url, toBase64url } from '../framing.ts'
 
 /*
  * What a home operator tells one whose grant it has revoked: that this grant, in this Personal Network, has ended. The

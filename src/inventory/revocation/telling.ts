@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { operator } from '../../commands/fields.ts'
+import { framed, toBase64url, utf8 } from '../../commands/framing.ts'
 import type { Federation } from '../../federation/federation.ts'
 import { backoffMs } from '../../federation/limits.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'
@@ -8,8 +10,6 @@ import type { LogStore } from '../../ports/log-store.ts'
 import type { DocumentId, OperatorId } from '../../ports/names.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
-import { operator } from '../fields.ts'
-import { framed, toBase64url, utf8 } from '../framing.ts'
 import { revokedMethod, signStatement } from './statement.ts'
 
 /*

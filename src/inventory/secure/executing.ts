@@ -1,8 +1,8 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../../actor/errors.ts'
+import { splitParameters } from '../../commands/common-parameters.ts'
 import { WriteFailed } from '../../document/documents.ts'
 import { type Command, CommandRefused, type Principal } from '../../federation/command.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
-import { splitParameters } from '../common-parameters.ts'
 import { refusals } from '../refusals.ts'
 import type { InnerCall, InnerOutcome } from './messages.ts'
 

@@ -1,5 +1,5 @@
+import { framed, fromBase64url, joined, toBase64url } from '../../commands/framing.ts'
 import type { ClientCrypto, Crypto } from '../../ports/crypto.ts'
-import { framed, fromBase64url, joined, toBase64url } from '../framing.ts'
 import type { Way } from '../registration/seal.ts'
 
 /*

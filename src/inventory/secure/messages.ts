@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { utf8 } from '../framing.ts'
+import { utf8 } from '../../commands/framing.ts'
 
 /*
  * What is inside of the frames of a secure session: requests and answers of JSON-RPC 2.0, their id being the frame's

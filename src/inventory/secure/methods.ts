@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { bytes, commandId, operator, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { bytes, commandId, network, operator, segment, spec, time } from '../fields.ts'
+import { network } from '../fields.ts'
 
 /* The secure session of a registered PNE with its operator, through a gateway; see `keys.ts` for what is sealed in it. */
 

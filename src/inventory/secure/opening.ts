@@ -1,5 +1,5 @@
+import { fromBase64url, toBase64url } from '../../commands/framing.ts'
 import type { Random } from '../../ports/random.ts'
-import { fromBase64url, toBase64url } from '../framing.ts'
 import type { Flow } from '../procedure.ts'
 import { refusals } from '../refusals.ts'
 import { executorOf, mayRegister, nameOf, passable, pneOf, sourceOf, wayOf } from '../registration/passage.ts'

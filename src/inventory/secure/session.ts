@@ -1,7 +1,7 @@
 import type { Behaviour, Cause, Envelope, Question } from '../../actor/types.ts'
+import { utf8 } from '../../commands/framing.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Crypto, DecryptionFailed } from '../../ports/crypto.ts'
-import { utf8 } from '../framing.ts'
 import { KeptAnswers } from './kept-answers.ts'
 import { nextPhase, openFrame, type Phase, type SecureCrypto, sealFrame } from './keys.ts'
 import type { SecureLimits } from './limits.ts'

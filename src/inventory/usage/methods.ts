@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { command, commandId, network, operator, pne, segment, spec, time } from '../fields.ts'
+import { command, commandId, operator, segment, spec, time } from '../../commands/fields.ts'
+import { network, pne } from '../fields.ts'
 
 /*
  * Usage: what PNEs have made of chargeable services, reported by them or by the gateway beside them, kept by their own

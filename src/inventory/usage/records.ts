@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { asJson } from '../../commands/plain.ts'
 import type { Json, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import type { Pne } from '../fields.ts'
-import { asJson } from '../plain.ts'
 import { pneKey } from '../records.ts'
 import { largestAmount, serviceId, unit } from './methods.ts'
 

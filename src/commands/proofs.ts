@@ -6,7 +6,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { refusals } from './refusals.ts'
+import { commandRefusals as refusals } from './refusals.ts'
 
 /**
  * Whose a client's proof is, that came with a command. Only the client's own operator has what it takes to check the

@@ -1,5 +1,5 @@
-import { CommandRefused, type Status, statuses } from '../../federation/command.ts'
-import type { CommandAnswer } from '../../federation/federation.ts'
+import { CommandRefused, type Status, statuses } from '../federation/command.ts'
+import type { CommandAnswer } from '../federation/federation.ts'
 
 type Refused = Extract<CommandAnswer, { readonly ok: false }>
 
