@@ -10,7 +10,7 @@ import {
   type SubscriberFiles,
   subscriberOfLine,
 } from '../adapters/subscriber-store.ts'
-import type { Credential, Subscriber } from '../ports/key-source.ts'
+import { type Credential, type Subscriber, type SubscriberRight, subscriberRights } from '../ports/key-source.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { newPassphrase, passphrase } from './passphrase.ts'
@@ -46,22 +46,31 @@ export function subscriberCommand(): Command {
         'of a PNE that registers with a certificate for the URI cpns:<operator>:<identity>, by an authority in certificates.anchors',
       ).conflicts(['psk', 'ed25519', 'x25519']),
     )
+    .addOption(
+      new Option(
+        '--right <right...>',
+        'deposit: may deposit messages for any user; provision: may make, show and remove users',
+      )
+        .choices(subscriberRights)
+        .conflicts(['x25519', 'x509']),
+    )
     .action(async (identity: string, options: Common & Given) => {
       const { operator, files, secrets } = await open(options)
       const credential = credentialOf(options)
-      await addSubscriber(files, { identity, credential })
+      const rights = options.right ? { rights: options.right } : {}
+      await addSubscriber(files, { identity, credential, ...rights })
       const secret = credential.kind === 'psk' && typeof options.psk !== 'string' ? { psk: text(credential.key) } : {}
       const isPinned = credential.kind === 'x25519' || credential.kind === 'x509'
       const pinned = isPinned ? await registrationKey(secrets) : {}
-      console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...secret, ...pinned }))
+      console.log(JSON.stringify({ operator, identity, kind: credential.kind, ...rights, ...secret, ...pinned }))
     })
 
-  const list = command('list', 'Lists the subscribers and the kinds of their credentials.').action(
+  const list = command('list', 'Lists the subscribers, the kinds of their credentials, and their rights.').action(
     async (options: Common) => {
       const { operator, files } = await open(options)
-      const all = (await readAll(files)).map(shown).sort((a, b) => ((a.identity ?? '') < (b.identity ?? '') ? -1 : 1))
+      const all = (await readAll(files)).map(shown).sort((a, b) => (a.identity < b.identity ? -1 : 1))
       if (options.json) console.log(JSON.stringify({ operator, subscribers: all }))
-      else for (const { identity, kind } of all) console.log(`${identity}\t${kind}`)
+      else for (const one of all) console.log([one.identity, one.kind, ...(one.rights ?? [])].join('\t'))
     },
   )
 
@@ -149,6 +158,7 @@ interface Given {
   readonly ed25519?: string
   readonly x25519?: string
   readonly x509?: true
+  readonly right?: readonly SubscriberRight[]
 }
 
 /** A PNE without a pre-shared key knows its operator by this key: it goes into the device beside its own. */

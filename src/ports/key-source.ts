@@ -7,11 +7,20 @@ export type Credential =
   /** Of a PNE: it registers with a certificate that names it, by an authority that its operator trusts. */
   | { readonly kind: 'x509' }
 
+/**
+ * What a subscriber may do at its operator beyond what belongs to it: `deposit` messages for any user, as a participating
+ * function does; `provision` users, as an operator's own systems do.
+ */
+export const subscriberRights = ['deposit', 'provision'] as const
+export type SubscriberRight = (typeof subscriberRights)[number]
+
 /** A subscriber: a user's application, a gateway, or a PNE. */
 export interface Subscriber {
   /** Unique at the operator; 1–128 characters of `[A-Za-z0-9._@+-]`. */
   readonly identity: string
   readonly credential: Credential
+  /** Left out: none. */
+  readonly rights?: readonly SubscriberRight[]
 }
 
 /** Where an operator's subscribers and their secrets come from. Its answers never enter a document, a log or a trace. */

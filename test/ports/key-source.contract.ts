@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert'
 import type { Credential, KeySource, Subscriber } from '../../src/ports/key-source.ts'
 
 /*
- * The contract of KeySource, run by every adapter. It proves that a subscriber is found with exactly the credential that it
- * has now, that nobody else is, and that a source which cannot be reached says so and tells no secret. An adapter fails
+ * The contract of KeySource, run by every adapter. It proves that a subscriber is found with exactly the credential and rights that
+ * it has now, that nobody else is, and that a source which cannot be reached says so and tells no secret. An adapter fails
  * here if it mixes up two subscribers, keeps one that was removed, or answers "no such subscriber" when it does not know:
  * every client would be refused as if its key were wrong.
  */
@@ -74,6 +74,18 @@ export function keySourceContract(name: string, create: () => Promise<KeySourceP
     const names = Array.from({ length: 40 }, (_, at) => subscribers[at % subscribers.length] as Subscriber)
     const found = await Promise.all(names.map(({ identity }) => place.source.find(identity)))
     assert.equal(found, names)
+  })
+
+  test('finds what each may do, and nobody may do what was not said', async ({ place }) => {
+    const [subscriber] = subscribers
+    assert.ok(subscriber)
+    for (const rights of [['deposit'], ['deposit', 'provision']] as const) {
+      const granted = { ...subscriber, identity: rights.join('.'), rights }
+      await place.add(granted)
+      assert.equal(await place.source.find(granted.identity), granted)
+    }
+    await place.add(subscriber)
+    assert.is((await place.source.find(subscriber.identity))?.rights, undefined)
   })
 
   test('finds nobody who is not there', async ({ place }) => {
