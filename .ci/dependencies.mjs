@@ -84,6 +84,11 @@ const sharedWithClient = new Set([
   'inventory/secure/methods.ts',
   'inventory/usage/methods.ts',
   'inventory/view.ts',
+  'storage/fields.ts',
+  'storage/objects.ts',
+  'storage/methods/objects.ts',
+  'storage/methods/sync.ts',
+  'storage/methods/users.ts',
 ])
 
 /** Where the client's ports meet their adapters. */
