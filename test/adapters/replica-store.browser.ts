@@ -1,0 +1,41 @@
+import { openBrowserReplicaStore } from '../../src/adapters/browser/replica-store.ts'
+import { replicaStoreContract } from './replica-store-contract.ts'
+
+/* Runs in a page: see `replica-store.test.ts`. */
+
+declare global {
+  /** The checks that failed, with what they said. */
+  var runContract: () => Promise<string[]>
+  /** Leaves the replica open. */
+  var writeAndStay: (name: string) => Promise<void>
+  /** What was written, or why it cannot be read. */
+  var readAgain: (name: string) => Promise<unknown>
+}
+
+globalThis.runContract = async () => {
+  const failures: string[] = []
+  for (const { name, run } of replicaStoreContract) {
+    try {
+      await run(() => openBrowserReplicaStore(name, { releaseMs: 100 }))
+    } catch (error) {
+      failures.push(`${name}: ${error}`)
+    }
+  }
+  return failures
+}
+
+globalThis.writeAndStay = async name => {
+  const store = await openBrowserReplicaStore(name)
+  await store.commit([{ key: 'kept', value: { written: true } }])
+}
+
+globalThis.readAgain = async name => {
+  try {
+    const store = await openBrowserReplicaStore(name, { releaseMs: 1_000 })
+    const [value] = await store.get(['kept'])
+    await store.close()
+    return value
+  } catch (error) {
+    return error instanceof Error ? error.name : error
+  }
+}
