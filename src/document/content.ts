@@ -212,9 +212,22 @@ function wins(register: Register, own: boolean, before: Held | undefined): boole
 
 /** The registers of a snapshot, as mutations and readers see them. */
 export class HeldView implements Registers {
+  static readonly #empty = new HeldView(undefined)
+  static readonly #views = new WeakMap<NonNullable<HeldRegisters>, HeldView>()
   readonly #held: HeldRegisters
-  constructor(held: HeldRegisters) {
+
+  private constructor(held: HeldRegisters) {
     this.#held = held
+  }
+
+  /** The same view for the same snapshot: who has read one knows without looking that nothing has changed. */
+  static of(held: HeldRegisters): HeldView {
+    if (held === undefined) return HeldView.#empty
+    const known = HeldView.#views.get(held)
+    if (known) return known
+    const view = new HeldView(held)
+    HeldView.#views.set(held, view)
+    return view
   }
 
   get(key: string): Register | undefined {

@@ -66,7 +66,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'write':
         return this.#write(envelope, actor)
       case 'read':
-        return this.#respond(envelope, async () => new HeldView((await this.#replica.loadContent()).held))
+        return this.#respond(envelope, async () => HeldView.of((await this.#replica.loadContent()).held))
       case 'ingest':
         return this.#ingest(envelope, message)
       case 'observe':
@@ -103,7 +103,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
         const batch = this.#stage(waiting)
         const appended = this.#append(batch)
         await this.#store(batch, appended)
-        if (appended) this.#showOwn(appended)
+        if (appended) this.#showOwn(appended, [...batch.changes.keys()])
         tellAll(waiting, batch.outcomes)
       }
     } catch (error) {
@@ -142,9 +142,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 
   /** Shows an entry of this run's log that is durable now. */
-  #showOwn({ entry, update }: Appended): void {
+  #showOwn({ entry, update }: Appended, keys: readonly string[]): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
-    this.#publish([entry], 'own')
+    this.#publish([entry], 'own', { keys })
     this.#followers.show(update)
   }
 
@@ -292,9 +292,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     return content.diff(stateVector)
   }
 
-  #publish(entries: readonly StoredEntry[], source: 'own' | ServerId): void {
+  #publish(entries: readonly StoredEntry[], source: 'own' | ServerId, about: Pick<DocumentNotice, 'keys'> = {}): void {
     const { document, index } = this.#replica
-    this.#around.publish({ document, entries, source, index })
+    this.#around.publish({ document, entries, source, index, ...about })
   }
 
   async #respond(envelope: Envelope<DocumentMessage>, action: () => Promise<unknown>): Promise<void> {

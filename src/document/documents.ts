@@ -86,6 +86,8 @@ export interface DocumentNotice {
   readonly entries: readonly StoredEntry[]
   /** Who brought them: this server's own write or compaction, or the peer they came from. */
   readonly source: 'own' | ServerId
+  /** The keys that this server wrote with them, and nothing else has changed. Left out: anything may have. */
+  readonly keys?: readonly string[]
   /** `undefined` when the document was forgotten. */
   readonly index: IndexRecord | undefined
 }
@@ -124,7 +126,10 @@ export interface Documents {
    * not be stored: then nothing was shown to anybody.
    */
   write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T>
-  /** The content now; empty for a document that is not held. The view does not change afterwards. */
+  /**
+   * The content now; empty for a document that is not held. The view does not change afterwards; as long as the content does
+   * not either, it is the same object, which mutations get too.
+   */
   read(document: DocumentId): Promise<Registers>
   index(document: DocumentId): Promise<IndexRecord | undefined>
   /** Index records whose id starts with `prefix`, in order. */

@@ -39,7 +39,7 @@ const itemOverheadBytes = 96
  * @throws what the mutation throws; {@link InvalidRegister}
  */
 export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
-  const { writes, local = [], answer } = mutation(new HeldView(held), now)
+  const { writes, local = [], answer } = mutation(HeldView.of(held), now)
   const changes: [string, Held][] = []
   let after = held
   let bytes = 0

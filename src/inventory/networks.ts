@@ -109,13 +109,13 @@ export function createNetworks(options: {
   return {
     view,
 
-    own: name => documents.read(ownDocument(name)),
+    own: name => records.registers(ownDocument(name)),
 
     async write(name, decide, local) {
       const all = await read(name)
       return documents.write(ownDocument(name), (own, now) => {
         const said = readOwn(name, own)
-        const view = viewOf(name, withOwn(name, all, said), now)
+        const view = seen(name, withOwn(name, all, said), now)
         const { writes: decided, local: remembered = [], answer } = decide({ view, own, now })
         const writes = withClearance(decided, said, view, now)
         const foreseen = foresee(own, writes, now, server)

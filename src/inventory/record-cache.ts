@@ -11,12 +11,20 @@ import { type NetworkRecords, type ReadBefore, readRecords } from './records.ts'
  */
 export interface RecordCache {
   read(document: DocumentId): Promise<NetworkRecords>
-  /** Reads content that is at hand, for no more than what is new in it. */
+  /** The content that they are read from. */
+  registers(document: DocumentId): Promise<Registers>
+  /** Reads content that is at hand, for no more than what is new in it; the same content gives the same records. */
   of(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords
   stop(): void
 }
 
 const maxDocuments = 1_000
+
+/** What a document held when it was read, and what that says. */
+interface Reading {
+  readonly registers: Registers
+  readonly records: NetworkRecords
+}
 
 export function createRecordCache(options: {
   readonly documents: Documents
@@ -24,38 +32,49 @@ export function createRecordCache(options: {
 }): RecordCache {
   const { documents, telemetry } = options
   /** The least recently used first. */
-  const cached = new Map<DocumentId, Promise<NetworkRecords>>()
+  const cached = new Map<DocumentId, Promise<Reading>>()
   const before: ReadBefore = new WeakMap()
+  const readings = new WeakMap<Registers, NetworkRecords>()
 
-  async function load(document: DocumentId): Promise<NetworkRecords> {
+  function recordsOf(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords {
+    const known = readings.get(registers)
+    if (known) return known
+    const records = readRecords(registers, kind, before)
+    readings.set(registers, records)
+    return records
+  }
+
+  async function load(document: DocumentId): Promise<Reading> {
     const registers = await documents.read(document)
-    const records = readRecords(registers, document.startsWith('pn/') ? 'pn' : 'visit', before)
+    const records = recordsOf(registers, document.startsWith('pn/') ? 'pn' : 'visit')
     if (records.ignored > 0) {
       telemetry.count('cpns_inventory_ignored_registers_total', {}, records.ignored)
       telemetry.log('warn', 'inventory.registers.ignored', { document, registers: records.ignored })
     }
-    return records
+    return { registers, records }
   }
 
-  function remember(document: DocumentId, records: Promise<NetworkRecords>): void {
-    cached.set(document, records)
+  function remember(document: DocumentId, reading: Promise<Reading>): void {
+    cached.set(document, reading)
     const [oldest] = cached.keys()
     if (cached.size > maxDocuments && oldest !== undefined) cached.delete(oldest)
-    records.catch(() => {
-      if (cached.get(document) === records) cached.delete(document)
+    reading.catch(() => {
+      if (cached.get(document) === reading) cached.delete(document)
     })
+  }
+
+  function read(document: DocumentId): Promise<Reading> {
+    const reading = cached.get(document) ?? load(document)
+    cached.delete(document)
+    remember(document, reading)
+    return reading
   }
 
   const unsubscribe = documents.subscribe(({ document }) => cached.delete(document))
   return {
-    of: (registers, kind) => readRecords(registers, kind, before),
-
-    read(document) {
-      const records = cached.get(document) ?? load(document)
-      cached.delete(document)
-      remember(document, records)
-      return records
-    },
+    of: recordsOf,
+    read: async document => (await read(document)).records,
+    registers: async document => (await read(document)).registers,
     stop() {
       unsubscribe()
       cached.clear()

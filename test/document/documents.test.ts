@@ -185,6 +185,29 @@ test('notices come in the order of what became durable, each before its writer h
   assert.is(notices.length, 5)
 })
 
+test('what is read stays the same object until something changes', async () => {
+  const server = new DocumentServer({ operator: a })
+  await server.write('a', 1)
+  const before = await server.documents.read(home)
+  assert.is(await server.documents.read(home), before)
+  const decidedOn = await server.documents.write(home, registers => ({ writes: [], answer: registers }))
+  assert.is(decidedOn, before)
+  await server.write('b', 2)
+  assert.is.not(await server.documents.read(home), before)
+  assert.is(before.get('b'), undefined)
+})
+
+test('a notice names the keys of a write here, and says nothing of what came otherwise', async () => {
+  const [one, two] = [new DocumentServer({ operator: a }), new DocumentServer({ operator: a, number: 1 })]
+  const heard: DocumentNotice['keys'][] = []
+  one.documents.subscribe(({ keys }) => heard.push(keys))
+  await one.write('a', 1)
+  await two.write('b', 2)
+  await two.sendTo(one)
+  await one.documents.compact(home)
+  assert.equal(heard, [['a'], undefined, undefined])
+})
+
 test('a follower sees what is written here and what peers bring', async () => {
   const one = new DocumentServer({ operator: a })
   const two = new DocumentServer({ operator: a, number: 1 })

@@ -114,8 +114,8 @@ test('what is kept entry by entry is what is read from scratch, and passes the g
         other.apply({ log: root, seq, update }, log === 0)
         applyUpdate(doc, update)
         const scratch = [...readRegisters(doc).entries()]
-        assert.equal([...new HeldView(kept.held).entries()], scratch)
-        assert.equal([...new HeldView(other.held).entries()], scratch)
+        assert.equal([...HeldView.of(kept.held).entries()], scratch)
+        assert.equal([...HeldView.of(other.held).entries()], scratch)
       }
       for (const content of [...authors, other]) {
         const live = [...withPrefix(content.held, '')].map(([, held]) =>

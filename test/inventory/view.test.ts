@@ -10,7 +10,8 @@ import * as assert from 'uvu/assert'
 import type { Json, Register, Registers } from '../../src/document/documents.ts'
 import { type Inventory, inventory as inventorySchema } from '../../src/inventory/methods.ts'
 import { keys, pneKey, readRecords } from '../../src/inventory/records.ts'
-import { effectiveInventory } from '../../src/inventory/view.ts'
+import { effectiveInventory, viewOf } from '../../src/inventory/view.ts'
+import { nextChange } from '../../src/inventory/view-memory.ts'
 import { type OperatorId, operatorId, type ServerId } from '../../src/ports/names.ts'
 
 const a = operatorId('a.example')
@@ -237,6 +238,24 @@ test('the same documents at the same time give the same inventory, in whatever o
       assert.is(JSON.stringify(view(other, now)), JSON.stringify(view(documents, now)))
     }),
     { numRuns: 500 },
+  )
+})
+
+test('the same documents say the same until the next change that they foresee', () => {
+  fc.assert(
+    fc.property(written, fc.oneof(at, fc.constant(100)), fc.nat(), ({ home, visits }, now, within) => {
+      const sources = {
+        home: readRecords(registers(home), 'pn'),
+        visits: new Map([...visits].map(([operator, entries]) => [operator, readRecords(registers(entries), 'visit')])),
+      }
+      const until = nextChange(sources, now)
+      const lastMs = Math.min(until - 1, 500_000)
+      const found = viewOf(name, sources, now)
+      assert.ok(now < until)
+      assert.equal(viewOf(name, sources, lastMs), found)
+      assert.equal(viewOf(name, sources, now + (within % (lastMs - now + 1))), found)
+    }),
+    { numRuns: 1_000 },
   )
 })
 

@@ -18,7 +18,7 @@ export interface AttachedGateway {
 }
 
 /** By how much clocks of servers differ before an alarm is raised. A claim of later than that is not of this time. */
-const clockToleranceMs = 300_000
+export const clockToleranceMs = 300_000
 
 export interface Activity {
   readonly gateways: readonly InventoryGateway[]
