@@ -115,12 +115,13 @@ export function createGrants(options: {
   }
 
   async function read(home: DocumentId): Promise<void> {
-    const index = await documents.index(home)
+    const isOwn = ownerOf(home) === self
+    const index = isOwn ? undefined : await documents.index(home)
     const registers = await documents.read(home)
     options.alsoRead?.(home, registers)
     const given = givenIn(registers)
     const until = new Map([...given].map(([operator, { expires }]) => [operator, expires]))
-    if (ownerOf(home) === self) {
+    if (isOwn) {
       options.granted(home, new Map([...given].map(([operator, { id }]) => [operator, id])))
       return learn(home, until)
     }
@@ -247,7 +248,8 @@ export function createGrants(options: {
     },
 
     async start() {
-      unsubscribe = documents.subscribe(({ document }) => {
+      unsubscribe = documents.subscribe(({ document, keys: written }) => {
+        if (written && !written.some(isRead)) return
         if (document.startsWith('pn/')) void refresh(document)
         else if (document.startsWith(`visit/${self}/`)) void heard(nameOf(document).home ?? document)
       })
@@ -262,6 +264,10 @@ export function createGrants(options: {
     },
   }
 }
+
+/** What is read here of home documents and of our own visits, and by who reads them too: most writes are registrations. */
+const isRead = (key: string): boolean => key === keys.network || readPrefixes.some(prefix => key.startsWith(prefix))
+const readPrefixes = ['grant/', 'roster/', 'ended/']
 
 /**
  * Grants of the current epoch: who was granted something in an earlier one has no business with this one. Read at every
