@@ -1,4 +1,11 @@
-import type { Command, CommandOptions, MethodSpec, NotificationSpec, Principal } from '../federation/command.ts'
+import type {
+  ClientConnection,
+  Command,
+  CommandOptions,
+  MethodSpec,
+  NotificationSpec,
+  Principal,
+} from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
 import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
@@ -8,6 +15,7 @@ import type { SessionDocuments } from './session-documents.ts'
 export interface Caller {
   readonly principal: Principal
   readonly documents: SessionDocuments
+  readonly connection: ClientConnection
   /** The client's own proof of this command, if it gave one. */
   readonly proof?: CommandProof
   /** What else it says of the command. */
@@ -68,5 +76,6 @@ function method<P, R>(
 const ofCommand = (command: Command): SessionMethod => ({
   spec: command.spec,
   isCommand: true,
-  execute: (params, { principal, proof, options }) => command.execute(params, principal, proof, options),
+  execute: (params, { principal, proof, options, connection }) =>
+    command.execute(params, principal, proof, { ...options, connection }),
 })

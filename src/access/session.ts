@@ -1,10 +1,11 @@
+import type { Attached } from '../commands/attached.ts'
 import type { Principal } from '../federation/command.ts'
 import { tokenBucket } from '../federation/token-bucket.ts'
-import type { Attached } from '../inventory/notices/attached.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Authentication } from './authentication.ts'
 import { createCalls, type Outcome, type Reply } from './calls.ts'
+import { createClientConnection } from './client-connection.ts'
 import type { ConnectionBehaviour } from './connection.ts'
 import { parseChannelFrame } from './frames.ts'
 import { createGate } from './gate.ts'
@@ -35,6 +36,9 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   const documents = createSessionDocuments(options)
   const calls = createCalls({ connection, methods: service.methods, telemetry, limits })
   const gate = createGate({ ...options, description: service.description, admit })
+  const client = createClientConnection((method, params) =>
+    connection.tell({ type: 'done', what: method, run: () => outlet.send(encodeCall(method, params)) }),
+  )
   let principal: Principal | undefined
   let checkedMs = clock.elapsed()
   let leave = () => {}
@@ -42,9 +46,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   function admit(who: Principal) {
     principal = who
     connection.admitted()
-    leave = options.attached.enter(who, (method, params) =>
-      connection.tell({ type: 'done', what: method, run: () => outlet.send(encodeCall(method, params)) }),
-    )
+    leave = options.attached.enter(who, client.tell)
   }
 
   function receive(frame: string | Uint8Array) {
@@ -76,10 +78,15 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     switch (message.kind) {
       case 'request': {
         const reply: Reply = (outcome: Outcome) => answer({ id: message.id, ...outcome })
-        return calls.begin(message.method, message.params, { principal: caller, documents }, reply)
+        return calls.begin(message.method, message.params, { principal: caller, documents, connection: client }, reply)
       }
       case 'notification':
-        return calls.begin(message.method, message.params, { principal: caller, documents }, () => {})
+        return calls.begin(
+          message.method,
+          message.params,
+          { principal: caller, documents, connection: client },
+          () => {},
+        )
       case 'invalid':
         strike()
         return answer({ id: message.id, error: message.error })
@@ -146,6 +153,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     },
     stopped(reason) {
       leave()
+      client.ended()
       documents.closeAll()
       outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
     },

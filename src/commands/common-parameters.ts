@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { operator, time } from '../commands/fields.ts'
 import { asDocumentId } from '../document/names.ts'
 import type { CommandOptions } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { operator, time } from './fields.ts'
 
 /* What every command takes beside its own parameters, on whatever way it comes: a connection, or a secure session. */
 

@@ -90,10 +90,20 @@ export interface NotificationSpec<Params> {
   readonly example?: object
 }
 
-/** What a caller says of a command beside its parameters. */
+/** One connection of a client, for commands that are about that connection and no other of the same subscriber. */
+export interface ClientConnection {
+  /** Tells the client something unasked. Never throws, and never waits. */
+  tell(method: string, params: unknown): void
+  /** Hears of its end, at once if it has ended. Returns the way to hear of it no more. */
+  onEnd(listener: () => void): () => void
+}
+
+/** What is known of a command beside its parameters. */
 export interface CommandOptions {
   /** `wait`: what cannot be sent to its executing operator now is kept, and sent when that can be reached. */
   readonly ifUnreachable?: 'wait' | undefined
+  /** What the command came on; absent where it came by way of somebody else: another server, or a gateway. */
+  readonly connection?: ClientConnection
 }
 
 /** A method with what executes it. `params` have passed the schema. */

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
 import { parseFrame } from '../../src/access/json-rpc.ts'
 import type { Command } from '../../src/federation/command.ts'
 import { until } from '../fixtures/until.ts'
@@ -264,6 +265,31 @@ test('parsing never throws, and always says something', () => {
     }),
     { numRuns: 500 },
   )
+})
+
+test('a command may keep the connection it came on, tell on it alone, and hear of its end', async () => {
+  const ends: string[] = []
+  const followed: Command = {
+    spec: { method: 'test.follow', summary: 'Follows.', params: z.strictObject({}), result: z.null(), refusals: [] },
+    async execute(_, { identity }, __, options) {
+      options?.connection?.onEnd(() => ends.push(identity))
+      options?.connection?.tell('test.told', { n: 1 })
+      return null
+    },
+  }
+  const { client, rig } = await admitted({ commands: [followed] })
+  const other = await authenticatedClient(rig)
+  client.send({ jsonrpc: '2.0', id: 1, method: 'test.follow', params: {} })
+  const heard = await answers(client, 2)
+  assert.equal(
+    heard.find(({ id }) => id === undefined),
+    { jsonrpc: '2.0', method: 'test.told', params: { n: 1 } },
+  )
+  assert.equal([other.heard, ends], [[], []])
+  client.end()
+  await until(() => ends.length > 0, { what: 'the end is heard of' })
+  assert.equal(ends, ['alice'])
+  other.end()
 })
 
 test.run()

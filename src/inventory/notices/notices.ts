@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Attached } from '../../commands/attached.ts'
 import type { Json } from '../../document/documents.ts'
 import type { NotificationSpec, Principal } from '../../federation/command.ts'
 import type { CommandHandler, Federation } from '../../federation/federation.ts'
@@ -10,7 +11,6 @@ import { network } from '../fields.ts'
 import type { Networks } from '../networks.ts'
 import { refusals } from '../refusals.ts'
 import { Allowances } from './allowances.ts'
-import type { Attached } from './attached.ts'
 import type { NoticeLimits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 

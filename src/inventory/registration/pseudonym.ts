@@ -1,7 +1,7 @@
 import { framed, fromBase64url, joined, toBase64url, utf8 } from '../../commands/framing.ts'
+import { createOperatorSeal } from '../../commands/operator-seal.ts'
 import { DecryptionFailed, type Hpke } from '../../ports/crypto.ts'
 import type { OperatorId } from '../../ports/names.ts'
-import { createOperatorSeal } from './operator-seal.ts'
 
 /*
  * Under which name a pre-shared key is asked for on the wire: never under the identity, and under a new one each time.

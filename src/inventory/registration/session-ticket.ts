@@ -1,7 +1,7 @@
 import { framed } from '../../commands/framing.ts'
+import { createOperatorSeal, type OperatorSeal } from '../../commands/operator-seal.ts'
 import type { Pne } from '../fields.ts'
 import type { NetworkName } from '../view.ts'
-import { createOperatorSeal, type OperatorSeal } from './operator-seal.ts'
 
 /*
  * The session key of a registration, sealed for the operator and kept by the PNE, as a session ticket of TLS is. The PNE

@@ -1,4 +1,4 @@
-import type { Principal } from '../../federation/command.ts'
+import type { Principal } from '../federation/command.ts'
 
 /** How a notification reaches a client on one of its connections. Never throws, and never waits. */
 export type Deliver = (method: string, params: unknown) => void

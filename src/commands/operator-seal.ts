@@ -1,6 +1,6 @@
-import { fromBase64url, joined, toBase64url, utf8 } from '../../commands/framing.ts'
-import type { Crypto } from '../../ports/crypto.ts'
-import type { OperatorSecrets } from '../../ports/identity.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { OperatorSecrets } from '../ports/identity.ts'
+import { fromBase64url, joined, toBase64url, utf8 } from './framing.ts'
 
 /*
  * What an operator gives a PNE to keep for it, and reads when it comes back: sealed with AES-256-GCM under a key that all
