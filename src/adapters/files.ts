@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /** A file that could not be read or written, with what to do about it. */
 export class FileProblem extends Error {
@@ -55,8 +55,15 @@ export async function makeFolderOf(path: string): Promise<void> {
   })
 }
 
+/** Makes a folder, for its owner alone, and the names of all that are new above it durable: an fsync says nothing of those. */
+export async function makeDurableFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
 /** That a file has taken another's name is durable only when its folder is. Windows opens no folders. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const folder = await open(path, 'r')
   try {

@@ -1,8 +1,8 @@
-import { mkdir, open, statfs } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { statfs } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
+import { makeDurableFolder } from './files.ts'
 import { journalDamage } from './level-journal.ts'
 import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
@@ -35,7 +35,7 @@ type Level = ClassicLevel<Uint8Array, Uint8Array>
  */
 export async function openLevelLogStore(folder: string, options: LevelLogStoreOptions = {}): Promise<LogStore> {
   const { reserveBytes = defaultReserveBytes } = options
-  await makeFolder(folder)
+  await makeDurableFolder(folder)
   await assertJournal(folder)
   const level = await openLevel(folder)
   try {
@@ -57,22 +57,6 @@ const damaged = (folder: string, what: string, cause?: unknown): StoreDamaged =>
     `The store in ${folder} cannot be opened: ${what}. Restore it from a backup, or move the folder away and let peers fill a new one.`,
     { cause },
   )
-
-/** The new folder's own name is made durable too: an fsync of a file says nothing about the folders above it. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let path = resolve(folder); path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path))
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 async function openLevel(folder: string): Promise<Level> {
   const level: Level = new ClassicLevel(folder, {
