@@ -5,6 +5,7 @@ import { nodeCrypto } from '../adapters/crypto.ts'
 import { readText } from '../adapters/files.ts'
 import { hpke } from '../adapters/hpke.ts'
 import { tableLogStore } from '../adapters/table-log-store.ts'
+import { treeMediaStore } from '../adapters/tree-media-store.ts'
 import type { Production } from '../simulation/production.ts'
 import type { ComparedRun } from '../simulation/report/comparison-page.ts'
 import type { FaultRecord } from '../simulation/scenario/faults.ts'
@@ -18,7 +19,12 @@ import { liveProgress } from './progress.ts'
 import { exitCodes, type SimulateOptions } from './simulate.ts'
 import { inProcesses, type OneRun } from './simulate-processes.ts'
 
-export const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
+export const production: Production = {
+  crypto: nodeCrypto(),
+  hpke,
+  logStore: tableLogStore,
+  mediaStore: treeMediaStore,
+}
 
 /** What tells two runs apart. */
 export interface Fingerprint {

@@ -2,6 +2,7 @@ import type { ClientListener, SocketFactory } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ClientCrypto, Crypto } from '../ports/crypto.ts'
 import type { LogStore } from '../ports/log-store.ts'
+import type { MediaStore } from '../ports/media-store.ts'
 import type { ServerId } from '../ports/names.ts'
 import type { PeerNetwork } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
@@ -9,6 +10,7 @@ import type { Telemetry } from '../ports/telemetry.ts'
 import { simulatedListener, simulatedSockets } from './client-sockets.ts'
 import { type ClockModel, HostClock, simulatedClock } from './clock.ts'
 import { type DiskFate, type DiskModel, SimulatedDisk } from './disk.ts'
+import { SimulatedFiles } from './files.ts'
 import type { Messenger } from './messages.ts'
 import type { Station } from './network.ts'
 import { simulatedPeerNetwork } from './peer-network.ts'
@@ -33,6 +35,7 @@ export interface HostPorts {
   readonly crypto: Crypto
   readonly clientCrypto: ClientCrypto
   readonly store: LogStore
+  readonly media: MediaStore
   /** The peer network of the server with this id. @param server fixes the id at the first call */
   network(server: ServerId): PeerNetwork
   readonly listener: ClientListener
@@ -57,6 +60,7 @@ export class SimulatedHost {
   readonly name: string
   readonly clock: HostClock
   readonly disk: SimulatedDisk
+  readonly files: SimulatedFiles
   readonly record: Recorder
   /** Every run so far. */
   readonly runs: Run[] = []
@@ -73,6 +77,11 @@ export class SimulatedHost {
       host: name,
       random: rng(world.seed, 'disk', name),
       shared: world.records,
+      ...(options.disk && { model: options.disk }),
+    })
+    this.files = new SimulatedFiles({
+      scheduler: world.scheduler,
+      random: rng(world.seed, 'files', name),
       ...(options.disk && { model: options.disk }),
     })
     this.record = new Recorder(world.scheduler, name, world.onLog)
@@ -136,6 +145,7 @@ export class SimulatedHost {
     run?.end()
     if (run) this.#world.scheduler.resume(run)
     this.disk.settle(fate)
+    this.files.settle(fate)
   }
 
   #ports(run: Run): HostPorts {
@@ -143,14 +153,16 @@ export class SimulatedHost {
     const party = { station: this.#station, run }
     const place = { scheduler, transport: clients, party }
     const stream = (purpose: string) => rng(seed, 'host', this.name, run.number, purpose)
+    const clock = simulatedClock(scheduler, this.clock, run)
     let network: PeerNetwork | undefined
     return {
       run,
-      clock: simulatedClock(scheduler, this.clock, run),
+      clock,
       random: stream('random'),
       crypto: cryptography.ofServer(stream('crypto')),
       clientCrypto: cryptography.ofClient(stream('client-crypto')),
       store: production.logStore(this.disk.open(run)),
+      media: production.mediaStore(this.files.open(run, clock.now)),
       network: server => {
         network ??= simulatedPeerNetwork(peers, party, server)
         return network

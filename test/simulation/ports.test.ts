@@ -6,6 +6,7 @@ import type { SimulatedHost } from '../../src/simulation/host.ts'
 import { World } from '../../src/simulation/world.ts'
 import { clientSocketsContract } from '../ports/client-sockets.contract.ts'
 import { logStoreContract } from '../ports/log-store.contract.ts'
+import { mediaStoreContract } from '../ports/media-store.contract.ts'
 import { peerNetworkContract } from '../ports/peer-network.contract.ts'
 import { production } from './production.ts'
 import { pump } from './pump.ts'
@@ -76,6 +77,19 @@ logStoreContract('on a simulated disk', async () => {
       return machine.boot().store
     },
     flip: async (_, payload) => machine.disk.flipWhere(payload, 100),
+    remove: async () => release(),
+  }
+})
+
+mediaStoreContract('on simulated files', async () => {
+  const machine = host()
+  const release = goOn()
+  return {
+    open: async () => {
+      if (machine.run) machine.shutDown()
+      return machine.boot().media
+    },
+    flip: async payload => machine.files.flipWhere(payload, 100),
     remove: async () => release(),
   }
 })

@@ -1,7 +1,13 @@
 import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { hpke } from '../../src/adapters/hpke.ts'
 import { tableLogStore } from '../../src/adapters/table-log-store.ts'
+import { treeMediaStore } from '../../src/adapters/tree-media-store.ts'
 import type { Production } from '../../src/simulation/production.ts'
 
 /** What a simulation takes over from production, as the command line hands it in. */
-export const production: Production = { crypto: nodeCrypto(), hpke, logStore: tableLogStore }
+export const production: Production = {
+  crypto: nodeCrypto(),
+  hpke,
+  logStore: tableLogStore,
+  mediaStore: treeMediaStore,
+}
