@@ -5,8 +5,9 @@ import type { TraceEvent } from './actor/types.ts'
 import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
 import type { DocumentLimits } from './document/limits.ts'
+import { type DocumentName, parseDocumentId } from './document/names.ts'
 import { createFederation } from './federation/create-federation.ts'
-import type { Federation } from './federation/federation.ts'
+import type { Entitlement, Federation } from './federation/federation.ts'
 import type { LinkLimits } from './federation/limits.ts'
 import { assertMember } from './federation/membership.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
@@ -20,10 +21,12 @@ import type { Crypto } from './ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
 import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
-import type { OperatorId, ServerId } from './ports/names.ts'
+import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Random } from './ports/random.ts'
 import type { Telemetry } from './ports/telemetry.ts'
+import { createStorage } from './storage/create-storage.ts'
+import type { StoragePolicy } from './storage/policy.ts'
 
 /** The outside world of one node. Production and simulation differ here and nowhere else. */
 export interface NodePorts {
@@ -46,6 +49,7 @@ export interface NodeLimits {
   readonly documents?: Partial<DocumentLimits>
   readonly links?: Partial<LinkLimits>
   readonly inventory?: Partial<InventoryLimits>
+  readonly storage?: Partial<StoragePolicy>
   readonly access?: Partial<AccessLimits>
 }
 
@@ -107,6 +111,20 @@ function watched(store: LogStore): { readonly store: LogStore; readonly failed: 
   }
   return { store: watching, failed }
 }
+
+/** Documents of message storage; all others are of Personal Networks. */
+const isOfStorage = (document: DocumentId): boolean => storageKinds.has(parseDocumentId(document).kind)
+const storageKinds: ReadonlySet<DocumentName['kind']> = new Set(['mailbox', 'conversation', 'devices', 'directory'])
+
+const byKind = (ofNetworks: Entitlement, ofStorage: Entitlement): Entitlement => ({
+  mayHold: (document, operator) => (isOfStorage(document) ? ofStorage : ofNetworks).mayHold(document, operator),
+  subscribe(listener) {
+    const ends = [ofNetworks.subscribe(listener), ofStorage.subscribe(listener)]
+    return () => {
+      for (const end of ends) end()
+    }
+  },
+})
 
 /** Work that waits for somebody else may never end; a server that is told to stop does. */
 const drainLimitMs = 10_000
@@ -173,13 +191,25 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     telemetry,
     ...(limits.inventory && { limits: limits.inventory }),
   })
+  const storage = createStorage({
+    operator,
+    documents,
+    keys,
+    actors,
+    store,
+    clock,
+    random,
+    crypto,
+    telemetry,
+    ...(limits.storage && { policy: limits.storage }),
+  })
   const federation = createFederation({
     operator,
     identity,
     trust,
     network,
     documents,
-    entitlement: inventory.entitlement,
+    entitlement: byKind(inventory.entitlement, storage.entitlement),
     actors,
     clock,
     random,
@@ -188,15 +218,16 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     ...(limits.links && { links: limits.links }),
   })
   inventory.join(federation)
+  storage.join(federation)
   const access: Access = createAccess({
     identity,
     listener,
     clientUrls: () => trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === server)?.clientUrls ?? [],
     documents,
-    commands: inventory.commands,
+    commands: [...inventory.commands, ...storage.commands],
     notifications: inventoryNotifications,
     attached: inventory.attached,
-    mayRead: inventory.mayRead,
+    mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     keys,
     macKeys: () => secrets.macKeys,
     actors,
@@ -216,6 +247,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     async start() {
       try {
         await inventory.start()
+        await storage.start()
         await federation.start()
         await access.start()
       } catch (error) {
@@ -229,6 +261,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   async function stop(): Promise<void> {
     await access.stop()
     await federation.stop()
+    storage.stop()
     inventory.stop()
     await withinMs(clock, drainLimitMs, actors.drain())
     trust.stop()

@@ -13,8 +13,8 @@ export interface Exchange {
 /**
  * The rules of exchange. Servers of one operator hold the same documents. Between operators a document passes if both may
  * hold it, but for two cases. An owner that has lost its disks, or was set back to an old backup, takes its own documents back
- * from whoever has them: also from those who may not hold them any more, or what was revoked would be granted again. And a home
- * document (`pn/…`) says itself who may hold it, so it has to be seen first. What is taken is signed by the owner all the same.
+ * from whoever has them: also from those who may not hold them any more, or what was revoked would be granted again. And the
+ * documents that say themselves who may hold them (`pn/…`, `mailbox/…`) have to be seen first. What is taken is signed by the owner all the same.
  */
 export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Entitlement): Exchange {
   if (peer === own) return { mayGive: () => true, mayTake: () => true }
@@ -24,7 +24,12 @@ export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Ent
     mayGive: document => ownerOf(document) === peer || (mayHold(document, peer) && mayHold(document, own)),
     mayTake(document) {
       if (ownerOf(document) === own) return true
-      return mayHold(document, own) ? mayHold(document, peer) : parseDocumentId(document).kind === 'pn'
+      return mayHold(document, own) ? mayHold(document, peer) : saysWhoMayHold(document)
     },
   }
+}
+
+function saysWhoMayHold(document: DocumentId): boolean {
+  const { kind } = parseDocumentId(document)
+  return kind === 'pn' || kind === 'mailbox'
 }

@@ -1,0 +1,231 @@
+import type { Documents, Registers, RegisterWrite } from '../document/documents.ts'
+import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
+import type { OwedRecords } from './owed.ts'
+import { type ChangeRecord, changeIn, changesOf, keys, type Origin, type Run, written } from './records.ts'
+
+/*
+ * How a mailbox is changed: in commits, each with a number under this writer's run. All that one commit says in the parts of
+ * the mailbox is durable before the mailbox document names the commit; a reader that finds the commit there finds what
+ * belongs to it. The commit's registers carry (run, number): see `records.ts`.
+ */
+
+export interface PartRef {
+  readonly container: string
+  readonly part: number
+}
+
+/** What a task adds to a part; takes away, if negative. */
+export interface Added {
+  readonly objects: number
+  readonly bytes: number
+  readonly chars: number
+  /** When the object was sent. */
+  readonly date?: number | undefined
+  /** From when on something is to be expunged. */
+  readonly due?: number | undefined
+}
+
+/** What is known of a part without opening it; of all writers together. */
+export interface PartSummary extends PartRef, ChangeSums {}
+interface ChangeSums {
+  readonly objects: number
+  readonly bytes: number
+  readonly chars: number
+  readonly from: number
+  readonly to: number
+}
+
+/** A decision about a part: a pure function of what stands there. What it throws refuses. */
+export type PartDecision<T> = (
+  part: Registers,
+  now: number,
+) => { readonly writes: readonly RegisterWrite[]; readonly added?: Added; readonly answer: T }
+
+/** What one task of a commit may do. */
+export interface Edit {
+  readonly name: MailboxName
+  /** The mailbox document as it was when the commit began. */
+  readonly mailbox: Registers
+  readonly now: number
+  /** To go into every register that the task writes. */
+  readonly origin: Origin
+  /** Parts of a container in order, with what this commit adds. */
+  parts(container: string): readonly PartSummary[]
+  /** What all parts hold together. */
+  total(): { readonly objects: number; readonly bytes: number }
+  read(at: PartRef): Promise<Registers>
+  /** @throws what the decision throws; {@link WriteFailed} {@link DocumentFull} */
+  write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
+  /** Registers of the mailbox document itself; durable with the commit. */
+  say(...writes: readonly RegisterWrite[]): void
+}
+
+const sum = (a: ChangeSums, b: ChangeSums): ChangeSums => ({
+  objects: a.objects + b.objects,
+  bytes: a.bytes + b.bytes,
+  chars: a.chars + b.chars,
+  from: Math.min(a.from, b.from),
+  to: Math.max(a.to, b.to),
+})
+const nothing: ChangeSums = { objects: 0, bytes: 0, chars: 0, from: Number.MAX_SAFE_INTEGER, to: 0 }
+const sumsOf = ({ objects, bytes, chars, date }: Added): ChangeSums => ({
+  objects,
+  bytes,
+  chars,
+  from: date ?? nothing.from,
+  to: date ?? nothing.to,
+})
+
+export interface Touched extends PartRef {
+  readonly sums: ChangeSums
+  readonly due: number | undefined
+}
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || (b !== undefined && b < a) ? b : a
+
+/** `added` is there if something was written. */
+interface Written<T> {
+  readonly answer: T
+  readonly added?: Added
+}
+
+export interface CommitOptions {
+  readonly name: MailboxName
+  readonly run: Run
+  readonly number: number
+  readonly mailbox: Registers
+  readonly documents: Pick<Documents, 'read' | 'write'>
+  readonly owed: OwedRecords
+  /** Parts of commits before, which the mailbox document could not name. */
+  readonly unnamed?: Iterable<Touched>
+}
+
+/** One commit under way. */
+export class Commit {
+  readonly #options: CommitOptions
+  readonly #touched = new Map<string, Touched>()
+  readonly #said = new Map<string, RegisterWrite>()
+  readonly #parts = new Map<string, Map<number, PartSummary>>()
+  #total: { objects: number; bytes: number } | undefined
+
+  constructor(options: CommitOptions) {
+    this.#options = options
+    for (const touched of options.unnamed ?? []) this.#touched.set(keyOf(touched), touched)
+  }
+
+  /** Whether there is nothing that the mailbox document would say. */
+  get isEmpty(): boolean {
+    return this.#touched.size === 0 && this.#said.size === 0
+  }
+
+  get touched(): Iterable<Touched> {
+    return this.#touched.values()
+  }
+
+  edit(now: number, device: string | undefined): Edit {
+    const { name, documents, run, number, mailbox } = this.#options
+    const origin: Origin = device === undefined ? [run, number] : [run, number, device]
+    return {
+      name,
+      mailbox,
+      now,
+      origin,
+      parts: container => [...this.#partsOf(container).values()].sort((a, b) => a.part - b.part),
+      total: () => this.#totals(),
+      read: ({ container, part }) => documents.read(partDocument(name, container, part)),
+      write: (at, decide) => this.#write(at, decide),
+      say: (...writes) => {
+        for (const write of writes) this.#said.set(write.key, write)
+      },
+    }
+  }
+
+  /** Names the commit in the mailbox document. @throws {WriteFailed} {@link DocumentFull} */
+  async name(): Promise<void> {
+    const { name, documents, owed, run, number } = this.#options
+    const touched = [...this.#touched.values()]
+    await documents.write(mailboxDocument(name), registers => ({
+      writes: [
+        ...this.#said.values(),
+        ...touched.flatMap(part => said(registers, part, run, number)),
+        written(keys.run(run), number),
+      ],
+      local: touched.map(part => owed.settled(name, part)),
+      answer: undefined,
+    }))
+  }
+
+  async #write<T>(at: PartRef, decide: PartDecision<T>): Promise<T> {
+    const { name, documents, owed, run, number } = this.#options
+    const document = partDocument(name, at.container, at.part)
+    const { answer, added } = await documents.write<Written<T>>(document, (registers, now) => {
+      const { writes, added = noAddition, answer } = decide(registers, now)
+      if (writes.length === 0) return { writes, answer: { answer } }
+      const isSaid = registers.get(keys.at(run))?.value === number
+      return {
+        writes: isSaid ? writes : [...writes, written(keys.at(run), number)],
+        local: [owed.record(name, { container: at.container, part: at.part, run, number })],
+        answer: { answer, added },
+      }
+    })
+    if (added) this.#touch(at, added)
+    return answer
+  }
+
+  #touch(at: PartRef, added: Added): void {
+    const before = this.#touched.get(keyOf(at))
+    const sums = sumsOf(added)
+    this.#touched.set(keyOf(at), {
+      container: at.container,
+      part: at.part,
+      sums: sum(before?.sums ?? nothing, sums),
+      due: earlier(before?.due, added.due),
+    })
+    const parts = this.#partsOf(at.container)
+    parts.set(at.part, { ...at, ...sum(parts.get(at.part) ?? nothing, sums) })
+    const total = this.#totals()
+    this.#total = { objects: total.objects + added.objects, bytes: total.bytes + added.bytes }
+  }
+
+  #partsOf(container: string): Map<number, PartSummary> {
+    const known = this.#parts.get(container)
+    if (known) return known
+    const parts = new Map<number, PartSummary>()
+    for (const change of changesOf(this.#options.mailbox, container))
+      parts.set(change.part, {
+        container,
+        part: change.part,
+        ...sum(parts.get(change.part) ?? nothing, change),
+      })
+    this.#parts.set(container, parts)
+    return parts
+  }
+
+  #totals(): { readonly objects: number; readonly bytes: number } {
+    this.#total ??= totalOf(this.#options.mailbox)
+    return this.#total
+  }
+}
+
+const noAddition: Added = { objects: 0, bytes: 0, chars: 0 }
+const keyOf = ({ container, part }: PartRef): string => `${container}/${part}`
+
+/** What all writers have added to all parts. */
+export function totalOf(mailbox: Registers): { objects: number; bytes: number } {
+  const total = { objects: 0, bytes: 0 }
+  for (const { objects, bytes } of changesOf(mailbox)) {
+    total.objects += objects
+    total.bytes += bytes
+  }
+  return total
+}
+
+/** What this writer says of a part, once the commit is named. */
+function said(mailbox: Registers, { container, part, sums, due }: Touched, run: Run, number: number): RegisterWrite[] {
+  const record: ChangeRecord = { n: number, ...sum(changeIn(mailbox, container, part, run) ?? nothing, sums) }
+  const change = written(keys.change(container, part, run), record)
+  const dueBefore = mailbox.get(keys.due(container, part))?.value
+  const isEarlier = due !== undefined && !(typeof dueBefore === 'number' && dueBefore <= due)
+  return isEarlier ? [change, written(keys.due(container, part), due)] : [change]
+}

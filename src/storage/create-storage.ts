@@ -1,0 +1,134 @@
+import type { ActorSystem } from '../actor/types.ts'
+import { createProofCheck } from '../commands/proofs.ts'
+import type { Documents, Registers } from '../document/documents.ts'
+import { parseDocumentId } from '../document/names.ts'
+import type { Command, Principal } from '../federation/command.ts'
+import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { KeySource } from '../ports/key-source.ts'
+import type { LogStore } from '../ports/log-store.ts'
+import { type DocumentId, type OperatorId, operatorId } from '../ports/names.ts'
+import type { Random } from '../ports/random.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { createAuthority, type Reach, reachOf } from './authority.ts'
+import { commandOf, type DispatchOptions, handlerOf, type Procedure } from './dispatch.ts'
+import { createMailboxGrants } from './entitlement.ts'
+import { createErasure } from './erasure.ts'
+import type { MailboxRight } from './methods/users.ts'
+import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
+import { objectProcedures } from './object-procedures.ts'
+import { createOwedRecords } from './owed.ts'
+import { defaultPolicy, type StoragePolicy } from './policy.ts'
+import { isLiving } from './records.ts'
+import { createUpkeep } from './upkeep.ts'
+import { userProcedures } from './user-procedures.ts'
+import { createUsers } from './users.ts'
+import { createWriters } from './writers.ts'
+
+export interface StorageOptions {
+  readonly operator: OperatorId
+  readonly documents: Documents
+  readonly keys: KeySource
+  readonly actors: ActorSystem
+  /** For what this server alone remembers; documents go through `documents`. */
+  readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly telemetry: Telemetry
+  readonly policy?: Partial<StoragePolicy>
+}
+
+/** Message storage at one server: its commands, and who may hold and who may read its documents. */
+export interface StorageService {
+  readonly commands: readonly Command[]
+  /** Known from `start` on; the federation needs it, so it comes first, and the federation joins. */
+  readonly entitlement: Entitlement
+  /** To be called once, before `start`. */
+  join(federation: Federation): void
+  /** Names what was interrupted, and reads what may be held by whom; to be awaited before the federation starts. */
+  start(): Promise<void>
+  stop(): void
+  /** Whether a client may read a document of a mailbox as it is. */
+  mayRead(principal: Principal, document: DocumentId): Promise<boolean>
+}
+
+/** The mailbox as it is now, for somebody who may do this there. */
+export interface Admitted {
+  readonly mailbox: Registers
+  readonly reach: Reach
+}
+export type Admit = (right: MailboxRight, name: MailboxName, principal: Principal) => Promise<Admitted>
+
+export function createStorage(options: StorageOptions): StorageService {
+  const { operator: self, documents, keys, actors, store, clock, random, crypto, telemetry } = options
+  const policy = { ...defaultPolicy, ...options.policy }
+  let joined: Federation | undefined
+  const federation = () => {
+    if (!joined) throw new Error('Message storage has joined no federation yet; call join first.')
+    return joined
+  }
+
+  const authority = createAuthority({ self, keys })
+  const owed = createOwedRecords(store, crypto, operatorId)
+  const writers = createWriters({ self, actors, documents, owed, clock, random })
+  const { isDirectoryShared } = policy
+  const grants = createMailboxGrants({ self, documents, isDirectoryShared, clock, telemetry })
+  const erasure = createErasure({ documents, store, crypto, clock, telemetry })
+  const upkeep = createUpkeep({ self, documents, writers, erasure, clock, telemetry, policy })
+  const users = createUsers({
+    ...{ self, documents, writers, crypto, policy },
+    now: () => clock.now(),
+    fingerprintOf: operator => federation().fingerprintOf(operator),
+  })
+  const admit: Admit = async (right, name, principal) => {
+    const mailbox = await documents.read(mailboxDocument(name))
+    return { mailbox, reach: await authority.require(right, name, mailbox, principal) }
+  }
+
+  const dispatch: DispatchOptions = {
+    ...{ self, documents, federation },
+    proofs: createProofCheck({ self, keys, crypto, clock }),
+  }
+  const commands: Command[] = []
+  const handlers = new Map<string, CommandHandler>()
+  /** The one place where a method's own types end: callers have parsed its parameters by its schema. */
+  function offer<Params, Result>(procedure: Procedure<Params, Result>): void {
+    commands.push(commandOf(procedure, dispatch) as Command)
+    if (procedure.kind === 'change') handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
+  }
+  userProcedures(offer, { users, authority, admit })
+  objectProcedures(offer, { documents, writers, admit, clock, crypto, policy })
+
+  return {
+    commands,
+    entitlement: grants,
+
+    join(found) {
+      joined = found
+      for (const [method, handler] of handlers) found.handle(method, handler)
+    },
+
+    async start() {
+      await writers.recover()
+      await grants.start()
+      upkeep.start()
+    },
+
+    stop() {
+      upkeep.stop()
+      grants.stop()
+    },
+
+    async mayRead(principal, document) {
+      const { kind } = parseDocumentId(document)
+      const name = kind === 'mailbox' || kind === 'conversation' ? mailboxOf(document) : undefined
+      if (!name || !grants.mayHold(document, self)) return false
+      const mailbox = await documents.read(mailboxDocument(name))
+      const reach = isLiving(mailbox) ? reachOf(mailbox, principal) : undefined
+      // A document is read whole or not at all.
+      return reach?.isWhole === true && reach.rights.has('read')
+    },
+  }
+}

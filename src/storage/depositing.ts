@@ -1,0 +1,135 @@
+import { DocumentFull } from '../document/limits.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { Edit, PartRef, PartSummary } from './commit.ts'
+import type { Flag, ObjectName } from './fields.ts'
+import { conversationContainer, derivedId, isFolder } from './names.ts'
+import { type NewObject, sizeOf } from './objects.ts'
+import type { StoragePolicy } from './policy.ts'
+import { containerOf, goneIn, keys, objectIn, written } from './records.ts'
+import { refusals } from './refusals.ts'
+
+/*
+ * How objects come into a mailbox.
+ */
+
+export interface Deposit {
+  readonly object: NewObject
+  /** A user folder; else the history of its conversation. */
+  readonly folder?: string | undefined
+  /** Flags that it brings along, each with the time of its last word if that is known. */
+  readonly flags?: readonly Flagging[] | undefined
+  /** Its name, derived from what it is. */
+  readonly id: string
+  readonly copyOf?: string
+}
+
+export interface Flagging {
+  readonly flag: Flag
+  readonly on: boolean
+  readonly at?: number | undefined
+}
+
+export interface Deposited extends ObjectName {
+  readonly created: boolean
+}
+
+/** The name of what is deposited: of its IMDN-Message-ID, or else of the command, in its conversation and direction. */
+export function depositedId(
+  { imdnMessageId, conversationId, direction }: NewObject,
+  command: readonly string[],
+  folder: string | undefined,
+  crypto: Pick<Crypto, 'sha256'>,
+): string {
+  const place = folder ?? conversationId
+  return imdnMessageId === undefined
+    ? derivedId(crypto, 'command', place, ...command)
+    : derivedId(crypto, 'imdn', place, direction, imdnMessageId)
+}
+
+/** Stores an object, unless it is there or was. @throws {CommandRefused} QUOTA_EXCEEDED, FOLDER_UNKNOWN, GONE */
+export async function deposit(
+  edit: Edit,
+  deposit: Deposit,
+  policy: StoragePolicy,
+  crypto: Pick<Crypto, 'sha256'>,
+): Promise<Deposited> {
+  const { object, id, folder } = deposit
+  const container = folder ?? conversationContainer(object.conversationId, crypto)
+  requireContainer(edit, container, object.conversationId)
+  const parts = edit.parts(container)
+  const latest = parts.at(-1)
+  for (const part of parts)
+    if (part !== latest && mayHold(part, object.date)) {
+      const found = await existing(edit, part, id)
+      if (found) return found
+    }
+  requireRoom(edit, sizeOf(object), policy)
+  const part = latest === undefined ? 0 : isFull(latest, policy) ? latest.part + 1 : latest.part
+  if (latest !== undefined && part !== latest.part && mayHold(latest, object.date)) {
+    const found = await existing(edit, latest, id)
+    if (found) return found
+  }
+  try {
+    return await store(edit, { container, part }, deposit, policy)
+  } catch (error) {
+    // Larger than was thought: others have written there.
+    if (!(error instanceof DocumentFull) || !error.message.includes('conversation/')) throw error
+    return store(edit, { container, part: part + 1 }, deposit, policy)
+  }
+}
+
+function requireContainer(edit: Edit, container: string, conversationId: string): void {
+  const known = containerOf(edit.mailbox, container)
+  if (isFolder(container)) {
+    if (!known || known.gone) throw refusals.folderUnknown(container)
+  } else if (!known) edit.say(written(keys.container(container), { name: conversationId, o: edit.origin }))
+}
+
+export function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolicy): void {
+  const { bytes } = edit.total()
+  if (bytes + sizeBytes > quotaBytes) throw refusals.quota(bytes, quotaBytes)
+}
+
+const mayHold = ({ from, to }: PartSummary, date: number): boolean => from <= date && date <= to
+const isFull = ({ objects, chars }: PartSummary, { partObjects, partChars }: StoragePolicy): boolean =>
+  objects >= partObjects || chars >= partChars
+
+/** What is there under this name already. @throws {CommandRefused} GONE: it was, and was removed. */
+async function existing(edit: Edit, { container, part }: PartRef, id: string): Promise<Deposited | undefined> {
+  const registers = await edit.read({ container, part })
+  if (goneIn(registers, id)) throw refusals.gone(`${container}/${part}/${id}`)
+  return objectIn(registers, id) ? { container, part, id, created: false } : undefined
+}
+
+function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy): Promise<Deposited> {
+  const { object, id, flags = [], copyOf } = deposit
+  const name = { container: at.container, part: at.part, id }
+  return edit.write<Deposited>(at, (part, now) => {
+    if (goneIn(part, id)) throw refusals.gone(`${at.container}/${at.part}/${id}`)
+    if (objectIn(part, id)) return { writes: [], answer: { ...name, created: false } }
+    const size = sizeOf(object)
+    const set = flags.filter(({ on }) => on).map(({ flag }) => flag)
+    const record = { ...object, size, stored: now, ...(copyOf === undefined ? {} : { copyOf }), o: edit.origin }
+    const chars = JSON.stringify(record).length
+    return {
+      writes: [
+        written(keys.object(id), record),
+        ...flags.map(({ flag, on, at }) => written(keys.flag(id, flag), { on, o: edit.origin }, at)),
+      ],
+      added: { objects: 1, bytes: size, chars, date: object.date, due: dueOf(object.date, set, now, policy) },
+      answer: { ...name, created: true },
+    }
+  })
+}
+
+/** From when on an object is to be expunged, by what is known of it. */
+export function dueOf(
+  date: number,
+  flags: readonly Flag[],
+  deletedAt: number,
+  { deletedMs, maxAgeMs }: StoragePolicy,
+): number | undefined {
+  const deleted = flags.includes('\\Deleted') ? deletedAt + deletedMs : undefined
+  const aged = maxAgeMs === undefined || flags.includes('\\Flagged') ? undefined : date + maxAgeMs
+  return deleted === undefined || (aged !== undefined && aged < deleted) ? aged : deleted
+}

@@ -1,0 +1,86 @@
+import type { Crypto } from '../ports/crypto.ts'
+import type { Edit } from './commit.ts'
+import { expungeWhere } from './expunging.ts'
+import { derivedId } from './names.ts'
+import type { StoragePolicy } from './policy.ts'
+import { containerOf, containersOf, keys, written } from './records.ts'
+import { refusals } from './refusals.ts'
+
+/*
+ * User folders: registers of the mailbox document.
+ */
+
+interface Folder {
+  readonly folder: string
+  readonly name: string
+  readonly parent: string | undefined
+}
+
+function* foldersOf(edit: Edit): Generator<Folder> {
+  for (const [container, { name, parent, gone }] of containersOf(edit.mailbox))
+    if (container.startsWith('f-') && !gone) yield { folder: container, name, parent }
+}
+
+export function createFolder(
+  edit: Edit,
+  {
+    name,
+    parent,
+    time,
+  }: { readonly name: string; readonly parent?: string | undefined; readonly time?: number | undefined },
+  command: readonly string[],
+  { maxFolders }: StoragePolicy,
+  crypto: Pick<Crypto, 'sha256'>,
+): { readonly folder: string } {
+  const folder = `f-${derivedId(crypto, 'folder', ...command)}`
+  const known = containerOf(edit.mailbox, folder)
+  if (known && !known.gone) return { folder }
+  if (known) throw refusals.gone(folder)
+  const folders = [...foldersOf(edit)]
+  if (parent !== undefined && !folders.some(({ folder }) => folder === parent)) throw refusals.folderUnknown(parent)
+  if (folders.some(other => other.name === name && other.parent === parent)) throw refusals.folderExists(name)
+  if (folders.length >= maxFolders) throw refusals.tooManyFolders(maxFolders)
+  edit.say(written(keys.container(folder), { name, ...(parent !== undefined && { parent }), o: edit.origin }, time))
+  return { folder }
+}
+
+export function renameFolder(
+  edit: Edit,
+  { folder, name, time }: { readonly folder: string; readonly name: string; readonly time?: number | undefined },
+): { readonly folder: string } {
+  const folders = [...foldersOf(edit)]
+  const found = folders.find(other => other.folder === folder)
+  if (!found) throw refusals.folderUnknown(folder)
+  const isTaken = folders.some(other => other.name === name && other.parent === found.parent && other.folder !== folder)
+  if (isTaken) throw refusals.folderExists(name)
+  const { parent } = found
+  edit.say(written(keys.container(folder), { name, ...(parent !== undefined && { parent }), o: edit.origin }, time))
+  return { folder }
+}
+
+/** Removes a folder with the folders below, and the objects in them. */
+export async function removeFolder(edit: Edit, folder: string): Promise<{ readonly folder: string }> {
+  const folders = [...foldersOf(edit)]
+  if (!folders.some(other => other.folder === folder)) {
+    if (containerOf(edit.mailbox, folder)?.gone) return { folder }
+    throw refusals.folderUnknown(folder)
+  }
+  for (const below of [folder, ...belowOf(folder, folders)]) {
+    const name = containerOf(edit.mailbox, below)?.name ?? ''
+    edit.say(written(keys.container(below), { name, gone: true, o: edit.origin }))
+    await expungeWhere(edit, below, () => true)
+  }
+  return { folder }
+}
+
+function belowOf(folder: string, folders: readonly Folder[]): string[] {
+  const below = new Set<string>()
+  for (let found = [folder]; found.length > 0; ) {
+    const next = folders.filter(
+      ({ parent, folder }) => parent !== undefined && found.includes(parent) && !below.has(folder),
+    )
+    for (const { folder } of next) below.add(folder)
+    found = next.map(({ folder }) => folder)
+  }
+  return [...below]
+}

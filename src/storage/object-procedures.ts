@@ -1,0 +1,191 @@
+import type { Documents, Registers } from '../document/documents.ts'
+import type { Principal } from '../federation/command.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import type { Reach } from './authority.ts'
+import type { Edit } from './commit.ts'
+import { listContainers } from './containers.ts'
+import { copy, move } from './copying.ts'
+import type { Admit } from './create-storage.ts'
+import { deposit, depositedId } from './depositing.ts'
+import type { Procedure } from './dispatch.ts'
+import { expunge, expungeWhere, isDeleted } from './expunging.ts'
+import { fetchObjects } from './fetching.ts'
+import { changeFlags } from './flagging.ts'
+import { createFolder, removeFolder, renameFolder } from './folders.ts'
+import { follow } from './linking.ts'
+import {
+  folderCreate,
+  folderRemove,
+  folderRename,
+  linkFollow,
+  mailboxContainers,
+  mailboxCopy,
+  mailboxExpunge,
+  mailboxFetch,
+  mailboxFlag,
+  mailboxMove,
+  messageDeposit,
+} from './methods/objects.ts'
+import { mailboxSync } from './methods/sync.ts'
+import type { MailboxName } from './names.ts'
+import type { StoragePolicy } from './policy.ts'
+import { objectIn } from './records.ts'
+import { refusals } from './refusals.ts'
+import { sync } from './sync/syncing.ts'
+import type { Writers } from './writers.ts'
+
+/* The methods of objects, folders and synchronisation, each with the right that it needs. */
+
+export interface ObjectOptions {
+  readonly documents: Documents
+  readonly writers: Writers
+  readonly admit: Admit
+  readonly clock: Clock
+  readonly crypto: Pick<Crypto, 'sha256'>
+  readonly policy: StoragePolicy
+}
+
+interface Changing extends MailboxName {
+  readonly commandId: string
+  readonly device?: string | undefined
+}
+
+export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => void, options: ObjectOptions): void {
+  const { documents, writers, admit, crypto, policy } = options
+  const nameOf = ({ operator, user }: MailboxName): MailboxName => ({ operator, user })
+  /** Commands are of whoever gave them. */
+  const commandOf = ({ commandId }: Changing, { operator, identity }: Principal) => [operator, identity, commandId]
+
+  /** A change by somebody with the right to write, in a commit; `sees` says which objects it has to do with. */
+  const change = async <P extends Changing, R>(
+    what: string,
+    params: P,
+    principal: Principal,
+    perform: (edit: Edit, reach: Reach) => Promise<R>,
+  ): Promise<R> => {
+    const name = nameOf(params)
+    const { reach } = await admit('write', name, principal)
+    return writers.change(name, what, edit => perform(edit, reach), params.device)
+  }
+
+  offer({
+    spec: messageDeposit,
+    kind: 'change',
+    async execute(params, principal) {
+      const { object, folder, flags = [] } = params
+      const name = nameOf(params)
+      const { reach } = await admit('deposit', name, principal)
+      if (!reach.sees(object)) throw refusals.mayNot('deposit', name)
+      const id = depositedId(object, commandOf(params, principal), folder, crypto)
+      const flaggings = flags.map(flag => ({ flag, on: true, at: params.time }))
+      return writers.change(
+        name,
+        'deposit',
+        edit => deposit(edit, { object, folder, flags: flaggings, id }, policy, crypto),
+        params.device,
+      )
+    },
+  })
+  offer({
+    spec: mailboxFlag,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('flag', params, principal, async (edit, reach) => ({
+        outcomes: await changeFlags(edit, params.changes, params.time, reach, policy),
+      })),
+  })
+  offer({
+    spec: mailboxCopy,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('copy', params, principal, async (edit, reach) => {
+        const command = commandOf(params, principal)
+        return { outcomes: await copy(edit, params.objects, { folder: params.folder, command, reach, policy, crypto }) }
+      }),
+  })
+  offer({
+    spec: mailboxMove,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('move', params, principal, async (edit, reach) => {
+        const command = commandOf(params, principal)
+        return { outcomes: await move(edit, params.objects, { folder: params.folder, command, reach, policy, crypto }) }
+      }),
+  })
+  offer({
+    spec: mailboxExpunge,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('expunge', params, principal, async (edit, reach) => {
+        const { objects, deletedIn } = params
+        if (objects) return { outcomes: await expunge(edit, objects, reach) }
+        const isChosen = (part: Registers, id: string): boolean => {
+          const object = objectIn(part, id)
+          return object !== undefined && reach.sees(object) && isDeleted(part, id)
+        }
+        const expunged = await expungeWhere(edit, deletedIn ?? '', isChosen)
+        return { outcomes: expunged.map(name => ({ ...name, code: 200 })) }
+      }),
+  })
+  offer({
+    spec: folderCreate,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('folder.create', params, principal, async edit =>
+        createFolder(edit, params, commandOf(params, principal), policy, crypto),
+      ),
+  })
+  offer({
+    spec: folderRename,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('folder.rename', params, principal, async edit => renameFolder(edit, params)),
+  })
+  offer({
+    spec: folderRemove,
+    kind: 'change',
+    execute: (params, principal) =>
+      change('folder.remove', params, principal, (edit, reach) => {
+        if (!reach.isWhole) throw refusals.mayNot('write', params)
+        return removeFolder(edit, params.folder)
+      }),
+  })
+
+  offer({
+    spec: mailboxSync,
+    kind: 'read',
+    async execute(params, principal) {
+      const name = nameOf(params)
+      const { reach, mailbox } = await admit('read', name, principal)
+      return sync(name, mailbox, params, { ...options, reach })
+    },
+  })
+  offer({
+    spec: mailboxFetch,
+    kind: 'read',
+    async execute(params, principal) {
+      const name = nameOf(params)
+      const { reach } = await admit('read', name, principal)
+      return fetchObjects(name, params.objects, params.content ?? 'full', reach, documents)
+    },
+  })
+  offer({
+    spec: mailboxContainers,
+    kind: 'read',
+    async execute(params, principal) {
+      const { reach, mailbox } = await admit('read', nameOf(params), principal)
+      if (!reach.isWhole) throw refusals.mayNot('read', nameOf(params))
+      return listContainers(mailbox, params)
+    },
+  })
+  offer({
+    spec: linkFollow,
+    kind: 'read',
+    async execute(params, principal) {
+      const name = nameOf(params)
+      const { reach } = await admit('read', name, principal)
+      return follow(name, params.object, reach, principal, options)
+    },
+  })
+}

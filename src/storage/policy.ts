@@ -1,0 +1,32 @@
+/** What an operator lets its users have. */
+export interface StoragePolicy {
+  /** Bytes of objects and media that one user may store. */
+  readonly quotaBytes: number
+  /** After so long objects with the flag \Deleted are expunged. */
+  readonly deletedMs: number
+  /** After so long all objects are expunged that have not the flag \Flagged; absent: never. */
+  readonly maxAgeMs?: number | undefined
+  readonly maxFolders: number
+  /** Whether operators that this one federates with may hold the directory of its addresses. */
+  readonly isDirectoryShared: boolean
+  /** A new part begins after so many objects, or characters of JSON. */
+  readonly partObjects: number
+  readonly partChars: number
+  /** How long a sync token is good. */
+  readonly tokenMs: number
+  /** For so much longer it is remembered what was expunged: a token may come from a server that was away so long. */
+  readonly offlineMs: number
+}
+
+const dayMs = 86_400_000
+
+export const defaultPolicy: StoragePolicy = {
+  quotaBytes: 10 * 2 ** 30,
+  deletedMs: 30 * dayMs,
+  maxFolders: 1_000,
+  isDirectoryShared: false,
+  partObjects: 2_000,
+  partChars: 2 ** 20,
+  tokenMs: 90 * dayMs,
+  offlineMs: 30 * dayMs,
+}

@@ -1,0 +1,227 @@
+import { z } from 'zod'
+import { asJson } from '../commands/plain.ts'
+import type { Json, Registers } from '../document/documents.ts'
+import { type Flag, flag, type ObjectName, objectName } from './fields.ts'
+import { mailboxGrant, mailboxSubscriber } from './methods/users.ts'
+import { type StoredObject, storedObject } from './objects.ts'
+
+/*
+ * What the registers of a mailbox's documents mean: their keys, and the shapes of their values. A replica holds what another
+ * operator chose to write, so nothing here trusts a value: what does not parse is left out. Unknown keys, and unknown
+ * fields of known values, belong to later versions.
+ */
+
+/** One life of a mailbox's writer at one server: a random name, never used again. */
+export type Run = string
+const run = z.string().regex(/^[A-Za-z0-9_-]{8}$/)
+const count = z.int().min(0)
+
+/**
+ * Where a change stands in the mailbox's history: the writer, the number of its commit, and the device that asked for it. Kept in
+ * the register itself, so that it stays through every compaction.
+ */
+const origin = z.union([z.tuple([run, count]), z.tuple([run, count, z.string()])])
+export type Origin = z.infer<typeof origin>
+
+/** `user`, in the mailbox document: that there is such a user, and since when. `erased` once it was removed. */
+const userRecord = z.object({ born: z.string().max(64), erased: z.literal(true).optional() })
+
+/** `container/<container>`. `gone` when a folder was removed: no object in it counts any more. */
+const containerRecord = z.object({
+  name: z.string(),
+  parent: z.string().optional(),
+  gone: z.literal(true).optional(),
+  o: origin,
+})
+export type ContainerRecord = z.infer<typeof containerRecord>
+
+/**
+ * `change/<container>/<part>/<run>`: the commit in which this writer last changed the part, and what it has added there in all:
+ * counts of several writers add up.
+ */
+const changeRecord = z.object({
+  n: count,
+  /** Objects, and the bytes that they count for. */
+  objects: z.int(),
+  bytes: z.int(),
+  /** Characters of what stands in the part document. */
+  chars: z.int(),
+  /** Between which times its objects were sent. */
+  from: z.number(),
+  to: z.number(),
+})
+export type ChangeRecord = z.infer<typeof changeRecord>
+
+const objectRecord = storedObject
+  .omit({ container: true, part: true, id: true, flags: true })
+  .strip()
+  .extend({ o: origin })
+export type ObjectRecord = z.infer<typeof objectRecord>
+
+const flagRecord = z.object({ on: z.boolean(), o: origin })
+
+/** Why an object is not there any more. */
+const goneRecord = z.object({
+  why: z.enum(['expunged', 'moved', 'retention']),
+  to: objectName.optional(),
+  /** When, milliseconds since 1970. */
+  at: z.number(),
+  o: origin,
+})
+export type GoneRecord = z.infer<typeof goneRecord>
+
+export const keys = {
+  user: 'user',
+  address: (address: string) => `address/${address}`,
+  subscriber: (operator: string, identity: string) => `subscriber/${operator}/${identity}`,
+  grant: (operator: string) => `grant/${operator}`,
+  container: (container: string) => `container/${container}`,
+  run: (run: Run) => `run/${run}`,
+  change: (container: string, part: number, run: Run) => `change/${container}/${part}/${run}`,
+  due: (container: string, part: number) => `due/${container}/${part}`,
+  erased: (container: string, part: number) => `erased/${container}/${part}`,
+  object: (id: string) => `object/${id}`,
+  flag: (id: string, flag: Flag) => `flag/${id}/${flag}`,
+  gone: (id: string) => `gone/${id}`,
+  /**
+   * In a part: up to which commit of a writer it is complete. The last of all keys: compaction copies in their order, so a
+   * replica that has it in a copy has all that the copy says.
+   */
+  at: (run: Run) => `~at/${run}`,
+} as const
+
+/** Parses a register's value; `undefined` if it is none, or a mark. */
+const parsed = <T>(schema: z.ZodType<T>, value: Json | undefined): T | undefined => {
+  if (value === null || value === undefined) return undefined
+  const result = schema.safeParse(value)
+  return result.success ? result.data : undefined
+}
+
+/** How far each writer of a mailbox has come. */
+export type Vector = ReadonlyMap<Run, number>
+
+export const userOf = (mailbox: Registers) => parsed(userRecord, mailbox.get(keys.user)?.value)
+
+/** A mailbox that is there, and was not erased. */
+export const isLiving = (mailbox: Registers): boolean => {
+  const user = userOf(mailbox)
+  return user !== undefined && user.erased !== true
+}
+
+export function* addressesOf(mailbox: Registers): Generator<string> {
+  for (const [key, { value }] of mailbox.entries('address/')) if (value !== null) yield key.slice('address/'.length)
+}
+
+export function* subscribersOf(mailbox: Registers) {
+  for (const [, { value }] of mailbox.entries('subscriber/')) {
+    const subscriber = parsed(mailboxSubscriber, value)
+    if (subscriber) yield subscriber
+  }
+}
+
+export function* grantsOf(mailbox: Registers) {
+  for (const [, { value }] of mailbox.entries('grant/')) {
+    const grant = parsed(mailboxGrant, value)
+    if (grant) yield grant
+  }
+}
+
+export const containerOf = (mailbox: Registers, container: string): ContainerRecord | undefined =>
+  parsed(containerRecord, mailbox.get(keys.container(container))?.value)
+
+export function* containersOf(mailbox: Registers): Generator<readonly [container: string, record: ContainerRecord]> {
+  for (const [key, { value }] of mailbox.entries('container/')) {
+    const record = parsed(containerRecord, value)
+    if (record) yield [key.slice('container/'.length), record]
+  }
+}
+
+export function vectorOf(mailbox: Registers): Map<Run, number> {
+  const vector = new Map<Run, number>()
+  for (const [key, { value }] of mailbox.entries('run/')) {
+    if (typeof value === 'number' && Number.isSafeInteger(value)) vector.set(key.slice('run/'.length), value)
+  }
+  return vector
+}
+
+/** `due/<container>/<part>`: from when on something there is to be expunged. */
+export const dueIn = (mailbox: Registers) => timesOfParts(mailbox, 'due/')
+
+/** `erased/<container>/<part>`: when something was expunged last. */
+export const erasedIn = (mailbox: Registers) => timesOfParts(mailbox, 'erased/')
+
+function* timesOfParts(mailbox: Registers, prefix: string) {
+  for (const [key, { value }] of mailbox.entries(prefix)) {
+    const [, container, part] = key.split('/')
+    if (typeof value === 'number' && container !== undefined && part !== undefined)
+      yield { container, part: Number(part), at: value }
+  }
+}
+
+/** What one writer has done to one part. */
+export interface PartChange extends ChangeRecord {
+  readonly container: string
+  readonly part: number
+  readonly run: Run
+}
+
+/** Of all parts, or of those of one container; in order of container, then of the part's decimal number as a text. */
+export function* changesOf(mailbox: Registers, within?: string): Generator<PartChange> {
+  for (const [key, { value }] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
+    const [, container, part, run] = key.split('/')
+    const record = parsed(changeRecord, value)
+    if (record && container !== undefined && part !== undefined && run !== undefined)
+      yield { ...record, container, part: Number(part), run }
+  }
+}
+
+export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): ChangeRecord | undefined =>
+  parsed(changeRecord, mailbox.get(keys.change(container, part, run))?.value)
+
+export const objectIn = (part: Registers, id: string): ObjectRecord | undefined =>
+  parsed(objectRecord, part.get(keys.object(id))?.value)
+export const goneIn = (part: Registers, id: string): GoneRecord | undefined =>
+  parsed(goneRecord, part.get(keys.gone(id))?.value)
+
+/** Flags of an object, with where each was last set or cleared. */
+export function* flagsIn(part: Registers, id: string) {
+  for (const [key, { value, stamp }] of part.entries(`flag/${id}/`)) {
+    const name = flag.safeParse(key.slice(`flag/${id}/`.length))
+    const record = parsed(flagRecord, value)
+    if (name.success && record) yield { flag: name.data, stamp, ...record }
+  }
+}
+
+export const flagNames = (part: Registers, id: string): Flag[] =>
+  [...flagsIn(part, id)].filter(({ on }) => on).map(({ flag }) => flag)
+
+/** Ids of the objects that a part holds, in order. */
+export function* idsIn(part: Registers): Generator<string> {
+  for (const [key, { value }] of part.entries('object/')) if (value !== null) yield key.slice('object/'.length)
+}
+
+export function* goneIdsIn(part: Registers): Generator<string> {
+  for (const [key, { value }] of part.entries('gone/')) if (value !== null) yield key.slice('gone/'.length)
+}
+
+/** Up to which commit of a writer a part is complete here. */
+export function completeTo(part: Registers, run: Run): number {
+  const value = part.get(keys.at(run))?.value
+  return typeof value === 'number' ? value : 0
+}
+
+/** An object as it is given to a client. */
+export function storedFrom(part: Registers, name: ObjectName): StoredObject | undefined {
+  const record = goneIn(part, name.id) ? undefined : objectIn(part, name.id)
+  return record && asStored(record, name, flagNames(part, name.id))
+}
+
+export function asStored({ o: _, ...said }: ObjectRecord, name: ObjectName, flags: Flag[]): StoredObject {
+  return { ...said, ...name, flags }
+}
+
+export const written = (key: string, value: unknown, at?: number) => ({
+  key,
+  value: value === null ? null : asJson(value),
+  ...(at === undefined ? {} : { at }),
+})

@@ -1,0 +1,124 @@
+import type { Registers } from '../../document/documents.ts'
+import type { PartRef } from '../commit.ts'
+import {
+  changesOf,
+  completeTo,
+  flagsIn,
+  type GoneRecord,
+  goneIdsIn,
+  goneIn,
+  idsIn,
+  type ObjectRecord,
+  type Origin,
+  objectIn,
+  type Run,
+  type Vector,
+  vectorOf,
+} from '../records.ts'
+
+/*
+ * What has changed in a mailbox beyond a vector. The mailbox document says which parts to look at; the registers there say
+ * themselves from which commit they are.
+ */
+
+/** The writers of a part that have changed it beyond a vector, each with the commit up to which it has. */
+export interface ChangedPart extends PartRef {
+  readonly writers: ReadonlyMap<Run, number>
+}
+
+/** Parts with a change beyond `from`, in order of container and part. */
+export function changedParts(mailbox: Registers, from: Vector): ChangedPart[] {
+  const parts = new Map<string, { container: string; part: number; writers: Map<Run, number> }>()
+  for (const { container, part, run, n } of changesOf(mailbox)) {
+    if (n <= (from.get(run) ?? 0)) continue
+    const key = `${container}/${part}`
+    const found = parts.get(key) ?? { container, part, writers: new Map<Run, number>() }
+    found.writers.set(run, n)
+    parts.set(key, found)
+  }
+  return [...parts.values()].sort(inOrder)
+}
+
+export const inOrder = (a: PartRef, b: PartRef): number =>
+  a.container === b.container ? a.part - b.part : a.container < b.container ? -1 : 1
+
+/**
+ * How far the changes of each writer can be told here. A mailbox document may have arrived while the parts that it names are
+ * still on their way: then only what is complete counts, up to the last commit before the first gap.
+ */
+export function reachable(
+  mailbox: Registers,
+  from: Vector,
+  parts: readonly { readonly at: ChangedPart; readonly content: Registers }[],
+): { readonly to: Vector; readonly isLagging: boolean } {
+  const to = vectorOf(mailbox)
+  let isLagging = false
+  for (const [run, number] of from) {
+    if ((to.get(run) ?? 0) >= number) continue
+    to.set(run, number)
+    isLagging = true
+  }
+  for (const { at, content } of parts)
+    for (const [run, number] of at.writers) {
+      const complete = completeTo(content, run)
+      if (complete >= number) continue
+      isLagging = true
+      to.set(run, Math.min(to.get(run) ?? 0, Math.max(complete, from.get(run) ?? 0)))
+    }
+  return { to, isLagging }
+}
+
+/** Whether a part is known to have all that its writers say up to `to`. */
+export const isComplete = ({ writers }: ChangedPart, content: Registers, to: Vector): boolean =>
+  [...writers].every(([run, n]) => completeTo(content, run) >= Math.min(n, to.get(run) ?? 0))
+
+/** What happened to one object. */
+export type ObjectChange = {
+  readonly id: string
+  /** Devices that asked for it; `undefined` among them for those that did not say. */
+  readonly devices: ReadonlySet<string | undefined>
+} & (
+  | { readonly kind: 'created' | 'changed'; readonly object: ObjectRecord }
+  | { readonly kind: 'gone'; readonly gone: GoneRecord }
+)
+
+const isBeyond = ([run, n]: Origin, from: Vector, to: Vector): boolean =>
+  n > (from.get(run) ?? 0) && n <= (to.get(run) ?? 0)
+
+/** Objects of a part with a change beyond `from` and not beyond `to`, in order of id, after the object `after`. */
+export function* changedIn(part: Registers, from: Vector, to: Vector, after = ''): Generator<ObjectChange> {
+  for (const id of merged(goneIdsIn(part), idsIn(part))) {
+    if (id <= after) continue
+    const gone = goneIn(part, id)
+    const change = gone ? whenGone(id, gone, from, to) : whenThere(part, id, from, to)
+    if (change) yield change
+  }
+}
+
+function whenGone(id: string, gone: GoneRecord, from: Vector, to: Vector): ObjectChange | undefined {
+  return isBeyond(gone.o, from, to) ? { id, kind: 'gone', gone, devices: new Set([gone.o[2]]) } : undefined
+}
+
+function whenThere(part: Registers, id: string, from: Vector, to: Vector): ObjectChange | undefined {
+  const object = objectIn(part, id)
+  if (!object) return undefined
+  const isNew = isBeyond(object.o, from, to)
+  const flagged = [...flagsIn(part, id)].filter(({ o }) => isBeyond(o, from, to))
+  if (!isNew && flagged.length === 0) return undefined
+  const devices = new Set(flagged.map(({ o }) => o[2]))
+  if (isNew) devices.add(object.o[2])
+  return { id, kind: isNew ? 'created' : 'changed', object, devices }
+}
+
+/** Two lists in order, as one: each text once. */
+function* merged(a: Iterator<string>, b: Iterator<string>): Generator<string> {
+  let left = a.next()
+  let right = b.next()
+  while (!left.done || !right.done) {
+    const isLeft = !left.done && (right.done || left.value <= right.value)
+    const text: string = isLeft ? left.value : right.value
+    yield text
+    if (!left.done && left.value === text) left = a.next()
+    if (!right.done && right.value === text) right = b.next()
+  }
+}

@@ -1,0 +1,228 @@
+import serialize from 'canonicalize'
+import type { z } from 'zod'
+import { framed, toBase64url } from '../../commands/framing.ts'
+import type { Documents, Registers } from '../../document/documents.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Crypto } from '../../ports/crypto.ts'
+import type { Reach } from '../authority.ts'
+import type { Content, ObjectName, Scope } from '../fields.ts'
+import type { mailboxSync } from '../methods/sync.ts'
+import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../names.ts'
+import type { ShownObject } from '../objects.ts'
+import type { StoragePolicy } from '../policy.ts'
+import { asStored, containersOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
+import { refusals } from '../refusals.ts'
+import { shown } from '../showing.ts'
+import {
+  type ChangedPart,
+  changedIn,
+  changedParts,
+  inOrder,
+  isComplete,
+  type ObjectChange,
+  reachable,
+} from './changes.ts'
+import { canLeave, isContainerInScope, isInScope } from './scope.ts'
+import { decodeCursor, decodeToken, encodeCursor, encodeToken, type SyncToken } from './token.ts'
+
+/*
+ * A synchronisation: what has changed since a token, a page at a time. Every page is computed anew from what the documents
+ * say; nothing of a sync is remembered, so it goes on after a cut, and at another server.
+ */
+
+export type SyncParams = z.infer<typeof mailboxSync.params>
+export type SyncPage = z.infer<typeof mailboxSync.result>
+
+export interface SyncOptions {
+  readonly documents: Pick<Documents, 'read'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly crypto: Pick<Crypto, 'sha256'>
+  readonly policy: StoragePolicy
+  /** Of the caller. */
+  readonly reach: Reach
+}
+
+const defaultPage = 500
+/** A page ends before it is larger than a frame should be. */
+const maxPageChars = 512 * 1024
+
+interface Course {
+  readonly born: string
+  readonly from: SyncToken | undefined
+  readonly isReset: boolean
+  readonly cursor: ReturnType<typeof decodeCursor>
+}
+
+/** @throws {CommandRefused} CURSOR_OF_OTHER, USER_UNKNOWN */
+export async function sync(
+  name: MailboxName,
+  mailbox: Registers,
+  { token, cursor, scope = {}, content = 'full', limit = defaultPage }: SyncParams,
+  options: SyncOptions,
+): Promise<SyncPage> {
+  const question = toBase64url(
+    options.crypto.sha256(framed(mailboxDocument(name), serialize({ scope, content }) ?? '')).slice(0, 12),
+  )
+  const course = courseOf(name, mailbox, token, cursor, question, options)
+  const from = course.from?.vector ?? nowhere
+  if (course.cursor && !knows(vectorOf(mailbox), course.cursor.to, from)) throw refusals.lagging()
+  const page = new Page(limit, content)
+
+  const parts = changedParts(mailbox, from).filter(({ container }) => isContainerInScope(container, scope))
+  const { to, isLagging } = course.cursor
+    ? { to: course.cursor.to, isLagging: course.cursor.isLagging }
+    : await targetOf(name, mailbox, from, parts, options)
+  if (!course.cursor) tellContainers(page, mailbox, from, to, scope)
+
+  const last = await fill(page, { name, parts, from, to, scope, after: course.cursor?.after, options })
+  const told = { kind: course.isReset ? ('reset' as const) : ('page' as const), ...page.told() }
+  if (last) {
+    const next = { born: course.born, from: course.from, to, question, after: last, isReset: course.isReset, isLagging }
+    return { ...told, cursor: encodeCursor(next), lagging: isLagging }
+  }
+  const issued = options.clock.now()
+  return { ...told, token: encodeToken({ born: course.born, issued, vector: to }), lagging: isLagging }
+}
+
+const nowhere: Vector = new Map()
+
+/** Whether a server that has come to `here` can go on with what another one has begun. */
+const knows = (here: Vector, to: Vector, from: Vector): boolean =>
+  [...to].every(([run, n]) => n <= (from.get(run) ?? 0) || n <= (here.get(run) ?? 0))
+
+function courseOf(
+  name: MailboxName,
+  mailbox: Registers,
+  token: string | undefined,
+  cursor: string | undefined,
+  question: string,
+  { clock, policy }: SyncOptions,
+): Course {
+  const born = userOf(mailbox)?.born
+  if (born === undefined) throw refusals.userUnknown(name)
+  if (cursor !== undefined) {
+    const found = decodeCursor(cursor)
+    if (found?.question !== question) throw refusals.cursorOfOther()
+    if (found.born === born) return { born, from: found.from, isReset: found.isReset, cursor: found }
+    return { born, from: undefined, isReset: true, cursor: undefined }
+  }
+  if (token === undefined) return { born, from: undefined, isReset: false, cursor: undefined }
+  const found = decodeToken(token)
+  const isGood = found !== undefined && found.born === born && found.issued + policy.tokenMs > clock.now()
+  return { born, from: isGood ? found : undefined, isReset: !isGood, cursor: undefined }
+}
+
+/** So many parts are looked into before the first page, to say how far this server can tell; with more it says so on the way. */
+const foreseenParts = 64
+
+async function targetOf(
+  name: MailboxName,
+  mailbox: Registers,
+  from: Vector,
+  parts: readonly ChangedPart[],
+  { documents }: SyncOptions,
+) {
+  if (parts.length > foreseenParts) return reachable(mailbox, from, [])
+  const read = []
+  for (const at of parts) read.push({ at, content: await documents.read(partDocument(name, at.container, at.part)) })
+  return reachable(mailbox, from, read)
+}
+
+function tellContainers(page: Page, mailbox: Registers, from: Vector, to: Vector, scope: Scope): void {
+  for (const [container, { name, parent, gone, o }] of containersOf(mailbox)) {
+    const [run, n] = o
+    if (n <= (from.get(run) ?? 0) || n > (to.get(run) ?? 0) || !isContainerInScope(container, scope)) continue
+    if (gone) page.vanishedContainers.push(container)
+    else {
+      const kind = isFolder(container) ? ('folder' as const) : ('conversation' as const)
+      page.containers.push({ container, kind, name, ...(parent !== undefined && { parent }) })
+    }
+  }
+}
+
+interface Filling {
+  readonly name: MailboxName
+  readonly parts: readonly ChangedPart[]
+  readonly from: Vector
+  readonly to: Vector
+  readonly scope: Scope
+  readonly after: ObjectName | undefined
+  readonly options: SyncOptions
+}
+
+/** Fills a page; answers the last object that went in, if there are more. */
+async function fill(
+  page: Page,
+  { name, parts, from, to, scope, after, options }: Filling,
+): Promise<ObjectName | undefined> {
+  let last: ObjectName | undefined
+  for (const at of parts) {
+    if (after && inOrder(at, after) < 0) continue
+    const content = await options.documents.read(partDocument(name, at.container, at.part))
+    if (!isComplete(at, content, to)) throw refusals.lagging()
+    const isSame = after !== undefined && inOrder(at, after) === 0
+    for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
+      if (page.isFull) return last
+      tell(page, content, { container: at.container, part: at.part, id: change.id }, change, scope, options.reach)
+      last = { container: at.container, part: at.part, id: change.id }
+    }
+  }
+  return undefined
+}
+
+function tell(
+  page: Page,
+  content: Registers,
+  name: ObjectName,
+  change: ObjectChange,
+  scope: Scope,
+  reach: Reach,
+): void {
+  if (change.kind === 'gone') {
+    // What was moved is told of where it lies now, unless that is out of scope.
+    const { to } = change.gone
+    if (!to || !isContainerInScope(to.container, scope)) page.vanished.push(name)
+    return
+  }
+  const object = asStored(change.object, name, flagNames(content, name.id))
+  if (!reach.sees(object)) return
+  if (isInScope(object, scope)) page.add(change.kind, object)
+  // What a client never had does not leave.
+  else if (canLeave(scope) && change.kind === 'changed') page.left.push({ ...name, flags: object.flags })
+}
+
+/** One page, as far as it is filled. */
+class Page {
+  readonly #limit: number
+  readonly #content: Content
+  readonly created: ShownObject[] = []
+  readonly changed: ShownObject[] = []
+  readonly left: SyncPage['left'] = []
+  readonly vanished: ObjectName[] = []
+  readonly containers: SyncPage['containers'] = []
+  readonly vanishedContainers: string[] = []
+  #chars = 0
+
+  constructor(limit: number, content: Content) {
+    this.#limit = limit
+    this.#content = content
+  }
+
+  get isFull(): boolean {
+    const { created, changed, left, vanished } = this
+    const objects = created.length + changed.length + left.length + vanished.length
+    return objects >= this.#limit || this.#chars >= maxPageChars
+  }
+
+  add(kind: 'created' | 'changed', object: Parameters<typeof shown>[0]): void {
+    const given = shown(object, this.#content)
+    // Names, headers and flags, and what is of any length.
+    this.#chars += 512 + (('text' in given && given.text?.length) || 0)
+    this[kind].push(given)
+  }
+
+  told() {
+    const { created, changed, left, vanished, containers, vanishedContainers } = this
+    return { created, changed, left, vanished, containers, vanishedContainers }
+  }
+}

@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto'
+import { RequestRefused } from '../../src/client/errors.ts'
+import type { MethodSpec } from '../../src/federation/command.ts'
+import type { NodeLimits } from '../../src/node.ts'
+import type { SubscriberRight } from '../../src/ports/key-source.ts'
+import { operatorId } from '../../src/ports/names.ts'
+import { SimulatedClient } from '../../src/simulation/federation/client.ts'
+import { SimulatedFederation } from '../../src/simulation/federation/federation.ts'
+import { deathOf, type SimulatedServer } from '../../src/simulation/federation/server.ts'
+import type { Undo } from '../../src/simulation/network.ts'
+import { World } from '../../src/simulation/world.ts'
+import { messageDeposit } from '../../src/storage/methods/objects.ts'
+import { mailboxSync } from '../../src/storage/methods/sync.ts'
+import { userRegister } from '../../src/storage/methods/users.ts'
+import type { NewObject } from '../../src/storage/objects.ts'
+import { production } from '../simulation/production.ts'
+
+/*
+ * Production nodes in a simulated world with users of message storage, and clients with the SDK at each server.
+ */
+
+export const a = operatorId('a.example')
+export const b = operatorId('b.example')
+export const alice = { operator: a, user: 'alice' }
+export const aliceAddress = 'tel:+4930123456'
+export const bobAddress = 'tel:+4930654321'
+
+const patienceMs = 120_000
+const pollMs = 100
+
+export class StorageWorld {
+  readonly federation: SimulatedFederation
+  readonly #clients = new Map<string, SimulatedClient>()
+  #healing: Undo = () => {}
+
+  private constructor(federation: SimulatedFederation) {
+    this.federation = federation
+  }
+
+  static async start(
+    servers: Readonly<Record<string, number>>,
+    limits: NodeLimits = {},
+    seed = 1,
+  ): Promise<StorageWorld> {
+    const world = new World({ seed, production, guard: false })
+    const federation = await SimulatedFederation.create(world, {
+      operators: Object.entries(servers).map(([name, count]) => ({ name, servers: count })),
+      limits: () => limits,
+    })
+    const made = new StorageWorld(federation)
+    made.#giveRights('provisioner', ['provision'])
+    made.#giveRights('function', ['deposit'])
+    federation.start()
+    await made.linked()
+    return made
+  }
+
+  get nowMs(): number {
+    return this.federation.world.epochMs + Math.ceil(this.federation.world.nowMs)
+  }
+
+  #giveRights(identity: string, rights: readonly SubscriberRight[]): void {
+    for (const operator of this.federation.operators) {
+      const key = operator.keyOf(identity)
+      operator.subscribers.add({ identity, credential: { kind: 'psk', key }, rights })
+    }
+  }
+
+  server(name: string): SimulatedServer {
+    return this.federation.server(name)
+  }
+
+  /** A subscriber of the server's operator that knows this server alone. */
+  client(identity: string, server: string): SimulatedClient {
+    const host = `${identity}@${server}`
+    const known = this.#clients.get(host)
+    if (known) return known
+    const { operator } = this.server(server)
+    const index = operator.servers.findIndex(card => card.host === server)
+    const client = new SimulatedClient(this.federation.world, operator, identity, host, [index])
+    this.#clients.set(host, client)
+    return client
+  }
+
+  /** Calls until the outcome is known. */
+  call<P, R>(identity: string, server: string, spec: MethodSpec<P, R>, params: P): Promise<R> {
+    return this.inside(() => this.client(identity, server).insist(spec, params))
+  }
+
+  /** The status and cause of the refusal, or `not refused`. */
+  async refusal<P, R>(identity: string, server: string, spec: MethodSpec<P, R>, params: P): Promise<string> {
+    try {
+      await this.call(identity, server, spec, params)
+      return 'not refused'
+    } catch (error) {
+      if (error instanceof RequestRefused) return `${error.status} ${error.reason}`
+      throw error
+    }
+  }
+
+  async registerAlice(server = 'a.example/1'): Promise<void> {
+    await this.call('provisioner', server, userRegister, {
+      commandId: newId(),
+      user: 'alice',
+      addresses: [aliceAddress],
+      subscribers: [{ operator: a, identity: 'alice', rights: ['read', 'write', 'deposit'] }],
+    })
+  }
+
+  deposit(text: string, more: Partial<NewObject> = {}, server = 'a.example/1', identity = 'function') {
+    return this.call(identity, server, messageDeposit, { commandId: newId(), ...alice, object: message(text, more) })
+  }
+
+  /** All pages of a sync, as one. */
+  async sync(
+    params: Partial<Parameters<typeof mailboxSync.params.parse>[0] & object> = {},
+    server = 'a.example/1',
+    identity = 'alice',
+  ) {
+    type Page = ReturnType<typeof mailboxSync.result.parse>
+    const pages: Page[] = []
+    for (let next: object = params; ; ) {
+      const page: Page = await this.call(identity, server, mailboxSync, { ...alice, ...next })
+      pages.push(page)
+      if (page.cursor === undefined) break
+      const { token: _, ...rest } = params as { token?: string }
+      next = { ...rest, cursor: page.cursor }
+    }
+    const last = pages.at(-1) as Page
+    return {
+      kind: last.kind,
+      created: pages.flatMap(({ created }) => created),
+      changed: pages.flatMap(({ changed }) => changed),
+      left: pages.flatMap(({ left }) => left),
+      vanished: pages.flatMap(({ vanished }) => vanished),
+      containers: pages.flatMap(({ containers }) => containers),
+      lagging: pages.some(({ lagging }) => lagging),
+      token: last.token as string,
+      pages: pages.length,
+    }
+  }
+
+  partition(...sides: readonly (readonly string[])[]): void {
+    this.#healing()
+    const hosts = sides.map(side => [
+      ...side,
+      ...[...this.#clients.values()]
+        .filter(({ host }) => side.some(server => host.name.endsWith(`@${server}`)))
+        .map(({ host }) => host.name),
+    ])
+    this.#healing = this.federation.world.network.partition(hosts)
+  }
+
+  heal(): void {
+    this.#healing()
+    this.#healing = () => {}
+  }
+
+  crash(name: string, downMs = 500): void {
+    const { world } = this.federation
+    const victim = this.server(name)
+    world.at(Math.round(world.nowMs), 'crash', () => {
+      victim.crash(deathOf({ kind: 'unsynced' }))
+      world.at(Math.round(world.nowMs + downMs), 'start', () => victim.start())
+    })
+  }
+
+  /** Waits until all servers are linked. */
+  async linked(): Promise<void> {
+    const { servers } = this.federation
+    await this.until(
+      () =>
+        servers.every(server => {
+          const links = server.node?.federation.links() ?? []
+          return links.filter(({ state }) => state === 'up').length === servers.length - 1
+        }),
+      'all servers are linked',
+    )
+  }
+
+  /** Waits until servers that hold a document of the mailbox hold it with equal content. */
+  async converged(): Promise<void> {
+    await this.linked()
+    await this.until(
+      async () => (await this.#digests()).every(texts => new Set(texts).size === 1),
+      'documents are equal',
+    )
+  }
+
+  async #digests(): Promise<string[][]> {
+    const found = new Map<string, string[]>()
+    for (const { node } of this.federation.servers)
+      for (const prefix of ['mailbox/', 'conversation/'])
+        for await (const { document, digest } of node?.documents.list(prefix) ?? [])
+          found.set(document, [...(found.get(document) ?? []), Buffer.from(digest).toString('hex')])
+    return [...found.values()]
+  }
+
+  async until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const endMs = this.federation.world.nowMs + patienceMs
+    for (;;) {
+      if (await this.inside(async () => isSo())) return
+      if (this.federation.world.nowMs > endMs) throw new Error(`Not in time: ${what}.`)
+      await this.pass(pollMs)
+    }
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    const { world } = this.federation
+    const ending = await world.run({ untilUs: Math.round((world.nowMs + durationMs) * 1_000) })
+    if (ending.kind === 'failed') throw ending.error
+  }
+
+  /** Does something for which virtual time must pass. */
+  async inside<T>(work: () => Promise<T>): Promise<T> {
+    const { world } = this.federation
+    let outcome: { value: T } | { error: unknown } | undefined
+    world.at(Math.round(world.nowMs), 'test', () => {
+      void work().then(
+        value => {
+          outcome = { value }
+        },
+        error => {
+          outcome = { error }
+        },
+      )
+    })
+    const untilUs = Math.round((world.nowMs + patienceMs) * 1_000)
+    const ending = await world.run({ untilUs, when: () => outcome !== undefined })
+    if (ending.kind === 'failed') throw ending.error
+    if (!outcome) throw new Error('It did not end in time.')
+    if ('error' in outcome) throw outcome.error
+    return outcome.value
+  }
+}
+
+export const newId = (): string => randomUUID()
+
+export const message = (text: string, more: Partial<NewObject> = {}): NewObject => ({
+  type: 'message',
+  direction: 'in',
+  date: 1_795_000_000_000,
+  from: bobAddress,
+  to: [aliceAddress],
+  conversationId: 'lunch',
+  contentType: 'text/plain',
+  text,
+  ...more,
+})
