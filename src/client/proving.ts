@@ -21,7 +21,7 @@ export type Prover = Pick<ClientIdentity, 'operator' | 'identity' | 'credential'
 export interface ProofTarget {
   /** Whose servers are to execute the command. */
   readonly executor: OperatorId
-  /** The home document of the Personal Network that the command is about. */
+  /** The home document of the Personal Network, or the mailbox document, that the command is about. */
   readonly document: DocumentId
 }
 
@@ -90,9 +90,16 @@ async function sign(credential: ClientCredential, message: Uint8Array, crypto: C
 export function targetOf(params: unknown, refused: RequestRefused): ProofTarget | undefined {
   const { executor } = refused
   if (refused.reason !== 'ELSEWHERE' || executor === undefined || !isOperatorId(executor)) return undefined
+  const document = documentOf(params)
+  return document === undefined || commandIdOf(params) === undefined ? undefined : { executor, document }
+}
+
+/** The document that a command is about. */
+function documentOf(params: unknown): DocumentId | undefined {
   const [home, pnId] = [memberOf(params, 'home'), memberOf(params, 'pnId')]
-  if (commandIdOf(params) === undefined || home === undefined || pnId === undefined) return undefined
-  return { executor, document: `pn/${home}/${pnId}` as DocumentId }
+  if (home !== undefined && pnId !== undefined) return `pn/${home}/${pnId}` as DocumentId
+  const [operator, user] = [memberOf(params, 'operator'), memberOf(params, 'user')]
+  return operator !== undefined && user !== undefined ? (`mailbox/${operator}/${user}` as DocumentId) : undefined
 }
 
 export const commandIdOf = (params: unknown): string | undefined => memberOf(params, 'commandId')

@@ -8,7 +8,7 @@ import { deposit, type Flagging } from './depositing.ts'
 import { removal, sayErased } from './expunging.ts'
 import type { ObjectName } from './fields.ts'
 import type { Outcome } from './methods/objects.ts'
-import { derivedId, isFolder } from './names.ts'
+import { copiedFrom, derivedId, isFolder } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
 import { containerOf, flagsIn, goneIn, type ObjectRecord, objectIn } from './records.ts'
 import { refusals } from './refusals.ts'
@@ -33,7 +33,7 @@ export interface Copying {
 export function copy(edit: Edit, names: readonly ObjectName[], copying: Copying): Promise<CopyOutcome[]> {
   requireFolder(edit, copying.folder)
   return each(edit, names, copying.reach, async (name, object, flags): Promise<CopyOutcome> => {
-    const id = derivedId(copying.crypto, 'copy', copying.folder, ...copying.command, name.container, name.id)
+    const id = derivedId(copying.crypto, copiedFrom(name, copying.folder, copying.command))
     const { created, ...placed } = await place(edit, object, flags, id, name.id, copying)
     return { ...name, code: created ? 201 : 200, copy: placed }
   })

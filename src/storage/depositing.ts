@@ -2,7 +2,7 @@ import { DocumentFull } from '../document/limits.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { Edit, PartRef, PartSummary } from './commit.ts'
 import type { Flag, ObjectName } from './fields.ts'
-import { conversationContainer, derivedId, isFolder } from './names.ts'
+import { conversationContainer, isFolder } from './names.ts'
 import { type NewObject, sizeOf } from './objects.ts'
 import type { StoragePolicy } from './policy.ts'
 import { containerOf, goneIn, keys, objectIn, written } from './records.ts'
@@ -31,19 +31,6 @@ export interface Flagging {
 
 export interface Deposited extends ObjectName {
   readonly created: boolean
-}
-
-/** The name of what is deposited: of its IMDN-Message-ID, or else of the command, in its conversation and direction. */
-export function depositedId(
-  { imdnMessageId, conversationId, direction }: NewObject,
-  command: readonly string[],
-  folder: string | undefined,
-  crypto: Pick<Crypto, 'sha256'>,
-): string {
-  const place = folder ?? conversationId
-  return imdnMessageId === undefined
-    ? derivedId(crypto, 'command', place, ...command)
-    : derivedId(crypto, 'imdn', place, direction, imdnMessageId)
 }
 
 /** Stores an object, unless it is there or was. @throws {CommandRefused} QUOTA_EXCEEDED, FOLDER_UNKNOWN, GONE */

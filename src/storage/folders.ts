@@ -1,7 +1,7 @@
 import type { Crypto } from '../ports/crypto.ts'
 import type { Edit } from './commit.ts'
 import { expungeWhere } from './expunging.ts'
-import { derivedId } from './names.ts'
+import { derivedId, folderFrom } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
 import { containerOf, containersOf, keys, written } from './records.ts'
 import { refusals } from './refusals.ts'
@@ -32,7 +32,7 @@ export function createFolder(
   { maxFolders }: StoragePolicy,
   crypto: Pick<Crypto, 'sha256'>,
 ): { readonly folder: string } {
-  const folder = `f-${derivedId(crypto, 'folder', ...command)}`
+  const folder = `f-${derivedId(crypto, folderFrom(command))}`
   const known = containerOf(edit.mailbox, folder)
   if (known && !known.gone) return { folder }
   if (known) throw refusals.gone(folder)

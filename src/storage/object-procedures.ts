@@ -7,7 +7,7 @@ import type { Edit } from './commit.ts'
 import { listContainers } from './containers.ts'
 import { copy, move } from './copying.ts'
 import type { Admit } from './create-storage.ts'
-import { deposit, depositedId } from './depositing.ts'
+import { deposit } from './depositing.ts'
 import type { Procedure } from './dispatch.ts'
 import { expunge, expungeWhere, isDeleted } from './expunging.ts'
 import { fetchObjects } from './fetching.ts'
@@ -28,7 +28,7 @@ import {
   messageDeposit,
 } from './methods/objects.ts'
 import { mailboxSync } from './methods/sync.ts'
-import type { MailboxName } from './names.ts'
+import { commandFrom, depositedFrom, derivedId, type MailboxName } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
 import { objectIn } from './records.ts'
 import { refusals } from './refusals.ts'
@@ -54,8 +54,8 @@ interface Changing extends MailboxName {
 export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => void, options: ObjectOptions): void {
   const { documents, writers, admit, crypto, policy } = options
   const nameOf = ({ operator, user }: MailboxName): MailboxName => ({ operator, user })
-  /** Commands are of whoever gave them. */
-  const commandOf = ({ commandId }: Changing, { operator, identity }: Principal) => [operator, identity, commandId]
+  const commandOf = ({ commandId }: Changing, { operator, identity }: Principal) =>
+    commandFrom(operator, identity, commandId)
 
   /** A change by somebody with the right to write, in a commit; `sees` says which objects it has to do with. */
   const change = async <P extends Changing, R>(
@@ -77,7 +77,7 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
       const name = nameOf(params)
       const { reach } = await admit('deposit', name, principal)
       if (!reach.sees(object)) throw refusals.mayNot('deposit', name)
-      const id = depositedId(object, commandOf(params, principal), folder, crypto)
+      const id = derivedId(crypto, depositedFrom(object, commandOf(params, principal), folder))
       const flaggings = flags.map(flag => ({ flag, on: true, at: params.time }))
       return writers.change(
         name,

@@ -95,7 +95,7 @@ export function createUsers({ self, documents, writers, fingerprintOf, now, cryp
 
     async register({ commandId, user, addresses, subscribers }, { operator, identity }) {
       const name = nameOf(user)
-      const born = derivedId(crypto, 'user', operator, identity, commandId)
+      const born = derivedId(crypto, ['user', operator, identity, commandId])
       const before = userOf(await documents.read(mailboxDocument(name)))
       if (before && !before.erased && before.born !== born) throw refusals.userExists(name)
       await claim(user, addresses)
