@@ -5,7 +5,7 @@ import type { Flag, ObjectName } from './fields.ts'
 import { conversationContainer, isFolder } from './names.ts'
 import { type NewObject, sizeOf } from './objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import { containerOf, goneIn, keys, objectIn, written } from './records.ts'
+import { containerOf, goneIn, keys, objectIn, objectText, written } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -97,13 +97,19 @@ function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy)
     const size = sizeOf(object)
     const set = flags.filter(({ on }) => on).map(({ flag }) => flag)
     const record = { ...object, size, stored: now, ...(copyOf === undefined ? {} : { copyOf }), o: edit.origin }
-    const chars = JSON.stringify(record).length
+    const text = objectText(record)
     return {
       writes: [
-        written(keys.object(id), record),
+        { key: keys.object(id), value: text },
         ...flags.map(({ flag, on, at }) => written(keys.flag(id, flag), { on, o: edit.origin }, at)),
       ],
-      added: { objects: 1, bytes: size, chars, date: object.date, due: dueOf(object.date, set, now, policy) },
+      added: {
+        objects: 1,
+        bytes: size,
+        chars: text.length,
+        date: object.date,
+        due: dueOf(object.date, set, now, policy),
+      },
       answer: { ...name, created: true },
     }
   })

@@ -6,7 +6,7 @@ import { dueOf } from './depositing.ts'
 import type { Flag, ObjectName } from './fields.ts'
 import type { Outcome } from './methods/objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import { flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
+import { charsOf, flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
 
 /*
  * How objects leave a mailbox. Their content is removed in the registers, and with the next compaction from the disks of
@@ -30,7 +30,7 @@ export function removal(
       written(keys.object(id), null),
       ...[...flagsIn(part, id)].map(({ flag }) => written(keys.flag(id, flag), null)),
     ],
-    added: { objects: -1, bytes: -object.size, chars: -JSON.stringify(object).length },
+    added: { objects: -1, bytes: -object.size, chars: -charsOf(part, id) },
   }
 }
 

@@ -178,8 +178,27 @@ export function* changesOf(mailbox: Registers, within?: string): Generator<PartC
 export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): ChangeRecord | undefined =>
   parsed(changeRecord, mailbox.get(keys.change(container, part, run))?.value)
 
-export const objectIn = (part: Registers, id: string): ObjectRecord | undefined =>
-  parsed(objectRecord, part.get(keys.object(id))?.value)
+/**
+ * An object stands in its register as the text of its JSON: a part of 2,000 is opened many times, most of its objects are
+ * looked at seldom, and a text is taken from the disk at once where an object is taken member by member.
+ */
+export const objectText = (record: ObjectRecord): string => JSON.stringify(record)
+
+/** How much of a part an object takes: see {@link ChangeRecord.chars}. */
+export const charsOf = (part: Registers, id: string): number => {
+  const value = part.get(keys.object(id))?.value
+  return typeof value === 'string' ? value.length : 0
+}
+
+export function objectIn(part: Registers, id: string): ObjectRecord | undefined {
+  const text = part.get(keys.object(id))?.value
+  if (typeof text !== 'string') return undefined
+  try {
+    return parsed(objectRecord, JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
 export const goneIn = (part: Registers, id: string): GoneRecord | undefined =>
   parsed(goneRecord, part.get(keys.gone(id))?.value)
 

@@ -7,7 +7,18 @@ import type { Random } from '../ports/random.ts'
 import { Commit, type Edit, type Touched } from './commit.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { type ChangeRecord, changeIn, changesOf, goneIn, idsIn, keys, objectIn, type Run, written } from './records.ts'
+import {
+  type ChangeRecord,
+  changeIn,
+  changesOf,
+  charsOf,
+  goneIn,
+  idsIn,
+  keys,
+  objectIn,
+  type Run,
+  written,
+} from './records.ts'
 
 /*
  * One actor for each mailbox that is being changed here. Tasks that came while a commit was being stored go into the next one
@@ -166,7 +177,7 @@ function recounted(
     if (!object || goneIn(content, id)) continue
     found.objects += 1
     found.bytes += object.size
-    found.chars += JSON.stringify(object).length
+    found.chars += charsOf(content, id)
     found.from = Math.min(found.from, object.date)
     found.to = Math.max(found.to, object.date)
   }

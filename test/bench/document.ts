@@ -107,7 +107,7 @@ async function drive(writer: Writer, count: number, ms: number): Promise<number>
   return done
 }
 
-async function documentPath(folder: string): Promise<Writer> {
+export async function documentPath(folder: string): Promise<Writer> {
   const clock = systemClock()
   const random = systemRandom()
   const store = await openLevelLogStore(folder)

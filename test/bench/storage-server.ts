@@ -1,0 +1,93 @@
+import { createActorSystem } from '../../src/actor/system.ts'
+import { systemClock } from '../../src/adapters/clock.ts'
+import { nodeCrypto } from '../../src/adapters/crypto.ts'
+import { serverIdentity } from '../../src/adapters/identity.ts'
+import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
+import { systemRandom } from '../../src/adapters/random.ts'
+import { toBase64url } from '../../src/commands/framing.ts'
+import { createDocuments } from '../../src/document/create-documents.ts'
+import type { Documents } from '../../src/document/documents.ts'
+import type { MethodSpec } from '../../src/federation/command.ts'
+import { operatorId } from '../../src/ports/names.ts'
+import { createStorage, type StorageService } from '../../src/storage/create-storage.ts'
+import type { NewObject } from '../../src/storage/objects.ts'
+import type { StoragePolicy } from '../../src/storage/policy.ts'
+
+/*
+ * One server's message storage with its documents on disk, called as a session calls it.
+ */
+
+export const home = operatorId('a.example')
+const crypto = nodeCrypto()
+const random = systemRandom()
+
+export interface StorageServer {
+  readonly documents: Documents
+  readonly storage: StorageService
+  call<P, R>(spec: MethodSpec<P, R>, params: P): Promise<R>
+  close(): Promise<void>
+}
+
+export const newId = (): string => toBase64url(random.bytes(16))
+
+export async function storageServer(
+  folder: string,
+  { maxActive, policy = {} }: { readonly maxActive?: number; readonly policy?: Partial<StoragePolicy> } = {},
+): Promise<StorageServer> {
+  const clock = systemClock()
+  const identity = serverIdentity(home, new Uint8Array(32).fill(1), crypto)
+  const store = await openLevelLogStore(folder)
+  const actors = createActorSystem({ clock, random })
+  const ports = { store, crypto, clock, random, actors, telemetry: { log: () => {}, count: () => {} } }
+  const authorship = { mayHaveWritten: () => true, servers: () => [identity.server] }
+  const documents = createDocuments({
+    ...ports,
+    operator: home,
+    identity,
+    authorship,
+    ...(maxActive !== undefined && { limits: { maxActive } }),
+  })
+  const storage = createStorage({
+    ...ports,
+    operator: home,
+    documents,
+    keys: {
+      find: async identity => ({
+        identity,
+        credential: { kind: 'psk', key: new Uint8Array(32) },
+        rights: ['provision', 'deposit'],
+      }),
+    },
+    policy,
+  })
+  await storage.start()
+  const methods = new Map(storage.commands.map(command => [command.spec.method, command]))
+
+  return {
+    documents,
+    storage,
+    async call(spec, params) {
+      // As a session does: parameters come parsed.
+      const parsed = spec.params.parse(params)
+      return (await methods.get(spec.method)?.execute(parsed, { operator: home, identity: 'client' })) as never
+    },
+    async close() {
+      storage.stop()
+      await actors.drain()
+      await store.close()
+    },
+  }
+}
+
+export const messageOf = (conversationId: string, date: number, text: string): NewObject => ({
+  type: 'message',
+  direction: 'in',
+  date,
+  from: 'tel:+4930654321',
+  to: ['tel:+4930123456'],
+  conversationId,
+  contributionId: 'c1',
+  imdnMessageId: newId(),
+  contentType: 'text/plain',
+  text,
+})
