@@ -21,7 +21,8 @@ import { home, messageOf, newId, type StorageServer, storageServer } from './sto
 const writers = 512
 const rounds = 9
 const roundMs = 1_000
-const spreads = [50, 2_000]
+/** Few mailboxes whose deposits share commits, and as many as a server keeps the documents of in memory. */
+const spreads = [50, 800]
 const wantedShare = 0.6
 
 const bigParts = 500
