@@ -85,6 +85,7 @@ const sharedWithClient = new Set([
   'inventory/usage/methods.ts',
   'inventory/view.ts',
   'storage/fields.ts',
+  'storage/names.ts',
   'storage/objects.ts',
   'storage/methods/objects.ts',
   'storage/methods/sync.ts',

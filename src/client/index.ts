@@ -1,4 +1,5 @@
 import { webCrypto } from '../adapters/browser/crypto.ts'
+import { openBrowserReplicaStore } from '../adapters/browser/replica-store.ts'
 import { browserWebsocket } from '../adapters/browser/websocket.ts'
 import { systemClock } from '../adapters/clock.ts'
 import type { NetworkName } from '../inventory/view.ts'
@@ -12,6 +13,11 @@ import {
   sealGroupContent,
 } from './group-content.ts'
 import { type InventoryListener, type InventoryReader, readInventory } from './inventory-reader.ts'
+import {
+  openMessageStore as keepMessages,
+  type MessageStore,
+  type MessageStoreOptions,
+} from './message-store/message-store.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
 import {
   keepPresent as beatFor,
@@ -50,12 +56,27 @@ export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../
 export { ConnectFailed } from '../ports/client-sockets.ts'
 export { DecryptionFailed } from '../ports/crypto.ts'
 export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
+export { ReplicaFailed, ReplicaInUse, type ReplicaStore } from '../ports/replica-store.ts'
+export type { Content, Direction, Flag, ObjectName, ObjectType, Scope } from '../storage/fields.ts'
+export * from '../storage/methods/objects.ts'
+export * from '../storage/methods/sync.ts'
+export * from '../storage/methods/users.ts'
+export type { NewObject, StoredObject } from '../storage/objects.ts'
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
 export { answerCapabilities, type CapabilitiesOptions } from './capabilities.ts'
 export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
 export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
+export { ChangeImpossible } from './message-store/edits.ts'
+export type { ConnectionState, MessageStoreEvent, Refusal } from './message-store/events.ts'
+export { AddressUnknown } from './message-store/in-step.ts'
+export type { LocalChange } from './message-store/local-changes.ts'
+export { type MessageStore, type MessageStoreOptions, ObjectGone } from './message-store/message-store.ts'
+export type { FollowedLink, FullObject, MailObject } from './message-store/objects.ts'
+export { ReplicaMismatch } from './message-store/replica.ts'
+export type { Container } from './message-store/shown.ts'
+export type { SyncResult } from './message-store/synchronise.ts'
 export type { PersonalNetworkElement, PneOptions, PneRegistration } from './pne.ts'
 export type { PneLookup, PneLookupFilter, PnePairing } from './pne-gateway.ts'
 export type { Beat, Heartbeat, HeartbeatOptions, PresenceListener, PresenceReader } from './presence.ts'
@@ -145,3 +166,15 @@ export const keepPresent = (
   options: HeartbeatOptions,
   { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
 ): Heartbeat => beatFor(session, clock, options)
+
+/** Opens the replica of this name in the browser's own database. @throws {ReplicaInUse} in another tab; {@link ReplicaFailed} */
+export const openBrowserReplica: typeof openBrowserReplicaStore = openBrowserReplicaStore
+
+/**
+ * A user's messages on this device: there without a connection, and kept in step with the servers when there is one.
+ * @throws {ReplicaMismatch} {@link ReplicaFailed}
+ */
+export const openMessageStore = (
+  options: MessageStoreOptions,
+  ports: ClientPorts = platformPorts(),
+): Promise<MessageStore> => keepMessages(ports, options)

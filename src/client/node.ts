@@ -5,6 +5,11 @@ import { type WebsocketListenerOptions, websocketListener } from '../adapters/we
 import type { GatewayStore } from '../ports/gateway-store.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from './gateway.ts'
+import {
+  openMessageStore as keepMessages,
+  type MessageStore,
+  type MessageStoreOptions,
+} from './message-store/message-store.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
 import { type ClientPorts, keepSession, openSession, type Session, type SessionOptions } from './session.ts'
 
@@ -13,7 +18,13 @@ import { type ClientPorts, keepSession, openSession, type Session, type SessionO
  * PN gateway.
  */
 
+export { openFileReplicaStore as openFileReplica } from '../adapters/file-replica-store.ts'
 export { gatewayFileStore } from '../adapters/gateway-file-store.ts'
+export {
+  openMemoryReplicaStore as openMemoryReplica,
+  type ReplicaMemory,
+  replicaMemory,
+} from '../adapters/memory-replica-store.ts'
 export type { WebsocketClientOptions } from '../adapters/websocket-client.ts'
 export type { GatewayStore, GatewayStoreKey } from '../ports/gateway-store.ts'
 export type { GatewayOptions, PnGateway } from './gateway.ts'
@@ -37,6 +48,12 @@ export const connect = (options: SessionOptions, ports: ClientPorts = nodePorts(
 /** As in `./index.ts`. */
 export const personalNetworkElement = (options: PneOptions, ports: ClientPorts = nodePorts()): PersonalNetworkElement =>
   createPne(ports, options)
+
+/** As in `./index.ts`. */
+export const openMessageStore = (
+  options: MessageStoreOptions,
+  ports: ClientPorts = nodePorts(),
+): Promise<MessageStore> => keepMessages(ports, options)
 
 export interface PnGatewayOptions extends GatewayOptions {
   /** The gateway as a subscriber of its operator. */

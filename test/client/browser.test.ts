@@ -121,11 +121,12 @@ test('takes of the server only what is shared, and of the adapters only the brow
   const adapters = [...folders].filter(file => file.startsWith('adapters/'))
   assert.equal(adapters.sort(), [
     'adapters/browser/crypto.ts',
+    'adapters/browser/replica-store.ts',
     'adapters/browser/websocket.ts',
     'adapters/clock.ts',
     'adapters/hpke.ts',
   ])
-  for (const file of folders) assert.not.match(file, /^(actor|storage|operations|simulation|cli|node\.ts)/)
+  for (const file of folders) assert.not.match(file, /^(actor|operations|simulation|cli|node\.ts)/)
 })
 
 test('the walk does find modules of Node where they are', () => {

@@ -1,0 +1,49 @@
+import type { z } from 'zod'
+import type { Content, Flag } from '../../storage/fields.ts'
+import type { linkFollow } from '../../storage/methods/objects.ts'
+import type { LinkedObject, ListedObject, ShownObject, StoredObject } from '../../storage/objects.ts'
+
+/** An object of the mailbox as a device has it, with what its user has changed and no server has heard of yet. */
+export type MailObject = {
+  /** Whether something of it waits for a server. */
+  readonly waits: boolean
+} & (
+  | ({ readonly content: 'full' } & StoredObject)
+  | ({ readonly content: 'list' } & ListedObject)
+  | ({ readonly content: 'links' } & LinkedObject)
+)
+
+export const contentOf = (object: ShownObject): Content =>
+  'mediaCount' in object ? 'list' : 'type' in object ? 'full' : 'links'
+
+export function mailObject(object: ShownObject, waits: boolean): MailObject {
+  if ('mediaCount' in object) return { ...object, content: 'list', waits }
+  if ('type' in object) return { ...object, content: 'full', waits }
+  return { ...object, content: 'links', waits }
+}
+
+const ranks: Readonly<Record<Content, number>> = { links: 0, list: 1, full: 2 }
+
+/** What is known of an object, when it was known already: objects never change, but their flags and their place do. */
+export function richer(known: ShownObject | undefined, told: ShownObject): ShownObject {
+  if (!known || ranks[contentOf(known)] <= ranks[contentOf(told)]) return told
+  const { container, part, flags } = told
+  return { ...known, container, part, flags }
+}
+
+/** Whether its user should still look at it: it came in, and is neither seen nor thrown away. */
+export function isUnseen(object: ShownObject): boolean {
+  const { flags } = object
+  if (flags.some(flag => flag === '\\Seen' || flag === '\\Deleted' || flag === '\\Draft')) return false
+  return (
+    !('type' in object) || (object.direction === 'in' && (object.type === 'message' || object.type === 'file-transfer'))
+  )
+}
+
+export const flagged = (flags: readonly Flag[], add: readonly Flag[], remove: readonly Flag[]): Flag[] => [
+  ...new Set([...flags.filter(flag => !remove.includes(flag)), ...add]),
+]
+
+export type FullObject = Extract<MailObject, { readonly content: 'full' }>
+/** What a link leads to. */
+export type FollowedLink = z.infer<typeof linkFollow.result>
