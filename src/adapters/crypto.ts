@@ -2,7 +2,6 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
@@ -14,6 +13,7 @@ import {
   verify,
 } from 'node:crypto'
 import { type Crypto, DecryptionFailed } from '../ports/crypto.ts'
+import { hmacSha256 } from './hmac.ts'
 import { nodeHpke } from './node-hpke.ts'
 
 /** RFC 8410: the bytes that stand before a raw Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo. */
@@ -33,10 +33,18 @@ const publicKeysKept = 4096
  *
  * Parsing a key costs as much as signing with it, so parsed keys are kept: a private key as long as its array lives
  * (which must not be changed meanwhile), and the public keys used last. Secret keys are wrapped before they are handed
- * over: for bare bytes node first finds out, at three times the cost of an HMAC, that they are no wrapped key.
+ * over: for bare bytes node first finds out, at some cost, that they are no wrapped key.
  */
 export function nodeCrypto(): Crypto {
-  return { sha256, hmacSha256, hkdfSha256, equal, ed25519: ed25519(), aesGcm, hpke: nodeHpke() }
+  return {
+    sha256,
+    hmacSha256: (key, ...parts) => plain(hmacSha256(key, ...parts)),
+    hkdfSha256,
+    equal,
+    ed25519: ed25519(),
+    aesGcm,
+    hpke: nodeHpke(),
+  }
 }
 
 /** A plain array over what node returns: `slice` of a Buffer would share memory, and Buffers compare unequal to arrays. */
@@ -50,12 +58,6 @@ function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return plain(state.digest())
 }
 
-function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const state = createHmac('sha256', createSecretKey(key))
-  for (const part of parts) state.update(part)
-  return plain(state.digest())
-}
-
 /** Written out, because node's own refuses an `info` above 1,024 bytes. */
 function hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Uint8Array {
   if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > 255 * hashBytes) {
@@ -64,9 +66,9 @@ function hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, leng
   const blocks = Math.ceil(lengthBytes / hashBytes)
   const pseudorandomKey = hmacSha256(salt, secret)
   const output = new Uint8Array(blocks * hashBytes)
-  let block = new Uint8Array(0)
+  let block: Uint8Array = new Uint8Array(0)
   for (let index = 0; index < blocks; index++) {
-    block = new Uint8Array(hmacSha256(pseudorandomKey, block, info, Uint8Array.of(index + 1)))
+    block = plain(hmacSha256(pseudorandomKey, block, info, Uint8Array.of(index + 1)))
     output.set(block, index * hashBytes)
   }
   return output.slice(0, lengthBytes)

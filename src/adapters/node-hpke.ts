@@ -1,6 +1,5 @@
 import {
   createDecipheriv,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
@@ -8,6 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { DecryptionFailed, type Hpke, type HpkePsk } from '../ports/crypto.ts'
+import { hmacSha256 } from './hmac.ts'
 import { hpke, usable } from './hpke.ts'
 
 /*
@@ -130,15 +130,9 @@ function opened(key: Buffer, nonce: Buffer, sealed: Uint8Array, aad: Uint8Array)
   return plaintext
 }
 
-const hmac = (key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer => {
-  const state = createHmac('sha256', createSecretKey(key))
-  for (const part of parts) state.update(part)
-  return state.digest()
-}
-
 /** RFC 9180 §4. */
 const labeledExtract = (suite: Buffer, salt: Uint8Array, label: string, material: Uint8Array): Buffer =>
-  hmac(salt, version, suite, text(label), material)
+  hmacSha256(salt, version, suite, text(label), material)
 
 function labeledExpand(suite: Buffer, secret: Buffer, label: string, info: Uint8Array, lengthBytes: number): Buffer {
   const blocks = Math.ceil(lengthBytes / hashBytes)
@@ -147,6 +141,6 @@ function labeledExpand(suite: Buffer, secret: Buffer, label: string, info: Uint8
   }
   const labeled = Buffer.concat([Buffer.of(lengthBytes >> 8, lengthBytes & 0xff), version, suite, text(label), info])
   const output: Buffer[] = []
-  for (let at = 1; at <= blocks; at++) output.push(hmac(secret, output.at(-1) ?? empty, labeled, Buffer.of(at)))
+  for (let at = 1; at <= blocks; at++) output.push(hmacSha256(secret, output.at(-1) ?? empty, labeled, Buffer.of(at)))
   return Buffer.concat(output).subarray(0, lengthBytes)
 }
