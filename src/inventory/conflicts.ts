@@ -52,6 +52,7 @@ function administrators({ administrators: [winner, ...others] }: Contested): Con
 
 const registeredTwice = ({ members }: Contested): Conflict[] =>
   members.flatMap(({ shown, superseded }) => {
+    if (superseded.length === 0) return []
     const others = superseded.flatMap(({ gatewayId }) => (gatewayId === undefined ? [] : [gatewayId]))
     if (others.length === 0 || shown.gatewayId === undefined) return []
     return [
@@ -75,6 +76,7 @@ function registeredAfterRelease({ release, registrations }: Contested): Conflict
 
 const admittedBySeveral = ({ members }: Contested): Conflict[] =>
   members.flatMap(({ shown, admissions }) => {
+    if (admissions.length < 2) return []
     const by = [...new Set(admissions.map(({ document }) => document))].sort()
     return by.length > 1 ? [{ kind: 'admitted-by-several', pne: pneOf(shown), by: by.slice(0, maxNamed) }] : []
   })

@@ -34,27 +34,29 @@ export function createExecution(options: {
     Math.max(now + limits.memoryMs, caller.kind === 'subscriber' ? (caller.provedUntil ?? 0) : 0)
 
   return {
-    decided: decided => ({
-      ...decided,
-      execute(params, caller) {
-        const { spec } = decided
-        const name = decided.network(params, caller)
-        const names = [callerName(caller), spec.method, params.commandId]
-        const remembered = z.object({ params: z.string(), answer: spec.result })
-        const given = digest(params)
+    decided(decided) {
+      const { spec } = decided
+      const remembered = z.object({ params: z.string(), answer: spec.result })
+      return {
+        ...decided,
+        execute(params, caller) {
+          const name = decided.network(params, caller)
+          const names = [callerName(caller), spec.method, params.commandId]
+          const given = digest(params)
 
-        return turns.take(name, spec.method, async () => {
-          const before = await memory.recall('command', names, remembered)
-          if (before && before.params !== given) throw refusals.commandReused()
-          if (before) return before.answer
-          return networks.write(
-            name,
-            state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
-            (answer, now) => [memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now))],
-          )
-        })
-      },
-    }),
+          return turns.take(name, spec.method, async () => {
+            const before = await memory.recall('command', names, remembered)
+            if (before && before.params !== given) throw refusals.commandReused()
+            if (before) return before.answer
+            return networks.write(
+              name,
+              state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
+              (answer, now) => [memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now))],
+            )
+          })
+        },
+      }
+    },
 
     flow: flow => ({
       ...flow,

@@ -50,6 +50,8 @@ export interface Networks {
   ): Promise<NetworkView | undefined>
 }
 
+const noVisits: NetworkSources['visits'] = new Map()
+
 export const homeDocument = ({ home, pnId }: NetworkName): DocumentId => documentId({ kind: 'pn', owner: home, pnId })
 export const visitDocument = ({ home, pnId }: NetworkName, owner: OperatorId): DocumentId =>
   documentId({ kind: 'visit', owner, home, pnId })
@@ -78,6 +80,7 @@ export function createNetworks(options: {
   /** Visits count under a grant only, so the grants say which to read. */
   async function read(name: NetworkName): Promise<NetworkSources> {
     const home = await records.read(homeDocument(name))
+    if (home.grants.size === 0) return { home, visits: noVisits }
     const visits = await Promise.all(
       [...home.grants.keys()].map(
         async visitor => [visitor, await records.read(visitDocument(name, visitor))] as const,

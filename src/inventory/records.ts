@@ -395,7 +395,7 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
     }
     case 'registration': {
       const pne = pneNamed(second, third)
-      const record = read(registrationRecord, register)
+      const record = asRegistration(register)
       if (!record || !pne || !transactionPattern.test(fourth)) return undefined
       return { of: 'registration', pne, transaction: fourth, record }
     }
@@ -471,8 +471,17 @@ export function read<T extends object>(
 }
 
 /** What one register says, for who writes it next. */
-export const asRegistration = (register: Register | undefined): Stamped<RegistrationRecord> | undefined =>
-  register && read(registrationRecord, register)
+export function asRegistration(register: Register | undefined): Stamped<RegistrationRecord> | undefined {
+  if (!register) return undefined
+  const known = registrations.get(register)
+  if (known) return known.record
+  const record = read(registrationRecord, register)
+  registrations.set(register, { record })
+  return record
+}
+
+/** A register never changes, and a registration is looked at in each of its steps. */
+const registrations = new WeakMap<Register, { readonly record: Stamped<RegistrationRecord> | undefined }>()
 
 export const asAdmission = (register: Register | undefined): Stamped<Admission> | undefined =>
   register && read(admitted, register)

@@ -147,6 +147,9 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
     admissions.has(pneKey(pne)) ? sinceUndone(undone, pneKey(pne)) : undefined,
   )
 
+  /** Made when it is first asked for: few who look at a PN want it. */
+  let version: string | undefined
+
   return {
     inventory: {
       home: name.home,
@@ -155,7 +158,10 @@ export function viewOf(name: NetworkName, { home, visits }: NetworkSources, at: 
       owner: network.owner,
       state,
       epoch: released ? release.epoch : epoch,
-      version: versionOf(epoch, settings, members),
+      get version() {
+        version ??= versionOf(epoch, settings, members)
+        return version
+      },
       connectionMode: settings.connectionMode,
       ...(settings.expires === undefined ? {} : { expires: settings.expires }),
       ...(administrators[0] ? { administrator: administrators[0] } : {}),
