@@ -1,12 +1,13 @@
 import { lookup } from 'node:dns/promises'
-import { readFile, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { createSecureContext } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } from '../ports/client-sockets.ts'
+import type { AnswerRequest } from '../ports/http.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { defaultPaceLimits, type PaceLimits, serveRequest } from './http-requests.ts'
+import { type CertificateFiles, certificateOf, followCertificate } from './listener-certificate.ts'
 import { isLoopback } from './loopback.ts'
 import { socketOf } from './websocket-socket.ts'
 
@@ -15,8 +16,8 @@ export interface WebsocketListenerOptions {
   readonly host: string
   /** 0 takes a free port; `url()` then names it. */
   readonly port: number
-  /** PEM files, in which the certificate comes first in its chain. Read again when they change: a renewal needs no restart. */
-  readonly tls?: { readonly certificateFile: string; readonly keyFile: string; readonly checkEveryMs?: number }
+  /** Read again when they change: a renewal needs no restart. */
+  readonly tls?: CertificateFiles
   /** A proxy in front terminates TLS and appends to X-Forwarded-For: plain text is then allowed beyond loopback. */
   readonly proxy?: 'declared'
   /** Origins whose pages may connect; a browser always names one, other clients name none and are let through. */
@@ -28,6 +29,8 @@ export interface WebsocketListenerOptions {
   readonly handshakeTimeoutMs?: number
   /** A connection on which nothing came in for twice as long, in spite of a ping, is dropped. */
   readonly pingEveryMs?: number
+  /** How slow the client of a request that is no websocket may be. */
+  readonly pace?: Partial<PaceLimits>
 }
 
 type Decide = (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>
@@ -60,7 +63,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
 
   return { listen, url, stop }
 
-  async function listen(decide: Decide): Promise<void> {
+  async function listen(decide: Decide, answer: AnswerRequest = async () => undefined): Promise<void> {
     if (running.server) throw new ListenRefused('This listener listens already.')
     const address = await resolved(options.host)
     if (!tls && !options.proxy && !isLoopback(address)) {
@@ -70,6 +73,10 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     }
     const server = await serverFor()
     server.maxConnections = options.maxConnections ?? 20_000
+    const serve = requests(answer)
+    server.on('request', serve)
+    // Answered before the body comes, if it is refused.
+    server.on('checkContinue', serve)
     server.on('upgrade', (request, stream, head) => void upgrade(request, stream, head, decide))
     server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
       telemetry.count('cpns_listener_refused_total', { reason: 'malformed' })
@@ -77,7 +84,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
         error.code === 'HPE_HEADER_OVERFLOW'
           ? [431, 'The head of a request may have 8 KiB.']
           : [400, 'This is not a request that can be understood.']
-      answer(stream, status, text)
+      turnAway(stream, status, text)
     })
     await started(server, address, options)
     running.server = server
@@ -88,18 +95,39 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     const http = {
       maxHeaderSize: 8 * 1024,
       headersTimeout: handshakeTimeoutMs,
-      requestTimeout: handshakeTimeoutMs,
-      keepAliveTimeout: 1_000,
+      // Of a body: that is bounded by its pace.
+      requestTimeout: 0,
+      keepAliveTimeout: 5_000,
       connectionsCheckingInterval: 1_000,
     }
-    if (!tls) return createServer(http, notAWebsocket)
+    if (!tls) return createServer(http)
     const pem = await certificateOf(tls)
-    const server = createTlsServer(
-      { ...http, cert: pem.cert, key: pem.key, minVersion: 'TLSv1.2', handshakeTimeout: handshakeTimeoutMs },
-      notAWebsocket,
-    )
+    const server = createTlsServer({
+      ...http,
+      cert: pem.cert,
+      key: pem.key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: handshakeTimeoutMs,
+    })
     running.stops.push(followCertificate(server, tls, pem.state, telemetry))
     return server
+  }
+
+  function requests(answer: AnswerRequest): (request: IncomingMessage, response: ServerResponse) => void {
+    const pace = { ...defaultPaceLimits, ...options.pace }
+    const surroundings = { answer, otherwise: notAWebsocket, remoteAddress, pace, telemetry }
+    return (request, response) => {
+      const { origin } = request.headers
+      if (origin !== undefined && !allowedOrigins.has(origin)) {
+        telemetry.count('cpns_listener_refused_total', { reason: 'origin' })
+        response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' })
+        response.end('Pages of this origin may not connect; the operator can allow it.\n')
+        return
+      }
+      response.setHeader('vary', 'origin')
+      if (origin !== undefined) response.setHeader('access-control-allow-origin', origin)
+      void serveRequest(request, response, surroundings)
+    }
   }
 
   async function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, decide: Decide): Promise<void> {
@@ -107,10 +135,10 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     const { origin } = request.headers
     if (origin !== undefined && !allowedOrigins.has(origin)) {
       telemetry.count('cpns_listener_refused_total', { reason: 'origin' })
-      return answer(stream, 403, 'Pages of this origin may not connect; the operator can allow it.')
+      return turnAway(stream, 403, 'Pages of this origin may not connect; the operator can allow it.')
     }
     const decision = await decided(request, decide)
-    if (!decision.accept) return answer(stream, decision.status, decision.reason)
+    if (!decision.accept) return turnAway(stream, decision.status, decision.reason)
     if (decision.subprotocol !== undefined) subprotocols.set(request, decision.subprotocol)
     stream.off('error', ignored)
     upgrader.handleUpgrade(request, stream, head, websocket => {
@@ -202,7 +230,7 @@ function started(server: Server, address: string, { host, port }: { host: string
   })
 }
 
-function answer(stream: Duplex, status: number, reason: string): void {
+function turnAway(stream: Duplex, status: number, reason: string): void {
   if (!stream.writable) {
     stream.destroy()
     return
@@ -238,60 +266,4 @@ function every(periodMs: number, action: () => void): () => void {
   const timer = setInterval(action, periodMs)
   timer.unref()
   return () => clearInterval(timer)
-}
-
-type CertificateFiles = NonNullable<WebsocketListenerOptions['tls']>
-
-interface Certificate {
-  readonly cert: Buffer
-  readonly key: Buffer
-  /** Which state of the files this is; taken before they were read, so that no change is missed. */
-  readonly state: string
-}
-
-/** @throws {ListenRefused} when a file cannot be read or the two do not belong together. */
-async function certificateOf(files: CertificateFiles): Promise<Certificate> {
-  const { certificateFile, keyFile } = files
-  try {
-    const state = await stateOf(files)
-    const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)])
-    createSecureContext({ cert, key })
-    return { cert, key, state }
-  } catch (error) {
-    throw new ListenRefused(
-      `The certificate ${certificateFile} and the key ${keyFile} cannot be used: ${error instanceof Error ? error.message : error}`,
-    )
-  }
-}
-
-async function stateOf(files: CertificateFiles): Promise<string> {
-  const stats = await Promise.all([stat(files.certificateFile), stat(files.keyFile)])
-  return stats.map(({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`).join(' ')
-}
-
-/** Looks at the files every so often rather than watching them: links that are swapped by renewal tools escape watchers. */
-function followCertificate(
-  server: TlsServer,
-  files: CertificateFiles,
-  current: string,
-  telemetry: Telemetry,
-): () => void {
-  let [inUse, looking] = [current, false]
-  const look = async () => {
-    if (looking) return
-    looking = true
-    try {
-      if ((await stateOf(files)) === inUse) return
-      const { cert, key, state } = await certificateOf(files)
-      server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' })
-      inUse = state
-      telemetry.log('info', 'listener.certificate-reloaded', { file: files.certificateFile })
-    } catch (error) {
-      // The certificate in use stays so; half-written files are whole at the next look.
-      telemetry.log('warn', 'listener.certificate-unusable', { error: String(error) })
-    } finally {
-      looking = false
-    }
-  }
-  return every(files.checkEveryMs ?? 10_000, () => void look())
 }

@@ -1,3 +1,5 @@
+import type { AnswerRequest } from './http.ts'
+
 /** A websocket, at either end: text frames and binary frames, in order, until closed. */
 export interface Socket {
   /** Queues a frame. After close it does nothing. */
@@ -41,10 +43,12 @@ export type UpgradeAnswer =
 /** Where clients attach. */
 export interface ClientListener {
   /**
-   * Begins to listen and answers each upgrade as `decide` says.
+   * Begins to listen and answers each upgrade as `decide` says, and each request that is none as `answer` does; without it,
+   * and where it answers nothing, requests are told that only websockets are here. Of pages that may not connect no request is
+   * answered either; to those that may, every answer can be read.
    * @throws {ListenRefused} when the address cannot be had, or would be plain text beyond loopback.
    */
-  listen(decide: (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>): Promise<void>
+  listen(decide: (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>, answer?: AnswerRequest): Promise<void>
   /** The base URL that clients use, `ws://…` or `wss://…`, once listening. */
   url(): string
   /** Stops listening and closes what is open. */

@@ -6,7 +6,9 @@ import {
   type Upgrade,
   type UpgradeAnswer,
 } from '../ports/client-sockets.ts'
+import type { AnswerRequest } from '../ports/http.ts'
 import type { Party } from './end.ts'
+import { serveSimulated } from './http.ts'
 import type { Undo } from './network.ts'
 import { never } from './run.ts'
 import type { Scheduled, Scheduler } from './scheduler.ts'
@@ -34,8 +36,8 @@ export function simulatedListener({ scheduler, transport, party }: SocketPlace, 
   const sockets = new Set<SimulatedSocket>()
   let listening: { readonly deaf: Undo; sweep: Scheduled } | undefined
 
-  async function answer(attempt: Attempt<SocketContent>, decide: Decide): Promise<void> {
-    if (attempt.hello.kind !== 'upgrade') return
+  async function answer(attempt: Attempt<SocketContent>, decide: Decide, requests: AnswerRequest): Promise<void> {
+    if (attempt.hello.kind !== 'upgrade') return serveSimulated(attempt, requests, scheduler)
     const { target, origin, subprotocols } = attempt.hello
     const decision = await decided({ target, origin, subprotocols, remoteAddress: attempt.remote.address }, decide)
     if (!decision.accept) {
@@ -63,11 +65,11 @@ export function simulatedListener({ scheduler, transport, party }: SocketPlace, 
   }
 
   return {
-    async listen(decide) {
+    async listen(decide, requests = async () => undefined) {
       if (!party.run.admits()) return never()
       if (listening) throw new ListenRefused('This listener listens already.')
       try {
-        const deaf = transport.listen(party, port, attempt => void answer(attempt, decide))
+        const deaf = transport.listen(party, port, attempt => void answer(attempt, decide, requests))
         listening = { deaf, sweep: sweep() }
       } catch (error) {
         if (error instanceof PortTaken) throw new ListenRefused(error.message)

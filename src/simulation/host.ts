@@ -1,6 +1,7 @@
 import type { ClientListener, SocketFactory } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ClientCrypto, Crypto } from '../ports/crypto.ts'
+import type { HttpClient } from '../ports/http-client.ts'
 import type { LogStore } from '../ports/log-store.ts'
 import type { MediaStore } from '../ports/media-store.ts'
 import type { ServerId } from '../ports/names.ts'
@@ -11,6 +12,7 @@ import { simulatedListener, simulatedSockets } from './client-sockets.ts'
 import { type ClockModel, HostClock, simulatedClock } from './clock.ts'
 import { type DiskFate, type DiskModel, SimulatedDisk } from './disk.ts'
 import { SimulatedFiles } from './files.ts'
+import { simulatedHttp } from './http.ts'
 import type { Messenger } from './messages.ts'
 import type { Station } from './network.ts'
 import { simulatedPeerNetwork } from './peer-network.ts'
@@ -40,6 +42,7 @@ export interface HostPorts {
   network(server: ServerId): PeerNetwork
   readonly listener: ClientListener
   readonly sockets: SocketFactory
+  readonly http: HttpClient
   /** For protocol studies. */
   readonly messenger: Messenger
   readonly telemetry: Telemetry
@@ -169,6 +172,7 @@ export class SimulatedHost {
       },
       listener: simulatedListener(place),
       sockets: simulatedSockets(place),
+      http: simulatedHttp(place),
       messenger: messages.messenger(party),
       telemetry: this.record.telemetry(run),
     }

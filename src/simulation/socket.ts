@@ -1,4 +1,5 @@
 import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
+import type { HttpFields } from '../ports/http.ts'
 import { type End, lengthOf } from './end.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -10,7 +11,9 @@ export type SocketContent =
       readonly origin: string | undefined
       readonly subprotocols: readonly string[]
     }
-  | { readonly kind: 'upgraded' }
+  | { readonly kind: 'request'; readonly method: string; readonly target: string; readonly fields: HttpFields }
+  | { readonly kind: 'answer'; readonly status: number; readonly fields: HttpFields }
+  | { readonly kind: 'upgraded' | 'finished' }
   | { readonly kind: 'refused'; readonly status: number; readonly reason: string }
   | { readonly kind: 'frame'; readonly frame: string | Uint8Array }
   | { readonly kind: 'close'; readonly code: number; readonly reason: string }
@@ -105,6 +108,9 @@ export class SimulatedSocket implements Socket {
       case 'upgrade':
       case 'upgraded':
       case 'refused':
+      case 'request':
+      case 'answer':
+      case 'finished':
     }
   }
 

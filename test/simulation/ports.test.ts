@@ -5,6 +5,7 @@ import type { PeerNetwork } from '../../src/ports/peer-network.ts'
 import type { SimulatedHost } from '../../src/simulation/host.ts'
 import { World } from '../../src/simulation/world.ts'
 import { clientSocketsContract } from '../ports/client-sockets.contract.ts'
+import { httpContract } from '../ports/http.contract.ts'
 import { logStoreContract } from '../ports/log-store.contract.ts'
 import { mediaStoreContract } from '../ports/media-store.contract.ts'
 import { peerNetworkContract } from '../ports/peer-network.contract.ts'
@@ -44,6 +45,22 @@ peerNetworkContract('simulated', (): PeerNetwork => {
 })
 
 const client = host().boot()
+const listening = (): ClientListener => {
+  const { listener } = host().boot()
+  let release: () => unknown = () => {}
+  return {
+    ...listener,
+    listen: (decide, answer) => {
+      release = goOn()
+      return listener.listen(decide, answer)
+    },
+    stop: async () => {
+      await listener.stop()
+      release()
+    },
+  }
+}
+
 clientSocketsContract('simulated', {
   factory: {
     connect(url, subprotocols) {
@@ -51,21 +68,17 @@ clientSocketsContract('simulated', {
       return client.sockets.connect(url, subprotocols).finally(release)
     },
   },
-  listener(): ClientListener {
-    const { listener } = host().boot()
-    let release: () => unknown = () => {}
-    return {
-      ...listener,
-      listen: decide => {
-        release = goOn()
-        return listener.listen(decide)
-      },
-      stop: async () => {
-        await listener.stop()
-        release()
-      },
-    }
+  listener: listening,
+})
+
+httpContract('simulated', {
+  client: {
+    send(request) {
+      const release = goOn()
+      return client.http.send(request).finally(release)
+    },
   },
+  listener: listening,
 })
 
 logStoreContract('on a simulated disk', async () => {
