@@ -78,6 +78,12 @@ export async function addSubscriber(server: ServerFolder, identity: string): Pro
   return (JSON.parse(printed) as { psk: string }).psk
 }
 
+/** Pages of this origin, and of no other, may connect to the server, from its next start on. */
+export async function letPagesIn({ config }: ServerFolder, origin: string): Promise<void> {
+  const text = await readFile(config, 'utf8')
+  await writeFile(config, text.replace(/^(# )?origins = .*$/m, `origins = ["${origin}"]`))
+}
+
 async function fingerprintIn(config: string, operator: string): Promise<string> {
   const text = await readFile(config, 'utf8')
   const [, fingerprint] = new RegExp(`^"${operator.replaceAll('.', '\\.')}" = "([^"]+)"`, 'm').exec(text) ?? []

@@ -20,6 +20,7 @@ import {
   type SessionOptions,
   serverId,
 } from '../../src/client/node.ts'
+import type { SubscriberRight } from '../../src/ports/key-source.ts'
 import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -47,8 +48,10 @@ export interface Stage extends AsyncDisposable {
   gateway(server: Server, identity: string, network: NetworkName): Promise<PnGateway>
   /** Registers a PNE of the server's operator through a gateway of whichever. */
   register(gateway: PnGateway, network: NetworkName, server: Server, pneId: string): Promise<PneRegistration>
-  /** Makes sure that the server knows a subscriber. Answers the subscriber's key. */
-  subscribed(home: ServerFolder, identity: string): Promise<Uint8Array>
+  /** What a client of these servers of one operator connects with, the first one preferred. */
+  options(identity: string, ...servers: readonly Server[]): Promise<SessionOptions>
+  /** Makes sure that the server knows a subscriber, with these rights if it is new. Answers the subscriber's key. */
+  subscribed(home: ServerFolder, identity: string, rights?: readonly SubscriberRight[]): Promise<Uint8Array>
   /** Does this at the end, before what was started earlier ends. */
   atEnd(action: () => unknown): void
 }
@@ -95,26 +98,33 @@ export async function openStage(): Promise<Stage> {
     return all
   }
 
-  async function subscribed({ folder, operator }: ServerFolder, identity: string): Promise<Uint8Array> {
+  async function subscribed(
+    { folder, operator }: ServerFolder,
+    identity: string,
+    rights: readonly SubscriberRight[] = [],
+  ): Promise<Uint8Array> {
     const key = keyOf(operator, identity)
     const there = added.get(folder) ?? { identities: new Set(), last: Promise.resolve() }
     added.set(folder, there)
     if (!there.identities.has(identity)) {
       there.identities.add(identity)
-      const subscriber = { identity, credential: { kind: 'psk', key } } as const
+      const subscriber = { identity, credential: { kind: 'psk', key }, rights } as const
       there.last = there.last.then(() => addSubscriber(filesOf(folder), subscriber))
     }
     await there.last
     return key
   }
 
-  async function sessionOptions({ home, process }: Server, identity: string): Promise<SessionOptions> {
+  async function options(identity: string, ...servers: readonly Server[]): Promise<SessionOptions> {
+    const [first] = servers
+    if (!first) throw new Error('A client needs a server.')
+    for (const { home } of servers) await subscribed(home, identity)
     return {
-      operator: operatorId(home.operator),
+      operator: operatorId(first.home.operator),
       identity,
-      credential: { kind: 'psk', key: await subscribed(home, identity) },
-      servers: [serverId(home.serverId)],
-      urls: [process.clientUrl],
+      credential: { kind: 'psk', key: keyOf(first.home.operator, identity) },
+      servers: servers.map(({ home }) => serverId(home.serverId)),
+      urls: servers.map(({ process }) => process.clientUrl),
     }
   }
 
@@ -122,6 +132,7 @@ export async function openStage(): Promise<Stage> {
     path,
     folder,
     start,
+    options,
     subscribed,
     atEnd,
 
@@ -131,14 +142,14 @@ export async function openStage(): Promise<Stage> {
       return servers as { readonly [Index in keyof Operators]: Server }
     },
 
-    async session(server, identity, options) {
-      const session = await connect({ ...(await sessionOptions(server, identity)), ...options })
+    async session(server, identity, more) {
+      const session = await connect({ ...(await options(identity, server)), ...more })
       atEnd(() => session.close())
       return session
     },
 
     async gateway(server, gatewayId, network) {
-      const session = await sessionOptions(server, gatewayId)
+      const session = await options(gatewayId, server)
       const gateway = await openGateway({ gatewayId, networks: [network], session })
       atEnd(() => gateway.stop())
       return gateway
