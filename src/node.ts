@@ -23,9 +23,11 @@ import type { KeySource } from './ports/key-source.ts'
 import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
+import type { Push } from './ports/push.ts'
 import type { Random } from './ports/random.ts'
 import type { Telemetry } from './ports/telemetry.ts'
 import { createStorage } from './storage/create-storage.ts'
+import { syncNotifications } from './storage/methods/sync.ts'
 import type { StoragePolicy } from './storage/policy.ts'
 
 /** The outside world of one node. Production and simulation differ here and nowhere else. */
@@ -39,6 +41,8 @@ export interface NodePorts {
   readonly keys: KeySource
   /** What PNEs may register with certificates by; without it none may. */
   readonly certificates?: CertificateCheck
+  /** Without it devices are told of changes on their connections alone. */
+  readonly push?: Push
   readonly telemetry: Telemetry
   /** Hears of every message of every actor, in order. */
   readonly trace?: (event: TraceEvent) => void
@@ -193,8 +197,11 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   })
   const storage = createStorage({
     operator,
+    server,
     documents,
     keys,
+    secrets,
+    push: ports.push,
     actors,
     store,
     clock,
@@ -225,7 +232,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clientUrls: () => trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === server)?.clientUrls ?? [],
     documents,
     commands: [...inventory.commands, ...storage.commands],
-    notifications: inventoryNotifications,
+    notifications: [...inventoryNotifications, ...syncNotifications],
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     keys,
@@ -261,7 +268,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   async function stop(): Promise<void> {
     await access.stop()
     await federation.stop()
-    storage.stop()
+    await withinMs(clock, drainLimitMs, storage.stop())
     inventory.stop()
     await withinMs(clock, drainLimitMs, actors.drain())
     trust.stop()

@@ -6,17 +6,22 @@ import type { Command, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
+import type { OperatorSecrets } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { LogStore } from '../ports/log-store.ts'
-import { type DocumentId, type OperatorId, operatorId } from '../ports/names.ts'
+import { type DocumentId, type OperatorId, operatorId, type ServerId } from '../ports/names.ts'
+import type { Push } from '../ports/push.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { createAuthority, type Reach, reachOf } from './authority.ts'
+import { attaching, deviceProcedures } from './devices/device-procedures.ts'
+import { createSubscriptions } from './devices/subscriptions.ts'
 import { commandOf, type DispatchOptions, handlerOf, type Procedure } from './dispatch.ts'
 import { createMailboxGrants } from './entitlement.ts'
 import { createErasure } from './erasure.ts'
 import type { MailboxRight } from './methods/users.ts'
 import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
+import { createNotifier } from './notifications/notifier.ts'
 import { objectProcedures } from './object-procedures.ts'
 import { createOwedRecords } from './owed.ts'
 import { defaultPolicy, type StoragePolicy } from './policy.ts'
@@ -28,8 +33,12 @@ import { createWriters } from './writers.ts'
 
 export interface StorageOptions {
   readonly operator: OperatorId
+  readonly server: ServerId
   readonly documents: Documents
   readonly keys: KeySource
+  readonly secrets: Pick<OperatorSecrets, 'macKeys'>
+  /** Left out: this operator sends no Web Push. */
+  readonly push?: Push | undefined
   readonly actors: ActorSystem
   /** For what this server alone remembers; documents go through `documents`. */
   readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
@@ -49,7 +58,7 @@ export interface StorageService {
   join(federation: Federation): void
   /** Names what was interrupted, and reads what may be held by whom; to be awaited before the federation starts. */
   start(): Promise<void>
-  stop(): void
+  stop(): Promise<void>
   /** Whether a client may read a document of a mailbox as it is. */
   mayRead(principal: Principal, document: DocumentId): Promise<boolean>
 }
@@ -82,6 +91,14 @@ export function createStorage(options: StorageOptions): StorageService {
     now: () => clock.now(),
     fingerprintOf: operator => federation().fingerprintOf(operator),
   })
+  const { macKeys } = options.secrets
+  const subscriptions = options.push && createSubscriptions({ documents, push: options.push, macKeys, crypto, random })
+  const notifier = createNotifier({
+    ...{ self, server: options.server, documents, federation, clock, random, crypto, telemetry },
+    policy: policy.devices,
+    pace: policy.notifications,
+    push: options.push && subscriptions && { port: options.push, subscriptions },
+  })
   const admit: Admit = async (right, name, principal) => {
     const mailbox = await documents.read(mailboxDocument(name))
     return { mailbox, reach: await authority.require(right, name, mailbox, principal) }
@@ -99,7 +116,11 @@ export function createStorage(options: StorageOptions): StorageService {
     if (procedure.kind === 'change') handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
   }
   userProcedures(offer, { users, authority, admit })
-  objectProcedures(offer, { documents, writers, admit, clock, crypto, policy })
+  const { attached, synced } = notifier
+  objectProcedures(offer, { documents, writers, admit, clock, crypto, policy, synced })
+  const ofDevices = { self, documents, writers, admit, policy: policy.devices, subscriptions, attached }
+  deviceProcedures(offer, ofDevices)
+  commands.push(attaching(ofDevices) as Command)
 
   return {
     commands,
@@ -108,17 +129,20 @@ export function createStorage(options: StorageOptions): StorageService {
     join(found) {
       joined = found
       for (const [method, handler] of handlers) found.handle(method, handler)
+      notifier.join(found)
     },
 
     async start() {
       await writers.recover()
       await grants.start()
       upkeep.start()
+      notifier.start()
     },
 
-    stop() {
+    async stop() {
       upkeep.stop()
       grants.stop()
+      await notifier.stop()
     },
 
     async mayRead(principal, document) {

@@ -8,6 +8,7 @@ import { listContainers } from './containers.ts'
 import { copy, move } from './copying.ts'
 import type { Admit } from './create-storage.ts'
 import { deposit } from './depositing.ts'
+import { deviceIn, isOf } from './devices/records.ts'
 import type { Procedure } from './dispatch.ts'
 import { expunge, expungeWhere, isDeleted } from './expunging.ts'
 import { fetchObjects } from './fetching.ts'
@@ -30,9 +31,10 @@ import {
 import { mailboxSync } from './methods/sync.ts'
 import { commandFrom, depositedFrom, derivedId, type MailboxName } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { objectIn } from './records.ts'
+import { objectIn, type Vector } from './records.ts'
 import { refusals } from './refusals.ts'
 import { sync } from './sync/syncing.ts'
+import { decodeToken } from './sync/token.ts'
 import type { Writers } from './writers.ts'
 
 /* The methods of objects, folders and synchronisation, each with the right that it needs. */
@@ -44,6 +46,8 @@ export interface ObjectOptions {
   readonly clock: Clock
   readonly crypto: Pick<Crypto, 'sha256'>
   readonly policy: StoragePolicy
+  /** A device has synchronised up to here. */
+  readonly synced: (name: MailboxName, device: string, seen: Vector) => void
 }
 
 interface Changing extends MailboxName {
@@ -158,7 +162,11 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
     async execute(params, principal) {
       const name = nameOf(params)
       const { reach, mailbox } = await admit('read', name, principal)
-      return sync(name, mailbox, params, { ...options, reach })
+      const page = await sync(name, mailbox, params, { ...options, reach })
+      const seen = page.token === undefined ? undefined : decodeToken(page.token)?.vector
+      const device = params.device === undefined ? undefined : deviceIn(mailbox, params.device)
+      if (seen && device && isOf(device, principal)) options.synced(name, device.device, seen)
+      return page
     },
   })
   offer({

@@ -1,3 +1,6 @@
+import { type DevicePolicy, defaultDevicePolicy } from './devices/preferences.ts'
+import { defaultPace, type PaceLimits } from './notifications/pace.ts'
+
 /** What an operator lets its users have. */
 export interface StoragePolicy {
   /** Bytes of objects and media that one user may store. */
@@ -16,6 +19,9 @@ export interface StoragePolicy {
   readonly tokenMs: number
   /** For so much longer it is remembered what was expunged: a token may come from a server that was away so long. */
   readonly offlineMs: number
+  readonly devices: DevicePolicy
+  /** How often a device is told that something has changed. */
+  readonly notifications: PaceLimits
 }
 
 const dayMs = 86_400_000
@@ -29,4 +35,6 @@ export const defaultPolicy: StoragePolicy = {
   partChars: 2 ** 20,
   tokenMs: 90 * dayMs,
   offlineMs: 30 * dayMs,
+  devices: defaultDevicePolicy,
+  notifications: defaultPace,
 }

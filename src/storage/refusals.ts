@@ -67,6 +67,24 @@ export const refusals = {
       'CURSOR_OF_OTHER',
     ),
 
+  deviceUnknown: (device: string) =>
+    new CommandRefused(404, `There is no device ${device}. Register it first.`, 'DEVICE_UNKNOWN'),
+  deviceTaken: (device: string) =>
+    new CommandRefused(409, `${device} is a device of another subscriber. Take another name.`, 'DEVICE_TAKEN'),
+  tooManyDevices: (limit: number) =>
+    new CommandRefused(409, `There are ${limit} devices, as many as there may be. Remove some.`, 'LIMIT'),
+  notConnected: () =>
+    new CommandRefused(409, 'A device attaches on a connection of its own, not by way of others.', 'CONNECTION_NEEDED'),
+  endpoint: (objection: string) =>
+    new CommandRefused(400, `Nothing would be sent to this endpoint: it ${objection}.`, 'ENDPOINT_REFUSED'),
+  otherSenderKey: () =>
+    new CommandRefused(
+      409,
+      'The device has subscribed with a key that is not this operator’s. Subscribe with that of device.vapidKey.',
+      'SENDER_KEY',
+    ),
+  noPush: () => new CommandRefused(409, 'This operator sends no Web Push.', 'NO_PUSH'),
+
   lagging: () =>
     new CommandRefused(
       503,

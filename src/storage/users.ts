@@ -4,6 +4,7 @@ import type { Principal } from '../federation/command.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorId } from '../ports/names.ts'
 import { totalOf } from './commit.ts'
+import { eraseDevices } from './devices/erasing.ts'
 import { entryOf } from './directory.ts'
 import { expungeWhere } from './expunging.ts'
 import type {
@@ -31,7 +32,7 @@ type Params<S extends { readonly params: z.ZodType }> = z.infer<S['params']>
 
 export interface UsersOptions {
   readonly self: OperatorId
-  readonly documents: Pick<Documents, 'read' | 'write' | 'list'>
+  readonly documents: Pick<Documents, 'read' | 'write' | 'list' | 'compact'>
   readonly writers: Writers
   readonly fingerprintOf: (operator: OperatorId) => string | undefined
   readonly now: () => number
@@ -205,7 +206,12 @@ export function createUsers({ self, documents, writers, fingerprintOf, now, cryp
 }
 
 /** Removes what is left in the mailbox of a user who was removed: a conversation in a commit, so that nobody waits for long. */
-export async function erase(name: MailboxName, writers: Writers, documents: Pick<Documents, 'read'>): Promise<void> {
+export async function erase(
+  name: MailboxName,
+  writers: Writers,
+  documents: Pick<Documents, 'read' | 'write' | 'compact'>,
+): Promise<void> {
+  await eraseDevices(name, documents)
   const mailbox = await documents.read(mailboxDocument(name))
   for (const [container, { gone }] of containersOf(mailbox)) {
     if (gone) continue

@@ -50,6 +50,8 @@ export async function storageServer(
   const storage = createStorage({
     ...ports,
     operator: home,
+    server: identity.server,
+    secrets: { macKeys: [{ version: 1, key: new Uint8Array(32).fill(2) }] },
     documents,
     keys: {
       find: async identity => ({
@@ -72,7 +74,7 @@ export async function storageServer(
       return (await methods.get(spec.method)?.execute(parsed, { operator: home, identity: 'client' })) as never
     },
     async close() {
-      storage.stop()
+      await storage.stop()
       await actors.drain()
       await store.close()
     },

@@ -4,6 +4,7 @@ import type { MethodSpec } from '../../src/federation/command.ts'
 import type { NodeLimits } from '../../src/node.ts'
 import type { SubscriberRight } from '../../src/ports/key-source.ts'
 import { operatorId } from '../../src/ports/names.ts'
+import type { Push } from '../../src/ports/push.ts'
 import { SimulatedClient } from '../../src/simulation/federation/client.ts'
 import { SimulatedFederation } from '../../src/simulation/federation/federation.ts'
 import { deathOf, type SimulatedServer } from '../../src/simulation/federation/server.ts'
@@ -41,11 +42,13 @@ export class StorageWorld {
     servers: Readonly<Record<string, number>>,
     limits: NodeLimits = {},
     seed = 1,
+    push?: (world: World) => Push,
   ): Promise<StorageWorld> {
     const world = new World({ seed, production, guard: false })
     const federation = await SimulatedFederation.create(world, {
       operators: Object.entries(servers).map(([name, count]) => ({ name, servers: count })),
       limits: () => limits,
+      ...(push && { push: push(world) }),
     })
     const made = new StorageWorld(federation)
     made.#giveRights('provisioner', ['provision'])
@@ -70,9 +73,9 @@ export class StorageWorld {
     return this.federation.server(name)
   }
 
-  /** A subscriber of the server's operator that knows this server alone. */
-  client(identity: string, server: string): SimulatedClient {
-    const host = `${identity}@${server}`
+  /** A subscriber of the server's operator that knows this server alone; one that has several devices says which it is. */
+  client(identity: string, server: string, device?: string): SimulatedClient {
+    const host = `${device === undefined ? '' : `${device}.`}${identity}@${server}`
     const known = this.#clients.get(host)
     if (known) return known
     const { operator } = this.server(server)

@@ -1,5 +1,6 @@
 import type { NodeLimits } from '../../node.ts'
 import { type OperatorId, operatorId, type ServerId } from '../../ports/names.ts'
+import type { Push } from '../../ports/push.ts'
 import type { HostOptions } from '../host.ts'
 import type { Topology } from '../studies/topology.ts'
 import type { World } from '../world.ts'
@@ -20,6 +21,8 @@ export interface FederationOptions {
   /** Of the server on a host. */
   readonly limits?: (host: string) => NodeLimits
   readonly events?: ServerEvents
+  /** What all servers send Web Push by. Default: they send none. */
+  readonly push?: Push
   /** How an operator's servers are linked. Default: all with all. */
   readonly topology?: (operator: OperatorPlan) => Topology
   /** Which operators trust each other, by their numbers. Default: all. */
@@ -71,6 +74,7 @@ export class SimulatedFederation {
           trusted: operators.filter((_, other) => !trust || trust.areNeighbours(number, other)),
           limits: limits(card.host),
           events,
+          push: options.push,
           traceActors,
           neighbours: neighbours.get(card.host),
         })

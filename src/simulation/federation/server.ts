@@ -2,6 +2,7 @@ import type { TraceEvent } from '../../actor/types.ts'
 import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
 import { CommitOutcomeUnknown, CommitRefused, CorruptRecord } from '../../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
+import type { Push } from '../../ports/push.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
 import { hostileNetwork } from '../hostile.ts'
@@ -25,6 +26,8 @@ export interface ServerOptions {
   readonly trusted: readonly SimulatedOperator[]
   readonly limits: NodeLimits
   readonly events: ServerEvents
+  /** What it sends Web Push by; undefined: it sends none. */
+  readonly push: Push | undefined
   /** Whether events of actors are told: that costs a tenth of the speed. */
   readonly traceActors: boolean
   /** Of its own operator's servers; all of them, if undefined. */
@@ -84,7 +87,7 @@ export class SimulatedServer {
 
   /** Boots the host and starts a node on it. A start that fails otherwise than by a later crash fails the simulation. */
   start(): void {
-    const { trusted, limits, events, traceActors, neighbours } = this.#options
+    const { trusted, limits, events, traceActors, neighbours, push } = this.#options
     this.#hasFailed = false
     this.isDown = false
     const ports = this.host.boot()
@@ -115,6 +118,7 @@ export class SimulatedServer {
       }),
       listener,
       keys: subscribers,
+      ...(push && { push }),
       telemetry,
       ...(traceActors && { trace: (event: TraceEvent) => events.actor?.(this, event) }),
     }
