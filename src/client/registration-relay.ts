@@ -89,14 +89,15 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
     return local?.inventory ?? refresh(network)
   }
 
-  /** Repeats what may or may not have been done, as it was. */
+  /** Repeats what may or may not have been done, as it was, and what has overtaken the documents that it rests on. */
   async function insist<T>(call: () => Promise<T>): Promise<T> {
     for (let repetition = 1; ; repetition++) {
       try {
         return await call()
       } catch (error) {
-        if (!isOpen(error) || repetition > repetitions) throw error
-        await sleep(clock, backoffMs(repetition, crypto, backoff))
+        if (!(isOpen(error) || isTooEarly(error)) || repetition > repetitions) throw error
+        const askedMs = error instanceof RequestRefused ? (error.retryAfterMs ?? 0) : 0
+        await sleep(clock, askedMs + backoffMs(repetition, crypto, backoff))
       }
     }
   }
@@ -191,9 +192,12 @@ export function createRegistrationRelay(options: RegistrationRelayOptions): Regi
   }
 }
 
-/** By somebody who knows: without an answer it may have been done. */
+/** By somebody who knows: without an answer it may have been done. Who has not heard of the admission yet knows nothing. */
 const isRefused = (error: unknown): error is RequestRefused =>
-  error instanceof RequestRefused && error.status !== 504 && !(error instanceof ServerUnreachable)
+  error instanceof RequestRefused && error.status !== 504 && !(error instanceof ServerUnreachable) && !isTooEarly(error)
+
+/** The PNE's operator has not received yet what this gateway's server relies on. */
+const isTooEarly = (error: unknown): boolean => error instanceof RequestRefused && error.reason === 'NOT_YET'
 
 export const isMember = ({ members }: Inventory, { operator, pneId }: Pne): boolean =>
   members.some(member => member.operator === operator && member.pneId === pneId)

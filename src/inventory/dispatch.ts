@@ -3,7 +3,7 @@ import { asJson } from '../commands/plain.ts'
 import type { ProofCheck } from '../commands/proofs.ts'
 import { asCommandRefusal } from '../commands/refusals.ts'
 import { DocumentFull } from '../document/limits.ts'
-import type { Command, CommandOptions, Principal } from '../federation/command.ts'
+import { type Command, type CommandOptions, CommandRefused, type Principal } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Caller } from './authority.ts'
@@ -107,12 +107,30 @@ export function handlerOf<Params, Result>(
     const view = isReady
       ? await networks.settled(name, found => isReady(params, found), replicaWaitMs)
       : await networks.view(name)
-    const by = executor(params, caller, view)
-    if (by !== self) throw refusals.elsewhere(by)
-    return execute(params, caller)
+    try {
+      const by = executor(params, caller, view)
+      if (by !== self) throw refusals.elsewhere(by)
+      return await execute(params, caller)
+    } catch (error) {
+      throw isReady === undefined || isReady(params, view) ? error : unlessOnItsWay(error, name.home === self)
+    }
   }
 
   return async (command, from) => ({ ok: true, value: asJson(await run(command, from).catch(asRefusal)) })
+}
+
+/**
+ * Causes that may be no more than documents on their way: the forwarding server has them, or it would have refused itself.
+ * The home operator has the last word on the PN and its grants; gateways and admissions others write too.
+ */
+const writtenByOthers = { home: ['GATEWAY_UNKNOWN', 'NOT_MEMBER'], visitor: ['PN_UNKNOWN', 'NO_GRANT'] } as const
+
+/** Not for good, as long as the forwarding server still has what is missing here: when that hears otherwise, it says so. */
+function unlessOnItsWay(error: unknown, isHome: boolean): unknown {
+  const causes: readonly string[] = isHome
+    ? writtenByOthers.home
+    : [...writtenByOthers.home, ...writtenByOthers.visitor]
+  return error instanceof CommandRefused && causes.includes(error.reason) ? refusals.notYet(error.message) : error
 }
 
 /** @throws what it was, or the refusal that says it to a client. */

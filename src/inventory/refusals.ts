@@ -194,6 +194,13 @@ export const refusals = {
       'TOO_MANY_PENDING',
       retryAfterMs,
     ),
+  notYet: (missing: string) =>
+    new CommandRefused(
+      503,
+      `What the command rests on has not arrived here yet (${missing}). Send it again.`,
+      'NOT_YET',
+      1_000,
+    ),
   revocationUnknown: () =>
     new CommandRefused(
       503,

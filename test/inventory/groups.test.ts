@@ -391,7 +391,7 @@ test('a PNE acts for itself, an operator for its own PNEs', async () => {
   ]
   assert.equal(
     refused.map(answer => !answer.ok && `${answer.status} ${answer.cause}`),
-    ['403 NOT_ITSELF', '403 NOT_ITSELF', '403 NOT_AUTHORISED', '403 NOT_GROUP_OWNER', '409 NOT_MEMBER'],
+    ['403 NOT_ITSELF', '403 NOT_ITSELF', '403 NOT_AUTHORISED', '403 NOT_GROUP_OWNER', '503 NOT_YET'],
   )
   await w.stop()
 })

@@ -153,7 +153,9 @@ test('a forwarded registration waits for the documents it rests on', async () =>
   const refused = refusalOf(later.send(hub, other))
   await w.clock.run(0)
   for (let turns = 0; turns < 20; turns++) await w.clock.run(200)
-  assert.is(await refused, '409 NOT_MEMBER', 'it does not wait for ever')
+  assert.is(await refused, '503 NOT_YET', 'it does not wait for ever, and is to be sent again')
+  await w.replicate()
+  assert.is((await later.send(hub, other)).status, 201)
   await w.stop()
 })
 

@@ -31,7 +31,7 @@ export const homeExecutor =
     if (home === self || caller.kind === 'operator') return home
     // What is sent on from here is this operator's word: that is good for its own PNEs.
     if (pne?.operator !== self) throw refusals.elsewhere(home)
-    live(networkNameOf(params), view)
+    if (!isMember(live(networkNameOf(params), view), pne)) throw refusals.notMember(pne)
     return home
   }
 
