@@ -21,21 +21,21 @@ import {
  * themselves from which commit they are.
  */
 
-/** The writers of a part that have changed it beyond a vector, each with the commit up to which it has. */
+/** A part that has changed, with all of its writers, each with the last of its commits that is in it. */
 export interface ChangedPart extends PartRef {
   readonly writers: ReadonlyMap<Run, number>
 }
 
-/** Parts with a change beyond `from`, in order of container and part. */
+/**
+ * Parts with a change beyond `from`, in order of container and part. Their objects are told as they are here, so all that their
+ * writers had said by `from` must be here too.
+ */
 export function changedParts(mailbox: Registers, from: Vector): ChangedPart[] {
   const parts = new Map<string, { container: string; part: number; writers: Map<Run, number> }>()
-  for (const { container, part, run, n } of changesOf(mailbox)) {
-    if (n <= (from.get(run) ?? 0)) continue
-    const key = `${container}/${part}`
-    const found = parts.get(key) ?? { container, part, writers: new Map<Run, number>() }
-    found.writers.set(run, n)
-    parts.set(key, found)
-  }
+  for (const { container, part, run, n } of changesOf(mailbox))
+    if (n > (from.get(run) ?? 0)) parts.set(`${container}/${part}`, { container, part, writers: new Map() })
+  if (parts.size === 0) return []
+  for (const { container, part, run, n } of changesOf(mailbox)) parts.get(`${container}/${part}`)?.writers.set(run, n)
   return [...parts.values()].sort(inOrder)
 }
 
@@ -44,7 +44,9 @@ export const inOrder = (a: PartRef, b: PartRef): number =>
 
 /**
  * How far the changes of each writer can be told here. A mailbox document may have arrived while the parts that it names are
- * still on their way: then only what is complete counts, up to the last commit before the first gap.
+ * still on their way: then only what is complete counts, up to the last commit before the first gap. That may be less than
+ * `from`, which another server has given: what is told here is then older than what the client had, so that it has to be
+ * told the rest again.
  */
 export function reachable(
   mailbox: Registers,
@@ -52,18 +54,13 @@ export function reachable(
   parts: readonly { readonly at: ChangedPart; readonly content: Registers }[],
 ): { readonly to: Vector; readonly isLagging: boolean } {
   const to = vectorOf(mailbox)
-  let isLagging = false
-  for (const [run, number] of from) {
-    if ((to.get(run) ?? 0) >= number) continue
-    to.set(run, number)
-    isLagging = true
-  }
+  let isLagging = [...from].some(([run, number]) => (to.get(run) ?? 0) < number)
   for (const { at, content } of parts)
     for (const [run, number] of at.writers) {
       const complete = completeTo(content, run)
       if (complete >= number) continue
       isLagging = true
-      to.set(run, Math.min(to.get(run) ?? 0, Math.max(complete, from.get(run) ?? 0)))
+      to.set(run, Math.min(to.get(run) ?? 0, complete))
     }
   return { to, isLagging }
 }

@@ -65,7 +65,7 @@ export async function sync(
   )
   const course = courseOf(name, mailbox, token, cursor, question, options)
   const from = course.from?.vector ?? nowhere
-  if (course.cursor && !knows(vectorOf(mailbox), course.cursor.to, from)) throw refusals.lagging()
+  if (course.cursor && !knows(vectorOf(mailbox), course.cursor.to)) throw refusals.lagging()
   const page = new Page(limit, content)
 
   const parts = changedParts(mailbox, from).filter(({ container }) => isContainerInScope(container, scope))
@@ -87,8 +87,7 @@ export async function sync(
 const nowhere: Vector = new Map()
 
 /** Whether a server that has come to `here` can go on with what another one has begun. */
-const knows = (here: Vector, to: Vector, from: Vector): boolean =>
-  [...to].every(([run, n]) => n <= (from.get(run) ?? 0) || n <= (here.get(run) ?? 0))
+const knows = (here: Vector, to: Vector): boolean => [...to].every(([run, n]) => n <= (here.get(run) ?? 0))
 
 function courseOf(
   name: MailboxName,
