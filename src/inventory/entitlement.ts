@@ -284,7 +284,6 @@ const onlyGrants = (home: Registers): Registers => ({
     const network = home.get(keys.network)
     if (network) yield [keys.network, network]
     yield* home.entries('grant/')
-    yield* home.entries('revoked/')
   },
 })
 

@@ -62,12 +62,6 @@ const grantRecord = z.object({
   expires: time,
 })
 
-/**
- * `revoked/<operator>/<grantId>`, in the home document: whatever else is said of this grant, it is over. A key of its own, so
- * that who gives it for longer, at a server that has not heard of the revocation, does not undo it: the grantee is told its end.
- */
-const revokedRecord = z.object({ epoch })
-
 /** `gateway/<gatewayId>`, in the document of the gateway's operator. */
 const gatewayRecord = z.object({
   epoch,
@@ -163,7 +157,6 @@ const endedRecord = z.object({
 export type NetworkRecord = z.infer<typeof networkRecord>
 export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
-export type RevokedRecord = z.infer<typeof revokedRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
 export type ClaimRecord = z.infer<typeof claimRecord>
 export type AdminRecord = z.infer<typeof adminRecord>
@@ -177,7 +170,6 @@ export const keys = {
   network: 'pn',
   release: 'release',
   grant: (grantee: OperatorId) => `grant/${grantee}`,
-  revoked: (grantee: OperatorId, grant: string) => `revoked/${grantee}/${grant}`,
   setting: (name: keyof Settings) => `setting/${name}`,
   gateway: (gatewayId: string) => `gateway/${gatewayId}`,
   claim: (gatewayId: string) => `claim/${gatewayId}`,
@@ -224,21 +216,12 @@ export interface Undoing {
   readonly record: Stamped<UndoneRecord>
 }
 
-/** A grant that was revoked. */
-export interface Revoked {
-  readonly operator: OperatorId
-  readonly grant: string
-  readonly record: Stamped<RevokedRecord>
-}
-
 /** What one document of a PN says. */
 export interface NetworkRecords {
   readonly network: Stamped<NetworkRecord> | undefined
   readonly release: Stamped<ReleaseRecord> | undefined
   readonly settings: Settings
-  /** Those that were not revoked. */
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
-  readonly revoked: readonly Revoked[]
   readonly gateways: ReadonlyMap<string, Stamped<GatewayRecord>>
   /** By gateway id. */
   readonly claims: ReadonlyMap<string, Stamped<ClaimRecord>>
@@ -258,7 +241,6 @@ type Said =
   | { readonly of: 'pn'; readonly record: Stamped<NetworkRecord> }
   | { readonly of: 'release'; readonly record: Stamped<ReleaseRecord> }
   | { readonly of: 'grant'; readonly operator: OperatorId; readonly record: Stamped<GrantRecord> }
-  | ({ readonly of: 'revoked' } & Revoked)
   | { readonly of: 'setting'; readonly settings: Settings }
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
   | { readonly of: 'claim'; readonly gatewayId: string; readonly record: Stamped<ClaimRecord> }
@@ -279,7 +261,6 @@ export type ReadBefore = WeakMap<Register, { readonly said: Said }>
 /** Reads a `pn/…` or `visit/…` document. Never throws for what it contains. */
 export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?: ReadBefore): NetworkRecords {
   const grants = new Map<OperatorId, Stamped<GrantRecord>>()
-  const revoked: Revoked[] = []
   const gateways = new Map<string, Stamped<GatewayRecord>>()
   const claims = new Map<string, Stamped<ClaimRecord>>()
   const admins = new Map<string, { pne: Pne; record: Stamped<AdminRecord> }>()
@@ -307,9 +288,6 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
         return
       case 'grant':
         grants.set(said.operator, said.record)
-        return
-      case 'revoked':
-        revoked.push(said)
         return
       case 'gateway':
         gateways.set(said.gatewayId, said.record)
@@ -347,8 +325,7 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     network,
     release,
     settings,
-    grants: withoutRevoked(grants, revoked),
-    revoked,
+    grants,
     gateways,
     claims,
     admins,
@@ -358,15 +335,6 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     ends,
     ignored,
   }
-}
-
-function withoutRevoked(
-  grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>,
-  revoked: readonly Revoked[],
-): ReadonlyMap<OperatorId, Stamped<GrantRecord>> {
-  if (revoked.length === 0) return grants
-  const over = new Set(revoked.map(({ operator, grant }) => keys.revoked(operator, grant)))
-  return new Map([...grants].filter(([operator, { id }]) => !over.has(keys.revoked(operator, id))))
 }
 
 function withEnds(registrations: StampedRegistration[], ends: readonly StampedEnd[]): readonly StampedRegistration[] {
@@ -397,12 +365,6 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
     case 'grant': {
       const record = read(grantRecord, register)
       return record && isOperatorId(second) ? { of: 'grant', operator: second, record } : undefined
-    }
-    case 'revoked': {
-      const record = read(revokedRecord, register)
-      return record && third && isOperatorId(second)
-        ? { of: 'revoked', operator: second, grant: third, record }
-        : undefined
     }
     case 'gateway': {
       const record = read(gatewayRecord, register)
@@ -474,7 +436,6 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['release', 1],
     ['setting', 2],
     ['grant', 2],
-    ['revoked', 3],
     ['gateway', 2],
     ['claim', 2],
     ['admin', 3],
@@ -538,7 +499,6 @@ export const asValue = (
     | NetworkRecord
     | ReleaseRecord
     | GrantRecord
-    | RevokedRecord
     | GatewayRecord
     | ClaimRecord
     | AdminRecord

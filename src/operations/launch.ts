@@ -10,7 +10,6 @@ import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
-import { type WebPush, webPushSender } from '../adapters/web-push.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
 import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
@@ -52,14 +51,10 @@ export async function launch(
     manifest: await readManifest(at(configuration.manifest)),
     pins: pinsOf(configuration),
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
-    limits: {
-      storage: { devices: configuration.storage.devices, notifications: configuration.storage.notifications },
-    },
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
   }
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
-  const push = await pushSender(configuration, at)
   const store = await openLevelLogStore(at(configuration.data))
   try {
     const ports = {
@@ -71,7 +66,6 @@ export async function launch(
       listener: clientListener(configuration, at, telemetry),
       keys,
       ...(certificates && { certificates }),
-      ...(push && { push }),
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -88,12 +82,10 @@ export async function launch(
       async stop() {
         stopFollowing()
         await node.stop()
-        push?.close()
         keys.close()
       },
     }
   } catch (error) {
-    push?.close()
     keys.close()
     await store.close()
     throw error
@@ -135,21 +127,6 @@ async function readManifest(path: string): Promise<string> {
 
 const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
   new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
-
-/** What tells devices that are not attached; nothing, if the operator does not want that. */
-async function pushSender(
-  { operator, storage }: Configuration,
-  at: (path: string) => string,
-): Promise<WebPush | undefined> {
-  const { enabled, contact = `mailto:postmaster@${operator}`, hosts, authority, loopback } = storage.push
-  if (!enabled) return undefined
-  return webPushSender({
-    contact,
-    loopback,
-    ...(hosts && { hosts }),
-    ...(authority !== undefined && { authority: await readText(at(authority)) }),
-  })
-}
 
 /** What the operator trusts certificates of PNEs by; read once before anything starts. @throws {FileProblem} */
 async function certificateCheck(

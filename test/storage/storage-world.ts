@@ -162,7 +162,7 @@ export class StorageWorld {
   crash(name: string, downMs = 500): void {
     const { world } = this.federation
     const victim = this.server(name)
-    world.at(Math.round(world.nowMs), 'crash', () => {
+    world.at(Math.ceil(world.nowMs), 'crash', () => {
       victim.crash(deathOf({ kind: 'unsynced' }))
       world.at(Math.round(world.nowMs + downMs), 'start', () => victim.start())
     })
@@ -218,7 +218,7 @@ export class StorageWorld {
   async inside<T>(work: () => Promise<T>): Promise<T> {
     const { world } = this.federation
     let outcome: { value: T } | { error: unknown } | undefined
-    world.at(Math.round(world.nowMs), 'test', () => {
+    world.at(Math.ceil(world.nowMs), 'test', () => {
       void work().then(
         value => {
           outcome = { value }

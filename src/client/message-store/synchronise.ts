@@ -20,8 +20,8 @@ import { keys } from './replica-state.ts'
  * kept page by page with the place where the next one begins, so that it goes on there after a cut, at whichever server.
  *
  * A change is forgotten when a sync has ended that began, at the server which took it, after it was taken: only then does
- * what servers tell hold it. If another server is there before, it is told the change as well. Nor is a refusal final before:
- * a server that lags may not know yet what the change is about.
+ * what servers tell hold it. If another server is there before, it is told the change as well. Nor is a refusal final before;
+ * and that something is unknown is not, while this device knows it: that server has not heard of it yet.
  */
 
 export interface SyncOptions {
@@ -172,34 +172,24 @@ async function pull(options: SyncOptions): Promise<Pulled> {
     const page = await ask(options)
     isOfServer &&= pages > 1 || serverOf(session) === server
     const isLast = page.cursor === undefined
-    const ended = isLast && isOfServer ? endedBy(options, page.lagging, server, beganMs) : []
-    await takeIn(options, page, ended)
+    const answered = isLast && isOfServer ? answeredBy(options, server, beganMs) : []
+    await takeIn(options, page, answered)
     received += page.created.length + page.changed.length
     tell({ kind: 'sync.progress', received, pages })
     if (isLast) return { received, pages, isLagging: page.lagging }
   }
 }
 
-/** Changes that are in what the server has told now, or never will be. */
-function endedBy(
-  { pending, taken }: SyncOptions,
-  isLagging: boolean,
-  server: ServerId | undefined,
-  beganMs: number,
-): readonly LocalChange[] {
-  const ended: LocalChange[] = []
-  for (const change of pending.changes) {
+/** Changes that this server had answered to before it told what has changed. */
+const answeredBy = ({ pending, taken }: SyncOptions, server: ServerId | undefined, beganMs: number) =>
+  pending.changes.filter(change => {
     const taking = taken.get(change)
-    if (!taking || taking.server !== server || taking.settledMs > beganMs) continue
-    if (taking.refusals.length > 0 && isLagging) taken.delete(change)
-    else ended.push(change)
-  }
-  return ended
-}
+    return taking?.server === server && taking !== undefined && taking.settledMs <= beganMs
+  })
 
 /** Keeps what a page tells, with where the next one begins. */
-async function takeIn(options: SyncOptions, page: SyncPage, ended: readonly LocalChange[]): Promise<void> {
-  const { replica, pending, taken, turn, tell } = options
+async function takeIn(options: SyncOptions, page: SyncPage, answered: readonly LocalChange[]): Promise<void> {
+  const { replica, taken, turn, tell } = options
   const { state } = replica
   const isReset = page.kind === 'reset'
   const beginsAnew = isReset && state.course?.isReset !== true
@@ -209,7 +199,8 @@ async function takeIn(options: SyncOptions, page: SyncPage, ended: readonly Loca
   const generation = beginsFull ? state.generation + 1 : state.generation
   const { cursor, token } = page
   const content = state.course?.content ?? options.content
-  const refusals = ended.flatMap(change => (taken.get(change)?.refusals ?? []).map(why => ({ change, why })))
+  const refused = answered.filter(change => taken.get(change)?.refusals.length)
+  const ended = answered.filter(change => !refused.includes(change))
 
   await turn(async () => {
     let applied: Applied
@@ -221,13 +212,44 @@ async function takeIn(options: SyncOptions, page: SyncPage, ended: readonly Loca
       const last = await replica.apply(page, { generation })
       applied = together(last, await replica.sweep({ course: undefined, token }, removals(ended)))
     }
-    pending.forget(new Set(ended))
-    for (const change of ended) taken.delete(change)
-    if (ended.length > 0 || Object.values(applied).some(({ length }) => length > 0))
-      tell({ kind: 'changed', ...applied })
+    forget(options, ended)
+    const isNews = ended.length > 0 || Object.values(applied).some(({ length }) => length > 0)
+    if (isNews) tell({ kind: 'changed', ...applied })
+    for (const change of refused) await takeBack(options, change, page.lagging)
   })
-  for (const { change, why } of refusals) if (!isMoot(change, why)) tell({ kind: 'refused', change, why })
 }
+
+function forget({ pending, taken }: SyncOptions, changes: readonly LocalChange[]): void {
+  if (changes.length === 0) return
+  pending.forget(new Set(changes))
+  for (const change of changes) taken.delete(change)
+}
+
+/** A change that was refused will never be; unless the server lags: then it, or another one, is told again. */
+async function takeBack(options: SyncOptions, change: LocalChange, isLagging: boolean): Promise<void> {
+  const { replica, taken, tell } = options
+  const refusals = taken.get(change)?.refusals ?? []
+  if (isLagging || (await areKnownHere(replica, change, refusals))) {
+    taken.delete(change)
+    return
+  }
+  await replica.write({}, removals([change]))
+  forget(options, [change])
+  for (const why of refusals) if (!isMoot(change, why)) tell({ kind: 'refused', change, why })
+  tell({ kind: 'changed', ...nothing })
+}
+
+/** Whether something of what a server did not know is known to this device. */
+async function areKnownHere(replica: Replica, change: LocalChange, refusals: readonly Refusal[]): Promise<boolean> {
+  const unknown = refusals.filter(why => (why.of === 'change' ? why.error.status : why.status) === 404)
+  if (unknown.length === 0) return false
+  const ids = unknown.flatMap(why => (why.of === 'object' ? why.id : []))
+  if ((await replica.objects(ids)).length > 0) return true
+  const folder = change.kind === 'create-folder' ? change.parent : 'folder' in change ? change.folder : undefined
+  return unknown.some(({ of }) => of === 'change') && folder !== undefined && replica.containers.has(folder)
+}
+
+const nothing: Applied = { created: [], changed: [], left: [], vanished: [], containers: [] }
 
 /** What is gone needs no flag, and is gone. */
 const isMoot = ({ kind }: LocalChange, why: Refusal): boolean =>

@@ -1,0 +1,37 @@
+import { openMemoryReplicaStore, type ReplicaMemory, replicaMemory } from '../../src/adapters/memory-replica-store.ts'
+import {
+  type MessageStore,
+  type MessageStoreOptions,
+  openMessageStore,
+} from '../../src/client/message-store/message-store.ts'
+import { SimulatedClient } from '../../src/simulation/federation/client.ts'
+import { clientUrlOf } from '../../src/simulation/federation/operator.ts'
+import { aliceAddress, type StorageWorld } from '../storage/storage-world.ts'
+
+export interface DeviceOptions extends Partial<MessageStoreOptions> {
+  readonly memory?: ReplicaMemory
+}
+
+/** How often a host was begun in a world: one that begins again is another one there. */
+const begun = new WeakMap<StorageWorld, number>()
+
+/** Alice's message store on a device of its own in a simulated world, with these servers, the first one preferred. */
+export async function openDevice(
+  world: StorageWorld,
+  deviceId: string,
+  servers: readonly string[],
+  { memory = replicaMemory(), ...options }: DeviceOptions = {},
+): Promise<MessageStore> {
+  const life = (begun.get(world) ?? 0) + 1
+  begun.set(world, life)
+  const { operator } = world.server(servers[0] ?? '')
+  const places = servers.map(server => operator.servers.findIndex(({ host }) => host === server))
+  const client = new SimulatedClient(world.federation.world, operator, 'alice', `${deviceId}/${life}`, places)
+  return openMessageStore(client.clientPorts, {
+    session: { ...client.identity, urls: places.flatMap(at => operator.servers[at] ?? []).map(clientUrlOf) },
+    address: aliceAddress,
+    deviceId,
+    replica: await openMemoryReplicaStore(memory),
+    ...options,
+  })
+}
