@@ -26,6 +26,7 @@ import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Push } from './ports/push.ts'
 import type { Random } from './ports/random.ts'
 import type { Telemetry } from './ports/telemetry.ts'
+import type { ZipFormat } from './ports/zip-format.ts'
 import { createStorage } from './storage/create-storage.ts'
 import { syncNotifications } from './storage/methods/sync.ts'
 import type { StoragePolicy } from './storage/policy.ts'
@@ -43,6 +44,8 @@ export interface NodePorts {
   readonly certificates?: CertificateCheck
   /** Without it devices are told of changes on their connections alone. */
   readonly push?: Push
+  /** Absent: mailboxes cannot be exported or imported. */
+  readonly zip?: ZipFormat
   readonly telemetry: Telemetry
   /** Hears of every message of every actor, in order. */
   readonly trace?: (event: TraceEvent) => void
@@ -208,6 +211,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     crypto,
     telemetry,
+    ...(ports.zip && { zip: ports.zip }),
     ...(limits.storage && { policy: limits.storage }),
   })
   const federation = createFederation({
@@ -242,6 +246,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     crypto,
     telemetry,
+    ...(storage.archives && { archives: storage.archives }),
     ...(limits.access && { limits: limits.access }),
   })
 

@@ -12,6 +12,8 @@ import type { KeySource } from '../ports/key-source.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { MailboxArchives } from '../storage/archive/mailbox-archives.ts'
+import { archiveRequests } from './archive-requests.ts'
 import { createAuthentication } from './authentication.ts'
 import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
@@ -35,6 +37,8 @@ export interface AccessOptions {
   /** Is told who is attached, and has them told. */
   readonly attached: Pick<Attached, 'enter'>
   readonly mayRead: MayRead
+  /** Absent: mailboxes are neither exported nor imported here. */
+  readonly archives?: MailboxArchives
   readonly keys: KeySource
   readonly macKeys: () => OperatorSecrets['macKeys']
   readonly actors: ActorSystem
@@ -85,10 +89,11 @@ export function createAccess(options: AccessOptions): Access {
     return index ? toBase64url(index.digest) : ''
   }
   const shared = { feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
+  const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
   const newId = () => toBase64url(random.bytes(16))
 
   return {
-    start: () => listener.listen(decide),
+    start: () => listener.listen(decide, archives),
     async stop() {
       await connections.end('shuttingDown', 'This server shuts down: go to another one.')
       await listener.stop()

@@ -18,6 +18,9 @@ export const subprotocol = 'cpns.v1'
  */
 export const documentsPath = '/v1/documents/'
 
+/** `/v1/archive/<operator>/<user>?format=mbox`, or zip: a mailbox as an archive, over HTTP, with a ticket for its document. */
+export const archivesPath = '/v1/archive/'
+
 /**
  * Why a server closes a connection: 4000 + the reason code of MQTT 5, which operators know. `retry` says whether a
  * client may come back by itself, after a back-off with full jitter; after the others it would only be refused again.

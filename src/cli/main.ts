@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { initCommand } from './init.ts'
+import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
 import { peerCommand } from './peer.ts'
 import { isExpected } from './problems.ts'
@@ -9,6 +10,7 @@ import { secretCommand } from './secret.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { subscriberCommand } from './subscriber.ts'
+import { userCommand } from './user.ts'
 
 /*
  * The `cpns` command. Exit codes: 0 done, 1 refused or failed with a message that says what to do, 2 wrong usage,
@@ -33,6 +35,8 @@ for (const command of [
   manifestCommand(),
   subscriberCommand(),
   secretCommand(),
+  userCommand(),
+  mailboxCommand(),
   simulateCommand(),
 ]) {
   program.addCommand(inherit(command))

@@ -1,9 +1,10 @@
 import { FileProblem } from '../adapters/files.ts'
 import { UnknownFormat } from '../adapters/record-format.ts'
+import { RequestRefused, ServerNotTrusted } from '../client/errors.ts'
 import { InvalidManifest } from '../federation/manifest.ts'
 import { NotAMember } from '../federation/membership.ts'
 import { InvalidConfiguration } from '../operations/configuration.ts'
-import { ListenRefused } from '../ports/client-sockets.ts'
+import { ConnectFailed, ListenRefused } from '../ports/client-sockets.ts'
 import { CommitRefused, CorruptRecord, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { InvalidName } from '../ports/names.ts'
 
@@ -14,6 +15,7 @@ export class Refused extends Error {
 
 const expected = [
   CommitRefused,
+  ConnectFailed,
   CorruptRecord,
   FileProblem,
   InvalidConfiguration,
@@ -22,6 +24,8 @@ const expected = [
   ListenRefused,
   NotAMember,
   Refused,
+  RequestRefused,
+  ServerNotTrusted,
   StoreDamaged,
   StoreInUse,
   UnknownFormat,

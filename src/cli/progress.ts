@@ -9,8 +9,8 @@ export interface Progress {
 const redrawMs = 100
 const firstLineMs = 10_000
 
-export function liveProgress(title: string): Progress {
-  const { isTTY } = process.stdout
+export function liveProgress(title: string, out: NodeJS.WriteStream = process.stdout): Progress {
+  const { isTTY } = out
   let lastMs = performance.now()
   let patienceMs = isTTY ? redrawMs : firstLineMs
   return {
@@ -18,14 +18,14 @@ export function liveProgress(title: string): Progress {
       const nowMs = performance.now()
       if (nowMs - lastMs < patienceMs) return
       lastMs = nowMs
-      if (isTTY) process.stdout.write(`\r\u001b[2K${title}: ${text}`)
+      if (isTTY) out.write(`\r\u001b[2K${title}: ${text}`)
       else {
-        console.log(`${title}: ${text}`)
+        out.write(`${title}: ${text}\n`)
         patienceMs *= 2
       }
     },
     clear() {
-      if (isTTY) process.stdout.write('\r\u001b[2K')
+      if (isTTY) out.write('\r\u001b[2K')
     },
   }
 }

@@ -12,6 +12,7 @@ import { systemRandom } from '../adapters/random.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
+import { zipFormat } from '../adapters/zip-format.ts'
 import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
@@ -66,6 +67,7 @@ export async function launch(
       listener: clientListener(configuration, at, telemetry),
       keys,
       ...(certificates && { certificates }),
+      zip: zipFormat,
       telemetry,
     }
     const node = await createNode(ports, settings)

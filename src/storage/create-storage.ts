@@ -13,6 +13,8 @@ import { type DocumentId, type OperatorId, operatorId, type ServerId } from '../
 import type { Push } from '../ports/push.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { ZipFormat } from '../ports/zip-format.ts'
+import { createMailboxArchives, type MailboxArchives } from './archive/mailbox-archives.ts'
 import { createAuthority, type Reach, reachOf } from './authority.ts'
 import { attaching, deviceProcedures } from './devices/device-procedures.ts'
 import { createSubscriptions } from './devices/subscriptions.ts'
@@ -46,12 +48,15 @@ export interface StorageOptions {
   readonly random: Random
   readonly crypto: Crypto
   readonly telemetry: Telemetry
+  /** Absent: no archives are written or read. */
+  readonly zip?: ZipFormat
   readonly policy?: Partial<StoragePolicy>
 }
 
 /** Message storage at one server: its commands, and who may hold and who may read its documents. */
 export interface StorageService {
   readonly commands: readonly Command[]
+  readonly archives?: MailboxArchives
   /** Known from `start` on; the federation needs it, so it comes first, and the federation joins. */
   readonly entitlement: Entitlement
   /** To be called once, before `start`. */
@@ -71,7 +76,7 @@ export interface Admitted {
 export type Admit = (right: MailboxRight, name: MailboxName, principal: Principal) => Promise<Admitted>
 
 export function createStorage(options: StorageOptions): StorageService {
-  const { operator: self, documents, keys, actors, store, clock, random, crypto, telemetry } = options
+  const { operator: self, documents, keys, actors, store, clock, random, crypto, telemetry, zip } = options
   const policy = { ...defaultPolicy, ...options.policy }
   let joined: Federation | undefined
   const federation = () => {
@@ -124,6 +129,7 @@ export function createStorage(options: StorageOptions): StorageService {
 
   return {
     commands,
+    ...(zip && { archives: createMailboxArchives({ self, documents, writers, admit, crypto, policy, zip }) }),
     entitlement: grants,
 
     join(found) {

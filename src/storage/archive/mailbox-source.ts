@@ -1,0 +1,56 @@
+import type { Documents, Registers } from '../../document/documents.ts'
+import { isMediaHash, MediaCorrupt, MediaGone, type MediaStore } from '../../ports/media-store.ts'
+import type { Reach } from '../authority.ts'
+import { isFolder, type MailboxName, partDocument } from '../names.ts'
+import type { Media, StoredObject } from '../objects.ts'
+import { changesOf, containersOf, idsIn, storedFrom } from '../records.ts'
+import type { ArchivedMedia, ArchivedObject } from './archived.ts'
+
+/** What somebody sees of a mailbox, part after part: one of them is in memory at a time. */
+export async function* mailboxSource(
+  name: MailboxName,
+  mailbox: Registers,
+  reach: Reach,
+  { documents, media }: { readonly documents: Pick<Documents, 'read'>; readonly media?: MediaStore },
+): AsyncGenerator<ArchivedObject> {
+  const containers = [...containersOf(mailbox)].filter(([, { gone }]) => !gone)
+  const parts = new Map(containers.map(([container]) => [container, partsOf(mailbox, container)]))
+  for (const [container, { name: title }] of containers) {
+    for (const part of parts.get(container) ?? []) {
+      const content = await documents.read(partDocument(name, container, part))
+      const objects = [...idsIn(content)].flatMap(id => storedFrom(content, { container, part, id }) ?? [])
+      for (const object of objects.filter(object => reach.sees(object))) {
+        yield {
+          object,
+          ...(isFolder(container) && { folder: title }),
+          media: mediaOf(name, object, media),
+        }
+      }
+    }
+  }
+}
+
+const partsOf = (mailbox: Registers, container: string): number[] =>
+  [...new Set([...changesOf(mailbox, container)].map(({ part }) => part))].sort((a, b) => a - b)
+
+async function* mediaOf(
+  name: MailboxName,
+  object: StoredObject,
+  store: MediaStore | undefined,
+): AsyncGenerator<ArchivedMedia> {
+  for (const media of object.media ?? []) {
+    const bytes = store && (await bytesOf(name, media, store))
+    yield bytes ? { media, bytes } : { media }
+  }
+}
+
+/** `undefined`: they are not here. What is lost while it is read ends the export, as half a media is none. */
+async function bytesOf(name: MailboxName, { hash }: Media, store: MediaStore) {
+  if (!isMediaHash(hash)) return undefined
+  try {
+    return (await store.stat({ ...name, hash })) ? store.read({ ...name, hash }) : undefined
+  } catch (error) {
+    if (error instanceof MediaGone || error instanceof MediaCorrupt) return undefined
+    throw error
+  }
+}
