@@ -1,6 +1,6 @@
-import { X509Certificate as OpensslCertificate } from 'node:crypto'
+import { hash, X509Certificate as OpensslCertificate } from 'node:crypto'
 import type { X509Certificate, X509Crl } from '@peculiar/x509'
-import type { CertificateCheck, CertificateRefusal, CertificateTrust } from '../ports/certificates.ts'
+import type { CertificateCheck, CertificateRefusal, CertificateTrust, Certified } from '../ports/certificates.ts'
 
 /*
  * Certificates after RFC 5280, as much of it as a chain to anchors that an operator has chosen needs; what is critical and
@@ -111,7 +111,20 @@ export function x509Certificates(
           const issuer = path[at + 1]
           if (issuer) await requireNotRevoked(x509, certificate, issuer, now, lists)
         }
-        return { ok: true }
+        return { ok: true, certified: certifiedBy(path) }
+      } catch (error) {
+        if (error instanceof Refused) return { ok: false, reason: error.reason }
+        throw error
+      }
+    },
+
+    async recheck(certified, now) {
+      library ??= load()
+      try {
+        const { lists } = await current(await library)
+        if (now > certified.until) throw new Refused('expired')
+        for (const name of certified.by) requireStillGood(name, lists, now)
+        return { ok: true, certified }
       } catch (error) {
         if (error instanceof Refused) return { ok: false, reason: error.reason }
         throw error
@@ -263,6 +276,26 @@ function requireUnderstood({ extensions }: X509Certificate): void {
 function allows(x509: Library, certificate: X509Certificate, usage: number): boolean {
   const usages = certificate.getExtension(x509.KeyUsagesExtension)?.usages
   return usages === undefined || (usages & usage) !== 0
+}
+
+function certifiedBy(path: readonly X509Certificate[]): Certified {
+  return {
+    by: path.slice(0, -1).map(({ issuerName, serialNumber }) => `${nameHash(issuerName)}/${serialNumber}`),
+    until: Math.min(...path.map(({ notAfter }) => notAfter.getTime())),
+  }
+}
+
+const nameHash = (name: X509Certificate['issuerName']): string =>
+  hash('sha256', Buffer.from(name.toArrayBuffer()), 'base64url')
+
+/** The issuer's key is not at hand, so nobody's signature of a list is looked at: the operator has put it there, and it can only refuse. */
+function requireStillGood(name: string, lists: readonly X509Crl[], now: number): void {
+  const [issuer, serial = ''] = name.split('/')
+  const ofIssuer = lists.filter(list => nameHash(list.issuerName) === issuer)
+  if (ofIssuer.length === 0) return
+  const inTime = ofIssuer.filter(list => isCurrent(list, now))
+  if (inTime.some(list => list.findRevoked(serial))) throw new Refused('revoked')
+  if (inTime.length === 0) throw new Refused('unknown')
 }
 
 /** A list of all certificates of its issuer, of this time. Partial lists say so in a critical extension. */

@@ -135,6 +135,8 @@ const registrationRecord = z.object({
   /** How long it holds from its confirmation on. Absent: as long as the operator lets one hold. */
   lifetimeMs: lifetime.optional(),
   expires: time,
+  /** Of who proved itself by a certificate: which, to ask at each refresh whether it still holds. */
+  certified: z.object({ by: z.array(z.string().min(1).max(128)).max(8), until: time }).optional(),
   /** When it was confirmed; absent until then. */
   since: time.optional(),
   /**

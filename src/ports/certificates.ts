@@ -26,9 +26,21 @@ export interface CertificateCheck {
     /** Milliseconds since 1970. */
     readonly now: number
   }): Promise<CertificateVerdict>
+  /** Whether what was found to hold once holds now, as far as can be told without the certificates. */
+  recheck(certified: Certified, now: number): Promise<CertificateVerdict>
 }
 
-export type CertificateVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: CertificateRefusal }
+/** What is kept of certificates that held, to ask later whether they still do. */
+export interface Certified {
+  /** Of each but the anchor, the PNE's own first: `<SHA-256 of its issuer's name, base64url>/<serial number, hexadecimal>`. */
+  readonly by: readonly string[]
+  /** The first of them ends then; milliseconds since 1970. */
+  readonly until: number
+}
+
+export type CertificateVerdict =
+  | { readonly ok: true; readonly certified: Certified }
+  | { readonly ok: false; readonly reason: CertificateRefusal }
 
 export type CertificateRefusal =
   /** Not certificates, or not signed with the key of the first. Nothing else is said to who has not that key. */

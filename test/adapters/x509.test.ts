@@ -178,7 +178,7 @@ chains(
   async () => {
     const check = x509Certificates(async () => ({ anchors: [root.der], revocations: [] }))
     const shown = { chain: [good.der, middle.der], message, signature: await signWith(good)(message), name, now }
-    assert.equal(await check.check(shown), { ok: true })
+    assert.ok((await check.check(shown)).ok)
     const flip = (bytes: Uint8Array, at: number, by: number) => {
       const index = at % bytes.length
       return bytes.with(index, (bytes[index] ?? 0) ^ by)
@@ -295,7 +295,7 @@ files('PEM with several in one, and DER; a file that changes is read again, one 
 
   const check = x509Certificates(trust)
   const shown = { chain: [good.der], message, signature: await signWith(good)(message), name, now }
-  assert.equal(await check.check(shown), { ok: true })
+  assert.ok((await check.check(shown)).ok)
   await writeFile(list, pem(await revocationList(middle, [good], times), 'X509 CRL'))
   assert.equal(await check.check(shown), { ok: false, reason: 'revoked' })
   await remove()

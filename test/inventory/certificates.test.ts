@@ -131,6 +131,34 @@ test('each way in which a certificate does not hold has its refusal', async () =
   await w.stop()
 })
 
+test('a registration is refreshed as long as its certificate, and each above it, holds', async () => {
+  const { w, hub, lamp, root, middle, certificate, now } = await scene(1, {
+    notAfter: Date.UTC(2026, 0, 1) + 600_000,
+  })
+  const server = w.at(a)
+  await lamp.register(hub)
+  await lamp.confirm(hub)
+  const refresh = () => {
+    w.clock.advance(60_000)
+    return refusalOf(lamp.refresh(hub, w.clock.now()))
+  }
+  const listed = async (issuer: Made, revoked: Made[], until = now + day) => {
+    const list = await revocationList(issuer, revoked, { from: now - day, until })
+    server.trust = { anchors: [root.der], revocations: [list] }
+    return refresh()
+  }
+  assert.is(await refresh(), 'not refused')
+  assert.is(await listed(middle, []), 'not refused')
+  assert.is(await listed(middle, [certificate]), '401 CERTIFICATE_REVOKED')
+  assert.is(await listed(root, [middle]), '401 CERTIFICATE_REVOKED', 'its authority’s was')
+  assert.is(await listed(root, [certificate]), 'not refused', 'numbers are those of an issuer')
+  assert.is(await listed(middle, [], now), '503 REVOCATION_UNKNOWN')
+  server.trust = { anchors: [root.der], revocations: [] }
+  w.clock.advance(600_000)
+  assert.is(await refresh(), '401 CERTIFICATE_EXPIRED')
+  await w.stop()
+})
+
 test('a registration that stands when its certificate is revoked ends by itself, and is not renewed', async () => {
   const { w, hub, lamp, root, middle, certificate, now } = await scene()
   await lamp.register(hub)
@@ -165,12 +193,14 @@ test('who opened a registration cannot show its certificate as its own, nor for 
     assert.is(await refusalOf(pne.register(hub)), '401 AUTH_FAILED', pne.pneId)
   }
   const good = { params, expires: w.clock.now() + 120_000 }
+  const holds = async () => ({ ok: true as const, certified: { by: [], until: 0 } })
+  const credulous = { check: holds, recheck: holds }
   const open = (changes: object, sealed = params.sealed, enc = params.enc) =>
     openRegistration(crypto, {
       binding: { ...good.params, expires: good.expires, ...changes },
       ...{ enc, sealed, registrationKey: key.privateKey },
       credential: { kind: 'x509' },
-      certificates: { check: { check: async () => ({ ok: true }) }, now: 0 },
+      certificates: { check: credulous, now: 0 },
     }).then(
       () => 'opened',
       (error: unknown) => (error instanceof DecryptionFailed ? 'failed' : 'thrown'),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { framed, fromBase64url, joined, toBase64url } from '../../commands/framing.ts'
-import { type CertificateCheck, CertificateRefused, pneUri } from '../../ports/certificates.ts'
+import { type CertificateCheck, CertificateRefused, type Certified, pneUri } from '../../ports/certificates.ts'
 import type { OperatorId } from '../../ports/names.ts'
 
 /*
@@ -41,12 +41,13 @@ export async function requireCertificate(
     readonly enc: Uint8Array
     readonly now: number
   },
-): Promise<void> {
+): Promise<Certified> {
   const chain = shown.chain.map(bytesOf)
   const message = signedBy(of.info, of.enc)
   const name = pneUri(of.operator, of.pneId)
   const verdict = await check.check({ chain, message, signature: bytesOf(shown.signature), name, now: of.now })
   if (!verdict.ok) throw new CertificateRefused(verdict.reason)
+  return verdict.certified
 }
 
 /** What is no base64url is no certificate and no signature. */

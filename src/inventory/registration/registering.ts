@@ -163,6 +163,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
     const registered = {
       ...{ ...content, lifetimeMs, cpnsId, confirmation: digestOf(crypto, proof) },
       ...(services && { services: [...services] }),
+      ...(opened.certified && { certified: { ...opened.certified, by: [...opened.certified.by] } }),
     }
     return { sealed, registered }
   }
@@ -319,7 +320,7 @@ export function confirming(options: RegistrationOptions): Flow<PneConfirmParams,
   }
 }
 
-const certificateRefusals: Readonly<Record<CertificateRefusal, () => CommandRefused>> = {
+export const certificateRefusals: Readonly<Record<CertificateRefusal, () => CommandRefused>> = {
   signature: refusals.authFailed,
   name: refusals.certificateName,
   untrusted: refusals.certificateUntrusted,
@@ -337,7 +338,7 @@ interface Confirmation {
 /** What the sealed request and its answer add to a registration. */
 type Registered = Pick<
   RegistrationRecord,
-  'mode' | 'capabilities' | 'services' | 'lifetimeMs' | 'cpnsId' | 'confirmation'
+  'mode' | 'capabilities' | 'services' | 'lifetimeMs' | 'cpnsId' | 'confirmation' | 'certified'
 >
 
 /** Hashing what is compared: how far two hashes agree tells nothing. */

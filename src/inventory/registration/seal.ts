@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { framed, fromBase64url, joined, toBase64url, utf8 } from '../../commands/framing.ts'
-import type { CertificateCheck } from '../../ports/certificates.ts'
+import type { CertificateCheck, Certified } from '../../ports/certificates.ts'
 import { type ClientCrypto, type Crypto, DecryptionFailed, type Hpke, type HpkeContext } from '../../ports/crypto.ts'
 import type { Credential } from '../../ports/key-source.ts'
 import type { OperatorId } from '../../ports/names.ts'
@@ -211,6 +211,8 @@ async function openAnswer(
 /** An opened request, and the means to answer it. */
 export interface OpenedRegistration {
   readonly content: RegistrationContent
+  /** Of who proved itself by a certificate. */
+  readonly certified?: Certified
   /**
    * Seals the answer. `bytes` are {@link answerBytes} bytes that nobody can foresee, for the response nonce and the server's
    * share of the session key; they may only be the same where the answer is.
@@ -252,16 +254,16 @@ export async function openRegistration(
     ...(await proofOf(crypto, binding, credential)),
   })
 
-  async function contentOf(plaintext: Uint8Array): Promise<RegistrationContent> {
-    if (credential.kind !== 'x509') return parsed(contentSchema, plaintext)
+  async function contentOf(plaintext: Uint8Array): Promise<Pick<OpenedRegistration, 'content' | 'certified'>> {
+    if (credential.kind !== 'x509') return { content: parsed(contentSchema, plaintext) }
     if (!certificates) throw new DecryptionFailed()
     const { certificate, ...content } = parsed(certifiedSchema, plaintext)
-    await requireCertificate(certificates.check, certificate, { ...binding, info, enc, now: certificates.now })
-    return content
+    const by = { ...binding, info, enc, now: certificates.now }
+    return { content, certified: await requireCertificate(certificates.check, certificate, by) }
   }
 
   return {
-    content: await contentOf(context.plaintext),
+    ...(await contentOf(context.plaintext)),
     async sealAnswer({ cpnsId, lifetimeMs, pseudonym, registrationKey, ticket }, bytes) {
       if (bytes.length !== answerBytes) throw new RangeError(`An answer takes ${answerBytes} bytes.`)
       const responseNonce = bytes.subarray(0, responseNonceBytes)

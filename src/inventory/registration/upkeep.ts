@@ -18,7 +18,7 @@ import { isStillIn, type NetworkView } from '../view.ts'
 import type { Attempts } from './attempts.ts'
 import { tellLeft } from './moved.ts'
 import { nameOf, passableAgain, pneOf, sourceOf } from './passage.ts'
-import { clear, gatewaysLeft, isEnded, others, type RegistrationOptions } from './registering.ts'
+import { certificateRefusals, clear, gatewaysLeft, isEnded, others, type RegistrationOptions } from './registering.ts'
 import { deregisterProof, refreshProof } from './session-proof.ts'
 
 /*
@@ -47,6 +47,7 @@ export function refreshing(options: RegistrationOptions): Flow<PneRefreshParams,
 
     async perform(params, caller, attempts) {
       await prove(options, params, caller, attempts, key => refreshProof(crypto, key, params))
+      await requireCertified(options, registrationIn(await networks.own(nameOf(params)), params))
       const { refreshed, left } = await networks.write<Refreshment>(
         nameOf(params),
         ({ view, own, now }) => {
@@ -77,6 +78,17 @@ interface Refreshment {
   readonly refreshed: PneRefreshResult
   /** The gateways that the PNE was registered through until now. */
   readonly left: ReadonlySet<string>
+}
+
+/** Passes whose certificate, if it registered with one, was not revoked since. @throws {CommandRefused} 401, 503 */
+async function requireCertified(
+  { certificates, clock }: RegistrationOptions,
+  { certified, expires }: RegistrationRecord,
+): Promise<void> {
+  if (!certified || expires <= clock.now()) return
+  if (!certificates) throw refusals.certificateUntrusted()
+  const verdict = await certificates.recheck(certified, clock.now())
+  if (!verdict.ok) throw certificateRefusals[verdict.reason]()
 }
 
 /** When the PNE last said that it is there: confirmed, or refreshed. */
