@@ -1,4 +1,4 @@
-import type { Documents, Registers, RegisterWrite } from '../document/documents.ts'
+import { type Documents, type Registers, type RegisterWrite, WriteFailed } from '../document/documents.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
 import { type ChangeRecord, changeIn, changesOf, keys, type Origin, type Run, written } from './records.ts'
@@ -76,7 +76,7 @@ const sumsOf = ({ objects, bytes, chars, date }: Added): ChangeSums => ({
   to: date ?? nothing.to,
 })
 
-export interface Touched extends PartRef {
+interface Touched extends PartRef {
   readonly sums: ChangeSums
   readonly due: number | undefined
 }
@@ -97,9 +97,10 @@ export interface CommitOptions {
   readonly mailbox: Registers
   readonly documents: Pick<Documents, 'read' | 'write'>
   readonly owed: OwedRecords
-  /** Parts of commits before, which the mailbox document could not name. */
-  readonly unnamed?: Iterable<Touched>
 }
+
+/** Registers, and parts with two of them each, that fit into an entry: a key has up to 300 characters, a change 200. */
+const namedAtOnce = 128
 
 /** One commit under way. */
 export class Commit {
@@ -107,11 +108,11 @@ export class Commit {
   readonly #touched = new Map<string, Touched>()
   readonly #said = new Map<string, RegisterWrite>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
+  #hasFailed = false
   #total: { objects: number; bytes: number } | undefined
 
   constructor(options: CommitOptions) {
     this.#options = options
-    for (const touched of options.unnamed ?? []) this.#touched.set(keyOf(touched), touched)
   }
 
   /** Whether there is nothing that the mailbox document would say. */
@@ -119,8 +120,9 @@ export class Commit {
     return this.#touched.size === 0 && this.#said.size === 0
   }
 
-  get touched(): Iterable<Touched> {
-    return this.#touched.values()
+  /** Whether something could not be stored: it may have become durable all the same. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   edit(now: number, device: string | undefined): Edit {
@@ -141,17 +143,31 @@ export class Commit {
     }
   }
 
-  /** Names the commit in the mailbox document. @throws {WriteFailed} {@link DocumentFull} */
+  /**
+   * Names the commit in the mailbox document: what does not fit into one entry comes before, and is not counted until the
+   * commit's number is there. @throws {WriteFailed} {@link DocumentFull}
+   */
   async name(): Promise<void> {
     const { name, documents, owed, run, number } = this.#options
+    const document = mailboxDocument(name)
     const touched = [...this.#touched.values()]
-    await documents.write(mailboxDocument(name), registers => ({
+    const words = [...this.#said.values()]
+    while (words.length > namedAtOnce)
+      await documents.write(document, () => ({ writes: words.splice(0, namedAtOnce), answer: undefined }))
+    while (touched.length > namedAtOnce) {
+      const some = touched.splice(0, namedAtOnce)
+      await documents.write(document, registers => ({
+        writes: some.flatMap(part => said(registers, part, run, number)),
+        answer: undefined,
+      }))
+    }
+    await documents.write(document, registers => ({
       writes: [
-        ...this.#said.values(),
+        ...words,
         ...touched.flatMap(part => said(registers, part, run, number)),
         written(keys.run(run), number),
       ],
-      local: touched.map(part => owed.settled(name, part)),
+      local: [...this.#touched.values()].map(part => owed.settled(name, part)),
       answer: undefined,
     }))
   }
@@ -159,7 +175,7 @@ export class Commit {
   async #write<T>(at: PartRef, decide: PartDecision<T>): Promise<T> {
     const { name, documents, owed, run, number } = this.#options
     const document = partDocument(name, at.container, at.part)
-    const { answer, added } = await documents.write<Written<T>>(document, (registers, now) => {
+    const writing = documents.write<Written<T>>(document, (registers, now) => {
       const { writes, added = noAddition, answer } = decide(registers, now)
       if (writes.length === 0) return { writes, answer: { answer } }
       const isSaid = registers.get(keys.at(run))?.value === number
@@ -168,6 +184,10 @@ export class Commit {
         local: [owed.record(name, { container: at.container, part: at.part, run, number })],
         answer: { answer, added },
       }
+    })
+    const { answer, added } = await writing.catch(error => {
+      this.#hasFailed ||= error instanceof WriteFailed
+      throw error
     })
     if (added) this.#touch(at, added)
     return answer

@@ -45,7 +45,7 @@ export function move(edit: Edit, names: readonly ObjectName[], copying: Copying)
   return each(edit, names, copying.reach, async (name, object, flags): Promise<MoveOutcome> => {
     if (!isFolder(name.container)) throw refusals.staysInConversation()
     if (name.container === copying.folder) return { ...name, code: 200, moved: name }
-    const { created: _, ...moved } = await place(edit, object, flags, name.id, object.copyOf ?? name.id, copying)
+    const { created: _, ...moved } = await place(edit, object, flags, name.id, object.copyOf, copying, true)
     await edit.write(name, (part, now) => {
       const removed = removal(part, name.id, 'moved', now, edit, moved)
       return { writes: removed?.writes ?? [], ...(removed && { added: removed.added }), answer: undefined }
@@ -65,11 +65,12 @@ const place = (
   object: ObjectRecord,
   flags: readonly Flagging[],
   id: string,
-  copyOf: string,
+  copyOf: string | undefined,
   { folder, policy, crypto }: Copying,
+  mayReturn = false,
 ) => {
   const { o: _, size: _size, stored: _stored, copyOf: _copyOf, ...said } = object
-  return deposit(edit, { object: said, folder, flags, id, copyOf }, policy, crypto)
+  return deposit(edit, { object: said, folder, flags, id, ...(copyOf && { copyOf }), mayReturn }, policy, crypto)
 }
 
 /** Does it with each object, in the order of the names; a refusal is that object's outcome. */

@@ -1,3 +1,4 @@
+import type { Registers } from '../document/documents.ts'
 import { DocumentFull } from '../document/limits.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { Edit, PartRef, PartSummary } from './commit.ts'
@@ -5,7 +6,7 @@ import type { Flag, ObjectName } from './fields.ts'
 import { conversationContainer, isFolder } from './names.ts'
 import { type NewObject, sizeOf } from './objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import { containerOf, goneIn, keys, objectIn, objectText, written } from './records.ts'
+import { containerOf, goneIn, keys, objectText, storedFrom, written } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -21,6 +22,8 @@ export interface Deposit {
   /** Its name, derived from what it is. */
   readonly id: string
   readonly copyOf?: string
+  /** Whether it may come back to where it was moved away from. */
+  readonly mayReturn?: boolean
 }
 
 export interface Flagging {
@@ -40,20 +43,20 @@ export async function deposit(
   policy: StoragePolicy,
   crypto: Pick<Crypto, 'sha256'>,
 ): Promise<Deposited> {
-  const { object, id, folder } = deposit
+  const { object, folder } = deposit
   const container = folder ?? conversationContainer(object.conversationId, crypto)
   requireContainer(edit, container, object.conversationId)
   const parts = edit.parts(container)
   const latest = parts.at(-1)
   for (const part of parts)
     if (part !== latest && mayHold(part, object.date)) {
-      const found = await existing(edit, part, id)
+      const found = await existing(edit, part, deposit)
       if (found) return found
     }
   requireRoom(edit, sizeOf(object), policy)
   const part = latest === undefined ? 0 : isFull(latest, policy) ? latest.part + 1 : latest.part
   if (latest !== undefined && part !== latest.part && mayHold(latest, object.date)) {
-    const found = await existing(edit, latest, id)
+    const found = await existing(edit, latest, deposit)
     if (found) return found
   }
   try {
@@ -82,18 +85,24 @@ const isFull = ({ objects, chars }: PartSummary, { partObjects, partChars }: Sto
   objects >= partObjects || chars >= partChars
 
 /** What is there under this name already. @throws {CommandRefused} GONE: it was, and was removed. */
-async function existing(edit: Edit, { container, part }: PartRef, id: string): Promise<Deposited | undefined> {
+async function existing(edit: Edit, { container, part }: PartRef, deposit: Deposit): Promise<Deposited | undefined> {
+  const { id } = deposit
   const registers = await edit.read({ container, part })
-  if (goneIn(registers, id)) throw refusals.gone(`${container}/${part}/${id}`)
-  return objectIn(registers, id) ? { container, part, id, created: false } : undefined
+  requireNotGone(registers, { container, part }, deposit)
+  return storedFrom(registers, { container, part, id }) ? { container, part, id, created: false } : undefined
+}
+
+function requireNotGone(registers: Registers, { container, part }: PartRef, { id, mayReturn }: Deposit): void {
+  const gone = goneIn(registers, id)
+  if (gone && !(mayReturn && gone.why === 'moved')) throw refusals.gone(`${container}/${part}/${id}`)
 }
 
 function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy): Promise<Deposited> {
   const { object, id, flags = [], copyOf } = deposit
   const name = { container: at.container, part: at.part, id }
   return edit.write<Deposited>(at, (part, now) => {
-    if (goneIn(part, id)) throw refusals.gone(`${at.container}/${at.part}/${id}`)
-    if (objectIn(part, id)) return { writes: [], answer: { ...name, created: false } }
+    requireNotGone(part, at, deposit)
+    if (storedFrom(part, name)) return { writes: [], answer: { ...name, created: false } }
     const size = sizeOf(object)
     const set = flags.filter(({ on }) => on).map(({ flag }) => flag)
     const record = { ...object, size, stored: now, ...(copyOf === undefined ? {} : { copyOf }), o: edit.origin }
@@ -101,7 +110,11 @@ function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy)
     return {
       writes: [
         { key: keys.object(id), value: text },
-        ...flags.map(({ flag, on, at }) => written(keys.flag(id, flag), { on, o: edit.origin }, at)),
+        ...(goneIn(part, id) ? [written(keys.gone(id), null)] : []),
+        ...flags.map(({ flag, on, at }) => {
+          const key = keys.flag(id, flag)
+          return written(key, { on, o: edit.origin }, at === undefined ? undefined : afterRemoval(part, key, at))
+        }),
       ],
       added: {
         objects: 1,
@@ -113,6 +126,12 @@ function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy)
       answer: { ...name, created: true },
     }
   })
+}
+
+/** What comes back comes after what was said when it was taken away. */
+function afterRemoval(part: Registers, key: string, at: number): number {
+  const before = part.get(key)
+  return before?.value === null ? Math.max(at, before.stamp + 1) : at
 }
 
 /** From when on an object is to be expunged, by what is known of it. */

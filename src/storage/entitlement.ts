@@ -4,8 +4,8 @@ import type { Entitlement } from '../federation/federation.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
-import { grantsOf, isLiving, userOf } from './records.ts'
+import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
+import { changesOf, grantsOf, isLiving, keys, userOf } from './records.ts'
 
 /*
  * Which operators may hold the documents of a mailbox: its owner, and for the mailbox document and its conversations those with
@@ -66,7 +66,8 @@ export function createMailboxGrants(options: {
 
   async function read(mailbox: DocumentId): Promise<void> {
     const content = await documents.read(mailbox)
-    await learn(mailbox, new Map([...grantsOf(content)].map(({ operator, expires }) => [operator, expires])))
+    const granted = new Map([...grantsOf(content)].map(({ operator, expires }) => [operator, expires]))
+    await learn(mailbox, granted, partsNamedIn(mailbox, content))
     if (ownerOf(mailbox) !== self && hasEnded(content)) await drop(mailbox)
   }
 
@@ -84,13 +85,13 @@ export function createMailboxGrants(options: {
     telemetry.log('info', 'storage.replica.dropped', { document: mailbox })
   }
 
-  async function learn(mailbox: DocumentId, granted: Granted): Promise<void> {
+  async function learn(mailbox: DocumentId, granted: Granted, named: readonly DocumentId[] = []): Promise<void> {
     const before = known.get(mailbox)
     before?.cancel()
     if (!unsubscribe) return
     if (granted.size === 0) known.delete(mailbox)
     else known.set(mailbox, { granted, cancel: announceNextEnd(mailbox, granted) })
-    if (!isEqual(before?.granted ?? new Map(), granted)) await announce(mailbox)
+    if (!isEqual(before?.granted ?? new Map(), granted)) await announce(mailbox, named)
   }
 
   function announceNextEnd(mailbox: DocumentId, granted: Granted): Cancel {
@@ -102,11 +103,10 @@ export function createMailboxGrants(options: {
     })
   }
 
-  /** The conversations too: they follow the mailbox. */
-  async function announce(mailbox: DocumentId): Promise<void> {
-    const name = mailboxOf(mailbox)
-    const concerned = name ? await Array.fromAsync(documentsOf(documents, name)) : []
-    for (const document of new Set([mailbox, ...concerned])) for (const listener of listeners) listener(document)
+  /** The conversations too, they follow the mailbox: those that are here, and those that it names and that were refused before. */
+  async function announce(mailbox: DocumentId, named: readonly DocumentId[] = []): Promise<void> {
+    const held = await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox)))
+    for (const document of new Set([mailbox, ...held, ...named])) for (const listener of listeners) listener(document)
   }
 
   return {
@@ -132,10 +132,10 @@ export function createMailboxGrants(options: {
     },
 
     async start() {
-      unsubscribe = documents.subscribe(({ document, index }) => {
+      unsubscribe = documents.subscribe(({ document, index, keys: written }) => {
         if (!document.startsWith('mailbox/')) return
-        if (index) void refresh(document)
-        else void learn(document, new Map())
+        if (!index) void learn(document, new Map())
+        else if (!written || written.some(decides)) void refresh(document)
       })
       let batch: Promise<void>[] = []
       for await (const { document } of documents.list('mailbox/')) {
@@ -156,6 +156,14 @@ export function createMailboxGrants(options: {
   }
 }
 
+function partsNamedIn(mailbox: DocumentId, content: Registers): DocumentId[] {
+  const name = mailboxOf(mailbox)
+  if (!name) return []
+  const parts = new Set<DocumentId>()
+  for (const { container, part } of changesOf(content)) parts.add(partDocument(name, container, part))
+  return [...parts]
+}
+
 /** The documents of a mailbox that are held here. */
 export async function* documentsOf(
   documents: Pick<Documents, 'list' | 'index'>,
@@ -166,6 +174,9 @@ export async function* documentsOf(
   if (await documents.index(mailbox)) yield mailbox
   for await (const { document } of documents.list(`conversation/${name.operator}/${name.user}/`)) yield document
 }
+
+/** Whether a register of a mailbox says who may hold it. */
+const decides = (key: string): boolean => key === keys.user || key.startsWith(keys.grant(''))
 
 const isEqual = (a: Granted, b: Granted): boolean =>
   a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

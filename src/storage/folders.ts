@@ -66,8 +66,7 @@ export async function removeFolder(edit: Edit, folder: string): Promise<{ readon
     throw refusals.folderUnknown(folder)
   }
   for (const below of [folder, ...belowOf(folder, folders)]) {
-    const name = containerOf(edit.mailbox, below)?.name ?? ''
-    edit.say(written(keys.container(below), { name, gone: true, o: edit.origin }))
+    edit.say(written(keys.removed(below), { o: edit.origin }))
     await expungeWhere(edit, below, () => true)
   }
   return { folder }

@@ -33,6 +33,7 @@ import { commandFrom, depositedFrom, derivedId, type MailboxName } from './names
 import type { StoragePolicy } from './policy.ts'
 import { objectIn, type Vector } from './records.ts'
 import { refusals } from './refusals.ts'
+import { vectorFrom } from './sync/horizon.ts'
 import { sync } from './sync/syncing.ts'
 import { decodeToken } from './sync/token.ts'
 import type { Writers } from './writers.ts'
@@ -163,7 +164,8 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
       const name = nameOf(params)
       const { reach, mailbox } = await admit('read', name, principal)
       const page = await sync(name, mailbox, params, { ...options, reach })
-      const seen = page.token === undefined ? undefined : decodeToken(page.token)?.vector
+      const token = page.token === undefined ? undefined : decodeToken(page.token)
+      const seen = token && vectorFrom(mailbox, token.reached)
       const device = params.device === undefined ? undefined : deviceIn(mailbox, params.device)
       if (seen && device && isOf(device, principal)) options.synced(name, device.device, seen)
       return page

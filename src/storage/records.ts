@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { asJson } from '../commands/plain.ts'
 import type { Json, Registers } from '../document/documents.ts'
-import { type Flag, flag, type ObjectName, objectName } from './fields.ts'
+import { container, type Flag, flag, type ObjectName, objectId, objectName } from './fields.ts'
 import { mailboxGrant, mailboxSubscriber } from './methods/users.ts'
 import { type StoredObject, storedObject } from './objects.ts'
 
@@ -26,14 +26,16 @@ export type Origin = z.infer<typeof origin>
 /** `user`, in the mailbox document: that there is such a user, and since when. `erased` once it was removed. */
 const userRecord = z.object({ born: z.string().max(64), erased: z.literal(true).optional() })
 
-/** `container/<container>`. `gone` when a folder was removed: no object in it counts any more. */
-const containerRecord = z.object({
-  name: z.string(),
-  parent: z.string().optional(),
-  gone: z.literal(true).optional(),
-  o: origin,
-})
-export type ContainerRecord = z.infer<typeof containerRecord>
+/** `container/<container>`. */
+const containerRecord = z.object({ name: z.string(), parent: z.string().optional(), o: origin })
+
+/** `removed/<folder>`: no object in it counts any more, and no later name brings it back. */
+const removedRecord = z.object({ o: origin })
+
+export interface ContainerRecord extends z.infer<typeof containerRecord> {
+  /** Whether it was removed. `o` says then from where on. */
+  readonly gone?: true
+}
 
 /**
  * `change/<container>/<part>/<run>`: the commit in which this writer last changed the part, and what it has added there in all:
@@ -76,6 +78,7 @@ export const keys = {
   subscriber: (operator: string, identity: string) => `subscriber/${operator}/${identity}`,
   grant: (operator: string) => `grant/${operator}`,
   container: (container: string) => `container/${container}`,
+  removed: (folder: string) => `removed/${folder}`,
   run: (run: Run) => `run/${run}`,
   change: (container: string, part: number, run: Run) => `change/${container}/${part}/${run}`,
   due: (container: string, part: number) => `due/${container}/${part}`,
@@ -126,23 +129,31 @@ export function* grantsOf(mailbox: Registers) {
   }
 }
 
-export const containerOf = (mailbox: Registers, container: string): ContainerRecord | undefined =>
-  parsed(containerRecord, mailbox.get(keys.container(container))?.value)
+export function containerOf(mailbox: Registers, container: string): ContainerRecord | undefined {
+  const record = parsed(containerRecord, mailbox.get(keys.container(container))?.value)
+  const removed = record && parsed(removedRecord, mailbox.get(keys.removed(container))?.value)
+  return removed ? { ...record, gone: true, o: removed.o } : record
+}
 
 export function* containersOf(mailbox: Registers): Generator<readonly [container: string, record: ContainerRecord]> {
-  for (const [key, { value }] of mailbox.entries('container/')) {
-    const record = parsed(containerRecord, value)
-    if (record) yield [key.slice('container/'.length), record]
+  for (const [key] of mailbox.entries('container/')) {
+    const name = key.slice('container/'.length)
+    const record = container.safeParse(name).success ? containerOf(mailbox, name) : undefined
+    if (record) yield [name, record]
   }
 }
 
-export function vectorOf(mailbox: Registers): Map<Run, number> {
-  const vector = new Map<Run, number>()
-  for (const [key, { value }] of mailbox.entries('run/')) {
-    if (typeof value === 'number' && Number.isSafeInteger(value)) vector.set(key.slice('run/'.length), value)
+/** Writers, each with its last commit and when that was. */
+export function* runsOf(mailbox: Registers): Generator<{ run: Run; number: number; stamp: number }> {
+  for (const [key, { value, stamp }] of mailbox.entries('run/')) {
+    const name = run.safeParse(key.slice('run/'.length))
+    const number = count.safeParse(value)
+    if (name.success && number.success) yield { run: name.data, number: number.data, stamp }
   }
-  return vector
 }
+
+export const vectorOf = (mailbox: Registers): Map<Run, number> =>
+  new Map([...runsOf(mailbox)].map(({ run, number }) => [run, number]))
 
 /** `due/<container>/<part>`: from when on something there is to be expunged. */
 export const dueIn = (mailbox: Registers) => timesOfParts(mailbox, 'due/')
@@ -152,9 +163,9 @@ export const erasedIn = (mailbox: Registers) => timesOfParts(mailbox, 'erased/')
 
 function* timesOfParts(mailbox: Registers, prefix: string) {
   for (const [key, { value }] of mailbox.entries(prefix)) {
-    const [, container, part] = key.split('/')
-    if (typeof value === 'number' && container !== undefined && part !== undefined)
-      yield { container, part: Number(part), at: value }
+    const [, ...place] = key.split('/')
+    const at = placed(place)
+    if (typeof value === 'number' && at) yield { ...at, at: value }
   }
 }
 
@@ -168,12 +179,22 @@ export interface PartChange extends ChangeRecord {
 /** Of all parts, or of those of one container; in order of container, then of the part's decimal number as a text. */
 export function* changesOf(mailbox: Registers, within?: string): Generator<PartChange> {
   for (const [key, { value }] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
-    const [, container, part, run] = key.split('/')
+    const [, ...place] = key.split('/')
     const record = parsed(changeRecord, value)
-    if (record && container !== undefined && part !== undefined && run !== undefined)
-      yield { ...record, container, part: Number(part), run }
+    const at = placed(place)
+    const by = run.safeParse(place[2])
+    if (record && at && by.success) yield { ...record, ...at, run: by.data }
   }
 }
+
+/** The part that a key speaks of, if that can be one. */
+function placed([name, number]: readonly string[]): { container: string; part: number } | undefined {
+  const part = partNumber.safeParse(number)
+  return container.safeParse(name).success && name !== undefined && part.success
+    ? { container: name, part: Number(part.data) }
+    : undefined
+}
+const partNumber = z.string().regex(/^(0|[1-9][0-9]{0,8})$/)
 
 export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): ChangeRecord | undefined =>
   parsed(changeRecord, mailbox.get(keys.change(container, part, run))?.value)
@@ -216,11 +237,18 @@ export const flagNames = (part: Registers, id: string): Flag[] =>
 
 /** Ids of the objects that a part holds, in order. */
 export function* idsIn(part: Registers): Generator<string> {
-  for (const [key, { value }] of part.entries('object/')) if (value !== null) yield key.slice('object/'.length)
+  yield* idsUnder(part, 'object/')
 }
 
 export function* goneIdsIn(part: Registers): Generator<string> {
-  for (const [key, { value }] of part.entries('gone/')) if (value !== null) yield key.slice('gone/'.length)
+  yield* idsUnder(part, 'gone/')
+}
+
+function* idsUnder(part: Registers, prefix: string): Generator<string> {
+  for (const [key, { value }] of part.entries(prefix)) {
+    const id = key.slice(prefix.length)
+    if (value !== null && objectId.safeParse(id).success) yield id
+  }
 }
 
 /** Up to which commit of a writer a part is complete here. */

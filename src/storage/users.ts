@@ -19,7 +19,17 @@ import type {
 } from './methods/users.ts'
 import { derivedId, directoryDocument, type MailboxName, mailboxDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { addressesOf, containersOf, grantsOf, isLiving, keys, subscribersOf, userOf, written } from './records.ts'
+import {
+  addressesOf,
+  changesOf,
+  containersOf,
+  grantsOf,
+  isLiving,
+  keys,
+  subscribersOf,
+  userOf,
+  written,
+} from './records.ts'
 import { refusals } from './refusals.ts'
 import type { Writers } from './writers.ts'
 
@@ -213,13 +223,23 @@ export async function erase(
 ): Promise<void> {
   await eraseDevices(name, documents)
   const mailbox = await documents.read(mailboxDocument(name))
-  for (const [container, { gone }] of containersOf(mailbox)) {
-    if (gone) continue
+  for (const container of heldContainers(mailbox)) {
     await writers.change(name, 'erase', async edit => {
       await expungeWhere(edit, container, () => true)
-      edit.say(written(keys.container(container), { name: '', gone: true, o: edit.origin }))
+      edit.say(written(keys.container(container), null))
     })
   }
+}
+
+/** Those that are named, and those in which there is something: somebody may have put it there before hearing of the erasure. */
+function heldContainers(mailbox: Registers): Set<string> {
+  const held = new Set<string>()
+  for (const [container] of containersOf(mailbox)) held.add(container)
+  const objects = new Map<string, number>()
+  for (const change of changesOf(mailbox))
+    objects.set(change.container, (objects.get(change.container) ?? 0) + change.objects)
+  for (const [container, count] of objects) if (count !== 0) held.add(container)
+  return held
 }
 
 const saySubscriber = (subscriber: MailboxSubscriber) =>

@@ -4,7 +4,7 @@ import type { Documents, Registers } from '../document/documents.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
-import { Commit, type Edit, type Touched } from './commit.ts'
+import { Commit, type Edit } from './commit.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
 import {
@@ -59,11 +59,12 @@ export interface WritersOptions {
 
 export function createWriters(options: WritersOptions): Writers {
   const { self, actors, owed } = options
+  const runs = new Runs(options.random)
   const kind: ActorKind<Change> = {
     name: 'mailbox',
     mailbox: { capacity },
     passivation: { idleMs, maxActive: 10_000 },
-    create: user => new Writer({ operator: self, user }, options),
+    create: user => new Writer({ operator: self, user }, runs, options),
   }
   const change: Writers['change'] = <T>(
     { user }: MailboxName,
@@ -80,66 +81,106 @@ export function createWriters(options: WritersOptions): Writers {
   }
 }
 
+/**
+ * Under which run the mailboxes of this server are written. One for as long as the process lives, as every run has its
+ * place in every token; another one after a write that failed: what comes then may reach others before what came first.
+ */
+class Runs {
+  readonly #random: Random
+  now: Run
+
+  constructor(random: Random) {
+    this.#random = random
+    this.now = this.#drawn()
+  }
+
+  renew(): void {
+    this.now = this.#drawn()
+  }
+
+  #drawn(): Run {
+    return toBase64url(this.#random.bytes(runBytes))
+  }
+}
+
 class Writer implements Behaviour<Change> {
   readonly #name: MailboxName
+  readonly #runs: Runs
   readonly #options: WritersOptions
-  /** New at every life: whoever comes back with less than it had writes under another name. */
-  readonly #run: Run
+  #run: Run
   #number = 0
-  /** What is in the parts, but could not be named yet. */
-  #unnamed: readonly Touched[] = []
+  /** A write has failed. */
+  #isInterrupted = false
 
-  constructor(name: MailboxName, options: WritersOptions) {
+  constructor(name: MailboxName, runs: Runs, options: WritersOptions) {
     this.#name = name
+    this.#runs = runs
+    this.#run = runs.now
     this.#options = options
-    this.#run = toBase64url(options.random.bytes(runBytes))
   }
 
   async started(): Promise<void> {
+    await this.#recover()
+    this.#run = this.#runs.now
+    this.#number = numberIn(await this.#options.documents.read(mailboxDocument(this.#name)), this.#run)
+  }
+
+  /** Names what lies in parts and is not named: the parts first, and then that their commits are whole. */
+  async #recover(): Promise<void> {
     const { documents, owed } = this.#options
-    for await (const { container, part, run, number } of owed.of(this.#name)) {
+    const reached = new Map<Run, number>()
+    const parts = await Array.fromAsync(owed.of(this.#name))
+    for (const { container, part, run, number } of parts) {
+      reached.set(run, Math.max(number, reached.get(run) ?? 0))
       const content = await documents.read(partDocument(this.#name, container, part))
       await documents.write(mailboxDocument(this.#name), mailbox => ({
         writes: [
           written(keys.change(container, part, run), recounted(mailbox, content, { container, part, run, number })),
-          written(keys.run(run), Math.max(number, numberIn(mailbox, run))),
           // What was to be expunged when is not known any more: the next sweep looks.
           written(keys.due(container, part), 0),
         ],
-        local: [owed.settled(this.#name, { container, part })],
         answer: undefined,
       }))
     }
-  }
-
-  mayPassivate(): boolean {
-    return this.#unnamed.length === 0
+    if (parts.length === 0) return
+    await documents.write(mailboxDocument(this.#name), mailbox => ({
+      writes: [...reached].map(([run, number]) => written(keys.run(run), Math.max(number, numberIn(mailbox, run)))),
+      local: parts.map(part => owed.settled(this.#name, part)),
+      answer: undefined,
+    }))
   }
 
   async receive(first: Envelope<Change>, context: ActorContext<Change>): Promise<void> {
     const { documents, owed } = this.#options
     const envelopes = [first, ...context.take(maxBatch - 1, () => true)]
-    const commit = new Commit({
-      name: this.#name,
-      run: this.#run,
-      number: this.#number + 1,
-      mailbox: await documents.read(mailboxDocument(this.#name)),
-      documents,
-      owed,
-      unnamed: this.#unnamed,
-    })
-    const outcomes = await Promise.allSettled(envelopes.map(({ message }) => this.#perform(message, commit)))
-    if (commit.isEmpty) return settle(envelopes, outcomes)
-    this.#number += 1
     try {
-      await commit.name()
-      this.#unnamed = []
+      if (this.#isInterrupted) await this.started()
+      this.#isInterrupted = false
+      const commit = new Commit({
+        name: this.#name,
+        run: this.#run,
+        number: this.#number + 1,
+        mailbox: await documents.read(mailboxDocument(this.#name)),
+        documents,
+        owed,
+      })
+      const outcomes = await Promise.allSettled(envelopes.map(({ message }) => this.#perform(message, commit)))
+      if (!commit.isEmpty) {
+        this.#number += 1
+        await commit.name()
+      }
+      if (commit.hasFailed) this.#interrupt()
+      settle(envelopes, outcomes)
     } catch (error) {
-      this.#unnamed = [...commit.touched]
+      this.#interrupt()
       for (const envelope of envelopes) envelope.refuse(asError(error))
-      return
     }
-    settle(envelopes, outcomes)
+  }
+
+  /** Before anything else is written, what is there is to be named, and the next run begins. */
+  #interrupt(): void {
+    this.#isInterrupted = true
+    this.#runs.renew()
   }
 
   async #perform({ task, device }: Change, commit: Commit): Promise<unknown> {

@@ -8,6 +8,7 @@ import type { Push } from '../../src/ports/push.ts'
 import { SimulatedClient } from '../../src/simulation/federation/client.ts'
 import { SimulatedFederation } from '../../src/simulation/federation/federation.ts'
 import { deathOf, type SimulatedServer } from '../../src/simulation/federation/server.ts'
+import type { HostOptions } from '../../src/simulation/host.ts'
 import type { Undo } from '../../src/simulation/network.ts'
 import { World } from '../../src/simulation/world.ts'
 import { messageDeposit } from '../../src/storage/methods/objects.ts'
@@ -43,12 +44,14 @@ export class StorageWorld {
     limits: NodeLimits = {},
     seed = 1,
     push?: (world: World) => Push,
+    host: (name: string) => HostOptions = () => ({}),
   ): Promise<StorageWorld> {
     const world = new World({ seed, production, guard: false })
     const federation = await SimulatedFederation.create(world, {
       operators: Object.entries(servers).map(([name, count]) => ({ name, servers: count })),
       limits: () => limits,
       ...(push && { push: push(world) }),
+      host,
     })
     const made = new StorageWorld(federation)
     made.#giveRights('provisioner', ['provision'])
@@ -159,51 +162,67 @@ export class StorageWorld {
     this.#healing = () => {}
   }
 
-  crash(name: string, downMs = 500): void {
+  crash(name: string, downMs = 500, fate: 'unsynced' | 'lose' = 'unsynced'): void {
     const { world } = this.federation
     const victim = this.server(name)
     world.at(Math.ceil(world.nowMs), 'crash', () => {
-      victim.crash(deathOf({ kind: 'unsynced' }))
+      victim.crash(deathOf({ kind: fate }))
       world.at(Math.round(world.nowMs + downMs), 'start', () => victim.start())
     })
   }
 
-  /** Waits until all servers are linked. */
-  async linked(): Promise<void> {
-    const { servers } = this.federation
+  /** Waits until all servers of one side are linked, and no others. */
+  async linked(
+    sides: readonly (readonly string[])[] = [this.federation.servers.map(({ name }) => name)],
+  ): Promise<void> {
+    const linksOf = (name: string) => (this.server(name).node?.federation.links() ?? []).filter(isUp).length
     await this.until(
-      () =>
-        servers.every(server => {
-          const links = server.node?.federation.links() ?? []
-          return links.filter(({ state }) => state === 'up').length === servers.length - 1
-        }),
-      'all servers are linked',
+      () => sides.every(side => side.every(name => linksOf(name) === side.length - 1)),
+      'servers are linked',
     )
   }
 
   /** Waits until servers that hold a document of the mailbox hold it with equal content. */
-  async converged(): Promise<void> {
-    await this.linked()
+  async converged(sides?: readonly (readonly string[])[]): Promise<void> {
+    await this.linked(sides)
+    const all = sides ?? [this.federation.servers.map(({ name }) => name)]
+    for (const side of all) await this.#agreed(side)
+  }
+
+  /** Waits until a server holds the mailbox. */
+  holds(name: string): Promise<void> {
+    return this.until(async () => (await this.#held(name)).length > 0, `${name} holds the mailbox`)
+  }
+
+  async #agreed(side: readonly string[]): Promise<void> {
+    let held: readonly (readonly string[])[] = []
+    const isAgreed = async () => {
+      held = await Promise.all(side.map(name => this.#held(name)))
+      // Who holds a mailbox holds all of it; its owner's servers do.
+      const holders = held.filter((lines, at) => lines.length > 0 || side[at]?.startsWith(a))
+      return new Set(holders.map(lines => lines.join('\n'))).size <= 1
+    }
     await this.until(
-      async () => (await this.#digests()).every(texts => new Set(texts).size === 1),
-      'documents are equal',
+      isAgreed,
+      () => `documents are equal:\n${held.map((lines, at) => `${side[at]} ${lines.join(' ')}`).join('\n')}`,
     )
   }
 
-  async #digests(): Promise<string[][]> {
-    const found = new Map<string, string[]>()
-    for (const { node } of this.federation.servers)
-      for (const prefix of ['mailbox/', 'conversation/'])
-        for await (const { document, digest } of node?.documents.list(prefix) ?? [])
-          found.set(document, [...(found.get(document) ?? []), Buffer.from(digest).toString('hex')])
-    return [...found.values()]
+  /** The documents that a server holds, with their digests. */
+  async #held(name: string): Promise<string[]> {
+    const lines: string[] = []
+    for (const prefix of ['mailbox/', 'conversation/'])
+      for await (const { document, digest } of this.server(name).node?.documents.list(prefix) ?? [])
+        lines.push(`${document} ${Buffer.from(digest).toString('hex')}`)
+    return lines
   }
 
-  async until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  async until(isSo: () => boolean | Promise<boolean>, what: string | (() => string)): Promise<void> {
     const endMs = this.federation.world.nowMs + patienceMs
     for (;;) {
       if (await this.inside(async () => isSo())) return
-      if (this.federation.world.nowMs > endMs) throw new Error(`Not in time: ${what}.`)
+      if (this.federation.world.nowMs > endMs)
+        throw new Error(`Not in time: ${typeof what === 'string' ? what : what()}.`)
       await this.pass(pollMs)
     }
   }
@@ -236,6 +255,8 @@ export class StorageWorld {
     return outcome.value
   }
 }
+
+const isUp = ({ state }: { readonly state: string }): boolean => state === 'up'
 
 export const newId = (): string => randomUUID()
 

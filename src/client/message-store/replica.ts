@@ -132,7 +132,11 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
       for (const container of page.containers) change.name(container)
       for (const object of told) change.put(object, known.get(object.id))
       for (const { id } of page.left) change.remove(known.get(id), 'left')
-      for (const { id } of page.vanished) change.remove(known.get(id), 'vanished')
+      // What was moved away may have come from elsewhere before: then it is told of where it lies, not of where it lay.
+      for (const { id, container } of page.vanished) {
+        const record = known.get(id)
+        if (record?.object.container === container) change.remove(record, 'vanished')
+      }
       for (const container of page.vanishedContainers) {
         for await (const batch of batchesOf(store, ranges.objectsIn(container)))
           for (const record of batch) change.remove(record, 'vanished')

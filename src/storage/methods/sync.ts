@@ -42,8 +42,8 @@ export const mailboxSync = spec({
     changed: z.array(shownObject),
     /** Objects that changed and are not, or no longer, in scope: not a deletion. */
     left: z.array(z.strictObject({ ...objectName.shape, flags })),
-    /** Objects that are gone for good. */
-    vanished: z.array(objectName),
+    /** Objects that are gone from where they were: for good, or because they were moved. */
+    vanished: z.array(objectName.extend({ to: objectName.optional() })),
     /** Conversations and folders that are new or have changed; on the first page. */
     containers: z.array(changedContainer),
     /** Folders that are gone, with all that lay in them. */

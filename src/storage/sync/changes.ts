@@ -75,7 +75,12 @@ export type ObjectChange = {
   /** Devices that asked for it; `undefined` among them for those that did not say. */
   readonly devices: ReadonlySet<string | undefined>
 } & (
-  | { readonly kind: 'created' | 'changed'; readonly object: ObjectRecord }
+  | {
+      readonly kind: 'created' | 'changed'
+      readonly object: ObjectRecord
+      /** Whether a flag was set or cleared since it was there: on some server it may have been there before. */
+      readonly isFlagged: boolean
+    }
   | { readonly kind: 'gone'; readonly gone: GoneRecord }
 )
 
@@ -104,7 +109,8 @@ function whenThere(part: Registers, id: string, from: Vector, to: Vector): Objec
   if (!isNew && flagged.length === 0) return undefined
   const devices = new Set(flagged.map(({ o }) => o[2]))
   if (isNew) devices.add(object.o[2])
-  return { id, kind: isNew ? 'created' : 'changed', object, devices }
+  const isFlagged = flagged.some(({ o: [run, n] }) => run !== object.o[0] || n !== object.o[1])
+  return { id, kind: isNew ? 'created' : 'changed', object, isFlagged, devices }
 }
 
 /** Two lists in order, as one: each text once. */

@@ -10,7 +10,7 @@ import type { mailboxSync } from '../methods/sync.ts'
 import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../names.ts'
 import type { ShownObject } from '../objects.ts'
 import type { StoragePolicy } from '../policy.ts'
-import { asStored, containersOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
+import { asStored, containerOf, containersOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { shown } from '../showing.ts'
 import {
@@ -22,8 +22,9 @@ import {
   type ObjectChange,
   reachable,
 } from './changes.ts'
+import { reachedAt, vectorFrom } from './horizon.ts'
 import { canLeave, isContainerInScope, isInScope } from './scope.ts'
-import { decodeCursor, decodeToken, encodeCursor, encodeToken, type SyncToken } from './token.ts'
+import { type Ahead, decodeCursor, decodeToken, encodeCursor, encodeToken, type SyncToken } from './token.ts'
 
 /*
  * A synchronisation: what has changed since a token, a page at a time. Every page is computed anew from what the documents
@@ -64,30 +65,45 @@ export async function sync(
     options.crypto.sha256(framed(mailboxDocument(name), serialize({ scope, content }) ?? '')).slice(0, 12),
   )
   const course = courseOf(name, mailbox, token, cursor, question, options)
-  const from = course.from?.vector ?? nowhere
-  if (course.cursor && !knows(vectorOf(mailbox), course.cursor.to)) throw refusals.lagging()
+  const from = course.from ? vectorFrom(mailbox, course.from.reached) : nowhere
+  const begun = course.cursor && { to: vectorFrom(mailbox, course.cursor.to), isLagging: course.cursor.isLagging }
+  if (begun && !knows(vectorOf(mailbox), begun.to)) throw refusals.lagging()
   const page = new Page(limit, content)
 
-  const parts = changedParts(mailbox, from).filter(({ container }) => isContainerInScope(container, scope))
-  const { to, isLagging } = course.cursor
-    ? { to: course.cursor.to, isLagging: course.cursor.isLagging }
-    : await targetOf(name, mailbox, from, parts, options)
+  const parts = changedParts(mailbox, from).filter(
+    ({ container }) => isContainerInScope(container, scope) && !containerOf(mailbox, container)?.gone,
+  )
+  const { to, isLagging } = begun ?? (await targetOf(name, mailbox, from, parts, options))
   if (!course.cursor) tellContainers(page, mailbox, from, to, scope)
 
   const last = await fill(page, { name, parts, from, to, scope, after: course.cursor?.after, options })
   const told = { kind: course.isReset ? ('reset' as const) : ('page' as const), ...page.told() }
+  const { born, isReset } = course
+  const issued = options.clock.now()
+  const reached = reachedAt(mailbox, to, issued, options.policy)
   if (last) {
-    const next = { born: course.born, from: course.from, to, question, after: last, isReset: course.isReset, isLagging }
+    const next = { born, from: course.from, to: reached, question, after: last, isReset, isLagging }
     return { ...told, cursor: encodeCursor(next), lagging: isLagging }
   }
-  const issued = options.clock.now()
-  return { ...told, token: encodeToken({ born: course.born, issued, vector: to }), lagging: isLagging }
+  const ahead = course.from && aheadOf(to, from, course.from.ahead, issued)
+  return { ...told, token: encodeToken({ born, issued, reached, ahead }), lagging: isLagging || ahead !== undefined }
 }
 
 const nowhere: Vector = new Map()
 
-/** Whether a server that has come to `here` can go on with what another one has begun. */
+/** Whether a server that has come to `here` has heard of all that leads to `to`. */
 const knows = (here: Vector, to: Vector): boolean => [...to].every(([run, n]) => n <= (here.get(run) ?? 0))
+
+/**
+ * What a client was told that this answer cannot speak of: it is told of it again, as what came instead may be older. That
+ * it was told stays known, so that it is not taken for complete.
+ */
+function aheadOf(to: Vector, from: Vector, before: Ahead | undefined, now: number): Ahead | undefined {
+  const vector = new Map<string, number>()
+  for (const [run, n] of [...(before?.vector ?? []), ...from])
+    if (n > (to.get(run) ?? 0)) vector.set(run, Math.max(n, vector.get(run) ?? 0))
+  return vector.size > 0 ? { since: before?.since ?? now, vector } : undefined
+}
 
 function courseOf(
   name: MailboxName,
@@ -107,9 +123,17 @@ function courseOf(
   }
   if (token === undefined) return { born, from: undefined, isReset: false, cursor: undefined }
   const found = decodeToken(token)
-  const isGood = found !== undefined && found.born === born && found.issued + policy.tokenMs > clock.now()
+  const isGood =
+    found !== undefined &&
+    found.born === born &&
+    found.issued + policy.tokenMs > clock.now() &&
+    !isLost(mailbox, found, clock.now(), policy)
   return { born, from: isGood ? found : undefined, isReset: !isGood, cursor: undefined }
 }
+
+/** Whether nobody will ever bring what the token speaks of: who had it has lost it. */
+const isLost = (mailbox: Registers, { ahead }: SyncToken, now: number, { offlineMs }: StoragePolicy): boolean =>
+  ahead !== undefined && ahead.since + offlineMs <= now && !knows(vectorOf(mailbox), ahead.vector)
 
 /** So many parts are looked into before the first page, to say how far this server can tell; with more it says so on the way. */
 const foreseenParts = 64
@@ -161,6 +185,8 @@ async function fill(
     if (!isComplete(at, content, to)) throw refusals.lagging()
     const isSame = after !== undefined && inOrder(at, after) === 0
     for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
+      // Who begins has nothing that could be gone.
+      if (change.kind === 'gone' && from === nowhere) continue
       if (page.isFull) return last
       tell(page, content, { container: at.container, part: at.part, id: change.id }, change, scope, options.reach)
       last = { container: at.container, part: at.part, id: change.id }
@@ -178,16 +204,15 @@ function tell(
   reach: Reach,
 ): void {
   if (change.kind === 'gone') {
-    // What was moved is told of where it lies now, unless that is out of scope.
     const { to } = change.gone
-    if (!to || !isContainerInScope(to.container, scope)) page.vanished.push(name)
+    page.vanished.push({ ...name, ...(to && { to }) })
     return
   }
   const object = asStored(change.object, name, flagNames(content, name.id))
   if (!reach.sees(object)) return
   if (isInScope(object, scope)) page.add(change.kind, object)
   // What a client never had does not leave.
-  else if (canLeave(scope) && change.kind === 'changed') page.left.push({ ...name, flags: object.flags })
+  else if (canLeave(scope) && change.isFlagged) page.left.push({ ...name, flags: object.flags })
 }
 
 /** One page, as far as it is filled. */
@@ -197,7 +222,7 @@ class Page {
   readonly created: ShownObject[] = []
   readonly changed: ShownObject[] = []
   readonly left: SyncPage['left'] = []
-  readonly vanished: ObjectName[] = []
+  readonly vanished: SyncPage['vanished'] = []
   readonly containers: SyncPage['containers'] = []
   readonly vanishedContainers: string[] = []
   #chars = 0

@@ -12,6 +12,24 @@ export interface SyncToken {
   readonly born: string
   /** When it was given, milliseconds since 1970. */
   readonly issued: number
+  readonly reached: Reached
+  /** What a server before had told of, and the last one did not know. */
+  readonly ahead: Ahead | undefined
+}
+
+export interface Ahead {
+  /** Milliseconds since 1970. */
+  readonly since: number
+  readonly vector: Vector
+}
+
+/**
+ * How far each writer had come: those that have last written before the horizon, as far as they ever came; the others as the
+ * vector says. So a token stays small, however many writers there have been.
+ */
+export interface Reached {
+  /** Milliseconds since 1970. */
+  readonly horizon: number
   readonly vector: Vector
 }
 
@@ -21,7 +39,7 @@ export interface SyncCursor {
   /** From where the sync began: `undefined` for everything. */
   readonly from: SyncToken | undefined
   /** What the sync brings the client to, once all pages are read. */
-  readonly to: Vector
+  readonly to: Reached
   /** What the pages are of: scope and content, hashed. */
   readonly question: string
   /** The last object that was given. */
@@ -32,13 +50,16 @@ export interface SyncCursor {
   readonly isLagging: boolean
 }
 
+const time = z.int().min(0)
 const vector = z.record(z.string().max(16), z.int().min(0))
-const token = z.object({ v: z.literal(1), b: z.string().max(64), i: z.int().min(0), r: vector })
+const reached = { h: time, r: vector }
+const ahead = z.object({ s: time, r: vector })
+const token = z.object({ v: z.literal(1), b: z.string().max(64), i: time, ...reached, w: ahead.optional() })
 const cursor = z.object({
   v: z.literal(1),
   b: z.string().max(64),
   f: token.optional(),
-  t: vector,
+  t: z.object(reached),
   q: z.string().max(64),
   a: z.tuple([z.string().max(128), z.int().min(0), z.string().max(64)]),
   z: z.boolean(),
@@ -58,16 +79,25 @@ function decode<T>(text: string, schema: z.ZodType<T>): T | undefined {
   }
 }
 
-const asRecord = (vector: Vector) => Object.fromEntries(vector)
-const asVector = (record: Readonly<Record<string, number>>): Vector => new Map(Object.entries(record))
+const reachedShape = ({ horizon, vector }: Reached) => ({ h: horizon, r: Object.fromEntries(vector) })
+const reachedFrom = ({ h, r }: { readonly h: number; readonly r: Readonly<Record<string, number>> }): Reached => ({
+  horizon: h,
+  vector: new Map(Object.entries(r)),
+})
 
-const tokenShape = ({ born, issued, vector }: SyncToken): z.infer<typeof token> => ({
+const tokenShape = ({ born, issued, reached, ahead }: SyncToken): z.infer<typeof token> => ({
   v: 1,
   b: born,
   i: issued,
-  r: asRecord(vector),
+  ...reachedShape(reached),
+  ...(ahead && { w: { s: ahead.since, r: Object.fromEntries(ahead.vector) } }),
 })
-const tokenFrom = ({ b, i, r }: z.infer<typeof token>): SyncToken => ({ born: b, issued: i, vector: asVector(r) })
+const tokenFrom = ({ b, i, w, ...reached }: z.infer<typeof token>): SyncToken => ({
+  born: b,
+  issued: i,
+  reached: reachedFrom(reached),
+  ahead: w && { since: w.s, vector: new Map(Object.entries(w.r)) },
+})
 
 export const encodeToken = (of: SyncToken): string => encode(tokenShape(of))
 
@@ -82,7 +112,7 @@ export const encodeCursor = ({ born, from, to, question, after, isReset, isLaggi
     v: 1,
     b: born,
     ...(from && { f: tokenShape(from) }),
-    t: asRecord(to),
+    t: reachedShape(to),
     q: question,
     a: [after.container, after.part, after.id],
     z: isReset,
@@ -96,7 +126,7 @@ export function decodeCursor(text: string): SyncCursor | undefined {
   return {
     born: found.b,
     from: found.f && tokenFrom(found.f),
-    to: asVector(found.t),
+    to: reachedFrom(found.t),
     question: found.q,
     after: { container, part, id },
     isReset: found.z,
