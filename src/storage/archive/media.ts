@@ -13,7 +13,7 @@ const maxForeignBytes = 32 * 1_024 * 1_024
 
 /** Stores a media whose name is known, as it comes. @throws {ArchiveDamaged} when its bytes are others */
 export async function keepMedia(
-  { media: store, name }: Importing,
+  { media: store, name }: Pick<Importing, 'media' | 'name'>,
   { hash, size, type }: Media,
   bytes: AsyncIterable<Uint8Array>,
   where: string,
@@ -45,7 +45,7 @@ async function* skipping(offset: number, bytes: AsyncIterable<Uint8Array>): Asyn
 
 /** Stores a part of a foreign message. `undefined` if it is too large, or nothing is stored here. */
 export async function foreignMedia(
-  options: Importing,
+  options: Pick<Importing, 'media' | 'name' | 'crypto'>,
   { type, name, bytes }: Extract<ForeignContent, { kind: 'media' }>,
 ): Promise<Media | undefined> {
   const pieces: Uint8Array[] = []
