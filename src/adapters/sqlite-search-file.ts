@@ -123,6 +123,9 @@ export class SearchFile {
       case 'remove':
         this.#remove(change.place)
         break
+      case 'remove-container':
+        for (const place of this.#placesIn(change.container)) this.#remove(place)
+        break
     }
   }
 
@@ -159,6 +162,11 @@ export class SearchFile {
     this.#statement('DELETE FROM words WHERE rowid = ?').run(key)
     this.#statement('DELETE FROM object WHERE key = ?').run(key)
     this.#hasErased = true
+  }
+
+  #placesIn(container: string): ObjectPlace[] {
+    const rows = this.#statement('SELECT id, part FROM object WHERE container = ?').all(container)
+    return rows.map(row => ({ container, id: stringOf(row, 'id'), part: numberOf(row, 'part') }))
   }
 
   #find({ id, container, part }: ObjectPlace): Row | undefined {

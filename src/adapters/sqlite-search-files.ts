@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import {
   type IndexBatch,
   type IndexPage,
@@ -12,7 +13,7 @@ import {
   SearchIndexFull,
 } from '../ports/search-index.ts'
 import { NotItsIndex, SearchFile } from './sqlite-search-file.ts'
-import { nameOf } from './sqlite-search-schema.ts'
+import { mailboxOf, nameOf } from './sqlite-search-schema.ts'
 
 export interface SearchFilesOptions {
   readonly folder: string
@@ -44,7 +45,7 @@ export class SearchFiles {
 
   apply(mailbox: MailboxName, batch: IndexBatch): void {
     this.#use(mailbox, file => {
-      this.#requireRoom()
+      if (batch.changes.some(({ kind }) => kind === 'put')) this.#requireRoom()
       file.apply(batch)
     })
   }
@@ -57,6 +58,20 @@ export class SearchFiles {
   held(mailbox: MailboxName, position: string, name: string, values: readonly string[]): readonly string[] {
     this.#requireIndex(mailbox)
     return this.#use(mailbox, file => file.held(position, name, values))
+  }
+
+  /** Looks into every file. What is no index is removed. */
+  mailboxes(): readonly MailboxName[] {
+    const { folder } = this.#options
+    if (!existsSync(folder)) return []
+    const files = readdirSync(folder).filter(name => name.endsWith(ending))
+    // Files that are open are locked, against a second look too.
+    this.close()
+    return files.flatMap(name => {
+      const mailbox = mailboxIn(join(folder, name))
+      if (!mailbox) removeFile(join(folder, name))
+      return mailbox ? [mailbox] : []
+    })
   }
 
   drop(mailbox: MailboxName): void {
@@ -124,7 +139,7 @@ export class SearchFiles {
   }
 
   #pathOf(mailbox: MailboxName): string {
-    return join(this.#options.folder, `${createHash('sha256').update(nameOf(mailbox)).digest('hex')}.sqlite`)
+    return join(this.#options.folder, `${createHash('sha256').update(nameOf(mailbox)).digest('hex')}${ending}`)
   }
 
   /** @throws {SearchIndexFull} */
@@ -135,6 +150,21 @@ export class SearchFiles {
     throw new SearchIndexFull(
       `The disk of ${folder} is full: ${bavail * bsize} bytes are free, and the search index leaves ${reserveBytes}. Make room.`,
     )
+  }
+}
+
+const ending = '.sqlite'
+
+/** Whose index a file is; `undefined` if it is none. */
+function mailboxIn(path: string): MailboxName | undefined {
+  const database = new DatabaseSync(path)
+  try {
+    return mailboxOf(database)
+  } catch (error) {
+    if (isDamage(error)) return undefined
+    throw asIndexError(error)
+  } finally {
+    database.close()
   }
 }
 

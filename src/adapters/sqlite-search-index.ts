@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { type SearchIndex, SearchIndexFailed } from '../ports/search-index.ts'
 import type { SearchFilesOptions } from './sqlite-search-files.ts'
@@ -30,6 +31,8 @@ export function openSqliteSearchIndex(folder: string, options: SqliteSearchIndex
     query: (mailbox, position, query) => thread.ask({ kind: 'query', mailbox, position, query }),
     held: async (mailbox, position, name, values) =>
       new Set(await thread.ask({ kind: 'held', mailbox, position, name, values })),
+    // A server that nobody has searched at starts without the thread.
+    mailboxes: async () => (existsSync(folder) ? thread.ask({ kind: 'mailboxes' }) : []),
     drop: async mailbox => thread.ask({ kind: 'drop', mailbox }),
     close: () => thread.close(),
   }

@@ -25,6 +25,7 @@ export type Work =
       readonly values: readonly string[]
     }
   | { readonly kind: 'drop'; readonly mailbox: MailboxName }
+  | { readonly kind: 'mailboxes' }
   | { readonly kind: 'close' }
 
 /** What each kind of work is answered with. */
@@ -33,6 +34,7 @@ export interface Answers {
   readonly apply: undefined
   readonly query: IndexPage
   readonly held: readonly string[]
+  readonly mailboxes: readonly MailboxName[]
   readonly drop: undefined
   readonly close: undefined
 }

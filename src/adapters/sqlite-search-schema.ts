@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { isOperatorId } from '../ports/names.ts'
 import type { MailboxName } from '../ports/search-index.ts'
 
 /*
@@ -18,7 +19,7 @@ const version = 1
 const applicationId = 0x63706e73
 
 const tables = `
-  CREATE TABLE about (mailbox TEXT NOT NULL, position TEXT) STRICT;
+  CREATE TABLE about (operator TEXT NOT NULL, user TEXT NOT NULL, position TEXT) STRICT;
   CREATE TABLE object (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -61,17 +62,26 @@ export const nameOf = ({ operator, user }: MailboxName): string => `${operator}/
 /** Whether the file is this mailbox's index, of this version; a new one becomes it. */
 export function prepare(database: DatabaseSync, mailbox: MailboxName): boolean {
   database.exec(settings)
-  const found = database.prepare('PRAGMA user_version').get()?.user_version
-  if (found === 0 && isEmpty(database)) create(database, mailbox)
-  else if (found !== version) return false
-  return database.prepare('SELECT mailbox FROM about').get()?.mailbox === nameOf(mailbox)
+  if (versionOf(database) === 0 && isEmpty(database)) create(database, mailbox)
+  const found = mailboxOf(database)
+  return found !== undefined && nameOf(found) === nameOf(mailbox)
 }
+
+/** Whose index it is; `undefined` if it is none of this version. */
+export function mailboxOf(database: DatabaseSync): MailboxName | undefined {
+  if (versionOf(database) !== version) return undefined
+  const { operator, user } = database.prepare('SELECT operator, user FROM about').get() ?? {}
+  const isNamed = typeof operator === 'string' && isOperatorId(operator) && typeof user === 'string'
+  return isNamed ? { operator, user } : undefined
+}
+
+const versionOf = (database: DatabaseSync): unknown => database.prepare('PRAGMA user_version').get()?.user_version
 
 const isEmpty = (database: DatabaseSync): boolean =>
   database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.tables === 0
 
-function create(database: DatabaseSync, mailbox: MailboxName): void {
+function create(database: DatabaseSync, { operator, user }: MailboxName): void {
   database.exec(`BEGIN IMMEDIATE; ${tables}`)
-  database.prepare('INSERT INTO about VALUES (?, NULL)').run(nameOf(mailbox))
+  database.prepare('INSERT INTO about VALUES (?, ?, NULL)').run(operator, user)
   database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}; COMMIT`)
 }

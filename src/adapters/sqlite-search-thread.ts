@@ -31,6 +31,8 @@ function perform(work: Work): Answers[keyof Answers] {
       return files.query(work.mailbox, work.position, work.query)
     case 'held':
       return files.held(work.mailbox, work.position, work.name, work.values)
+    case 'mailboxes':
+      return files.mailboxes()
     case 'drop':
       files.drop(work.mailbox)
       return undefined

@@ -50,6 +50,8 @@ export type IndexChange =
   /** Of an object that is not there, ignored. */
   | { readonly kind: 'flags'; readonly place: ObjectPlace; readonly flags: readonly string[] }
   | { readonly kind: 'remove'; readonly place: ObjectPlace }
+  /** All objects in it. */
+  | { readonly kind: 'remove-container'; readonly container: string }
 
 export interface IndexBatch {
   /** How far the index must have come before; `undefined`: it must be a new one. */
@@ -139,6 +141,8 @@ export interface SearchIndex {
    * @throws {OutOfStep}
    */
   held(mailbox: MailboxName, position: string, name: string, values: readonly string[]): Promise<ReadonlySet<string>>
+  /** The mailboxes that there are indexes of. */
+  mailboxes(): Promise<readonly MailboxName[]>
   /** Forgets a mailbox; one that there is no index of, too. */
   drop(mailbox: MailboxName): Promise<void>
   /** Completes what is under way, then refuses. */

@@ -3,6 +3,7 @@ import {
   type Criteria,
   fieldWeights,
   type IndexBatch,
+  type IndexChange,
   type IndexedObject,
   type IndexPage,
   type IndexQuery,
@@ -17,8 +18,10 @@ import {
   type TextField,
   textFields,
 } from '../ports/search-index.ts'
+import { never, type Run } from './run.ts'
 
 interface Mailbox {
+  readonly name: MailboxName
   position: string
   readonly objects: Map<string, IndexedObject>
 }
@@ -30,6 +33,8 @@ interface Mailbox {
 export class SimulatedSearchIndex implements SearchIndex {
   /** Refuse every batch, as on a full disk. */
   isFull = false
+  /** What takes time before a batch is stored. */
+  beforeApply: (() => Promise<void>) | undefined
   /** Fail everything. */
   isBroken = false
   readonly #mailboxes = new Map<string, Mailbox>()
@@ -40,19 +45,14 @@ export class SimulatedSearchIndex implements SearchIndex {
   }
 
   async apply(mailbox: MailboxName, { after, changes, position }: IndexBatch): Promise<void> {
+    await this.beforeApply?.()
     this.#requireWorking()
     if (this.isFull) throw new SearchIndexFull('The simulated disk is full.')
     const found = this.#mailboxes.get(nameOf(mailbox))
     if (found?.position !== after) throw outOfStep(mailbox)
     const objects = new Map(found?.objects)
-    for (const change of changes) {
-      const key = keyOf(change.kind === 'put' ? change.object : change.place)
-      const before = objects.get(key)
-      if (change.kind === 'put') objects.set(key, checked(change.object))
-      else if (change.kind === 'remove') objects.delete(key)
-      else if (before) objects.set(key, { ...before, flags: change.flags })
-    }
-    this.#mailboxes.set(nameOf(mailbox), { position, objects })
+    for (const change of changes) make(change, objects)
+    this.#mailboxes.set(nameOf(mailbox), { name: mailbox, position, objects })
   }
 
   async query(mailbox: MailboxName, position: string, query: IndexQuery): Promise<IndexPage> {
@@ -76,6 +76,11 @@ export class SimulatedSearchIndex implements SearchIndex {
   ): Promise<ReadonlySet<string>> {
     const objects = [...this.#at(mailbox, position).objects.values()]
     return new Set(values.filter(value => objects.some(object => hasAttribute(object, [name, value]))))
+  }
+
+  async mailboxes(): Promise<readonly MailboxName[]> {
+    this.#requireWorking()
+    return [...this.#mailboxes.values()].map(({ name }) => name)
   }
 
   async drop(mailbox: MailboxName): Promise<void> {
@@ -104,7 +109,41 @@ export class SimulatedSearchIndex implements SearchIndex {
   }
 }
 
+function make(change: IndexChange, objects: Map<string, IndexedObject>): void {
+  switch (change.kind) {
+    case 'put':
+      objects.set(keyOf(change.object), checked(change.object))
+      break
+    case 'flags': {
+      const key = keyOf(change.place)
+      const before = objects.get(key)
+      if (before) objects.set(key, { ...before, flags: change.flags })
+      break
+    }
+    case 'remove':
+      objects.delete(keyOf(change.place))
+      break
+    case 'remove-container':
+      for (const [key, { container }] of objects) if (container === change.container) objects.delete(key)
+      break
+  }
+}
+
 const nameOf = ({ operator, user }: MailboxName): string => `${operator}/${user}`
+/** The index as one run of a process has it; nothing of a run that is over reaches it. */
+export function ofRun(index: SearchIndex, run: Run): SearchIndex {
+  const admitted = <T>(work: () => Promise<T>): Promise<T> => (run.admits() ? work() : never())
+  return {
+    position: mailbox => admitted(() => index.position(mailbox)),
+    apply: (mailbox, batch) => admitted(() => index.apply(mailbox, batch)),
+    query: (mailbox, position, query) => admitted(() => index.query(mailbox, position, query)),
+    held: (mailbox, position, name, values) => admitted(() => index.held(mailbox, position, name, values)),
+    mailboxes: () => admitted(() => index.mailboxes()),
+    drop: mailbox => admitted(() => index.drop(mailbox)),
+    close: async () => {},
+  }
+}
+
 const keyOf = ({ container, part, id }: ObjectPlace): string => JSON.stringify([container, part, id])
 const outOfStep = (mailbox: MailboxName) => new OutOfStep(`The index of ${nameOf(mailbox)} stands elsewhere.`)
 

@@ -147,7 +147,7 @@ const damages: Readonly<Record<string, (file: string) => Promise<void>>> = {
     await writeFile(file, bytes)
   },
   'is of another release': async file => withDatabase(file, 'PRAGMA user_version = 999'),
-  'is another mailbox’s': async file => withDatabase(file, `UPDATE about SET mailbox = 'b.example/alice'`),
+  'is another mailbox’s': async file => withDatabase(file, `UPDATE about SET operator = 'b.example'`),
   'has nonsense where it has numbers': async file => withDatabase(file, `UPDATE object SET pairs = 'nonsense'`),
 }
 function withDatabase(file: string, sql: string): void {

@@ -137,9 +137,11 @@ export function searchIndexContract(name: string, makePlace: () => Promise<Searc
   contract('forgets a mailbox, and no other', async ({ index }) => {
     for (const mailbox of [mailboxA, mailboxB])
       await index.apply(mailbox, { after: undefined, changes: [put(objectOf(1))], position: '1' })
+    assert.equal((await index.mailboxes()).map(({ user }) => user).sort(), ['Alice', 'alice'])
     await index.drop(mailboxA)
     await index.drop(mailboxA)
     assert.is(await index.position(mailboxA), undefined)
+    assert.equal(await index.mailboxes(), [mailboxB])
     assert.is((await index.query(mailboxB, '1', byDate(everything))).objects.length, 1)
     await index.apply(mailboxA, { after: undefined, changes: [], position: '7' })
     assert.is((await index.query(mailboxA, '7', byDate(everything))).objects.length, 0)
@@ -269,6 +271,7 @@ const changes: fc.Arbitrary<IndexChange> = fc.oneof(
   { weight: 5, arbitrary: objects.map(put) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('flags'), place: places, flags: fc.uniqueArray(flags) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove'), place: places }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove-container'), container: fc.constant('f-b') }) },
 )
 const histories: fc.Arbitrary<IndexBatch[]> = fc
   .array(fc.array(changes, { maxLength: 40 }), { minLength: 1, maxLength: 3 })
