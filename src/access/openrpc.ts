@@ -54,7 +54,11 @@ export function openRpc(commands: readonly MethodSpec[], notifications: readonly
         ...Object.fromEntries(Object.entries(protocolErrors).map(([name, error]) => [name, withData(error)])),
         ...Object.fromEntries([...used].sort().map(status => [String(status), refusalObject(status)])),
       },
-      schemas: { errorData: schemaOf(errorData, 'output'), commandProof: schemaOf(commandProof, 'input') },
+      schemas: {
+        errorData: schemaOf(errorData, 'output'),
+        commandProof: schemaOf(commandProof, 'input'),
+        ...Object.assign({}, ...commands.map(({ params }) => definitionsOf(params))),
+      },
     },
   }
 }
@@ -125,6 +129,15 @@ function paramsOf(params: z.ZodType) {
 
 /** What JSON Schema cannot express (a check by a function) is left out: the schema then allows more than the server does. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output') {
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
+  const { $schema, $defs, ...rest } = referring(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))
   return rest
+}
+
+/** Schemas that contain themselves have a name, by which they are referred to. */
+const definitionsOf = (schema: z.ZodType): object =>
+  referring(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })).$defs ?? {}
+
+/** What JSON Schema has below itself, OpenRPC has among its components. */
+function referring<T extends object>(schema: T): T {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#/$defs/', '"$ref":"#/components/schemas/'))
 }
