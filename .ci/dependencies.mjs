@@ -90,6 +90,7 @@ const sharedWithClient = new Set([
   'storage/names.ts',
   'storage/objects.ts',
   'storage/methods/objects.ts',
+  'storage/methods/search.ts',
   'storage/methods/sync.ts',
   'storage/methods/users.ts',
 ])

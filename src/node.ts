@@ -25,6 +25,7 @@ import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Push } from './ports/push.ts'
 import type { Random } from './ports/random.ts'
+import type { SearchIndex } from './ports/search-index.ts'
 import type { Telemetry } from './ports/telemetry.ts'
 import type { ZipFormat } from './ports/zip-format.ts'
 import { createStorage } from './storage/create-storage.ts'
@@ -46,6 +47,8 @@ export interface NodePorts {
   readonly push?: Push
   /** Absent: mailboxes cannot be exported or imported. */
   readonly zip?: ZipFormat
+  /** By what mailboxes are searched; without it they are not. Closed by whoever opened it. */
+  readonly searchIndex?: SearchIndex
   readonly telemetry: Telemetry
   /** Hears of every message of every actor, in order. */
   readonly trace?: (event: TraceEvent) => void
@@ -212,6 +215,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     crypto,
     telemetry,
     ...(ports.zip && { zip: ports.zip }),
+    ...(ports.searchIndex && { searchIndex: ports.searchIndex }),
     ...(limits.storage && { policy: limits.storage }),
   })
   const federation = createFederation({

@@ -33,6 +33,12 @@ export const configurationSchema = z.strictObject({
     .refine(isOperatorId, { error: 'expected a lower-case domain name such as a.example' })
     .describe('The operator that this server belongs to.'),
   data: z.string().default('data').describe('Folder of the document store.'),
+  search: z
+    .string()
+    .default('search')
+    .describe(
+      'Folder of the search index. It is made anew from the document store if it is lost: leave it out of backups.',
+    ),
   manifest: z.string().default('manifest.json').describe("The operator's signed manifest."),
   subscribers: z
     .string()

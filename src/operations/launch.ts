@@ -9,6 +9,7 @@ import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
+import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
@@ -57,6 +58,7 @@ export async function launch(
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
   const store = await openLevelLogStore(at(configuration.data))
+  const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
     const ports = {
       clock: systemClock(),
@@ -68,6 +70,7 @@ export async function launch(
       keys,
       ...(certificates && { certificates }),
       zip: zipFormat,
+      searchIndex,
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -84,11 +87,13 @@ export async function launch(
       async stop() {
         stopFollowing()
         await node.stop()
+        await searchIndex.close()
         keys.close()
       },
     }
   } catch (error) {
     keys.close()
+    await searchIndex.close()
     await store.close()
     throw error
   }

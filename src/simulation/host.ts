@@ -7,6 +7,7 @@ import type { MediaStore } from '../ports/media-store.ts'
 import type { ServerId } from '../ports/names.ts'
 import type { PeerNetwork } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
+import type { SearchIndex } from '../ports/search-index.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { simulatedListener, simulatedSockets } from './client-sockets.ts'
 import { type ClockModel, HostClock, simulatedClock } from './clock.ts'
@@ -18,6 +19,7 @@ import type { Station } from './network.ts'
 import { simulatedPeerNetwork } from './peer-network.ts'
 import { rng } from './random-streams.ts'
 import { Run } from './run.ts'
+import { ofRun, SimulatedSearchIndex } from './search-index.ts'
 import { Recorder } from './telemetry.ts'
 import type { World } from './world.ts'
 
@@ -38,6 +40,7 @@ export interface HostPorts {
   readonly clientCrypto: ClientCrypto
   readonly store: LogStore
   readonly media: MediaStore
+  readonly searchIndex: SearchIndex
   /** The peer network of the server with this id. @param server fixes the id at the first call */
   network(server: ServerId): PeerNetwork
   readonly listener: ClientListener
@@ -64,6 +67,7 @@ export class SimulatedHost {
   readonly clock: HostClock
   readonly disk: SimulatedDisk
   readonly files: SimulatedFiles
+  readonly searchIndex = new SimulatedSearchIndex()
   readonly record: Recorder
   /** Every run so far. */
   readonly runs: Run[] = []
@@ -166,6 +170,7 @@ export class SimulatedHost {
       clientCrypto: cryptography.ofClient(stream('client-crypto')),
       store: production.logStore(this.disk.open(run)),
       media: production.mediaStore(this.files.open(run, clock.now)),
+      searchIndex: ofRun(this.searchIndex, run),
       network: server => {
         network ??= simulatedPeerNetwork(peers, party, server)
         return network

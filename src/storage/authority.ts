@@ -17,7 +17,8 @@ export interface Reach {
   readonly rights: ReadonlySet<MailboxRight>
   /** Whether it has to do with an object: one with limited addresses only with those of its addresses. */
   sees(object: Pick<NewObject, 'direction' | 'from' | 'to'>): boolean
-  /** Whether it sees everything. */
+  /** The addresses that it is limited to; absent: it sees everything. */
+  readonly addresses?: readonly string[]
   readonly isWhole: boolean
 }
 
@@ -70,6 +71,7 @@ export function reachOf(mailbox: Registers, { operator, identity }: Principal): 
   const { addresses } = found
   return {
     rights: new Set(found.rights),
+    ...(addresses && { addresses }),
     isWhole: addresses === undefined,
     sees: ({ direction, from, to }) =>
       addresses === undefined ||

@@ -12,6 +12,7 @@ import type { LogStore } from '../ports/log-store.ts'
 import { type DocumentId, type OperatorId, operatorId, type ServerId } from '../ports/names.ts'
 import type { Push } from '../ports/push.ts'
 import type { Random } from '../ports/random.ts'
+import type { SearchIndex } from '../ports/search-index.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { ZipFormat } from '../ports/zip-format.ts'
 import { createMailboxArchives, type MailboxArchives } from './archive/mailbox-archives.ts'
@@ -28,6 +29,8 @@ import { objectProcedures } from './object-procedures.ts'
 import { createOwedRecords } from './owed.ts'
 import { defaultPolicy, type StoragePolicy } from './policy.ts'
 import { isLiving } from './records.ts'
+import { createSearch } from './search/create-search.ts'
+import { searchProcedure } from './search/searching.ts'
 import { createUpkeep } from './upkeep.ts'
 import { userProcedures } from './user-procedures.ts'
 import { createUsers } from './users.ts'
@@ -51,6 +54,8 @@ export interface StorageOptions {
   /** Absent: no archives are written or read. */
   readonly zip?: ZipFormat
   readonly policy?: Partial<StoragePolicy>
+  /** Without it mailboxes are not searched. */
+  readonly searchIndex?: SearchIndex
 }
 
 /** Message storage at one server: its commands, and who may hold and who may read its documents. */
@@ -127,6 +132,11 @@ export function createStorage(options: StorageOptions): StorageService {
   deviceProcedures(offer, ofDevices)
   commands.push(attaching(ofDevices) as Command)
 
+  const { searchIndex: index } = options
+  const memoryMs = policy.tokenMs
+  const search = index && createSearch({ documents, index, actors, clock, telemetry, memoryMs })
+  if (search) offer(searchProcedure({ search, documents, admit }))
+
   return {
     commands,
     ...(zip && { archives: createMailboxArchives({ self, documents, writers, admit, crypto, policy, zip }) }),
@@ -143,9 +153,11 @@ export function createStorage(options: StorageOptions): StorageService {
       await grants.start()
       upkeep.start()
       notifier.start()
+      search?.start()
     },
 
     async stop() {
+      search?.stop()
       upkeep.stop()
       grants.stop()
       await notifier.stop()

@@ -93,5 +93,22 @@ export const refusals = {
       1_000,
     ),
 
+  searchTooBroad: () =>
+    new CommandRefused(400, 'The search takes too long: narrow it, by dates for example.', 'SEARCH_TOO_BROAD'),
+  searchBehind: (done: number, objects: number) =>
+    new CommandRefused(
+      503,
+      `The mailbox is being indexed: ${done} of about ${objects} objects are. Ask again soon.`,
+      'SEARCH_BEHIND',
+      1_000,
+    ),
+  searchUnavailable: () =>
+    new CommandRefused(
+      503,
+      'The search index of this server cannot be used now; all else of the mailbox can. Ask later, or another server.',
+      'SEARCH_UNAVAILABLE',
+      30_000,
+    ),
+
   gone: (what: string) => new CommandRefused(410, `${what} is gone.`, 'GONE'),
 } as const

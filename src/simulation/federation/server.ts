@@ -104,12 +104,13 @@ export class SimulatedServer {
       limits,
       ...(neighbours && { neighbours }),
     }
-    const { clock, random, crypto, store, listener, telemetry } = ports
+    const { clock, random, crypto, store, searchIndex, listener, telemetry } = ports
     const nodePorts = {
       clock,
       random,
       crypto,
       store,
+      searchIndex,
       network: hostileNetwork(ports.network(identity.server), {
         isHostile: () => this.isHostile,
         identity,
