@@ -53,6 +53,9 @@ const namesRemembered = 10_000
 /** Clocks of other machines are set right meanwhile, and platforms bound their timers: longer waits are taken in steps. */
 const longestWaitMs = 3_600_000
 
+/** At the start: enough that the disk is never waited for, few enough that their content fits into memory. */
+const readAtOnce = 16
+
 /** After a replica could not be dropped it is tried again. */
 const retryDropMs = 30_000
 
@@ -253,7 +256,11 @@ export function createGrants(options: {
         if (document.startsWith('pn/')) void refresh(document)
         else if (document.startsWith(`visit/${self}/`)) void heard(nameOf(document).home ?? document)
       })
-      for await (const { document } of documents.list('pn/')) await refresh(document)
+      const held = documents.list('pn/')[Symbol.asyncIterator]()
+      const readOn = async () => {
+        for (let next = await held.next(); !next.done; next = await held.next()) await refresh(next.value.document)
+      }
+      await Promise.all(Array.from({ length: readAtOnce }, readOn))
     },
 
     stop() {
