@@ -1,5 +1,6 @@
 import { type Access, createAccess } from './access/create-access.ts'
 import type { AccessLimits } from './access/limits.ts'
+import type { LoadLimits } from './access/load/create-load.ts'
 import { createActorSystem } from './actor/system.ts'
 import type { TraceEvent } from './actor/types.ts'
 import { createDocuments } from './document/create-documents.ts'
@@ -20,6 +21,7 @@ import type { Clock } from './ports/clock.ts'
 import type { Crypto } from './ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
+import type { LoadProbe } from './ports/load-probe.ts'
 import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
@@ -41,6 +43,7 @@ export interface NodePorts {
   readonly network: PeerNetwork
   readonly listener: ClientListener
   readonly keys: KeySource
+  readonly probe: LoadProbe
   /** What PNEs may register with certificates by; without it none may. */
   readonly certificates?: CertificateCheck
   /** Without it devices are told of changes on their connections alone. */
@@ -61,6 +64,7 @@ export interface NodeLimits {
   readonly inventory?: Partial<InventoryLimits>
   readonly storage?: Partial<StoragePolicy>
   readonly access?: Partial<AccessLimits>
+  readonly load?: Partial<LoadLimits>
 }
 
 /** Who the node is, and whom it trusts. */
@@ -99,12 +103,23 @@ export interface CpnsNode {
   stop(): Promise<void>
 }
 
-/** The same store, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
-function watched(store: LogStore): { readonly store: LogStore; readonly failed: Promise<Error> } {
+/** The same store, which says how long commits take, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
+function watched(
+  store: LogStore,
+  clock: Pick<Clock, 'elapsed'>,
+): {
+  readonly store: LogStore
+  readonly failed: Promise<Error>
+  /** Sets who hears how long each commit took. */
+  readonly tell: (committed: (durationMs: number) => void) => void
+} {
+  let committed: (durationMs: number) => void = () => {}
   const { promise: failed, resolve } = Promise.withResolvers<Error>()
   const watch = async (commit: Promise<void>): Promise<void> => {
+    const beganMs = clock.elapsed()
     try {
       await commit
+      committed(clock.elapsed() - beganMs)
     } catch (error) {
       if (error instanceof CommitOutcomeUnknown) resolve(error)
       throw error
@@ -119,7 +134,10 @@ function watched(store: LogStore): { readonly store: LogStore; readonly failed: 
     localScan: prefix => store.localScan(prefix),
     close: () => store.close(),
   }
-  return { store: watching, failed }
+  const tell = (listener: (durationMs: number) => void) => {
+    committed = listener
+  }
+  return { store: watching, failed, tell }
 }
 
 /** Documents of message storage; all others are of Personal Networks. */
@@ -151,7 +169,7 @@ const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<v
  */
 export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
   const { clock, random, crypto, network, listener, keys, telemetry } = ports
-  const { store, failed } = watched(ports.store)
+  const { store, failed, tell } = watched(ports.store, clock)
   const { identity, secrets, limits = {} } = settings
   const { operator, server } = identity
 
@@ -234,16 +252,22 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   })
   inventory.join(federation)
   storage.join(federation)
+  const clientUrlsOf = (of: ServerId): readonly string[] =>
+    trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === of)?.clientUrls ?? []
   const access: Access = createAccess({
     identity,
     listener,
-    clientUrls: () => trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === server)?.clientUrls ?? [],
+    clientUrls: () => clientUrlsOf(server),
     documents,
     commands: [...inventory.commands, ...storage.commands],
     notifications: [...inventoryNotifications, ...syncNotifications],
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     keys,
+    probe: ports.probe,
+    federation,
+    urlsOf: clientUrlsOf,
+    ...(limits.load && { load: limits.load }),
     macKeys: () => secrets.macKeys,
     actors,
     clock,
@@ -253,6 +277,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     ...(storage.archives && { archives: storage.archives }),
     ...(limits.access && { limits: limits.access }),
   })
+
+  tell(access.monitor.committed)
 
   return {
     documents,

@@ -8,6 +8,7 @@ import type { Credential, KeySource, Subscriber } from '../ports/key-source.ts'
 import type { Random } from '../ports/random.ts'
 import { type Challenge, challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from './handshake.ts'
 import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol.ts'
+import type { ClientClass, Resume } from './resume-tickets.ts'
 
 export interface AuthenticationOptions {
   readonly identity: ServerIdentity
@@ -22,8 +23,14 @@ export interface AuthenticationOptions {
 
 /** Both halves of the server's side of `session.authenticate`; what a challenge is good for, its connection must hold. */
 export interface Authentication {
-  /** @throws {CommandRefused} 400 when the client dialled a URL that is none of this server's. */
-  challenge(request: z.infer<typeof challengeRequest>): {
+  /**
+   * With `resumed` no signature is made: the MAC of the ticket's key takes its place.
+   * @throws {CommandRefused} 400 when the client dialled a URL that is none of this server's.
+   */
+  challenge(
+    request: z.infer<typeof challengeRequest>,
+    resumed?: Resumed,
+  ): {
     readonly challenge: Challenge
     readonly answer: ChallengeAnswer
   }
@@ -31,7 +38,19 @@ export interface Authentication {
    * @throws {CommandRefused} 401, the same for a subscriber that does not exist, one with a credential of the other kind
    * and a wrong proof, after the same work; 503 when the key source does not answer.
    */
-  verify(challenge: Challenge, request: z.infer<typeof proofRequest>): Promise<Principal>
+  verify(challenge: Challenge, request: z.infer<typeof proofRequest>, resumed?: Resumed): Promise<Admitted>
+}
+
+/** A ticket that a client came back with. */
+export interface Resumed {
+  readonly resume: Resume
+  readonly key: Uint8Array
+}
+
+/** Who it is, and what is done for it under overload. */
+export interface Admitted {
+  readonly principal: Principal
+  readonly class: ClientClass
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
@@ -40,10 +59,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const nobody = {
     psk: { kind: 'psk', key: random.bytes(32) },
     ed25519: { kind: 'ed25519', publicKey: crypto.ed25519.publicKey(random.bytes(32)) },
-  } as const satisfies Record<z.infer<typeof proofRequest>['mechanism'], Credential>
+  } as const satisfies Record<'psk' | 'ed25519', Credential>
 
   return {
-    challenge(request) {
+    challenge(request, resumed) {
       const challenge: Challenge = {
         nonce: request.nonce,
         challenge: toBase64url(random.bytes(32)),
@@ -52,19 +71,40 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
         url: ownUrl(request.url),
         expires: clock.now() + options.deadlineMs,
       }
-      const signature = identity.sign('cpns-challenge-v1', crypto.sha256(challengeBytes(challenge)))
       const { nonce, ...rest } = challenge
-      return { challenge, answer: { ...rest, signature: toBase64url(signature) } }
+      const signature = resumed
+        ? crypto.hmacSha256(resumed.key, challengeBytes(challenge))
+        : identity.sign('cpns-challenge-v1', crypto.sha256(challengeBytes(challenge)))
+      const answer = { ...rest, signature: toBase64url(signature), ...(resumed && { isResumed: true }) }
+      return { challenge, answer }
     },
 
-    async verify(challenge, request) {
+    async verify(challenge, request, resumed) {
+      if (request.mechanism === 'resume') return verifyResumed(challenge, request, resumed)
       const subscriber = await find(request.identity)
       const known = subscriber?.credential.kind === request.mechanism
       const credential = known ? subscriber.credential : nobody[request.mechanism]
       const proved = proves(credential, proofBytes(challenge, request.mechanism, request.identity), request.proof)
-      if (known && proved) return { operator: identity.operator, identity: subscriber.identity }
-      throw new CommandRefused(401, 'The identity and the proof do not belong together. Check both, then connect anew.')
+      if (!known || !proved) throw notProved()
+      const isEmergency = subscriber.rights?.includes('emergency') === true
+      return {
+        principal: { operator: identity.operator, identity: subscriber.identity },
+        class: isEmergency ? 'emergency' : 'standard',
+      }
     },
+  }
+
+  function verifyResumed(
+    challenge: Challenge,
+    request: z.infer<typeof proofRequest>,
+    resumed: Resumed | undefined,
+  ): Admitted {
+    const { identity: name, proof } = request
+    if (!resumed) throw notProved()
+    const expected = crypto.hmacSha256(resumed.key, proofBytes(challenge, 'resume', name))
+    const isProved = crypto.equal(expected, fromBase64url(proof) ?? new Uint8Array(0))
+    if (!isProved || resumed.resume.identity !== name) throw notProved()
+    return { principal: { operator: identity.operator, identity: name }, class: resumed.resume.class }
   }
 
   function ownUrl(dialled: string): string {
@@ -106,3 +146,6 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   }
 }
+
+const notProved = () =>
+  new CommandRefused(401, 'The identity and the proof do not belong together. Check both, then connect anew.')

@@ -4,12 +4,14 @@ import { toBase64url } from '../commands/framing.ts'
 import type { Documents } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
 import type { Command, NotificationSpec } from '../federation/command.ts'
+import type { Federation } from '../federation/federation.ts'
 import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
-import type { DocumentId } from '../ports/names.ts'
+import type { LoadProbe } from '../ports/load-probe.ts'
+import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { MailboxArchives } from '../storage/archive/mailbox-archives.ts'
@@ -19,6 +21,8 @@ import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
 import { createFeeds } from './feeds.ts'
 import { type AccessLimits, defaultLimits } from './limits.ts'
+import { createLoad, type LoadLimits } from './load/create-load.ts'
+import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
 import { createService } from './methods.ts'
 import { clientPath, documentsPath, subprotocol } from './protocol.ts'
@@ -46,6 +50,12 @@ export interface AccessOptions {
   readonly random: Random
   readonly crypto: Crypto
   readonly telemetry: Telemetry
+  readonly probe: LoadProbe
+  /** Left out where there are no other servers. */
+  readonly federation?: Pick<Federation, 'loads' | 'reportLoad'>
+  /** Where clients reach another server of the operator, by its manifest. */
+  readonly urlsOf?: (server: ServerId) => readonly string[]
+  readonly load?: Partial<LoadLimits>
   readonly limits?: Partial<AccessLimits>
 }
 
@@ -58,6 +68,8 @@ export interface Access {
   /** The base URL that clients use, once started. */
   url(): string
   connections(): number
+  /** How loaded this server is; told of how long durable commits take. */
+  readonly monitor: LoadMonitor
 }
 
 export function createAccess(options: AccessOptions): Access {
@@ -68,6 +80,17 @@ export function createAccess(options: AccessOptions): Access {
   const service = createService(options.commands, options.notifications)
   const feeds = createFeeds(options.documents)
   const connections = createConnections(actors, clock, telemetry, limits)
+  const load = createLoad({
+    operator: identity.operator,
+    self: identity.server,
+    probe: options.probe,
+    connections: () => connections.count / limits.maxConnections,
+    federation: options.federation,
+    urlsOf: options.urlsOf ?? (() => []),
+    ...{ macKeys: options.macKeys, clock, random, crypto, telemetry },
+    ...(options.load && { limits: options.load }),
+  })
+  const { entrance, monitor } = load
   const tickets = createTickets({
     operator: identity.operator,
     macKeys: options.macKeys,
@@ -88,13 +111,18 @@ export function createAccess(options: AccessOptions): Access {
     const index = await options.documents.index(document)
     return index ? toBase64url(index.digest) : ''
   }
-  const shared = { feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
+  const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
   const newId = () => toBase64url(random.bytes(16))
 
   return {
-    start: () => listener.listen(decide, archives),
+    monitor,
+    async start() {
+      await listener.listen(decide, archives)
+      load.start()
+    },
     async stop() {
+      load.stop()
       await connections.end('shuttingDown', 'This server shuts down: go to another one.')
       await listener.stop()
     },
@@ -117,7 +145,7 @@ export function createAccess(options: AccessOptions): Access {
     return refused(404, `Nothing is here. Clients attach at ${clientPath}.`)
   }
 
-  function clientUpgrade({ subprotocols }: Upgrade): UpgradeAnswer {
+  function clientUpgrade({ subprotocols, remoteAddress: address }: Upgrade): UpgradeAnswer {
     if (!subprotocols.includes(subprotocol)) {
       return refused(426, `Ask for the subprotocol ${subprotocol}: this server speaks no other.`)
     }
@@ -130,6 +158,7 @@ export function createAccess(options: AccessOptions): Access {
           session({
             ...shared,
             connection,
+            address,
             authentication,
             service,
             attached: options.attached,

@@ -1,6 +1,6 @@
 import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { Authentication } from './authentication.ts'
+import type { Admitted, Authentication, Resumed } from './authentication.ts'
 import type { Outcome } from './calls.ts'
 import type { Connection } from './connection.ts'
 import type { Challenge } from './handshake.ts'
@@ -16,6 +16,9 @@ import {
   refuse,
 } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
+import type { Verdict } from './load/admission.ts'
+import { WaitedTooLong } from './load/authentication-queue.ts'
+import { awayError, type Entrance } from './load/entrance.ts'
 import { rpcDiscover, type SessionAnswer, sessionAuthenticate } from './protocol.ts'
 
 export interface GateOptions {
@@ -25,6 +28,9 @@ export interface GateOptions {
   description(): object
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
+  /** Where the client connects from. */
+  readonly address: string
+  readonly entrance: Entrance
   /** Called once, before the client is told. */
   readonly admit: (principal: Principal) => void
 }
@@ -36,13 +42,13 @@ export interface Gate {
 
 type Standing =
   | { readonly at: 'unknown' }
-  | { readonly at: 'challenged'; readonly challenge: Challenge }
+  | { readonly at: 'challenged'; readonly challenge: Challenge; readonly resumed: Resumed | undefined }
   | { readonly at: 'proving' }
 
 type Request = Extract<Incoming, { kind: 'request' }>
 
 export function createGate(options: GateOptions): Gate {
-  const { connection, authentication, telemetry, limits } = options
+  const { connection, authentication, entrance, address, telemetry, limits } = options
   const { outlet } = connection
   let standing: Standing = { at: 'unknown' }
   let frames = 0
@@ -87,44 +93,59 @@ export function createGate(options: GateOptions): Gate {
     if (!checked.success) return reply(request, { error: invalidParams(request.method, checked.error) })
     const params = checked.data
     if ('nonce' in params && standing.at === 'unknown') return challenge(request, params)
-    if ('proof' in params && standing.at === 'challenged') return verify(request, params, standing.challenge)
+    if ('proof' in params && standing.at === 'challenged') return verify(request, params, standing)
     reply(request, { error: refuse(409, 'One attempt per connection: first a nonce, then a proof.', 'OUT_OF_TURN') })
   }
 
   function challenge(request: Request, params: Parameters<Authentication['challenge']>[0]) {
+    const { verdict, resumed } = entrance.consider(address, params)
+    if (verdict.kind !== 'admitted') return sendAway(request, verdict)
     try {
-      const { challenge, answer } = authentication.challenge(params)
-      standing = { at: 'challenged', challenge }
+      const { challenge, answer } = authentication.challenge(params, resumed)
+      standing = { at: 'challenged', challenge, resumed }
       reply(request, { result: answer })
     } catch (error) {
       turnAway(request, error)
     }
   }
 
-  function verify(request: Request, params: Parameters<Authentication['verify']>[1], challenge: Challenge) {
+  function sendAway(request: Request, verdict: Exclude<Verdict, { kind: 'admitted' }>) {
+    reply(request, { error: awayError(verdict) })
+    outlet.close(verdict.kind === 'limited' ? 'messageRate' : 'busy', 'Not here, and not now.')
+  }
+
+  function verify(
+    request: Request,
+    params: Parameters<Authentication['verify']>[1],
+    { challenge, resumed }: Extract<Standing, { at: 'challenged' }>,
+  ) {
     standing = { at: 'proving' }
     const count = (outcome: string) =>
       telemetry.count('cpns_access_authentications_total', { mechanism: params.mechanism, outcome })
     const later = (what: string, run: () => void) => connection.tell({ type: 'done', what, run })
-    authentication.verify(challenge, params).then(
-      principal =>
-        later('proved', () => {
-          count('proved')
-          welcome(request, principal)
-        }),
-      (error: unknown) =>
-        later('not-proved', () => {
-          count(error instanceof CommandRefused && error.status === 401 ? 'refused' : 'failed')
-          turnAway(request, error)
-        }),
-    )
+    entrance
+      .queue(resumed, () => authentication.verify(challenge, params, resumed))
+      .then(
+        admitted =>
+          later('proved', () => {
+            count('proved')
+            welcome(request, admitted)
+          }),
+        (error: unknown) =>
+          later('not-proved', () => {
+            count(outcomeOf(error))
+            if (error instanceof WaitedTooLong) sendAway(request, entrance.crowded())
+            else turnAway(request, error)
+          }),
+      )
   }
 
-  function welcome(request: Request, { operator, identity }: Principal) {
+  function welcome(request: Request, { principal, class: kind }: Admitted) {
     if (outlet.closing !== undefined) return
-    options.admit({ operator, identity })
+    options.admit(principal)
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
-    reply(request, { result: { session: connection.id, operator, identity, aliveEveryMs } satisfies SessionAnswer })
+    const resume = entrance.ticketFor(principal.identity, kind)
+    reply(request, { result: { session: connection.id, ...principal, aliveEveryMs, resume } satisfies SessionAnswer })
   }
 
   /** Whoever fails is told why, and let go: another attempt needs another connection. */
@@ -137,4 +158,9 @@ export function createGate(options: GateOptions): Gate {
     reply(request, { error: refusalOf(error) })
     outlet.close(error.status === 503 ? 'busy' : 'notAuthorised', error.message)
   }
+}
+
+function outcomeOf(error: unknown): string {
+  if (error instanceof WaitedTooLong) return 'crowded'
+  return error instanceof CommandRefused && error.status === 401 ? 'refused' : 'failed'
 }

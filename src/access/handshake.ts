@@ -10,6 +10,10 @@ import type { Mechanism } from './protocol.ts'
  *   client → server   mechanism, identity, proof over proofBytes:
  *                     psk      HMAC-SHA-256 under HKDF-SHA-256(key, salt = operator, info = pskInfo, 32 bytes)
  *                     ed25519  Ed25519(client key, 'cpns-authenticate-v1', SHA-256(proofBytes))
+ *                     resume   HMAC-SHA-256 under the key of the ticket
+ *
+ * With a ticket of a session before, the server's signature is HMAC-SHA-256 under the ticket's key over challengeBytes: the
+ * client knows by it that this is a server of its operator, which alone can derive the key.
  *
  * The client goes on only if `url` is where it dialled and `server` is one it expects of its operator: so a server in
  * between cannot pass on the challenge of another one, which would name another URL or come from another key.

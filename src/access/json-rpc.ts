@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CommandRefused, type Status } from '../federation/command.ts'
+import { type RedirectionShape, redirection } from './protocol.ts'
 
 /*
  * JSON-RPC 2.0, both directions, parsed once: what leaves this file as a message is one.
@@ -20,6 +21,7 @@ export interface RpcError {
     readonly executor?: string | undefined
     readonly commandId?: string | undefined
     readonly expires?: number | undefined
+    readonly redirect?: RedirectionShape | undefined
   }
 }
 
@@ -73,6 +75,7 @@ const failure = z.object({
         executor: z.string().optional().catch(undefined),
         commandId: z.string().optional().catch(undefined),
         expires: z.number().optional().catch(undefined),
+        redirect: redirection.optional().catch(undefined),
       })
       .optional()
       .catch(undefined),

@@ -1,7 +1,13 @@
 import { z } from 'zod'
 import { commandProof, ifUnreachable } from '../commands/common-parameters.ts'
 import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
-import { connectionMethods, connectionNotifications, rpcDiscover, sessionAuthenticate } from './protocol.ts'
+import {
+  connectionMethods,
+  connectionNotifications,
+  redirection,
+  rpcDiscover,
+  sessionAuthenticate,
+} from './protocol.ts'
 
 /** What JSON-RPC itself can answer, to any request. */
 const protocolErrors = {
@@ -25,6 +31,7 @@ const errorData = z.object({
   executor: z.string().optional().meta({ description: 'Of ELSEWHERE: the operator that executes the command' }),
   commandId: z.string().optional().meta({ description: 'Of PENDING: the command that is kept; see command.outcome' }),
   expires: z.number().optional().meta({ description: 'Of PENDING: until when it is kept' }),
+  redirect: redirection.optional().meta({ description: 'Of REDIRECT and OVERLOADED: where to go instead' }),
 })
 
 /** The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with. */

@@ -81,7 +81,7 @@ const channel = z.int().min(1)
 const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 
 /** How a client can prove who it is. */
-export const mechanism = z.enum(['psk', 'ed25519'])
+export const mechanism = z.enum(['psk', 'ed25519', 'resume'])
 export type Mechanism = z.infer<typeof mechanism>
 
 export const challengeRequest = z.strictObject({
@@ -89,6 +89,10 @@ export const challengeRequest = z.strictObject({
   nonce: bytes32,
   /** The base URL that the client believes it is connected to, without path. */
   url: z.string().max(512),
+  /** Of a session before, at any server of the operator: then both sides prove themselves by its key, without signatures. */
+  resume: z.string().max(2_048).optional(),
+  /** Of the server that has sent the client here. */
+  redirect: z.string().max(2_048).optional(),
 })
 export const proofRequest = z.strictObject({
   mechanism,
@@ -103,7 +107,10 @@ export const challengeAnswer = z.strictObject({
   server: z.string(),
   url: z.string(),
   expires: time,
+  /** Ed25519; of a resumed session the MAC under the ticket's key. */
   signature: macOrSignature,
+  /** Whether the ticket was taken: the proof is made with its key then, `mechanism` is `resume`. */
+  isResumed: z.boolean().optional(),
 })
 export const sessionAnswer = z.strictObject({
   session: z.string(),
@@ -111,6 +118,8 @@ export const sessionAnswer = z.strictObject({
   identity: z.string(),
   /** Something comes from the server at least this often, `session.alive` if nothing else: silence means a dead connection. */
   aliveEveryMs: z.int().positive(),
+  /** With it the client comes back, here or at another server of the operator, for as long as it is good. */
+  resume: z.strictObject({ ticket: z.string(), key: bytes32, expires: time }),
 })
 export type ChallengeAnswer = z.infer<typeof challengeAnswer>
 export type SessionAnswer = z.infer<typeof sessionAnswer>
@@ -121,7 +130,7 @@ export const sessionAuthenticate = spec({
     'Authenticates both sides, in two calls: the first gets a challenge that the server signs, the second proves the client’s identity over it. One attempt per connection.',
   params: z.union([challengeRequest, proofRequest]),
   result: z.union([challengeAnswer, sessionAnswer]),
-  refusals: [],
+  refusals: [307],
 })
 
 export const sessionTicket = spec({
@@ -178,6 +187,32 @@ export const sessionAlive: NotificationSpec<Record<string, never>> = {
 
 const channelEnded = { channel, document: z.string() }
 
+/** Where a client is to go, and how it gets in there. */
+export const redirection = z.strictObject({
+  /** `redirect`: to this server. `direct`: no server has room; the application uses its own server meanwhile. */
+  action: z.enum(['redirect', 'direct']),
+  server: z.string().optional(),
+  urls: z.array(z.string()).optional(),
+  /** To be given to that server as `redirect`: good there, once, for a short while. */
+  ticket: z.string().optional(),
+})
+export type RedirectionShape = z.infer<typeof redirection>
+
+const redirectParams = redirection.extend({ withinMs: z.int().min(0) })
+
+export const sessionRedirect: NotificationSpec<z.infer<typeof redirectParams>> = {
+  method: 'session.redirect',
+  summary: 'This server is about to go: connect to another one within the time said, at a moment of one’s own.',
+  params: redirectParams,
+  example: {
+    action: 'redirect',
+    server: '12D3KooWGatU9DoTwzr4sLDmLcTmFpcr7GfnDQ2PnJh1XWTRYMDY',
+    urls: ['wss://c2.a.example'],
+    ticket: 'eyJrZXkiOjF9.c2lnbmVk',
+    withinMs: 10_000,
+  },
+}
+
 export const documentEpoch = {
   method: 'document.epoch',
   summary: 'The document was rebuilt and its channel closed: throw away what it brought, and open it again.',
@@ -191,4 +226,4 @@ export const documentWithdrawn = {
 } as const satisfies NotificationSpec<unknown>
 
 /** Those that concern the connection itself; what Personal Networks tell is beside their methods. */
-export const connectionNotifications = [sessionAlive, documentEpoch, documentWithdrawn] as const
+export const connectionNotifications = [sessionAlive, sessionRedirect, documentEpoch, documentWithdrawn] as const

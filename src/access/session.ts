@@ -10,12 +10,16 @@ import type { ConnectionBehaviour } from './connection.ts'
 import { parseChannelFrame } from './frames.ts'
 import { createGate } from './gate.ts'
 import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, parseFrame, refuse } from './json-rpc.ts'
+import type { Entrance } from './load/entrance.ts'
 import type { Service } from './methods.ts'
 import { sessionAlive } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
 
 export interface SessionOptions extends SessionDocumentsOptions {
   readonly authentication: Authentication
+  readonly entrance: Entrance
+  /** Where the client connects from. */
+  readonly address: string
   readonly service: Service
   readonly attached: Pick<Attached, 'enter'>
   readonly clock: Clock

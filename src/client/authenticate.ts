@@ -26,6 +26,14 @@ export interface Authenticated extends SessionAnswer {
   readonly server: ServerId
 }
 
+/** What a client brings along besides who it is. */
+export interface Entry {
+  /** Of its last session. */
+  readonly resume?: SessionAnswer['resume'] | undefined
+  /** Of the server that has sent it here. */
+  readonly redirect?: string | undefined
+}
+
 /**
  * Proves both sides to each other; `url` is the base URL that was dialled.
  * @throws {ServerNotTrusted} before anything is proved to the wrong one; {@link RequestRefused} 401.
@@ -36,18 +44,29 @@ export async function authenticate(
   client: ClientIdentity,
   crypto: ClientCrypto,
   timeoutMs: number,
+  { resume, redirect }: Entry = {},
 ): Promise<Authenticated> {
   const dialled = normalUrl(url)
   if (dialled === undefined)
     throw new ServerNotTrusted(`${url} is no websocket URL: use wss://… (or ws://127.0.0.1:…).`)
   const nonce = toBase64url(crypto.randomBytes(32))
-  const challenge = await wire.call(sessionAuthenticate, { nonce, url: dialled }, timeoutMs)
+  const asked = {
+    nonce,
+    url: dialled,
+    ...(resume && { resume: resume.ticket }),
+    ...(redirect !== undefined && { redirect }),
+  }
+  const challenge = await wire.call(sessionAuthenticate, asked, timeoutMs)
   if (!('challenge' in challenge)) throw new ProtocolViolation('The server answered a nonce with a session.')
-  const server = await checkServer(challenge, nonce, dialled, client, crypto)
   const { identity, credential } = client
-  const message = proofBytes({ ...challenge, nonce }, credential.kind, identity)
-  const proof = toBase64url(await prove(credential, client.operator, message, crypto))
-  const session = await wire.call(sessionAuthenticate, { mechanism: credential.kind, identity, proof }, timeoutMs)
+  const key = challenge.isResumed && resume ? fromBase64url(resume.key) : undefined
+  const server = await checkServer(challenge, nonce, dialled, client, crypto, key)
+  const mechanism = key ? 'resume' : credential.kind
+  const message = proofBytes({ ...challenge, nonce }, mechanism, identity)
+  const proof = toBase64url(
+    key ? await crypto.hmacSha256(key, message) : await prove(credential, client.operator, message, crypto),
+  )
+  const session = await wire.call(sessionAuthenticate, { mechanism, identity, proof }, timeoutMs)
   if (!('session' in session)) throw new ProtocolViolation('The server answered a proof with a challenge.')
   return { ...session, server }
 }
@@ -58,6 +77,8 @@ async function checkServer(
   dialled: string,
   { operator, servers }: ClientIdentity,
   crypto: ClientCrypto,
+  /** Of the ticket that the server has taken. */
+  key: Uint8Array | undefined,
 ): Promise<ServerId> {
   const { server, url } = challenge
   const known = servers.find(known => known === server)
@@ -68,7 +89,12 @@ async function checkServer(
   }
   if (url !== dialled)
     throw new ServerNotTrusted(`${dialled} passed on a challenge of ${url}: somebody stands in between.`)
-  const digest = await crypto.sha256(challengeBytes({ ...challenge, nonce }))
+  const bytes = challengeBytes({ ...challenge, nonce })
+  if (key) {
+    if (toBase64url(await crypto.hmacSha256(key, bytes)) === challenge.signature) return known
+    throw new ServerNotTrusted(`${dialled} could not prove that it is a server of ${operator}.`)
+  }
+  const digest = await crypto.sha256(bytes)
   const signature = fromBase64url(challenge.signature) ?? new Uint8Array(0)
   const message = signedBytes('cpns-challenge-v1', digest)
   if (await crypto.ed25519Verify(publicKeyOf(serverId(known)), message, signature)) return known

@@ -1,3 +1,5 @@
+import type { RedirectionShape } from '../access/protocol.ts'
+
 /*
  * How a call can fail. Whoever catches must know which it was: after a refusal nothing was done, after a lost answer it
  * may have been done, and the same command (same command id or transaction) is to be repeated.
@@ -18,6 +20,8 @@ export class RequestRefused extends Error {
   /** Of PENDING (202): the command that the server keeps, and until when. */
   readonly commandId: string | undefined
   readonly expires: number | undefined
+  /** Of REDIRECT and OVERLOADED, to an authentication: where to go instead. */
+  readonly redirect: RedirectionShape | undefined
   constructor(
     method: string,
     refusal: {
@@ -28,6 +32,7 @@ export class RequestRefused extends Error {
       readonly executor?: string | undefined
       readonly commandId?: string | undefined
       readonly expires?: number | undefined
+      readonly redirect?: RedirectionShape | undefined
     },
   ) {
     super(refusal.message)
@@ -38,6 +43,7 @@ export class RequestRefused extends Error {
     this.executor = refusal.executor
     this.commandId = refusal.commandId
     this.expires = refusal.expires
+    this.redirect = refusal.redirect
   }
 }
 

@@ -1,11 +1,11 @@
-import { clientPath, mayReconnect, subprotocol } from '../access/protocol.ts'
+import { clientPath, mayReconnect, sessionRedirect, subprotocol } from '../access/protocol.ts'
 import type { MethodSpec } from '../federation/command.ts'
 import { commandCompleted, commandOutcome } from '../inventory/forwarding/methods.ts'
 import type { SocketFactory } from '../ports/client-sockets.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { ClientCrypto } from '../ports/crypto.ts'
 import type { ServerId } from '../ports/names.ts'
-import { authenticate, type ClientIdentity } from './authenticate.ts'
+import { authenticate, type ClientIdentity, type Entry } from './authenticate.ts'
 import {
   AnswerLost,
   CommandPending,
@@ -14,7 +14,7 @@ import {
   RequestRefused,
   ServerNotTrusted,
 } from './errors.ts'
-import { backoffMs } from './patience.ts'
+import { backoffMs, fractionOf } from './patience.ts'
 import { type ProofTarget, type Prover, Proving, proofLifetimesMs, targetOf } from './proving.ts'
 import { openWire, type Wire } from './wire.ts'
 
@@ -38,8 +38,11 @@ export interface SessionOptions extends ClientIdentity {
 
 export type SessionState =
   | { readonly kind: 'connected'; readonly server: ServerId; readonly url: string }
-  /** Lost, and trying again; `attempt` counts from 1. */
-  | { readonly kind: 'connecting'; readonly attempt: number; readonly why: string }
+  /**
+   * Lost, and trying again; `attempt` counts from 1. `isDirect`: no server of the operator has room, the application is to
+   * use its own server until this one is connected again.
+   */
+  | { readonly kind: 'connecting'; readonly attempt: number; readonly why: string; readonly isDirect?: boolean }
   /** For good: closed by the client, or refused in a way that trying again will not change. */
   | { readonly kind: 'closed'; readonly why: string }
 
@@ -95,6 +98,8 @@ export interface Session {
 }
 
 const defaultTimeoutMs = 10_000
+/** Servers send a client on so often at the most; see `maxHops` of their admission. */
+const maxHops = 4
 const firstPauseMs = 500
 const defaultLongestPauseMs = 60_000
 /** While a call waits for the outcome of a kept command it asks now and then, if it is not told. */
@@ -132,6 +137,7 @@ class ClientSession implements Session {
   #wire: Wire | undefined
   #failures = 0
   #cancelRetry: Cancel = () => {}
+  #resume: Entry['resume']
   /** Where to begin with the next round: not with the one that was lost. */
   #nextUrl = 0
 
@@ -164,7 +170,7 @@ class ClientSession implements Session {
     for (let tried = 0; tried < urls.length && this.#state.kind === 'connecting'; tried++) {
       const url = urls[this.#nextUrl++ % urls.length] as string
       try {
-        await this.#attempt(url)
+        await this.#arrive(url)
         return
       } catch (error) {
         // One server that may yet answer is worth more than the word of those that will not.
@@ -174,19 +180,57 @@ class ClientSession implements Session {
     throw failure
   }
 
-  async #attempt(url: string): Promise<void> {
+  /** Connects at a URL, or where its server sends on to: to servers of this operator only, and not for ever. */
+  async #arrive(url: string): Promise<void> {
+    let places: readonly string[] = [url]
+    let redirect: string | undefined
+    for (let hops = 0; ; hops++) {
+      try {
+        return await this.#attemptOneOf(places, redirect)
+      } catch (error) {
+        const to = error instanceof RequestRefused ? error.redirect : undefined
+        const isOurs = this.#options.servers.some(known => known === to?.server)
+        if (to?.action !== 'redirect' || !isOurs || !to.urls?.length || hops >= maxHops) throw error
+        places = to.urls
+        redirect = to.ticket
+      }
+    }
+  }
+
+  /** Several URLs of one server. @throws the failure of the last one */
+  async #attemptOneOf(urls: readonly string[], redirect: string | undefined): Promise<void> {
+    let failure: unknown
+    for (const url of urls) {
+      try {
+        return await this.#attempt(url, redirect)
+      } catch (error) {
+        if (error instanceof RequestRefused) throw error
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  async #attempt(url: string, redirect: string | undefined): Promise<void> {
     const { clock, crypto, sockets } = this.#ports
     const base = url.replace(/\/+$/, '')
     const socket = await sockets.connect(`${base}${clientPath}`, [subprotocol])
     const wire = openWire(socket, clock, {
-      notification: (method, params) => this.#tell(listener => listener.notification?.(method, params)),
+      notification: (method, params) => {
+        if (method === sessionRedirect.method) this.#move(wire, params)
+        this.#tell(listener => listener.notification?.(method, params))
+      },
       bytes: frame => this.#tell(listener => listener.bytes?.(frame)),
       closed: (code, reason) => this.#lost(wire, code, reason),
     })
     try {
-      const { server, aliveEveryMs } = await authenticate(wire, base, this.#options, crypto, this.#timeoutMs)
+      const entry: Entry = { resume: this.#ticket(), redirect }
+      const session = await authenticate(wire, base, this.#options, crypto, this.#timeoutMs, entry)
+      const { server, aliveEveryMs } = session
       if (this.#state.kind === 'closed') throw new NotConnected('The session was closed.')
+      this.#resume = session.resume
       wire.expectEvery(aliveEveryMs)
+      this.#leaveBehind(this.#wire)
       this.#wire = wire
       this.#failures = 0
       this.#become({ kind: 'connected', server, url: base })
@@ -194,6 +238,33 @@ class ClientSession implements Session {
       wire.close()
       throw error
     }
+  }
+
+  /** The ticket of the last session, if it is good for a little longer still. */
+  #ticket(): Entry['resume'] {
+    const margin = this.#timeoutMs
+    return this.#resume && this.#resume.expires > this.#ports.clock.now() + margin ? this.#resume : undefined
+  }
+
+  /** The server is about to go: its clients leave one after another, each at a moment of its own, and lose nothing by it. */
+  #move(from: Wire, params: unknown): void {
+    const told = sessionRedirect.params.safeParse(params)
+    if (!told.success || this.#options.reconnect === false || this.#wire !== from) return
+    const { withinMs, urls = [], server, ticket } = told.data
+    const isOurs = this.#options.servers.some(known => known === server)
+    this.#cancelRetry()
+    this.#cancelRetry = this.#ports.clock.after(withinMs * fractionOf(this.#ports.crypto), () => {
+      if (this.#wire !== from) return
+      const arrived = isOurs && urls.length > 0 ? this.#attemptOneOf(urls, ticket) : this.connect()
+      // Where that fails, the connection that is left ends by itself, and the usual round begins.
+      arrived.catch(() => {})
+    })
+  }
+
+  /** What was asked over a connection that another has taken the place of is still answered there, if it is answered soon. */
+  #leaveBehind(wire: Wire | undefined): void {
+    if (!wire) return
+    this.#ports.clock.after(this.#timeoutMs, () => wire.close())
   }
 
   #lost(wire: Wire, code: number, reason: string): void {
@@ -204,9 +275,9 @@ class ClientSession implements Session {
     else this.#retry(why, undefined)
   }
 
-  #retry(why: string, atLeastMs: number | undefined): void {
+  #retry(why: string, atLeastMs: number | undefined, isDirect = false): void {
     this.#failures += 1
-    this.#become({ kind: 'connecting', attempt: this.#failures, why })
+    this.#become({ kind: 'connecting', attempt: this.#failures, why, ...(isDirect && { isDirect }) })
     const { longestPauseMs = defaultLongestPauseMs } = this.#options
     const bounds = { firstMs: firstPauseMs, longestMs: longestPauseMs }
     const delayMs = (atLeastMs ?? 0) + backoffMs(this.#failures, this.#ports.crypto, bounds)
@@ -224,7 +295,8 @@ class ClientSession implements Session {
   }
 
   #retryAfter(error: unknown): void {
-    this.#retry(messageOf(error), error instanceof RequestRefused ? error.retryAfterMs : undefined)
+    const refusal = error instanceof RequestRefused ? error : undefined
+    this.#retry(messageOf(error), refusal?.retryAfterMs, refusal?.redirect?.action === 'direct')
   }
 
   #become(state: SessionState): void {
@@ -390,6 +462,7 @@ class ClientSession implements Session {
 }
 
 /** A refusal that trying again will not change, unlike one for the moment (429, 503) or no answer at all. */
-const isFinal = (error: unknown): boolean => error instanceof RequestRefused && error.status < 429
+const isFinal = (error: unknown): boolean =>
+  error instanceof RequestRefused && error.status < 429 && error.status !== 307
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -166,5 +166,6 @@ function named(method: string, error: Error): Error {
     executor: data?.executor,
     commandId: data?.commandId,
     expires: data?.expires,
+    redirect: data?.redirect,
   })
 }

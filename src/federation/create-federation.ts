@@ -82,6 +82,8 @@ export function createFederation(options: FederationOptions): Federation {
   const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
   const ends: Cancel[] = []
   let telling: Cancel | undefined
+  const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
+  let usedPercent = 0
   let lives = 0
   let isRunning = false
 
@@ -106,10 +108,15 @@ export function createFederation(options: FederationOptions): Federation {
         isOwn: document => ownerOf(document) === operator,
         documents,
         offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
+        usedPercent: () => (of === operator ? usedPercent : 0),
         clock,
         telemetry,
         limits,
       }),
+    heardLoad(server, percent) {
+      if (peers.get(server)?.status.operator === operator)
+        loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
+    },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
 
@@ -132,6 +139,7 @@ export function createFederation(options: FederationOptions): Federation {
     if (session !== before?.session) linksChanged(session)
     if (session || !status || status.state === 'down') releaseRequests(server)
     if (session === before?.session) return
+    loads.delete(server)
     if (before?.session) announce({ type: 'down', server, operator: before.status.operator })
     if (session && status) announce({ type: 'up', server, operator: status.operator })
   }
@@ -304,6 +312,11 @@ export function createFederation(options: FederationOptions): Federation {
     handle: (method, handler) => void handlers.set(method, handler),
     links: () => [...peers.values()].map(({ status }) => status),
     linked: upServers,
+    loads: () => loads,
+    reportLoad(percent) {
+      usedPercent = percent
+      for (const { session, status } of peers.values()) if (status.operator === operator) session?.beat()
+    },
     subscribe(listener) {
       linkListeners.add(listener)
       return () => linkListeners.delete(listener)

@@ -96,6 +96,10 @@ export interface Federation {
   links(): readonly LinkStatus[]
   /** Servers of an operator that there is a link to now; of the own one: all others. */
   linked(operator: OperatorId): readonly ServerId[]
+  /** Tells the other servers of this operator how much of what it can take this one has, in percent. 0 until it is told. */
+  reportLoad(usedPercent: number): void
+  /** What other servers of this operator said last, as long as there is a link to them; `atMs` by the monotonic clock. */
+  loads(): ReadonlyMap<ServerId, { readonly usedPercent: number; readonly atMs: number }>
   /** Hears of links that come up and go down from now on. */
   subscribe(listener: (change: LinkChange) => void): () => void
   /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */

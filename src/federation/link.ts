@@ -55,6 +55,8 @@ export interface LinkSurroundings {
   report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void
   /** Keeps the peer from connecting for a while. */
   cutOff(server: ServerId, durationMs: number): void
+  /** A peer has said how much of what it can take it has. */
+  heardLoad(server: ServerId, usedPercent: number): void
 }
 
 /**
@@ -288,6 +290,7 @@ class Link implements Behaviour<LinkMessage> {
         ended: reason => this.#tell({ type: 'broken', life, reason }),
         reconciled: () => this.#tell({ type: 'reconciled', life }),
         clock: peerMs => this.#heardClock(peerMs),
+        load: usedPercent => this.#around.heardLoad(this.#peer, usedPercent),
       },
     })
     this.#become({ at: 'up', operator, session })

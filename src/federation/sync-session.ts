@@ -30,6 +30,8 @@ export interface SyncSessionOptions {
   readonly isOwn: (document: DocumentId) => boolean
   readonly documents: Documents
   readonly offerManifest: (manifest: Uint8Array) => Promise<void>
+  /** What to tell the peer of this server's load. */
+  readonly usedPercent: () => number
   readonly clock: Clock
   readonly telemetry: Telemetry
   readonly limits: LinkLimits
@@ -45,6 +47,8 @@ export interface SyncEvents {
   reconciled(): void
   /** The peer's wall clock was heard. */
   clock(peerMs: number): void
+  /** How much of what it can take the peer says it has. */
+  load(usedPercent: number): void
 }
 
 /**
@@ -203,6 +207,7 @@ export class SyncSession {
       case 'manifest':
         return this.#lanes.enter('manifests', () => offerManifest(message.manifest))
       case 'beat':
+        events.load(message.usedPercent)
         return events.clock(message.clock)
       case 'behind':
         return this.#reconciler.behind()
@@ -375,10 +380,16 @@ export class SyncSession {
 
   // --- watching
 
+  /** Says at once what the next heartbeat would. */
+  beat(): void {
+    const { clock, usedPercent } = this.#options
+    this.#send({ type: 'beat', clock: clock.now(), usedPercent: usedPercent() })
+  }
+
   #beat(): void {
     const { clock, limits } = this.#options
     this.#cancelBeat = clock.after(limits.heartbeatMs, () => {
-      this.#send({ type: 'beat', clock: clock.now() })
+      this.beat()
       const problem = this.#problem(clock.elapsed())
       if (problem === undefined) this.#beat()
       else this.fail(problem)

@@ -107,7 +107,7 @@ export type SyncMessage =
   | Have
   | Entries
   | { readonly type: 'manifest'; readonly manifest: Uint8Array }
-  | { readonly type: 'beat'; readonly clock: number }
+  | { readonly type: 'beat'; readonly clock: number; readonly usedPercent: number }
   | { readonly type: 'behind' }
   /** See `Linked` in wire.proto. */
   | { readonly type: 'linked'; readonly lives: ReadonlyMap<ServerId, number> }
@@ -197,7 +197,7 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
     case 'manifest':
       return { case: 'manifest', value: sync.manifest }
     case 'beat':
-      return { case: 'beat', value: { clockMs: BigInt(sync.clock) } }
+      return { case: 'beat', value: { clockMs: BigInt(sync.clock), usedPercent: sync.usedPercent } }
     case 'behind':
       return { case: 'behind', value: {} }
     case 'linked':
@@ -235,7 +235,11 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
     case 'manifest':
       return { type: 'manifest', manifest: content.value }
     case 'beat':
-      return { type: 'beat', clock: timeFrom(content.value.clockMs) }
+      return {
+        type: 'beat',
+        clock: timeFrom(content.value.clockMs),
+        usedPercent: Math.min(100, content.value.usedPercent),
+      }
     case 'behind':
       return { type: 'behind' }
     case 'linked':

@@ -7,6 +7,7 @@ import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.t
 import { serverIdentity } from '../adapters/identity.ts'
 import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
+import { processLoadProbe } from '../adapters/load-probe.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
 import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
@@ -68,6 +69,7 @@ export async function launch(
       network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
       listener: clientListener(configuration, at, telemetry),
       keys,
+      probe: processLoadProbe(),
       ...(certificates && { certificates }),
       zip: zipFormat,
       searchIndex,

@@ -9,9 +9,9 @@ export type Credential =
 
 /**
  * What a subscriber may do at its operator beyond what belongs to it: `deposit` messages for any user, as a participating
- * function does; `provision` users, as an operator's own systems do.
+ * function does; `provision` users, as an operator's own systems do; be let in as an `emergency` while a server is overloaded.
  */
-export const subscriberRights = ['deposit', 'provision'] as const
+export const subscriberRights = ['deposit', 'provision', 'emergency'] as const
 export type SubscriberRight = (typeof subscriberRights)[number]
 
 /** A subscriber: a user's application, a gateway, or a PNE. */

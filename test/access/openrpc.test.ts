@@ -122,6 +122,8 @@ test('says of both forms of session.authenticate what they take', () => {
   assert.equal(names, [
     ['nonce', false],
     ['url', false],
+    ['resume', false],
+    ['redirect', false],
     ['mechanism', false],
     ['identity', false],
     ['proof', false],

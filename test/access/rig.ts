@@ -1,7 +1,8 @@
 import { WebSocket } from 'ws'
 import { z } from 'zod'
-import { type Access, createAccess } from '../../src/access/create-access.ts'
+import { type Access, type AccessOptions, createAccess } from '../../src/access/create-access.ts'
 import type { AccessLimits } from '../../src/access/limits.ts'
+import type { LoadLimits } from '../../src/access/load/create-load.ts'
 import type { MayRead } from '../../src/access/may-read.ts'
 import { subprotocol } from '../../src/access/protocol.ts'
 import { createActorSystem } from '../../src/actor/system.ts'
@@ -12,7 +13,7 @@ import { memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
 import { websocketClient } from '../../src/adapters/websocket-client.ts'
 import { type WebsocketListenerOptions, websocketListener } from '../../src/adapters/websocket-listener.ts'
-import { authenticate, type ClientCredential, type ClientIdentity } from '../../src/client/authenticate.ts'
+import { authenticate, type ClientCredential, type ClientIdentity, type Entry } from '../../src/client/authenticate.ts'
 import { type ClientPorts, openSession, type Session, type SessionOptions } from '../../src/client/session.ts'
 import { openWire } from '../../src/client/wire.ts'
 import { type Attached, createAttached } from '../../src/commands/attached.ts'
@@ -22,7 +23,9 @@ import { type Command, CommandRefused } from '../../src/federation/command.ts'
 import type { Socket } from '../../src/ports/client-sockets.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Credential, KeySource } from '../../src/ports/key-source.ts'
+import type { LoadProbe } from '../../src/ports/load-probe.ts'
 import type { DocumentId } from '../../src/ports/names.ts'
+import { SimulatedLoadProbe } from '../../src/simulation/load-probe.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 
@@ -56,6 +59,10 @@ export interface RigOptions {
   /** Which of the operator's servers. */
   readonly server?: 0 | 1
   readonly clientUrls?: () => readonly string[]
+  readonly probe?: LoadProbe
+  readonly load?: Partial<LoadLimits>
+  readonly federation?: AccessOptions['federation']
+  readonly urlsOf?: AccessOptions['urlsOf']
 }
 
 export interface Rig {
@@ -101,6 +108,10 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     mayRead: options.mayRead ?? (() => true),
     keys: options.keys ?? { find: async identity => subscriberOf(identity) },
     macKeys: () => macKeys,
+    probe: options.probe ?? new SimulatedLoadProbe(),
+    ...(options.load && { load: options.load }),
+    ...(options.federation && { federation: options.federation }),
+    ...(options.urlsOf && { urlsOf: options.urlsOf }),
     actors,
     clock,
     random,
@@ -256,3 +267,15 @@ export const sessionAt = (
   name: keyof typeof secrets = 'alice',
   options: Partial<SessionOptions> = {},
 ): Promise<Session> => openSession(clientPorts(), { ...identityOf(name), urls: [base], timeoutMs: 5_000, ...options })
+
+/** Authenticates over a connection of its own, as a session does, with what it brings along. */
+export async function authenticateAt(base: string, name: keyof typeof secrets, entry: Entry = {}) {
+  const ports = clientPorts()
+  const socket = await ports.sockets.connect(`${base}/v1/client`, [subprotocol])
+  const wire = openWire(socket, ports.clock, { notification() {}, bytes() {}, closed() {} })
+  try {
+    return await authenticate(wire, base, identityOf(name), ports.crypto, 5_000, entry)
+  } finally {
+    wire.close()
+  }
+}

@@ -12,6 +12,7 @@ import { formatManifest, rootFingerprint } from '../../src/federation/manifest.t
 import { type CpnsNode, createNode, type NodePorts } from '../../src/node.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { Credential } from '../../src/ports/key-source.ts'
+import { SimulatedLoadProbe } from '../../src/simulation/load-probe.ts'
 import { MemoryHub } from '../fixtures/memory-network.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
@@ -95,6 +96,7 @@ export async function clientWorldOn(
                     credential: credentials.get(identity) ?? { kind: 'psk', key: keyOf(operator.id, identity) },
                   },
           },
+          probe: new SimulatedLoadProbe(),
           telemetry,
           ...(await portsOf(operator.id)),
         },

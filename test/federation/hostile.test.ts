@@ -243,7 +243,8 @@ test('entries that are forged, of others, or of no document are refused by reaso
   const flood = Array.from({ length: 30 }, () => Uint8Array.of(1, 2, 3))
   await say(stream, { type: 'entries', document: visit, entries: flood })
   await settle()
-  for (const skewMs of [0, 3_000]) await say(stream, { type: 'beat', clock: bench.clock.now() + skewMs })
+  for (const skewMs of [0, 3_000])
+    await say(stream, { type: 'beat', clock: bench.clock.now() + skewMs, usedPercent: 0 })
   await settle()
   assert.is(a1.linkTo(fakeServer)?.clockSkewMs, 0, 'it is read slowly')
   await bench.run(300)
@@ -327,7 +328,7 @@ test('a peer that promises what it never sends is given up, and not asked for ev
   bench.world.entitlement.grant(other, a)
   await say(stream, { type: 'have', document: other, heads, purpose: 'ask' })
   for (let beats = 0; beats < 14; beats++) {
-    await say(stream, { type: 'beat', clock: bench.clock.now() })
+    await say(stream, { type: 'beat', clock: bench.clock.now(), usedPercent: 0 })
     await bench.run(5_000)
   }
   assert.is(a1.linkTo(fakeServer)?.state, 'down')

@@ -60,7 +60,7 @@ const syncs: SyncMessage[] = [
   },
   { type: 'entries', document, entries: [bytes(1), bytes(300), new Uint8Array()] },
   { type: 'manifest', manifest: bytes(40) },
-  { type: 'beat', clock: 1_800_000_000_000 },
+  { type: 'beat', clock: 1_800_000_000_000, usedPercent: 40 },
   { type: 'behind' },
   { type: 'linked', lives: new Map() },
   { type: 'linked', lives: new Map([[serverOfPublicKey(bytes(32)), 4_000_000_000]]) },
@@ -168,7 +168,7 @@ test('what is too long, does not fit together, or is out of order is refused', (
       })),
     },
     { type: 'manifest' as const, manifest: bytes(140_000) },
-    { type: 'beat' as const, clock: 8.7e15 },
+    { type: 'beat' as const, clock: 8.7e15, usedPercent: 0 },
     { type: 'linked' as const, lives: new Map([['12D3KooWnobody' as ServerId, 1]]) },
   ])
     refuses(decodeSync, encodeSync(wrong))

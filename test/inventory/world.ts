@@ -212,6 +212,8 @@ export async function world(
     start: async () => {},
     stop: async () => {},
     links: () => [],
+    loads: () => new Map(),
+    reportLoad() {},
     fingerprintOf: operator =>
       servers.some(other => other.operator === operator) ? fingerprintOf(operator) : undefined,
     handle: (method, handler) => server.handlers.set(method, handler),

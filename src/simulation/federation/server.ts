@@ -6,6 +6,7 @@ import type { Push } from '../../ports/push.ts'
 import type { DiskFate } from '../disk.ts'
 import type { Death, SimulatedHost } from '../host.ts'
 import { hostileNetwork } from '../hostile.ts'
+import { SimulatedLoadProbe } from '../load-probe.ts'
 import type { Run } from '../run.ts'
 import type { World } from '../world.ts'
 import type { ServerCard, SimulatedOperator } from './operator.ts'
@@ -120,6 +121,7 @@ export class SimulatedServer {
       listener,
       keys: subscribers,
       ...(push && { push }),
+      probe: new SimulatedLoadProbe(),
       telemetry,
       ...(traceActors && { trace: (event: TraceEvent) => events.actor?.(this, event) }),
     }

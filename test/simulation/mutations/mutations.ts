@@ -61,8 +61,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'document/document-actor.ts',
-        from: '        await this.#store(batch, appended)\n        if (appended) this.#showOwn(appended)\n',
-        to: '        if (appended) this.#showOwn(appended)\n        await this.#store(batch, appended)\n',
+        from: '        await this.#store(batch, appended)\n        if (appended) this.#showOwn(appended, [...batch.changes.keys()])\n',
+        to: '        if (appended) this.#showOwn(appended, [...batch.changes.keys()])\n        await this.#store(batch, appended)\n',
       },
     ],
     scenario: 'swarm.yaml',

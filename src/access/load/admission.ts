@@ -1,0 +1,142 @@
+import { type TokenBucket, tokenBucket } from '../../federation/token-bucket.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { ServerId } from '../../ports/names.ts'
+import type { Random } from '../../ports/random.ts'
+import type { Telemetry } from '../../ports/telemetry.ts'
+import type { Redirection } from '../redirect-tickets.ts'
+import type { Resume } from '../resume-tickets.ts'
+import { isAtLeast } from './level.ts'
+import type { LoadMonitor } from './monitor.ts'
+import { type Candidate, chooseTarget } from './targets.ts'
+
+/*
+ * Who may authenticate now. Decided when a client says its first word, before anything is done for it that costs much: an
+ * overloaded server stays good for those it has, and says to the others where to go.
+ */
+
+/** A client that wants to authenticate, as far as one knows after a MAC or two. */
+export interface Arrival {
+  readonly address: string
+  /** Has been here before, and can prove it cheaply. */
+  readonly resume?: Resume | undefined
+  /** Was sent here by another server. */
+  readonly redirection?: Redirection | undefined
+}
+
+export type Verdict =
+  | { readonly kind: 'admitted' }
+  /** Goes to another server, with a ticket for it. */
+  | {
+      readonly kind: 'redirected'
+      readonly server: ServerId
+      readonly urls: readonly string[]
+      readonly ticket: string
+      readonly hops: number
+    }
+  /** No server has room: the application is to use its own server meanwhile, and come back. */
+  | { readonly kind: 'direct'; readonly retryAfterMs: number }
+  /** Comes too often. */
+  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+
+export interface Admission {
+  decide(arrival: Arrival): Verdict
+  /** Where a client goes that is here already and has to leave; `undefined`: to nowhere in particular. */
+  elsewhere(visited?: readonly ServerId[]): Omit<Extract<Verdict, { kind: 'redirected' }>, 'kind'> | undefined
+}
+
+export interface AdmissionLimits {
+  /** Attempts to authenticate from one address: in the long run, and at once. */
+  readonly perAddressPerSecond: number
+  readonly addressBurst: number
+  /** Those of the emergency class that pass under overload, of all clients together. */
+  readonly emergencyPerSecond: number
+  /** How often a client is sent on before it is told to wait. */
+  readonly maxHops: number
+  /** How long a client that finds no room stays away, spread over twice the time. */
+  readonly retryAfterMs: number
+}
+
+export const defaultAdmissionLimits: AdmissionLimits = {
+  perAddressPerSecond: 50,
+  addressBurst: 500,
+  emergencyPerSecond: 20,
+  maxHops: 3,
+  retryAfterMs: 5_000,
+}
+
+/** Addresses remembered; beyond it those that came least lately are forgotten. */
+const maxAddresses = 20_000
+
+export function createAdmission(options: {
+  readonly self: ServerId
+  readonly monitor: Pick<LoadMonitor, 'level' | 'freeCapacity'>
+  readonly candidates: () => readonly Candidate[]
+  readonly issue: (target: ServerId, visited: readonly ServerId[]) => string
+  /** Off: everybody is admitted, whatever comes of it. For comparison. */
+  readonly isOn: boolean
+  readonly limits?: Partial<AdmissionLimits>
+  readonly clock: Pick<Clock, 'elapsed'>
+  readonly random: Random
+  readonly telemetry: Telemetry
+}): Admission {
+  const { self, monitor, clock, random, telemetry } = options
+  const limits = { ...defaultAdmissionLimits, ...options.limits }
+  const addresses = new Map<string, TokenBucket>()
+  const emergencies = tokenBucket(limits.emergencyPerSecond, limits.emergencyPerSecond, clock.elapsed())
+
+  function bucketOf(address: string): TokenBucket {
+    const nowMs = clock.elapsed()
+    const bucket = addresses.get(address) ?? tokenBucket(limits.perAddressPerSecond, limits.addressBurst, nowMs)
+    // Least lately seen first.
+    addresses.delete(address)
+    addresses.set(address, bucket)
+    if (addresses.size > maxAddresses) for (const oldest of addresses.keys()) return forget(oldest, bucket)
+    return bucket
+  }
+
+  function forget(address: string, bucket: TokenBucket): TokenBucket {
+    addresses.delete(address)
+    return bucket
+  }
+
+  function passesOverload({ resume }: Arrival): boolean {
+    if (!resume || monitor.level === 'draining') return false
+    if (resume.class === 'emergency') return emergencies.take(clock.elapsed()) === 0
+    return monitor.level === 'overloaded'
+  }
+
+  function elsewhere(visited: readonly ServerId[] = []) {
+    const seen = [...visited, self]
+    if (seen.length > limits.maxHops) return undefined
+    const own = { freeCapacity: monitor.freeCapacity, visited: seen }
+    const target = chooseTarget(options.candidates(), own, clock.elapsed(), fractionOf(random))
+    if (!target) return undefined
+    const { server, urls } = target
+    return { server, urls, ticket: options.issue(server, seen), hops: seen.length }
+  }
+
+  function verdictOn(arrival: Arrival): Verdict {
+    if (!options.isOn) return { kind: 'admitted' }
+    const waitMs = bucketOf(arrival.address).take(clock.elapsed())
+    if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
+    if (!isAtLeast(monitor.level, 'overloaded') || passesOverload(arrival)) return { kind: 'admitted' }
+    const target = elsewhere(arrival.redirection?.visited)
+    if (target) return { kind: 'redirected', ...target }
+    return { kind: 'direct', retryAfterMs: Math.round(limits.retryAfterMs * (1 + fractionOf(random))) }
+  }
+
+  return {
+    elsewhere,
+    decide(arrival) {
+      const verdict = verdictOn(arrival)
+      telemetry.count('cpns_access_admissions_total', { verdict: verdict.kind })
+      return verdict
+    },
+  }
+}
+
+/** Uniform in [0, 1). */
+function fractionOf(random: Random): number {
+  const [a = 0, b = 0, c = 0] = random.bytes(3)
+  return (a * 65_536 + b * 256 + c) / 2 ** 24
+}

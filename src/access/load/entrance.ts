@@ -1,0 +1,74 @@
+import type { z } from 'zod'
+import type { Resumed } from '../authentication.ts'
+import type { RpcError } from '../json-rpc.ts'
+import type { challengeRequest, SessionAnswer } from '../protocol.ts'
+import type { RedirectTickets } from '../redirect-tickets.ts'
+import type { ClientClass, ResumeTickets } from '../resume-tickets.ts'
+import type { Admission, Verdict } from './admission.ts'
+import type { AuthenticationQueue } from './authentication-queue.ts'
+
+/*
+ * What stands between a stranger and the dear part of an authentication: tickets, the decision about this client, the queue.
+ */
+
+export interface Entrance {
+  /** The client's first word; at most two MACs are computed. */
+  consider(
+    address: string,
+    request: z.infer<typeof challengeRequest>,
+  ): { readonly verdict: Verdict; readonly resumed: Resumed | undefined }
+  /** Its proof, checked in turn; whoever resumes waits for nobody. @throws {WaitedTooLong} and what the work throws */
+  queue<T>(resumed: Resumed | undefined, work: () => Promise<T>): Promise<T>
+  /** For who has waited in vain. */
+  crowded(): Away
+  ticketFor(identity: string, kind: ClientClass): SessionAnswer['resume']
+}
+
+export type Away = Exclude<Verdict, { kind: 'admitted' }>
+
+const crowdedRetryMs = 2_000
+
+export function createEntrance(options: {
+  readonly admission: Admission
+  readonly queue: AuthenticationQueue
+  readonly resumes: ResumeTickets
+  readonly redirects: RedirectTickets
+}): Entrance {
+  const { admission, queue, resumes, redirects } = options
+  return {
+    consider(address, { resume, redirect }) {
+      const resumed = resume === undefined ? undefined : resumes.check(resume)
+      const redirection = redirect === undefined ? undefined : redirects.take(redirect)
+      return { verdict: admission.decide({ address, resume: resumed?.resume, redirection }), resumed }
+    },
+    queue: (resumed, work) => (resumed ? work() : queue.run(work)),
+    crowded() {
+      const target = admission.elsewhere()
+      return target ? { kind: 'redirected', ...target } : { kind: 'direct', retryAfterMs: crowdedRetryMs }
+    },
+    ticketFor: (identity, kind) => resumes.issue({ identity, class: kind }),
+  }
+}
+
+/** What the client is told. Never that its authentication has failed: it would throw away what it authenticates with. */
+export function awayError(verdict: Away): RpcError {
+  switch (verdict.kind) {
+    case 'redirected': {
+      const { server, urls, ticket } = verdict
+      const redirect = { action: 'redirect' as const, server, urls: [...urls], ticket }
+      const message = 'This server has too much to do; another one has room.'
+      return { code: 307, message, data: { status: 307, reason: 'REDIRECT', redirect } }
+    }
+    case 'direct': {
+      const { retryAfterMs } = verdict
+      const message = 'No server has room now. Use your own server directly meanwhile, and come back later.'
+      const redirect = { action: 'direct' as const }
+      return { code: 503, message, data: { status: 503, reason: 'OVERLOADED', retryAfterMs, redirect } }
+    }
+    case 'limited': {
+      const { retryAfterMs } = verdict
+      const message = 'Too many attempts from this address. Wait.'
+      return { code: 429, message, data: { status: 429, reason: 'RATE_LIMITED', retryAfterMs } }
+    }
+  }
+}

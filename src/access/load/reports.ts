@@ -1,0 +1,66 @@
+import type { Federation } from '../../federation/federation.ts'
+import type { Cancel, Clock } from '../../ports/clock.ts'
+import type { ServerId } from '../../ports/names.ts'
+import type { LoadMonitor } from './monitor.ts'
+import type { Candidate } from './targets.ts'
+
+/*
+ * What an operator's servers tell each other of their load, beside the heartbeats of their links: each that has something to do
+ * says it once a second, and at once when its level changes.
+ */
+
+export interface LoadReports {
+  /** The other servers of the operator that this one hears of. */
+  candidates(): Candidate[]
+  start(): void
+  stop(): void
+}
+
+const everyMs = 1_000
+
+export function createLoadReports(options: {
+  readonly monitor: LoadMonitor
+  readonly federation: Pick<Federation, 'loads' | 'reportLoad'>
+  /** Where clients reach a server, by the operator's manifest: nobody is sent to any other place. */
+  readonly urlsOf: (server: ServerId) => readonly string[]
+  readonly clock: Clock
+}): LoadReports {
+  const { monitor, federation, urlsOf, clock } = options
+  let said = 0
+  let cancel: Cancel = () => {}
+  let unsubscribe: Cancel = () => {}
+
+  /** A server that is idle, and has said so, leaves it to its heartbeats. */
+  function tell(): void {
+    const usedPercent = Math.round((1 - monitor.freeCapacity) * 100)
+    if (usedPercent === 0 && said === 0) return
+    said = usedPercent
+    federation.reportLoad(usedPercent)
+  }
+
+  function tellLater(): void {
+    cancel = clock.after(everyMs, () => {
+      tellLater()
+      tell()
+    })
+  }
+
+  return {
+    candidates: () =>
+      [...federation.loads()].map(([server, { usedPercent, atMs }]) => ({
+        server,
+        urls: urlsOf(server),
+        freeCapacity: 1 - usedPercent / 100,
+        // Who has said that it is idle, and whose link stands, is idle still, or it would say so.
+        reportedMs: usedPercent === 0 ? clock.elapsed() : atMs,
+      })),
+    start() {
+      tellLater()
+      unsubscribe = monitor.subscribe(tell)
+    },
+    stop() {
+      cancel()
+      unsubscribe()
+    },
+  }
+}

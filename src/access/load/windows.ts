@@ -1,0 +1,31 @@
+/** The greatest of the last so many values. */
+export class SlidingMaximum {
+  readonly #values: number[] = []
+  readonly #size: number
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  add(value: number): number {
+    this.#values.push(value)
+    if (this.#values.length > this.#size) this.#values.shift()
+    return Math.max(...this.#values)
+  }
+}
+
+/** A percentile of the last so many values that are not older than `maxAgeMs`; 0 without any. */
+export function slidingPercentile(size: number, maxAgeMs: number, share: number) {
+  const values: { readonly value: number; readonly atMs: number }[] = []
+  return {
+    add(value: number, nowMs: number): void {
+      values.push({ value, atMs: nowMs })
+      if (values.length > size) values.shift()
+    },
+    value(nowMs: number): number {
+      while (values[0] && values[0].atMs + maxAgeMs < nowMs) values.shift()
+      const sorted = values.map(({ value }) => value).sort((a, b) => a - b)
+      return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+    },
+  }
+}
