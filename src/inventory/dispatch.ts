@@ -54,7 +54,7 @@ export function commandOf<Params, Result>(
     const name = procedure.network(params, caller)
     // A proof says where a command may be executed; it does not make this server the one that executes it.
     const carried = proof !== undefined && proof.executor !== self ? proof : undefined
-    const view = carried ? await networks.view(name) : await known(name)
+    const view = carried || procedure.isForStrangers ? await networks.view(name) : await known(name)
     const executor = carried ? carried.executor : procedure.executor(params, caller, view)
     if (executor === self) return procedure.execute(params, caller)
     if (!carried && !procedure.isVouchedFor) {

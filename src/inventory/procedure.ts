@@ -20,6 +20,8 @@ interface Routed<Params, Result> {
    * business here. Without that, only a caller's own proof goes to another operator, never just its command.
    */
   readonly isVouchedFor?: true
+  /** Whether it is also for who knows nothing of the PN, and whose operator need not hold anything of it, now or any more. */
+  readonly isForStrangers?: true
   /** Whether what a forwarded command rests on has arrived here: it may still be on its way when the command comes. */
   isReady?(params: Params, view: NetworkView | undefined): boolean
 }

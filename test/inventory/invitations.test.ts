@@ -11,7 +11,8 @@ import type { Json } from '../../src/document/documents.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import type { CommandHandler } from '../../src/federation/federation.ts'
 import type { PnInvitationsResult } from '../../src/inventory/methods.ts'
-import { a, answerOf, b, c, homeNetwork, newId, refusalOf, subscribe, type World, world } from './world.ts'
+import { until } from '../fixtures/until.ts'
+import { a, answerOf, b, c, grant, homeNetwork, newId, refusalOf, subscribe, type World, world } from './world.ts'
 
 const test = suite('invitations')
 const flat = { home: a, pnId: 'flat' }
@@ -56,6 +57,28 @@ test('invited at an operator without a grant, seen at any of its servers, accept
   assert.equal(await inboxOf(w), [])
   w.clock.advance(day)
   assert.equal(await rosterOf(w), ['b.example/radio'], 'for good')
+  await w.stop()
+})
+
+test('at an operator whose grant has ended, and that holds nothing any more, they are answered too', async () => {
+  const { w } = await inviting()
+  await grant(w, 'flat', b)
+  await w.replicate()
+  await grant(w, 'flat', b, [])
+  const inventory = () => refusalOf(w.at(b).call('pn.inventory', flat, 'radio'))
+  await until(
+    async () => {
+      await w.clock.run(100)
+      await w.replicate()
+      return (await inventory()) === '403 GRANT_ENDED'
+    },
+    { what: 'B has dropped the PN' },
+  )
+  const { invitation } = await invite(w)
+  assert.equal(await answer(w, 'pn.accept', invitation), { role: 'PNE', epoch: 1 })
+  const next = await invite(w, { identity: 'eve' })
+  await answer(w, 'pn.decline', next.invitation, { operator: b, pneId: 'eve' })
+  assert.equal(await rosterOf(w), ['b.example/radio'])
   await w.stop()
 })
 

@@ -70,6 +70,7 @@ export function accepting(
     network: nameOf,
     executor: executorOf(rules.self),
     isVouchedFor: true,
+    isForStrangers: true,
 
     decide(params, _, state) {
       const { view, role, writes, isRepeated } = answerable(params, state, 'accepted')
@@ -91,6 +92,7 @@ export function declining(
     network: nameOf,
     executor: executorOf(options.rules.self),
     isVouchedFor: true,
+    isForStrangers: true,
     decide: (params, _, state) => ({ writes: answerable(params, state, 'declined').writes, answer: () => ({}) }),
   })
   return told(decision, options, false)
