@@ -291,6 +291,7 @@ const onlyGrants = (home: Registers): Registers => ({
     const network = home.get(keys.network)
     if (network) yield [keys.network, network]
     yield* home.entries('grant/')
+    yield* home.entries('revoked/')
   },
 })
 

@@ -9,7 +9,8 @@ import { refusals } from './refusals.ts'
 /**
  * `pn.grant`: what another operator may do in a PN, and until when. The home operator says so once; from then on nobody
  * needs it online. A grant that is given again to the same root keys keeps its id, and with it what was done under it; one
- * that was revoked in between, or goes to other keys, starts anew.
+ * that was revoked in between, or goes to other keys, starts anew. A revocation stands, also against who gave the same grant
+ * for longer without knowing of it.
  */
 export const granting = (
   /** Of the operator's root keys, if this server knows them. */
@@ -33,7 +34,9 @@ export const granting = (
     const present = view.given.get(operator)
     const version = (after: () => typeof view) => ({ version: after().inventory.version })
     if (rights.length === 0) {
-      return { writes: present ? [{ key, value: null, ...timed(time) }] : [], answer: version }
+      if (!present) return { writes: [], answer: version }
+      const revoked = { key: keys.revoked(operator, present.id), value: asValue({ epoch: view.inventory.epoch }) }
+      return { writes: [{ key, value: null }, revoked].map(write => ({ ...write, ...timed(time) })), answer: version }
     }
 
     if (!present && view.given.size >= maxGrants) throw refusals.tooMany('grants', maxGrants)

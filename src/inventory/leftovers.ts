@@ -43,6 +43,9 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
   )
   const gateways = [...own.gateways].flatMap(([id, record]) => (isPast(record) ? [keys.gateway(id)] : []))
   const grants = [...own.grants].flatMap(([grantee, record]) => (isPast(record) ? [keys.grant(grantee)] : []))
+  const revoked = own.revoked.flatMap(({ operator, grant, record }) =>
+    isPast(record) ? [keys.revoked(operator, grant)] : [],
+  )
   const [claim] = view.claims
   const claims = [...own.claims].flatMap(([id, record]) => {
     const isLatest = claim?.gateway.operator === of.operator && claim.gateway.gatewayId === id
@@ -57,7 +60,7 @@ export function leftovers(own: NetworkRecords, view: NetworkView, now: number, o
     const record = own.settings[name]
     return record && isPast(record) ? [keys.setting(name)] : []
   })
-  const rest = [...gateways, ...grants, ...claims, ...admins, ...settings]
+  const rest = [...gateways, ...grants, ...revoked, ...claims, ...admins, ...settings]
   return [...roster, ...undone, ...registrations, ...ends, ...rest].slice(0, maxAtOnce)
 }
 

@@ -62,6 +62,12 @@ const grantRecord = z.object({
   expires: time,
 })
 
+/**
+ * `revoked/<operator>/<grantId>`, in the home document: whatever else is said of this grant, it is over. A key of its own, so
+ * that who gives it for longer, at a server that has not heard of the revocation, does not undo it: the grantee is told its end.
+ */
+const revokedRecord = z.object({ epoch })
+
 /** `gateway/<gatewayId>`, in the document of the gateway's operator. */
 const gatewayRecord = z.object({
   epoch,
@@ -159,6 +165,7 @@ const endedRecord = z.object({
 export type NetworkRecord = z.infer<typeof networkRecord>
 export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
+export type RevokedRecord = z.infer<typeof revokedRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
 export type ClaimRecord = z.infer<typeof claimRecord>
 export type AdminRecord = z.infer<typeof adminRecord>
@@ -172,6 +179,7 @@ export const keys = {
   network: 'pn',
   release: 'release',
   grant: (grantee: OperatorId) => `grant/${grantee}`,
+  revoked: (grantee: OperatorId, grant: string) => `revoked/${grantee}/${grant}`,
   setting: (name: keyof Settings) => `setting/${name}`,
   gateway: (gatewayId: string) => `gateway/${gatewayId}`,
   claim: (gatewayId: string) => `claim/${gatewayId}`,
@@ -218,12 +226,21 @@ export interface Undoing {
   readonly record: Stamped<UndoneRecord>
 }
 
+/** A grant that was revoked. */
+export interface Revoked {
+  readonly operator: OperatorId
+  readonly grant: string
+  readonly record: Stamped<RevokedRecord>
+}
+
 /** What one document of a PN says. */
 export interface NetworkRecords {
   readonly network: Stamped<NetworkRecord> | undefined
   readonly release: Stamped<ReleaseRecord> | undefined
   readonly settings: Settings
+  /** Those that were not revoked. */
   readonly grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>
+  readonly revoked: readonly Revoked[]
   readonly gateways: ReadonlyMap<string, Stamped<GatewayRecord>>
   /** By gateway id. */
   readonly claims: ReadonlyMap<string, Stamped<ClaimRecord>>
@@ -243,6 +260,7 @@ type Said =
   | { readonly of: 'pn'; readonly record: Stamped<NetworkRecord> }
   | { readonly of: 'release'; readonly record: Stamped<ReleaseRecord> }
   | { readonly of: 'grant'; readonly operator: OperatorId; readonly record: Stamped<GrantRecord> }
+  | ({ readonly of: 'revoked' } & Revoked)
   | { readonly of: 'setting'; readonly settings: Settings }
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
   | { readonly of: 'claim'; readonly gatewayId: string; readonly record: Stamped<ClaimRecord> }
@@ -263,6 +281,7 @@ export type ReadBefore = WeakMap<Register, { readonly said: Said }>
 /** Reads a `pn/…` or `visit/…` document. Never throws for what it contains. */
 export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?: ReadBefore): NetworkRecords {
   const grants = new Map<OperatorId, Stamped<GrantRecord>>()
+  const revoked: Revoked[] = []
   const gateways = new Map<string, Stamped<GatewayRecord>>()
   const claims = new Map<string, Stamped<ClaimRecord>>()
   const admins = new Map<string, { pne: Pne; record: Stamped<AdminRecord> }>()
@@ -290,6 +309,9 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
         return
       case 'grant':
         grants.set(said.operator, said.record)
+        return
+      case 'revoked':
+        revoked.push(said)
         return
       case 'gateway':
         gateways.set(said.gatewayId, said.record)
@@ -327,7 +349,8 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     network,
     release,
     settings,
-    grants,
+    grants: withoutRevoked(grants, revoked),
+    revoked,
     gateways,
     claims,
     admins,
@@ -337,6 +360,15 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
     ends,
     ignored,
   }
+}
+
+function withoutRevoked(
+  grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>,
+  revoked: readonly Revoked[],
+): ReadonlyMap<OperatorId, Stamped<GrantRecord>> {
+  if (revoked.length === 0) return grants
+  const over = new Set(revoked.map(({ operator, grant }) => keys.revoked(operator, grant)))
+  return new Map([...grants].filter(([operator, { id }]) => !over.has(keys.revoked(operator, id))))
 }
 
 function withEnds(registrations: StampedRegistration[], ends: readonly StampedEnd[]): readonly StampedRegistration[] {
@@ -367,6 +399,12 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
     case 'grant': {
       const record = read(grantRecord, register)
       return record && isOperatorId(second) ? { of: 'grant', operator: second, record } : undefined
+    }
+    case 'revoked': {
+      const record = read(revokedRecord, register)
+      return record && third && isOperatorId(second)
+        ? { of: 'revoked', operator: second, grant: third, record }
+        : undefined
     }
     case 'gateway': {
       const record = read(gatewayRecord, register)
@@ -438,6 +476,7 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
     ['release', 1],
     ['setting', 2],
     ['grant', 2],
+    ['revoked', 3],
     ['gateway', 2],
     ['claim', 2],
     ['admin', 3],
@@ -501,6 +540,7 @@ export const asValue = (
     | NetworkRecord
     | ReleaseRecord
     | GrantRecord
+    | RevokedRecord
     | GatewayRecord
     | ClaimRecord
     | AdminRecord

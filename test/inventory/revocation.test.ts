@@ -20,6 +20,7 @@ import {
   b,
   c,
   crypto,
+  fingerprintOf,
   Gateway,
   grant,
   homeNetwork,
@@ -86,6 +87,7 @@ async function converges(w: World, what: string, condition: () => Promise<boolea
 }
 
 const isDropped = async (server: Server) => `${await held(server)}` === visitB
+const bobReadsAgain = (w: World) => async () => (await held(w.at(b))).includes(home)
 const bobReads = (w: World) => w.at(b).inventory.mayRead({ operator: b, identity: 'bob' }, home)
 
 test('revoked: the replica and the visits of others are gone, its own document stays; nobody there sees anything', async () => {
@@ -212,6 +214,27 @@ test('a grant that is given anew brings it back, and what was done under the old
   assert.ok(await bobReads(w))
   await revoke()
   await converges(w, 'b.example has dropped it', () => isDropped(w.at(b)))
+  await w.stop()
+})
+
+test('a revocation stands, though a server that had not heard of it has given the same grant for longer since', async () => {
+  const { w, revoke } = await scene({ [a]: 2, [b]: 1, [c]: 1 })
+  const renew = (index: number) => {
+    const fingerprint = fingerprintOf(b)
+    const given = { operator: b, fingerprint, rights: ['register'], expires: w.clock.now() + 2 * day }
+    return w.at(a, index).call('pn.grant', { commandId: newId(), ...flat, ...given }, 'alice')
+  }
+  const grantees = async (index: number) =>
+    (await w.at(a, index).inventoryOf(a, 'flat')).grants.map(({ operator }) => operator)
+  await revoke()
+  w.clock.advance(1)
+  await renew(1)
+  await converges(w, 'b.example has dropped it', () => isDropped(w.at(b)))
+  for (const index of [0, 1]) assert.equal(await grantees(index), [c])
+
+  await renew(1)
+  await converges(w, 'given anew, it has it again', bobReadsAgain(w))
+  assert.equal(await grantees(0), [b, c])
   await w.stop()
 })
 
