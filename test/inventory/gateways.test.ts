@@ -219,6 +219,24 @@ test('who detaches is gone; owner and operator detach others, strangers nobody',
   await w.stop()
 })
 
+test('who left, where nobody knew of its claim, and attaches again has claimed nothing', async () => {
+  const { w, bobs } = await scene({ [a]: 1, [b]: 2 })
+  await attach(bobs)
+  await w.replicate()
+  w.clock.advance(1)
+  await activate(w, bobs)
+  // The other server of B has not heard of it.
+  const other = new Gateway(w.at(b, 1), 'bob', a, 'flat', 'bobs')
+  await detach(other)
+  assert.is(await activeOf(w), 'hub')
+  w.clock.advance(1)
+  await attach(other)
+  assert.is(await activeOf(w), 'hub')
+  await activate(w, other)
+  assert.is(await activeOf(w), 'bobs', 'and may claim again')
+  await w.stop()
+})
+
 test('nobody claims for another, without the right, or in a PN that has ended', async () => {
   const { w, hub, porch, bobs } = await scene()
   await attach(porch)

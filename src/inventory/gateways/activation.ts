@@ -41,7 +41,8 @@ export const activation = (
 
     const after = view.claims[0]?.record.since ?? 0
     const stamp = time === undefined ? now : Math.min(time, now)
-    const claim: ClaimRecord = { ...ground(view, self), since: Math.min(maxStamp, Math.max(stamp, after + 1)), after }
+    const since = Math.min(maxStamp, Math.max(stamp, after + 1, own?.since ?? 0))
+    const claim: ClaimRecord = { ...ground(view, self), since, after }
     return { writes: [{ key: keys.claim(gatewayId), value: asValue(claim), ...timed(time) }], answer }
   },
 })

@@ -8,7 +8,8 @@ import type { ClaimRecord, Stamped } from '../records.ts'
  * It is the one with the greatest priority, of equal ones the one that attached first; unless gateways have claimed it:
  * then the one with the latest claim. A claim is made in the document of the gateway's own operator, by a server that sees
  * the active gateway gone, or that has a lower priority. Two sides of a partition may both claim: after it the later one
- * is active, everywhere, and the other is named as long as the winner has not claimed in the knowledge of it.
+ * is active, everywhere, and the other is named as long as the winner has not claimed in the knowledge of it. A gateway
+ * that has left, and attaches again, begins without a claim, whoever knew of the one that it had.
  */
 
 /** A gateway that is attached, with the claim that it has made, if any. */
@@ -34,7 +35,9 @@ export interface Claim {
 export function activityOf(attached: readonly AttachedGateway[], isLive: boolean, at: number): Activity {
   const claims = attached
     .flatMap(({ shown, claim }) =>
-      claim && claim.since <= at + clockToleranceMs ? [{ gateway: shown, record: claim }] : [],
+      claim && claim.since >= shown.since && claim.since <= at + clockToleranceMs
+        ? [{ gateway: shown, record: claim }]
+        : [],
     )
     .sort(latestFirst)
   const active = isLive ? (claims[0]?.gateway ?? attached.map(({ shown }) => shown).sort(firstInLine)[0]) : undefined
