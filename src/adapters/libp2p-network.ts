@@ -59,7 +59,7 @@ export function libp2pNetwork(options: {
   }
 
   const connectionTo = (peer: ServerId): Connection | undefined =>
-    [...(connections.get(peer) ?? [])].find(({ status }) => status === 'open')
+    [...(connections.get(peer) ?? [])].findLast(({ status }) => status === 'open')
 
   function opened(connection: Connection, events: PeerEvents): void {
     const peer = idOf(connection.remotePeer)

@@ -52,7 +52,10 @@ export interface PeerNetwork {
   addresses(): readonly string[]
   /** Dials; resolves when a connection stands (also one that stood already). @throws {PeerUnreachable} */
   dial(peer: ServerId, addresses: readonly string[]): Promise<void>
-  /** Opens a stream over a standing connection. @throws {PeerUnreachable} */
+  /**
+   * Opens a stream over the connection that was made last: of an older one the peer may know nothing any more, if it has lost
+   * power since. @throws {PeerUnreachable}
+   */
   open(peer: ServerId, protocol: string): Promise<PeerStream>
   /** Closes every connection to the peer at once. */
   disconnect(peer: ServerId, reason: string): Promise<void>

@@ -30,7 +30,7 @@ export function simulatedPeerNetwork(transport: Transport<PeerContent>, party: P
     throw new PeerUnreachable('The network is not started, or stopped.')
   }
 
-  const connectionTo = (peer: ServerId): PeerConnection | undefined => connections.get(peer)?.values().next().value
+  const connectionTo = (peer: ServerId): PeerConnection | undefined => [...(connections.get(peer) ?? [])].at(-1)
 
   function refuses(peer: ServerId, { gate, events }: StartOptions): string | undefined {
     const reason = gate.refuse(peer)

@@ -1,8 +1,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { CommandAnswer } from '../../src/federation/federation.ts'
+import { SimulatedFederation } from '../../src/simulation/federation/federation.ts'
+import { deathOf } from '../../src/simulation/federation/server.ts'
 import { readScenario } from '../../src/simulation/scenario/read-scenario.ts'
 import { runScenario } from '../../src/simulation/scenario/run.ts'
 import type { LogLine } from '../../src/simulation/telemetry.ts'
+import { World } from '../../src/simulation/world.ts'
 import { production } from './production.ts'
 
 /*
@@ -53,6 +57,32 @@ test('clients that are isolated, or stand still, hear nothing until that is over
       kind,
     )
   }
+})
+
+test('a server that was without power for a moment, and nobody noticed, is asked over its new connection at once', async () => {
+  const world = new World({ seed, production, guard: false })
+  const federation = await SimulatedFederation.create(world, {
+    operators: [
+      { name: 'a.example', servers: 1 },
+      { name: 'b.example', servers: 1 },
+    ],
+  })
+  const [asked, asking] = [federation.server('a.example/1'), federation.server('b.example/1')]
+  federation.start()
+  await world.run({ untilUs: 5_000_000 })
+  world.at(5_001, 'crash', () => asked.crash(deathOf({ kind: 'unsynced' })))
+  world.at(5_501, 'start', () => asked.start())
+  await world.run({ untilUs: 10_000_000 })
+
+  const { server } = asked.card.identity
+  assert.is(asking.node?.federation.links().find(link => link.server === server)?.state, 'up')
+  let answer: Promise<CommandAnswer> | undefined
+  world.at(10_001, 'ask', () => {
+    answer = asking.node?.federation.requestAt(server, { method: 'no.method', params: {} })
+  })
+  await world.run({ untilUs: 12_000_000 })
+  const answered = await answer
+  assert.is(answered && !answered.ok && answered.status, 404, 'it has answered')
 })
 
 test('a server on a disk that has changed a record tells nobody of it, and has everything again from its peers', async () => {

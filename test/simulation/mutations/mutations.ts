@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 1,
+    seed: 2,
     shows: 'no-convergence',
   },
   {
@@ -80,7 +80,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'hostile.yaml',
-    seed: 1,
+    seed: 10,
     shows: 'guarded-entries',
   },
   {
@@ -127,7 +127,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 1,
+    seed: 4,
     shows: 'acknowledged-writes',
   },
   {
