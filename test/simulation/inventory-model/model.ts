@@ -1,337 +1,267 @@
+import { admit, appoint, type Desk, type Expected, ground, mayAdminister, remove } from './desk.ts'
+import { Holdings, saidIn } from './facts.ts'
+import { absenceMs, decideOnGroup } from './groups.ts'
+import { decideOnInvitation } from './invitations.ts'
+import { deregister, type HeldRegistration, letIn, refresh, register, use } from './registration.ts'
+import { type Shown, shown } from './shown.ts'
+import { type GroupStep, gatewayOf, type InvitationStep, type Layout, type Step, type StepOf } from './step.ts'
+import { type Claim, type Gateway, type Grant, type Lifetime, type Network, rivals, type View, viewOf } from './view.ts'
+
 /*
- * What a federation of servers should say of one Personal Network, as simply as it can be said: each server holds facts,
- * a fact is a time and a value, the later one counts, and servers that reach each other hold the same. Nothing here is
- * shared with the node: no code, no stamps, no logs.
+ * What a federation of servers should say of one Personal Network, as simply as it can be said. Nothing here is shared with
+ * the node: no code, no stamps, no logs.
  */
 
-export interface ModelPne {
-  readonly operator: string
-  readonly pneId: string
-}
-
-export type Step =
-  | { readonly kind: 'establish' | 'release'; readonly at: string }
-  | { readonly kind: 'grant' | 'revoke'; readonly at: string; readonly operator: string }
-  | { readonly kind: 'add' | 'remove'; readonly at: string; readonly pne: ModelPne }
-  | { readonly kind: 'attach' | 'detach'; readonly at: string }
-  | { readonly kind: 'rename'; readonly at: string; readonly alias: string }
-  | { readonly kind: 'register'; readonly at: string; readonly pne: ModelPne }
-
-/** What a step should be answered with: done, or the status of its refusal. */
-export type Expected = 'ok' | number
-
-/** What a server should show. */
-export interface Shown {
-  readonly state: 'live' | 'released' | 'none'
-  readonly alias: string
-  readonly members: readonly string[]
-  readonly gateways: readonly string[]
-  readonly grants: readonly string[]
-}
-
-interface Network {
-  readonly epoch: number
-}
-interface Alias {
-  readonly epoch: number
-  readonly alias: string
-}
-interface Grant {
-  readonly epoch: number
-  /** The moment it was given: one that is given again after it was revoked is another. */
-  readonly id: number
-}
-/** What is said in a PN counts in its epoch, and under the grant of who said it. */
-interface Said {
-  readonly epoch: number
-  readonly grant: number | undefined
-}
-interface Admission extends Said {
-  readonly since: number
-  readonly isFirm: boolean
-}
-interface Registration extends Said {
-  readonly admission: number
-}
-interface Fact {
+/** When a step is done, and what the model cannot know by itself. */
+export interface Moment {
   readonly time: number
-  readonly value: unknown
-}
-
-/** Facts of one operator, as one server holds them. */
-type Facts = ReadonlyMap<string, Fact>
-
-export interface Layout {
-  /** The server names of each operator; the first operator is the home. */
-  readonly operators: ReadonlyMap<string, readonly string[]>
-  readonly home: string
+  /** Of the step. */
+  readonly id: number
+  /** The servers that its server reaches. */
+  readonly side: readonly string[]
+  /** What the device of the step remembers. */
+  readonly holds: HeldRegistration | undefined
 }
 
 /** One way in which things may have gone. Changes are made to copies. */
 export class Model {
   readonly #layout: Layout
-  /** By server and operator. */
-  readonly #facts: Map<string, Map<string, Facts>>
+  readonly #holdings: Holdings
 
-  constructor(layout: Layout, facts: Map<string, Map<string, Facts>> = new Map()) {
+  constructor(layout: Layout, holdings = new Holdings(layout)) {
     this.#layout = layout
-    this.#facts = facts
+    this.#holdings = holdings
   }
 
   copy(): Model {
-    return new Model(this.#layout, new Map([...this.#facts].map(([server, held]) => [server, new Map(held)])))
+    return new Model(this.#layout, this.#holdings.copy())
   }
 
   /** Servers that reach each other come to hold the same, as far as they may hold it. */
-  sync(sides: readonly (readonly string[])[]): void {
-    for (const side of sides) while (side.some(from => side.some(to => from !== to && this.#pass(from, to))));
-  }
-
-  show(server: string): Shown {
-    const view = this.#view(server)
-    if (!view) return { state: 'none', alias: '', members: [], gateways: [], grants: [] }
-    const members = view.isLive ? [...view.members] : []
-    return {
-      state: view.isLive ? 'live' : 'released',
-      alias: view.alias,
-      members: members.map(([pne, { isActive }]) => `${pne} ${isActive ? 'active' : 'member'}`).sort(),
-      gateways: [...view.gateways].sort(),
-      grants: [...view.grants.keys()].sort(),
+  sync(sides: readonly (readonly string[])[], now: number): void {
+    for (const side of sides) {
+      this.#holdings.sync(side, (operator, asSeenAt) => this.isEntitled(operator, asSeenAt, now))
     }
   }
 
-  isEntitled(operator: string, server: string): boolean {
-    return operator === this.#layout.home || this.#view(server)?.grants.has(operator) === true
+  show(server: string, now: number): Shown {
+    return shown(this.#layout, this.#holdings.at(server), now)
   }
 
-  /** Does the step, as it is done when nothing interferes; `side`: the servers that its server reaches. */
-  perform(step: Step, time: number, side: readonly string[]): Expected {
-    const answer = this.#perform(step, time, side)
-    this.sync([side])
+  isEntitled(operator: string, server: string, now: number): boolean {
+    return operator === this.#layout.home || this.#view(server, now)?.grants.has(operator) === true
+  }
+
+  /** The moments at which something ends by itself. */
+  ends(): number[] {
+    return [...this.#holdings.ends()].flatMap(until => [until, until + absenceMs])
+  }
+
+  /** Does the step, as it is done when nothing interferes. */
+  perform(step: Step, moment: Moment): Expected {
+    const answer = this.#perform(step, moment)
+    this.sync([moment.side], moment.time)
     return answer
   }
 
-  #perform(step: Step, time: number, side: readonly string[]): Expected {
-    const { home } = this.#layout
-    const { at } = step
-    const self = this.#operatorOf(at)
-    const view = this.#view(at)
-    if (step.kind === 'establish') {
-      if (view?.isLive) return 409
-      this.#write(at, 'pn', time, { epoch: (view?.epoch ?? 0) + 1 } satisfies Network)
-      return 'ok'
-    }
-    if (!view) return 404
-    if (step.kind === 'register' && !view.gateways.has(self)) return 403
-    if (!view.isLive) return 410
-    const ground: Said = { epoch: view.epoch, grant: view.grants.get(self)?.id }
+  /** Does only what a gateway does for a step before the PNE's operator is asked. */
+  begin(step: Step, moment: Moment): void {
+    const desk = this.#desk(step.at, moment)
+    if (step.kind !== 'register' || desk?.view.state !== 'live' || !desk.view.gateways.has(desk.self)) return
+    letIn(desk, step)
+    this.sync([moment.side], moment.time)
+  }
+
+  #perform(step: Step, moment: Moment): Expected {
+    if (step.kind === 'wait') return 'ok'
+    if (step.kind === 'establish') return this.#establish(step, moment)
+    // Who was invited need not know of the PN.
+    if (step.kind === 'answer invitation') return this.#atHome(step.at, moment, at => decideOnInvitation(step, at))
+    if (isOfDevice(step) && !moment.holds) return 404
+    const desk = this.#desk(step.at, moment)
+    if (!desk) return 404
+    const { view, self, time, say } = desk
+    const isHome = self === this.#layout.home
+    const isLive = view.state === 'live'
+
     switch (step.kind) {
       case 'release':
-        this.#write(at, 'release', time, { epoch: view.epoch + 1 } satisfies Network)
+        if (view.state === 'released') return 410
+        say('release', { epoch: view.epoch + 1 } satisfies Network)
         return 'ok'
-      case 'grant': {
-        // What is so already is written by nobody: so a revocation elsewhere, which saw the same grant, stands.
-        if (view.grants.has(step.operator)) return 'ok'
-        this.#write(at, `grant ${step.operator}`, time, { epoch: view.epoch, id: time } satisfies Grant)
-        return 'ok'
-      }
-      case 'revoke':
-        if (view.grants.has(step.operator)) this.#write(at, `grant ${step.operator}`, time, undefined)
-        return 'ok'
+      case 'register':
+      case 'refresh':
+      case 'deregister':
+        return this.#relay(step, desk, moment)
       case 'add':
-        this.#admit(at, nameOf(step.pne), time, { ...ground, since: time, isFirm: true })
-        return 'ok'
-      case 'remove':
-        this.#remove(at, nameOf(step.pne), time, view)
-        return 'ok'
-      case 'attach': {
-        if (self !== home && !view.grants.has(self)) return 403
-        if (!view.members.has(gatewayOf(self))) return 403
-        this.#write(at, 'gateway', time, ground)
-        return 'ok'
-      }
-      case 'detach':
-        if (!view.gateways.has(self)) {
-          // Whoever left, and is still an element, may say so again.
-          const fact = this.#facts.get(at)?.get(self)?.get('gateway')
-          return fact && fact.value === undefined && view.members.has(gatewayOf(self)) ? 'ok' : 404
-        }
-        this.#write(at, 'gateway', time, undefined)
-        return 'ok'
-      case 'rename':
-        if (step.alias === view.alias) return 'ok'
-        this.#write(at, 'alias', time, { epoch: view.epoch, alias: step.alias } satisfies Alias)
-        return 'ok'
-      case 'register': {
-        const { operator } = step.pne
-        if (operator !== home && !view.grants.has(operator)) return 403
-        const executor = operator === self ? at : side.find(server => this.#operatorOf(server) === operator)
-        if (!executor) return 423
-        const pne = nameOf(step.pne)
-        if (!view.members.has(pne)) this.#admit(at, pne, time, { ...ground, since: time, isFirm: false })
-        this.sync([side])
-        const seen = this.#view(executor)
-        const admission = seen?.members.get(pne)?.since ?? time
-        if (!seen) return 404
-        const said = { epoch: seen.epoch, grant: seen.grants.get(operator)?.id, admission }
-        this.#write(executor, `registration ${pne} ${time}`, time, said satisfies Registration)
-        return 'ok'
-      }
-    }
-  }
-
-  #admit(at: string, pne: string, time: number, admission: Admission): void {
-    const present = this.#view(at)?.members.get(pne)
-    if (present && (!admission.isFirm || present.isFirm)) return
-    const since = Math.min(admission.since, present?.since ?? Number.POSITIVE_INFINITY)
-    this.#write(at, `roster ${pne}`, time, { ...admission, since } satisfies Admission)
-  }
-
-  /** Undoes what its server sees, and nothing else. */
-  #remove(at: string, pne: string, time: number, view: View): void {
-    if (!view.members.has(pne)) return
-    for (const [operator, facts] of this.#facts.get(at) ?? []) {
-      const theirs = facts.get(`roster ${pne}`)
-      const admission = theirs?.value as Admission | undefined
-      if (!theirs || !admission) continue
-      this.#write(at, `undone ${operator} ${pne} ${theirs.time}`, time, admission.since)
-    }
-    this.#write(at, `roster ${pne}`, time, undefined)
-  }
-
-  #view(server: string): View | undefined {
-    const { home } = this.#layout
-    const held = this.#facts.get(server)
-    const own = held?.get(home)
-    const network = saidIn<Network>(own, 'pn')
-    if (!held || !own || !network) return undefined
-    const { epoch } = network
-    const released = saidIn<Network>(own, 'release')?.epoch ?? 0
-    const grants = new Map<string, Grant>()
-    for (const operator of this.#layout.operators.keys()) {
-      const grant = saidIn<Grant>(own, `grant ${operator}`)
-      if (grant?.epoch === epoch) grants.set(operator, grant)
-    }
-    const speakers = [...held].filter(([operator]) => operator === home || grants.has(operator))
-    const counts = (operator: string, said: Said) => said.epoch === epoch && said.grant === grants.get(operator)?.id
-
-    const undone = undoneIn(own)
-    const members = new Map<string, { since: number; isFirm: boolean; isActive: boolean }>()
-    for (const [operator, facts] of speakers) {
-      for (const [key, { time, value }] of facts) {
-        const [what, pne = ''] = key.split(' ')
-        if (what !== 'roster' || value === undefined || !counts(operator, value as Said)) continue
-        if (time <= undone.upTo(operator, pne)) continue
-        const { since, isFirm } = value as Admission
-        const other = members.get(pne)
-        members.set(pne, {
-          since: Math.min(since, other?.since ?? since),
-          isFirm: isFirm || other?.isFirm === true,
-          isActive: false,
+      case 'remove': {
+        const decide = step.kind === 'add' ? admitted : remove
+        return this.#atHome(step.at, moment, at => {
+          if (!mayAdminister(at.view, step.by)) return 403
+          decide(at, step.pne)
+          return 'ok'
         })
       }
     }
-    for (const [operator, facts] of speakers) {
-      for (const [key, { value }] of facts) {
-        const [what, pne = ''] = key.split(' ')
-        const member = what === 'registration' && pne.startsWith(`${operator}/`) ? members.get(pne) : undefined
-        if (!member || !counts(operator, value as Said)) continue
-        // Made under no admission that was undone.
-        if ((value as Registration).admission > undone.since(pne)) member.isActive = true
+    if (!isLive) return 410
+    switch (step.kind) {
+      case 'grant': {
+        const { operator, isAnew } = step
+        const present = view.grants.get(operator)
+        // What is so already is written by nobody: so a revocation elsewhere, which saw the same grant, stands.
+        if (present && !present.isAnew && !isAnew) return 'ok'
+        say(`grant ${operator}`, { epoch: view.epoch, id: present?.id ?? time, isAnew } satisfies Grant)
+        return 'ok'
       }
-    }
-    // What a gateway let in by itself is gone when it came to no registration.
-    for (const [pne, { isFirm, isActive }] of members) if (!isFirm && !isActive) members.delete(pne)
-    const gateways = speakers
-      .filter(([operator, facts]) => {
-        const said = saidIn<Said>(facts, 'gateway')
-        return said !== undefined && counts(operator, said) && members.has(gatewayOf(operator))
-      })
-      .map(([operator]) => operator)
-    const alias = saidIn<Alias>(own, 'alias')
-    return {
-      alias: alias?.epoch === epoch ? alias.alias : firstAlias,
-      epoch: Math.max(epoch, released),
-      isLive: released <= epoch,
-      grants,
-      members,
-      gateways: new Set(gateways),
-    }
-  }
-
-  /** Hands over what the other may hold and does not. Answers whether anything was new. */
-  #pass(from: string, to: string): boolean {
-    const { home } = this.#layout
-    const receiver = this.#operatorOf(to)
-    if (!this.isEntitled(receiver, from)) return this.#operatorOf(from) === home && this.#drop(to)
-    let isNew = false
-    for (const [operator, facts] of this.#facts.get(from) ?? []) {
-      const isTheirs = operator === receiver
-      if (operator !== home && !isTheirs && !this.isEntitled(operator, from)) continue
-      const held = new Map(this.#facts.get(to)?.get(operator))
-      for (const [key, fact] of facts) {
-        if ((held.get(key)?.time ?? -1) >= fact.time) continue
-        held.set(key, fact)
-        isNew = true
+      case 'revoke': {
+        const present = view.grants.get(step.operator)
+        if (present) say(`revoked ${step.operator} ${present.id}`, true)
+        return 'ok'
       }
-      this.#put(to, operator, held)
+      case 'rename':
+        if (step.alias !== view.alias) say('alias', { epoch: view.epoch, is: step.alias })
+        return 'ok'
+      case 'last': {
+        const until = step.lifetimeMs === null ? undefined : time + step.lifetimeMs
+        if (until !== view.until) say('lifetime', { epoch: view.epoch, until } satisfies Lifetime)
+        return 'ok'
+      }
+      case 'open': {
+        const { mode } = step
+        if (mode === view.mode) return 'ok'
+        const since = mode === 'open' ? undefined : (view.closedSince ?? time)
+        say('mode', { epoch: view.epoch, is: { mode, since } })
+        return 'ok'
+      }
+      case 'assign':
+      case 'transfer':
+      case 'dismiss': {
+        const { kind, by, pne } = step
+        if (!isHome && !mayAdminister(view, by)) return 403
+        return this.#atHome(step.at, moment, at => appoint(at, kind, by, pne))
+      }
+      case 'attach':
+        return attach(desk, step)
+      case 'detach':
+        return this.#detach(desk, step, moment)
+      case 'activate':
+        return this.#activate(desk, moment)
+      case 'use':
+        return moment.holds ? use(desk, step, moment.holds) : 404
+      default:
+        return this.#atHome(step.at, moment, at => decideAtHome(step, at))
     }
-    return isNew
   }
 
-  /** Who is told that it may hold the PN no longer drops what others have said. Answers whether there was anything. */
-  #drop(server: string): boolean {
-    const held = this.#facts.get(server)
-    if (!held?.has(this.#layout.home)) return false
-    const self = this.#operatorOf(server)
-    this.#facts.set(server, new Map([...held].filter(([operator]) => operator === self)))
-    return true
+  #establish({ at, lifetimeMs }: StepOf<'establish'>, moment: Moment): Expected {
+    const view = this.#view(at, moment.time)
+    if (view?.state === 'live') return 409
+    const until = lifetimeMs === undefined ? undefined : moment.time + lifetimeMs
+    const value: Network = { epoch: (view?.shownEpoch ?? 0) + 1, until }
+    this.#holdings.say(at, 'network', { time: moment.time, value })
+    return 'ok'
   }
 
-  #write(server: string, key: string, time: number, value: unknown): void {
-    const operator = this.#operatorOf(server)
-    this.#put(server, operator, new Map(this.#facts.get(server)?.get(operator)).set(key, { time, value }))
+  /** What a PNE says through a gateway, and its own operator decides. */
+  #relay(step: StepOf<'register' | 'refresh' | 'deregister'>, desk: Desk, moment: Moment): Expected {
+    const { view, self } = desk
+    const { operator } = step.pne
+    if (!view.gateways.has(self)) return 403
+    // A device takes it that what has ended has no registrations.
+    if (view.state !== 'live') return step.kind === 'deregister' ? 'ok' : 410
+    if (operator !== this.#layout.home && !view.grants.has(operator)) return 403
+    const executor = this.#executor(operator, step.at, moment)
+    if (!executor) return 423
+    if (step.kind === 'register') {
+      const answer = letIn(desk, step)
+      if (answer !== 'ok') return answer
+      this.sync([moment.side], moment.time)
+    }
+    const there = this.#desk(executor, moment)
+    if (!there) return 404
+    if (step.kind === 'register') {
+      register(there, self, step)
+      return 'ok'
+    }
+    if (!moment.holds) return 404
+    return step.kind === 'refresh' ? refresh(there, self, step, moment.holds) : deregister(there, step, moment.holds)
   }
 
-  #put(server: string, operator: string, facts: Facts): void {
-    const held = this.#facts.get(server) ?? new Map<string, Facts>()
-    this.#facts.set(server, held.set(operator, facts))
+  /** By the gateway itself, or by the owner, at the operator of the gateway. */
+  #detach(desk: Desk, { at, operator }: StepOf<'detach'>, moment: Moment): Expected {
+    const executor = this.#executor(operator, at, moment)
+    if (!executor) return 423
+    const there = this.#desk(executor, moment)
+    if (!there) return 404
+    const { view, own, say } = there
+    if (view.gateways.has(operator)) {
+      say('gateway', undefined)
+      say('claim', undefined)
+      return 'ok'
+    }
+    // Whoever left, and may still read of it, may say so again. What is of an earlier epoch is cleared away sooner or later.
+    const mayRead = desk.self !== operator || view.members.has(gatewayOf(operator))
+    if (!own?.has('gateway') || !mayRead) return 404
+    return saidIn(own, 'gateway') === undefined ? 'ok' : ['ok', 404]
   }
 
-  #operatorOf(server: string): string {
-    for (const [operator, servers] of this.#layout.operators) if (servers.includes(server)) return operator
-    throw new RangeError(`There is no server ${server}.`)
+  #activate(desk: Desk, moment: Moment): Expected {
+    const { view, self, time, say } = desk
+    const { active = '' } = view
+    const own = view.gateways.get(self)
+    if (!own) return 403
+    if (active === self && rivals(view).length === 0) return 'ok'
+    // Every gateway that is reached has just said that it is there.
+    const isThere = active !== self && moment.side.some(server => this.#holdings.operatorOf(server) === active)
+    if (isThere && (view.gateways.get(active)?.priority ?? 0) >= own.priority) return 409
+    const after = view.claims[0]?.[1].since ?? 0
+    say('claim', { ...ground(desk), since: time, after } satisfies Claim)
+    return 'ok'
+  }
+
+  #atHome(at: string, moment: Moment, decide: (desk: Desk) => Expected): Expected {
+    const executor = this.#executor(this.#layout.home, at, moment)
+    if (!executor) return 423
+    const there = this.#desk(executor, moment)
+    if (!there) return 404
+    return there.view.state === 'live' ? decide(there) : 410
+  }
+
+  /** A server of an operator: this one, or one that it reaches. */
+  #executor(operator: string, at: string, { side }: Moment): string | undefined {
+    const isTheirs = (server: string) => this.#holdings.operatorOf(server) === operator
+    return side.find(server => server === at && isTheirs(server)) ?? side.find(isTheirs)
+  }
+
+  #desk(server: string, { time, id }: Moment): Desk | undefined {
+    const self = this.#holdings.operatorOf(server)
+    const held = this.#holdings.at(server)
+    const view = this.#view(server, time)
+    if (!view) return undefined
+    const say = (key: string, value: unknown) => this.#holdings.say(server, key, { time, value })
+    return { layout: this.#layout, self, view, held, own: held.get(self), time, id, say }
+  }
+
+  #view(server: string, now: number): View | undefined {
+    return viewOf(this.#layout, this.#holdings.at(server), now)
   }
 }
 
-interface View {
-  readonly alias: string
-  readonly epoch: number
-  readonly isLive: boolean
-  readonly grants: ReadonlyMap<string, Grant>
-  readonly members: ReadonlyMap<string, { since: number; isFirm: boolean; isActive: boolean }>
-  readonly gateways: ReadonlySet<string>
+const isOfDevice = ({ kind }: Step): boolean => kind === 'refresh' || kind === 'deregister' || kind === 'use'
+
+const admitted = (desk: Desk, pne: { readonly operator: string; readonly pneId: string }): void =>
+  admit(desk, { isFirm: true }, pne)
+
+const decideAtHome = (step: GroupStep | InvitationStep, desk: Desk): Expected =>
+  'group' in step ? decideOnGroup(step, desk) : decideOnInvitation(step, desk)
+
+function attach(desk: Desk, { priority }: StepOf<'attach'>): Expected {
+  const { layout, view, self, time, say } = desk
+  if (self !== layout.home && !view.grants.has(self)) return 403
+  if (!view.members.has(gatewayOf(self))) return 403
+  const present = view.gateways.get(self)
+  const said = priority ?? present?.priority ?? 0
+  if (present?.priority === said) return 'ok'
+  say('gateway', { ...ground(desk), priority: said, since: present?.since ?? time } satisfies Gateway)
+  return 'ok'
 }
-
-/** Which admissions the home operator has undone. */
-function undoneIn(facts: Facts) {
-  const undone = [...facts].flatMap(([key, { value }]) => {
-    const [what, operator = '', pne = '', upTo = ''] = key.split(' ')
-    return what === 'undone' ? [{ operator, pne, upTo: Number(upTo), since: value as number }] : []
-  })
-  const latest = (times: readonly number[]) => Math.max(-1, ...times)
-  return {
-    upTo: (of: string, pne: string) =>
-      latest(undone.filter(each => each.operator === of && each.pne === pne).map(({ upTo }) => upTo)),
-    since: (pne: string) => latest(undone.filter(each => each.pne === pne).map(({ since }) => since)),
-  }
-}
-
-export const nameOf = ({ operator, pneId }: ModelPne): string => `${operator}/${pneId}`
-/** What every PN is established with. */
-export const firstAlias = 'Flat'
-/** The gateway of an operator is a PNE too. */
-export const gatewayId = 'gateway'
-export const gatewayOf = (operator: string): string => nameOf({ operator, pneId: gatewayId })
-
-const saidIn = <T>(facts: Facts | undefined, key: string): T | undefined => facts?.get(key)?.value as T | undefined

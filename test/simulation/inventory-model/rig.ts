@@ -1,20 +1,15 @@
 import { RequestRefused } from '../../../src/client/errors.ts'
 import { type PnGateway, startGateway } from '../../../src/client/gateway.ts'
 import { isOpen } from '../../../src/client/patience.ts'
-import { createPne } from '../../../src/client/pne.ts'
-import { documentId } from '../../../src/document/names.ts'
 import {
-  gatewayAttach,
-  gatewayDetach,
+  groupFind,
   type Inventory,
-  pnChange,
-  pnEstablish,
-  pnGrant,
   pnInventory,
-  pnRelease,
-  pnUpdate,
+  pnInvitations,
+  pnList,
+  type ServiceGroup,
+  usageQuery,
 } from '../../../src/inventory/methods.ts'
-import { effectiveInventory } from '../../../src/inventory/view.ts'
 import { type OperatorId, operatorId } from '../../../src/ports/names.ts'
 import { SimulatedClient } from '../../../src/simulation/federation/client.ts'
 import { SimulatedFederation } from '../../../src/simulation/federation/federation.ts'
@@ -22,7 +17,10 @@ import { deathOf } from '../../../src/simulation/federation/server.ts'
 import type { Undo } from '../../../src/simulation/network.ts'
 import { World } from '../../../src/simulation/world.ts'
 import { production } from '../production.ts'
-import { firstAlias, gatewayId, type Layout, type ModelPne, nameOf, type Shown, type Step } from './model.ts'
+import { Doing, NothingHeld } from './doing.ts'
+import { emptyReading, gatewayIdAt, type Reading, readingOf, totals } from './reading.ts'
+import type { HeldRegistration } from './registration.ts'
+import { gatewayId, type Layout, pneIds, type Step } from './step.ts'
 
 /*
  * Production nodes in a simulated world, and clients with the SDK at each of them, that do one step after another.
@@ -35,26 +33,44 @@ const pendingMs = 4_000
 /** Without power. */
 const downMs = 500
 const pollMs = 100
+/** By then all servers know which gateways are there. */
+const presenceMs = 1_000
 /** Longer than any back-off of links and clients after a fault. */
 const patienceMs = 180_000
-const year = 365 * 86_400_000
 
 /** What became of a step; `open`: it may have been done or not. */
 export type Outcome = 'ok' | 'open' | { readonly status: number; readonly reason: string }
+
+/** What an owner is answered. */
+export interface Answered {
+  readonly inventory: Inventory
+  readonly groups: readonly ServiceGroup[]
+  readonly usage: readonly string[]
+}
 
 export class Rig {
   readonly layout: Layout
   readonly #federation: SimulatedFederation
   readonly #clients = new Map<string, SimulatedClient>()
   readonly #doors = new Map<string, PnGateway>()
-  /** Every CPNS ID that was ever given, by PNE. */
-  readonly cpnsIds = new Map<string, Set<string>>()
-  #commands = 0
+  readonly #doing: Doing
+  #read: ReadonlyMap<string, Reading> = new Map()
   #healing: Undo = () => {}
 
   private constructor(layout: Layout, federation: SimulatedFederation) {
     this.layout = layout
     this.#federation = federation
+    this.#doing = new Doing({
+      name: this.#name,
+      servers: this.servers,
+      operator: id => federation.operator(id),
+      operatorOf: server => this.operatorOf(server),
+      client: (name, server) => this.#client(name, server),
+      doorOf: server => this.#door(server).url(),
+      beganAt: federation.world.epochMs,
+      now: () => federation.world.epochMs + Math.ceil(this.nowMs),
+      lastRead: server => this.#read.get(server) ?? emptyReading,
+    })
   }
 
   /** Starts servers and clients, and waits until all are connected. */
@@ -77,6 +93,15 @@ export class Rig {
 
   get nowMs(): number {
     return this.#federation.world.nowMs
+  }
+
+  /** Every CPNS ID that was ever given, by PNE. */
+  get cpnsIds(): ReadonlyMap<string, ReadonlySet<string>> {
+    return this.#doing.cpnsIds
+  }
+
+  get #name() {
+    return { home: operatorId(this.layout.home), pnId }
   }
 
   get #homeServers(): readonly string[] {
@@ -124,7 +149,18 @@ export class Rig {
     const areLinked = () => sides.every(side => side.every(from => side.every(to => isLinked(from, to))))
     const areAttached = () =>
       [...this.#clients.values()].every(({ opened }) => opened === undefined || opened.state.kind === 'connected')
-    await this.#passUntil(() => areLinked() && areAttached(), 'the servers and clients are connected')
+    // Until then a gateway keeps for itself what devices say.
+    const haveCaughtUp = () => [...this.#doors.values()].every(({ state }) => state === 'connected')
+    await this.#passUntil(() => areLinked() && areAttached() && haveCaughtUp(), 'the servers and clients are connected')
+  }
+
+  /** Whoever was attached to a server that has lost power notices when it says something; and is attached again. */
+  async noticed(server: string): Promise<void> {
+    const sessions = [...this.#clients.values()].flatMap(({ host, opened }) =>
+      opened && host.name.endsWith(`@${server}`) ? [opened] : [],
+    )
+    await this.#inside(() => Promise.allSettled(sessions.map(session => session.call(pnList, {}))))
+    await this.connected([[server]])
   }
 
   /** Lets time pass. */
@@ -134,10 +170,31 @@ export class Rig {
     if (ending.kind === 'failed') throw ending.error
   }
 
-  async perform(step: Step): Promise<Outcome> {
-    return this.#inside(() => this.#do(step)).then(
+  /** What the device that a step is about remembers. */
+  holdsFor(step: Step): HeldRegistration | undefined {
+    return this.#doing.holdsFor(step)
+  }
+
+  /**
+   * What has to be so before a step: whoever becomes the active gateway in place of another shall do so because that one is
+   * not reached, or is less, and not because nothing was heard of it.
+   */
+  async prepare({ kind }: Step): Promise<void> {
+    if (kind !== 'activate') return
+    await this.#inside(() => this.#doing.showGateways())
+    await this.pass(presenceMs)
+  }
+
+  /** @param id of the step: again the same when it is done again */
+  async perform(step: Step, id: number): Promise<Outcome> {
+    if (step.kind === 'wait') {
+      await this.pass(step.forMs)
+      return 'ok'
+    }
+    return this.#inside(() => this.#doing.carryOut(step, id)).then(
       (): Outcome => 'ok',
       (error: unknown): Outcome => {
+        if (error instanceof NothingHeld) return { status: 404, reason: 'NOTHING_HELD' }
         if (error instanceof RequestRefused) return { status: error.status, reason: error.reason }
         if (isOpen(error)) return 'open'
         throw error
@@ -146,18 +203,38 @@ export class Rig {
   }
 
   /** What each server makes of its documents at this moment, as a client that reads them all would. */
-  async read(): Promise<Map<string, Inventory | undefined>> {
-    const read = new Map<string, Inventory | undefined>()
-    const now = this.#federation.world.epochMs + Math.ceil(this.nowMs)
+  async read(): Promise<{ readonly atMs: number; readonly read: ReadonlyMap<string, Reading> }> {
+    const read = new Map<string, Reading>()
+    const atMs = Math.ceil(this.nowMs)
+    const at = this.#federation.world.epochMs + atMs
+    const operators = this.#federation.operators.map(({ id }) => id)
     await this.#inside(async () => {
-      for (const server of this.servers) read.set(server, await this.#inventory(server, now))
+      for (const server of this.servers) {
+        const { node } = this.#federation.server(server)
+        if (!node) throw new Error(`${server} does not serve.`)
+        read.set(server, await readingOf(node.documents, this.#name, operators, at))
+      }
     })
-    return read
+    this.#read = read
+    return { atMs, read }
   }
 
-  /** The inventory as a server gives it to the owner of the PN. */
-  async asked(server: string): Promise<Inventory> {
-    return this.#inside(() => this.#client('owner', server).insist(pnInventory, this.#name))
+  /** The same as a server gives it to the owner of the PN. */
+  async asked(server: string): Promise<Answered> {
+    const owner = this.#client('owner', server)
+    return this.#inside(async () => {
+      const inventory = await owner.insist(pnInventory, this.#name)
+      const { groups } = await owner.insist(groupFind, this.#name)
+      const { usage } = await owner.insist(usageQuery, this.#name)
+      return { inventory, groups, usage: totals(usage.map(({ amount, ...pne }) => ({ pne, amount }))) }
+    })
+  }
+
+  /** The invitations that a PNE is shown at a server of its operator. */
+  async invitationsOf(pneId: string, server: string): Promise<readonly string[]> {
+    const invitee = this.#client(pneId, server)
+    const { invitations } = await this.#inside(() => invitee.insist(pnInvitations, {}))
+    return invitations.map(({ invitation }) => invitation)
   }
 
   /** The status with which the gateway of an operator is refused the inventory, or `undefined` if it is not. */
@@ -169,69 +246,6 @@ export class Rig {
       if (error instanceof RequestRefused) return error.status
       throw error
     }
-  }
-
-  get #name() {
-    return { home: operatorId(this.layout.home), pnId }
-  }
-
-  async #do(step: Step): Promise<void> {
-    const { at } = step
-    const owner = () => this.#client('owner', at)
-    const command = { ...this.#name, commandId: this.#commandId() }
-    switch (step.kind) {
-      case 'establish': {
-        const { commandId } = command
-        await owner().insist(pnEstablish, { commandId, pnId, alias: firstAlias })
-        return
-      }
-      case 'release':
-        await owner().insist(pnRelease, command)
-        return
-      case 'grant':
-      case 'revoke': {
-        const { id, fingerprint } = this.#federation.operator(step.operator)
-        const rights = step.kind === 'grant' ? (['register', 'admit', 'gateway'] as const) : []
-        const expires = this.#federation.world.epochMs + year
-        await owner().insist(pnGrant, { ...command, operator: id, fingerprint, rights: [...rights], expires })
-        return
-      }
-      case 'add':
-      case 'remove':
-        await owner().insist(pnUpdate, { ...command, operation: step.kind, pnes: [this.#pne(step.pne)] })
-        return
-      case 'attach': {
-        const gateway = { gatewayId: this.#gatewayIdAt(at) }
-        await this.#client(gatewayId, at).insist(gatewayAttach, { ...command, ...gateway })
-        return
-      }
-      case 'detach': {
-        const gateway = { gatewayId: this.#gatewayIdAt(at) }
-        await this.#client(gatewayId, at).insist(gatewayDetach, { ...command, ...gateway })
-        return
-      }
-      case 'rename':
-        await owner().insist(pnChange, { ...command, alias: step.alias })
-        return
-      case 'register':
-        return this.#register(at, step.pne)
-    }
-  }
-
-  async #register(at: string, of: ModelPne): Promise<void> {
-    const { operator, pneId } = this.#pne(of)
-    const door = this.#doors.get(at)
-    if (!door) throw new Error(`There is no gateway at ${at}.`)
-    const device = this.#client(pneId, at)
-    const { cpnsId } = await createPne(device.clientPorts, {
-      gatewayUrl: door.url(),
-      ...this.#name,
-      operator,
-      pneId,
-      key: this.#federation.operator(operator).keyOf(pneId),
-    }).register()
-    const known = this.cpnsIds.get(nameOf(of)) ?? new Set()
-    this.cpnsIds.set(nameOf(of), known.add(cpnsId))
   }
 
   /** A subscriber of the server's operator — or, for a PNE, just a device — that knows this server alone. */
@@ -254,42 +268,17 @@ export class Rig {
     if (this.#homeServers.includes(server)) await this.#inside(() => this.#client('owner', server).session())
     const door = await this.#inside(async () =>
       startGateway(client.clientPorts, await client.session(), client.ports.listener, {
-        gatewayId: this.#gatewayIdAt(server),
+        gatewayId: gatewayIdAt(this.operatorOf(server)),
         networks: [],
       }),
     )
     this.#doors.set(server, door)
   }
 
-  #gatewayIdAt(server: string): string {
-    return `${gatewayId}.${this.operatorOf(server)}`
-  }
-
-  async #inventory(server: string, at: number): Promise<Inventory | undefined> {
-    const { node } = this.#federation.server(server)
-    if (!node) throw new Error(`${server} does not serve.`)
-    const owner = operatorId(this.layout.home)
-    const home = await node.documents.read(documentId({ kind: 'pn', owner, pnId }))
-    const visitors = [...this.layout.operators.keys()].filter(name => name !== owner).map(operatorId)
-    const visits = await Promise.all(
-      visitors.map(
-        async visitor =>
-          [
-            visitor,
-            await node.documents.read(documentId({ kind: 'visit', owner: visitor, home: owner, pnId })),
-          ] as const,
-      ),
-    )
-    return effectiveInventory(this.#name, { home, visits: new Map(visits) }, at)
-  }
-
-  #pne({ operator, pneId }: ModelPne) {
-    return { operator: operatorId(operator), pneId }
-  }
-
-  #commandId(): string {
-    this.#commands += 1
-    return `command-${String(this.#commands).padStart(12, '0')}`
+  #door(server: string): PnGateway {
+    const door = this.#doors.get(server)
+    if (!door) throw new Error(`There is no gateway at ${server}.`)
+    return door
   }
 
   /** Runs the world until an action in it has ended. */
@@ -322,20 +311,3 @@ export class Rig {
     }
   }
 }
-
-export const pneIds = ['lamp', 'watch'] as const
-
-/** What the model says too. */
-export function asShown(inventory: Inventory | undefined): Shown {
-  if (!inventory) return { state: 'none', alias: '', members: [], gateways: [], grants: [] }
-  const { state, alias, members, gateways, grants } = inventory
-  return {
-    alias,
-    state: state === 'live' ? 'live' : 'released',
-    members: members.map(member => `${nameOf(member)} ${member.state}`).sort(),
-    gateways: gateways.map(nameOfGateway).sort(),
-    grants: grants.map(({ operator }) => operator).sort(),
-  }
-}
-
-const nameOfGateway = ({ operator }: Inventory['gateways'][number]): string => operator
