@@ -48,6 +48,12 @@ const draws = fc.record({
   which: fc.nat(1_000),
   crashAfterMs: fc.oneof({ weight: 7, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(40) }),
 })
+/**
+ * What most of the steps of a round are about, and they are about few PNEs: so that what is done on two sides of a partition
+ * meets, and not only things that have nothing to do with each other.
+ */
+const themes = ['life', 'roster', 'registration', 'gateways', 'groups', 'invitations'] as const
+type Theme = (typeof themes)[number]
 type Draw = typeof draws extends fc.Arbitrary<infer T> ? T : never
 
 export const plans: fc.Arbitrary<Plan> = fc
@@ -57,6 +63,8 @@ export const plans: fc.Arbitrary<Plan> = fc
     rounds: fc.array(
       fc.record({
         sides: fc.array(fc.nat(1), { minLength: 4, maxLength: 4 }),
+        theme: fc.constantFrom(...themes),
+        hot: fc.array(fc.record({ operator: fc.nat(1_000), pne: fc.nat(1_000) }), { minLength: 2, maxLength: 2 }),
         draws: fc.array(draws, { minLength: 8, maxLength: 24 }),
       }),
       { minLength: 2, maxLength: 4 },
@@ -67,9 +75,11 @@ export const plans: fc.Arbitrary<Plan> = fc
     return {
       layout,
       seed,
-      rounds: rounds.map(({ sides, draws }) => ({
+      rounds: rounds.map(({ sides, theme, hot, draws }) => ({
         sides,
-        steps: draws.flatMap(draw => planned(layout, draw, made)),
+        steps: draws.flatMap(draw =>
+          planned(layout, theme, { ...draw, ...(draw.by % 4 > 0 && pick(hot, draw.pne)) }, made),
+        ),
       })),
     }
   })
@@ -107,14 +117,25 @@ interface Made {
   readonly invited: ModelPne[]
 }
 
-/** Mostly one step; a PN that is established anew would come to little if it were not furnished too. */
-function planned(layout: Layout, draw: Draw, made: Made): PlannedStep[] {
-  const step = stepOf(layout, draw, made)
-  const more = step.kind === 'establish' && draw.by % 3 > 0 ? furnishing(layout, step.at) : []
+/** Mostly one step; some would come to little without those that follow from them. */
+function planned(layout: Layout, theme: Theme, draw: Draw, made: Made): PlannedStep[] {
+  const step = stepOf(layout, theme, draw, made)
+  const more = draw.by % 3 > 0 ? following(layout, step, draw) : []
   return [{ step, crashAfterMs: draw.crashAfterMs }, ...more.map(step => ({ step, crashAfterMs: undefined }))]
 }
 
-function stepOf(layout: Layout, draw: Draw, made: Made): Step {
+function following(layout: Layout, step: Step, draw: Draw): Step[] {
+  const isYes = draw.pne % 4 > 0
+  if (step.kind === 'establish') return furnishing(layout, step.at)
+  if (step.kind !== 'offer group' && step.kind !== 'invite') return []
+  const { pne } = step
+  const at = pick(layout.operators.get(pne.operator) ?? [], draw.which)
+  if (step.kind === 'invite' && draw.server % 2 === 0) return []
+  if ('group' in step) return [{ kind: 'answer offer', at, pne, group: step.group, isYes }]
+  return [{ kind: 'answer invitation', at, pne, invitation: step.invitation, isYes }]
+}
+
+function stepOf(layout: Layout, theme: Theme, draw: Draw, made: Made): Step {
   const { operators, home } = layout
   const names = [...operators.keys()]
   const anywhere = pick([...operators.values()].flat(), draw.server)
@@ -128,33 +149,34 @@ function stepOf(layout: Layout, draw: Draw, made: Made): Step {
   const byAt = by ? atOperatorOf(by) : atHome
   const isSeldom = draw.which % 4 === 0
 
-  const kinds: readonly (readonly [weight: number, step: () => Step])[] = [
-    [180, () => ({ kind: 'register', at: anywhere, pne, lifetimeMs: isSeldom ? shortMs : undefined })],
-    [40, () => ({ kind: 'refresh', at: anywhere, pne })],
-    [25, () => ({ kind: 'deregister', at: anywhere, pne })],
-    [40, () => ({ kind: 'use', at: atOperatorOf(pne), pne, report: draw.which % 5 })],
-    [60, () => ({ kind: 'add', at: byAt, by, pne: isSeldom ? gateway : pne })],
-    [45, () => ({ kind: 'remove', at: byAt, by, pne: draw.which % 8 === 0 ? gateway : pne })],
-    [40, () => ({ kind: 'attach', at: anywhere, priority: isSeldom ? undefined : draw.which % 3 })],
-    [10, () => ({ kind: 'detach', at: anywhere, operator: operatorOf(layout, anywhere) })],
-    [10, () => ({ kind: 'detach', at: atHome, operator: gateway.operator })],
-    [60, () => ({ kind: 'activate', at: anywhere })],
-    [20, () => ({ kind: 'rename', at: atHome, alias: pick([firstAlias, 'House', 'Attic'], draw.pne) })],
-    [20, () => ({ kind: 'last', at: atHome, lifetimeMs: draw.which % 2 ? shortMs : null })],
-    [30, () => ({ kind: 'open', at: atHome, mode: pick(modes, draw.which) })],
-    [25, () => ({ kind: 'assign', at: atHome, by: undefined, pne })],
-    [25, () => ({ kind: 'transfer', at: byAt, by, pne })],
-    [15, () => ({ kind: 'dismiss', at: byAt, by, pne })],
-    [12, () => ({ kind: 'release', at: atHome })],
-    [25, () => ({ kind: 'establish', at: atHome, lifetimeMs: draw.which % 8 === 0 ? shortMs : undefined })],
-    [30, () => ({ kind: 'wait', at: anywhere, forMs: pick(waits, draw.which) })],
-    [40, () => grantOrNot(layout, atHome, draw)],
-    [180, () => groupStep({ pne, other, by, byAt, atOperatorOf, draw, made })],
-    [90, () => invitationStep({ pne, by, byAt, atHome, atOperatorOf, layout, draw, made })],
+  const kinds: readonly (readonly [weight: number, about: Theme, step: () => Step])[] = [
+    [180, 'registration', () => ({ kind: 'register', at: anywhere, pne, lifetimeMs: isSeldom ? shortMs : undefined })],
+    [40, 'registration', () => ({ kind: 'refresh', at: anywhere, pne })],
+    [25, 'registration', () => ({ kind: 'deregister', at: anywhere, pne })],
+    [40, 'registration', () => ({ kind: 'use', at: atOperatorOf(pne), pne, report: draw.which % 5 })],
+    [60, 'roster', () => ({ kind: 'add', at: byAt, by, pne: isSeldom ? gateway : pne })],
+    [45, 'roster', () => ({ kind: 'remove', at: byAt, by, pne: draw.which % 8 === 0 ? gateway : pne })],
+    [40, 'gateways', () => ({ kind: 'attach', at: anywhere, priority: isSeldom ? undefined : draw.which % 3 })],
+    [10, 'gateways', () => ({ kind: 'detach', at: anywhere, operator: operatorOf(layout, anywhere) })],
+    [10, 'gateways', () => ({ kind: 'detach', at: atHome, operator: gateway.operator })],
+    [60, 'gateways', () => ({ kind: 'activate', at: anywhere })],
+    [20, 'life', () => ({ kind: 'rename', at: atHome, alias: pick([firstAlias, 'House', 'Attic'], draw.pne) })],
+    [20, 'life', () => ({ kind: 'last', at: atHome, lifetimeMs: draw.which % 2 ? shortMs : null })],
+    [30, 'life', () => ({ kind: 'open', at: atHome, mode: pick(modes, draw.which) })],
+    [25, 'roster', () => ({ kind: 'assign', at: atHome, by: undefined, pne })],
+    [25, 'roster', () => ({ kind: 'transfer', at: byAt, by, pne })],
+    [15, 'roster', () => ({ kind: 'dismiss', at: byAt, by, pne })],
+    [12, 'life', () => ({ kind: 'release', at: atHome })],
+    [25, 'life', () => ({ kind: 'establish', at: atHome, lifetimeMs: draw.which % 8 === 0 ? shortMs : undefined })],
+    [30, 'life', () => ({ kind: 'wait', at: anywhere, forMs: pick(waits, draw.which) })],
+    [40, 'gateways', () => grantOrNot(layout, atHome, draw)],
+    [180, 'groups', () => groupStep({ pne, other, by, atHome, atOperatorOf, draw, made })],
+    [90, 'invitations', () => invitationStep({ pne, by, atHome, atOperatorOf, layout, draw, made })],
   ]
-  const all = kinds.reduce((sum, [weight]) => sum + weight, 0)
-  let left = draw.kind % all
-  for (const [weight, step] of kinds) {
+  const fitting = draw.kind % 3 > 0 ? kinds.filter(([, about]) => about === theme) : kinds
+  const all = fitting.reduce((sum, [weight]) => sum + weight, 0)
+  let left = Math.floor(draw.kind / 3) % all
+  for (const [weight, , step] of fitting) {
     if (left < weight) return step()
     left -= weight
   }
@@ -172,13 +194,13 @@ function grantOrNot({ home, operators }: Layout, at: string, draw: Draw): Step {
 interface Around {
   readonly pne: ModelPne
   readonly by: By
-  readonly byAt: string
+  readonly atHome: string
   atOperatorOf(pne: ModelPne): string
   readonly draw: Draw
   readonly made: Made
 }
 
-function groupStep({ pne, other, by, byAt, atOperatorOf, draw, made }: Around & { readonly other: ModelPne }): Step {
+function groupStep({ pne, other, by, atHome, atOperatorOf, draw, made }: Around & { readonly other: ModelPne }): Step {
   const at = atOperatorOf(pne)
   const isCreated = made.groups > 0 && draw.which % 9 > 1
   if (!isCreated) {
@@ -187,8 +209,8 @@ function groupStep({ pne, other, by, byAt, atOperatorOf, draw, made }: Around & 
   }
   const group = made.groups - (draw.server % Math.min(2, made.groups))
   /** The owner of a group is some PNE: one that acts as such must be guessed. */
-  const whoever: By = by ? other : draw.which % 2 ? pne : undefined
-  const at2 = whoever ? atOperatorOf(whoever) : byAt
+  const whoever: By = by && draw.pne % 2 ? other : undefined
+  const byAt = whoever ? atOperatorOf(whoever) : atHome
   switch (draw.which % 9) {
     case 2:
     case 3:
@@ -197,7 +219,7 @@ function groupStep({ pne, other, by, byAt, atOperatorOf, draw, made }: Around & 
     case 5:
       return { kind: 'leave group', at, by: pne, pne, group }
     case 6:
-      return { kind: 'offer group', at: at2, by: whoever, pne: other, group }
+      return { kind: 'offer group', at: byAt, by: whoever, pne, group }
     case 7:
       return { kind: 'answer offer', at, pne, group, isYes: draw.pne % 3 > 0 }
     default:
@@ -205,27 +227,26 @@ function groupStep({ pne, other, by, byAt, atOperatorOf, draw, made }: Around & 
   }
   switch (draw.by % 4) {
     case 0:
-      return { kind: 'dissolve group', at: at2, by: whoever, group }
+      return { kind: 'dissolve group', at: byAt, by: whoever, group }
     case 1:
-      return { kind: 'leave group', at: at2, by: whoever, pne: other, group }
+      return { kind: 'leave group', at: byAt, by: whoever, pne, group }
     default:
-      return { kind: 'invite to group', at: at2, by: whoever, pne: other, group }
+      return { kind: 'invite to group', at: byAt, by: whoever, pne, group }
   }
 }
 
 function invitationStep({
   pne,
   by,
-  byAt,
   atHome,
   layout,
   atOperatorOf,
   draw,
   made,
-}: Around & { readonly atHome: string; readonly layout: Layout }): Step {
+}: Around & { readonly layout: Layout }): Step {
   const { invited } = made
   // Administrators elsewhere cannot invite.
-  const host = by?.operator === layout.home ? { at: byAt, by } : { at: atHome, by: undefined }
+  const host = by?.operator === layout.home ? { at: atOperatorOf(by), by } : { at: atHome, by: undefined }
   if (invited.length === 0 || draw.which % 5 < 2) {
     invited.push(pne)
     return { kind: 'invite', ...host, pne, invitation: invited.length, forMs: shortMs }
