@@ -5,6 +5,7 @@ import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
 import { guardBench } from './guard.ts'
 import { registrationBench } from './registration.ts'
+import { searchBench } from './search.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
@@ -13,7 +14,7 @@ import { storeBench } from './store.ts'
  * writes the figures as JSON to FILE, and exits with 1 when one of them is missed.
  */
 
-const benches: readonly Bench[] = [documentBench, storeBench, guardBench, registrationBench, storageBench]
+const benches: readonly Bench[] = [documentBench, storeBench, guardBench, registrationBench, storageBench, searchBench]
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } })
 const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
