@@ -1,6 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { StorageWorld } from '../storage/storage-world.ts'
+import { replicaMemory } from '../../src/adapters/memory-replica-store.ts'
+import { ChangeImpossible } from '../../src/client/message-store/edits.ts'
+import type { MessageStoreEvent } from '../../src/client/message-store/events.ts'
+import type { MessageStore } from '../../src/client/message-store/message-store.ts'
+import { ReplicaMismatch } from '../../src/client/message-store/replica.ts'
+import { message, StorageWorld } from '../storage/storage-world.ts'
 import { openDevice } from './message-store-device.ts'
 
 /*
@@ -34,6 +39,144 @@ test('what is stored comes, is read, and is seen by the other device', async () 
   assert.is((await laptop.conversations())[0]?.unseen, 6)
   await phone.close()
   await laptop.close()
+})
+
+test('a change is told to the other device, which comes by itself; its own it is not told', async () => {
+  const world = await StorageWorld.start({ 'a.example': 2 })
+  await world.registerAlice()
+  await world.converged()
+  const events: MessageStoreEvent['kind'][] = []
+  const never = { everyMs: false } as const
+  const phone = await openDevice(world, 'phone', ['a.example/1'], {
+    sync: never,
+    onEvent: ({ kind }) => events.push(kind),
+  })
+  const laptop = await openDevice(world, 'laptop', ['a.example/2'], { sync: never })
+  for (const store of [phone, laptop]) await world.inside(() => store.sync())
+  await world.converged()
+  const { id } = await world.deposit('What is for lunch?', {}, 'a.example/2')
+  await world.until(async () => (await phone.get(id)) !== undefined, 'the phone has the message')
+  await laptop.setFlag(id, '\\Seen')
+  await world.until(async () => (await phone.get(id))?.flags.includes('\\Seen') ?? false, 'the phone has the flag')
+  await world.pass(1_000)
+  events.length = 0
+  await phone.setFlag(id, '\\Flagged')
+  await world.until(async () => (await laptop.get(id))?.flags.includes('\\Flagged') ?? false, 'the laptop has the flag')
+  await world.pass(1_000)
+  assert.is(events.filter(kind => kind === 'sync.begun').length, 1, 'one sync takes it there and nothing comes back')
+  for (const store of [phone, laptop]) await world.inside(() => store.close())
+})
+
+test('what is made offline can be used at once, in its order', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const lunch = await world.deposit('What is for lunch?')
+  const phone = await openDevice(world, 'phone', ['a.example/1'])
+  await world.inside(() => phone.sync())
+  phone.goOffline()
+  const keep = await phone.createFolder('To keep')
+  const below = await phone.createFolder('Lunches', { parent: keep })
+  const [copy = ''] = await phone.copy(lunch.id, keep)
+  await phone.move(copy, below)
+  await phone.setFlag(copy, '\\Flagged')
+  const draft = await phone.saveDraft(message('Soup'), { folder: keep })
+  const better = await phone.saveDraft(message('Noodles'), { folder: keep, replaces: draft })
+  await phone.renameFolder(below, 'Good lunches')
+  const shown = async (store: MessageStore) => ({
+    folders: (await store.folders()).map(({ name, objects }) => [name, objects]).sort(),
+    keep: (await store.objects(keep)).map(({ id, flags }) => [id, ...flags]),
+    below: (await store.objects(below)).map(({ id, flags }) => [id, ...flags]),
+    draft: await store.get(draft),
+  })
+  const wanted = {
+    folders: [
+      ['Good lunches', 1],
+      ['To keep', 1],
+    ],
+    keep: [[better, '\\Draft']],
+    below: [[copy, '\\Flagged']],
+    draft: undefined,
+  }
+  assert.equal(await shown(phone), wanted)
+  phone.goOnline()
+  await world.until(() => phone.waiting.length === 0, 'all is told')
+  assert.equal(await shown(phone), wanted)
+  const laptop = await openDevice(world, 'laptop', ['a.example/1'])
+  await world.inside(() => laptop.sync())
+  assert.equal(await shown(laptop), wanted)
+  for (const store of [phone, laptop]) await world.inside(() => store.close())
+})
+
+test('what servers refuse is taken back and told; what cannot be is refused at once', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const refused: string[] = []
+  const phone = await openDevice(world, 'phone', ['a.example/1'], {
+    onEvent(event) {
+      if (event.kind === 'refused' && event.why.of === 'change') refused.push(event.why.error.reason)
+    },
+  })
+  const laptop = await openDevice(world, 'laptop', ['a.example/1'])
+  for (const store of [phone, laptop]) await world.inside(() => store.sync())
+  phone.goOffline()
+  await phone.createFolder('To keep')
+  await laptop.createFolder('To keep')
+  await world.until(() => laptop.waiting.length === 0, 'the laptop was first')
+  phone.goOnline()
+  await world.until(() => phone.waiting.length === 0, 'the phone has an answer')
+  assert.equal(refused, ['FOLDER_EXISTS'])
+  assert.is((await phone.folders()).length, 1)
+  const { id } = await world.deposit('What is for lunch?')
+  await world.inside(() => phone.sync())
+  const [folder] = await phone.folders()
+  for (const [reason, attempt] of [
+    ['OBJECT_UNKNOWN', () => phone.setFlag('nobody-knows-this-one_', '\\Seen')],
+    ['FOLDER_UNKNOWN', () => phone.copy(id, 'f-nowhere')],
+    ['STAYS_IN_CONVERSATION', () => phone.move(id, folder?.container ?? '')],
+    ['MALFORMED', () => phone.deposit({ ...message('?'), from: 'nobody' })],
+  ] as const) {
+    const failure = await attempt().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    assert.instance(failure, ChangeImpossible)
+    assert.is(failure instanceof ChangeImpossible && failure.reason, reason)
+  }
+  assert.is(phone.waiting.length, 0)
+  for (const store of [phone, laptop]) await world.inside(() => store.close())
+})
+
+test('a list is completed when it is wanted, another scope fetches anew, another address has its own replica', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const memory = replicaMemory()
+  const first = await openDevice(world, 'phone', ['a.example/1'], {
+    memory,
+    content: 'list',
+    scope: { direction: 'out' },
+  })
+  const { id } = await world.deposit('What is for lunch?')
+  await world.inside(() => first.sync())
+  assert.is(await first.get(id), undefined)
+  await world.inside(() => first.close())
+
+  const second = await openDevice(world, 'phone', ['a.example/1'], { memory, content: 'list' })
+  await world.inside(() => second.sync())
+  assert.is((await second.get(id))?.content, 'list')
+  const { text } = await world.inside(() => second.fetch(id))
+  assert.is(text, 'What is for lunch?')
+  assert.is((await second.get(id))?.content, 'full')
+  assert.equal(
+    (await second.search('LUNCH what')).map(object => object.id),
+    [id],
+  )
+  assert.equal(await second.search('dinner'), [])
+  await world.inside(() => second.close())
+
+  const failure = await openDevice(world, 'phone', ['a.example/1'], { memory, address: 'tel:+49301' }).catch(
+    (error: unknown) => error,
+  )
+  assert.instance(failure, ReplicaMismatch)
 })
 
 test.run()

@@ -16,6 +16,8 @@ export type MessageStoreEvent =
   | { readonly kind: 'sync.failed'; readonly error: Error; readonly retryMs: number | undefined }
   /** The server has begun anew with this device: everything comes once more; what waits is kept. */
   | { readonly kind: 'reset' }
+  /** The server will not say when something is new; the store looks by itself, now and then. */
+  | { readonly kind: 'notifications.refused'; readonly error: RequestRefused }
   /** A change of the user's will never be: it is taken back from what is shown. */
   | { readonly kind: 'refused'; readonly change: LocalChange; readonly why: Refusal }
 

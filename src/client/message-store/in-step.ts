@@ -5,6 +5,7 @@ import { type MailboxName, mailboxDocument } from '../../storage/names.ts'
 import { RequestRefused } from '../errors.ts'
 import { backoffMs, isForGood, isOpen } from '../patience.ts'
 import type { ClientPorts, Session, SessionOptions } from '../session.ts'
+import { createAttaching } from './attaching.ts'
 import { type Connection, createConnection, type Way } from './connection.ts'
 import type { ConnectionState, Tell } from './events.ts'
 import type { Pending } from './pending.ts'
@@ -23,6 +24,8 @@ export interface InStepOptions {
   readonly ways: readonly SessionOptions[]
   readonly address: string
   readonly device: string
+  /** For people. */
+  readonly deviceName: string
   readonly content: () => Content
   readonly pageSize: number
   /** `undefined`: not by itself. */
@@ -68,8 +71,11 @@ export function keepInStep(options: InStepOptions): InStep {
   let failures = 0
   let lags = 0
 
+  const attaching = createAttaching({ crypto, ...options })
+
   const connection = createConnection(ports, ways, {
     changed(state: ConnectionState) {
+      attaching.forget()
       tell({ kind: 'connection', connection: state })
       if (state.kind === 'online') schedule.within(failures === 0 ? 0 : backoffMs(failures, crypto, retrying))
       if (state.kind === 'offline' || state.kind === 'refused') schedule.stop()
@@ -93,11 +99,13 @@ export function keepInStep(options: InStepOptions): InStep {
     try {
       const { way, mailbox } = await reach()
       const { session, options: by } = way
+      const commands = commandsOf(way, mailbox)
+      // Before: what changes from now on is told, and what changed before comes with the sync.
+      if (options.onNotification) await attaching.attach(session, commands, mailbox)
       const result = await synchronise({
         ...options,
-        ...{ clock, session, mailbox, taken },
+        ...{ clock, session, commands, mailbox, taken },
         content: options.content(),
-        commands: commandsOf(way, mailbox),
         arePassedOn: by.operator !== mailbox.operator,
       })
       failures = 0

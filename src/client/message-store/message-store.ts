@@ -27,6 +27,8 @@ export interface MessageStoreOptions {
   readonly address: string
   /** What this device is called, uniquely among the user's devices. */
   readonly deviceId: string
+  /** As people call it, in lists of the user's devices. Default: its id. */
+  readonly deviceName?: string
   /** Where the replica is kept. It belongs to the store, which closes it. */
   readonly replica: ReplicaStore
   /** What is kept here. Default: everything. Another one than the last time fetches anew what is in it. */
@@ -148,6 +150,7 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
   const inStep = keepInStep({
     ...{ ports, ways, address, replica, pending, turn },
     device: deviceId,
+    deviceName: options.deviceName ?? deviceId,
     content: typeof content === 'function' ? content : () => content,
     pageSize: sync.pageSize ?? defaultPageSize,
     everyMs: sync.everyMs === false ? undefined : (sync.everyMs ?? defaultEveryMs),
