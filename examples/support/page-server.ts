@@ -16,13 +16,15 @@ const emptyPage = '<!doctype html><meta charset="utf-8"><title>cpns</title>'
  * fails here.
  * @param program path of its source; the page finds it as `program.js`
  * @param html path of the page; absent: an empty one that loads the program
+ * @param settings what the page finds as `settings.json` when it asks
  */
 export async function servePage(options: {
   readonly program: string
   readonly html?: string
+  readonly settings?: () => unknown
   readonly port?: number
 }): Promise<PageServer> {
-  const { program, html, port = 0 } = options
+  const { program, html, settings = () => ({}), port = 0 } = options
   const bundle = await build({
     entryPoints: [program],
     bundle: true,
@@ -40,7 +42,11 @@ export async function servePage(options: {
     ['/program.js', { type: 'text/javascript', body: script?.contents ?? '' }],
   ])
   const server = createServer((request, response) => {
-    const file = files.get(new URL(request.url ?? '/', 'http://page').pathname)
+    const { pathname } = new URL(request.url ?? '/', 'http://page')
+    const file =
+      pathname === '/settings.json'
+        ? { type: 'application/json', body: JSON.stringify(settings()) }
+        : files.get(pathname)
     if (!file) {
       response.writeHead(404).end()
       return
