@@ -27,7 +27,7 @@ export interface Added {
 
 /** What is known of a part without opening it; of all writers together. */
 export interface PartSummary extends PartRef, ChangeSums {}
-interface ChangeSums {
+export interface ChangeSums {
   readonly objects: number
   readonly bytes: number
   readonly chars: number
@@ -56,6 +56,8 @@ export interface Edit {
   read(at: PartRef): Promise<Registers>
   /** @throws what the decision throws; {@link WriteFailed} {@link DocumentFull} */
   write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
+  /** What there is in a part of each writer, counted anew; left out if the commit changes the part. */
+  count(at: PartRef, counts: ReadonlyMap<Run, ChangeSums>): void
   /** Registers of the mailbox document itself; durable with the commit. */
   say(...writes: readonly RegisterWrite[]): void
 }
@@ -107,6 +109,7 @@ export class Commit {
   readonly #options: CommitOptions
   readonly #touched = new Map<string, Touched>()
   readonly #said = new Map<string, RegisterWrite>()
+  readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, ChangeSums> }>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
   #hasFailed = false
   #total: { objects: number; bytes: number } | undefined
@@ -117,7 +120,7 @@ export class Commit {
 
   /** Whether there is nothing that the mailbox document would say. */
   get isEmpty(): boolean {
-    return this.#touched.size === 0 && this.#said.size === 0
+    return this.#touched.size === 0 && this.#said.size === 0 && this.#counted.size === 0
   }
 
   /** Whether something could not be stored: it may have become durable all the same. */
@@ -137,6 +140,7 @@ export class Commit {
       total: () => this.#totals(),
       read: ({ container, part }) => documents.read(partDocument(name, container, part)),
       write: (at, decide) => this.#write(at, decide),
+      count: (at, counts) => this.#counted.set(keyOf(at), { at, counts }),
       say: (...writes) => {
         for (const write of writes) this.#said.set(write.key, write)
       },
@@ -152,6 +156,10 @@ export class Commit {
     const document = mailboxDocument(name)
     const touched = [...this.#touched.values()]
     const words = [...this.#said.values()]
+    for (const { at, counts } of this.#counted.values())
+      if (!this.#touched.has(keyOf(at)))
+        await documents.write(document, registers => ({ writes: corrected(registers, at, counts), answer: undefined }))
+    if (words.length === 0 && touched.length === 0) return
     while (words.length > namedAtOnce)
       await documents.write(document, () => ({ writes: words.splice(0, namedAtOnce), answer: undefined }))
     while (touched.length > namedAtOnce) {
@@ -239,6 +247,20 @@ export function totalOf(mailbox: Registers): { objects: number; bytes: number } 
     total.bytes += bytes
   }
   return total
+}
+
+/** What all writers should have said of a part, where that is something else. */
+function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, ChangeSums>): RegisterWrite[] {
+  const writes: RegisterWrite[] = []
+  for (const { container, part, run, ...before } of changesOf(mailbox, at.container)) {
+    if (part !== at.part) continue
+    const { objects, bytes, chars, from, to } = counts.get(run) ?? nothing
+    if (before.objects === objects && before.bytes === bytes && before.chars === chars) continue
+    // What was there may be deposited once more: the times stay as wide as they were.
+    const record = { ...before, objects, bytes, chars, from: Math.min(before.from, from), to: Math.max(before.to, to) }
+    writes.push(written(keys.change(container, part, run), record))
+  }
+  return writes
 }
 
 /** What this writer says of a part, once the commit is named. */

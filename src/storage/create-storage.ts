@@ -22,6 +22,7 @@ import { createSubscriptions } from './devices/subscriptions.ts'
 import { commandOf, type DispatchOptions, handlerOf, type Procedure } from './dispatch.ts'
 import { createMailboxGrants } from './entitlement.ts'
 import { createErasure } from './erasure.ts'
+import { createMet } from './met.ts'
 import type { MailboxRight } from './methods/users.ts'
 import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
 import { createNotifier } from './notifications/notifier.ts'
@@ -95,7 +96,18 @@ export function createStorage(options: StorageOptions): StorageService {
   const { isDirectoryShared } = policy
   const grants = createMailboxGrants({ self, documents, isDirectoryShared, clock, telemetry })
   const erasure = createErasure({ documents, store, crypto, clock, telemetry })
-  const upkeep = createUpkeep({ self, documents, writers, erasure, clock, telemetry, policy })
+  const met = createMet(store, crypto)
+  const upkeep = createUpkeep({
+    self,
+    server: options.server,
+    met,
+    documents,
+    writers,
+    erasure,
+    clock,
+    telemetry,
+    policy,
+  })
   const users = createUsers({
     ...{ self, documents, writers, crypto, policy },
     now: () => clock.now(),

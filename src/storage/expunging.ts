@@ -34,7 +34,7 @@ export function removal(
   }
 }
 
-const sumOf = (added: readonly Added[]): Added => ({
+export const sumOf = (added: readonly Added[]): Added => ({
   objects: added.reduce((sum, { objects }) => sum + objects, 0),
   bytes: added.reduce((sum, { bytes }) => sum + bytes, 0),
   chars: added.reduce((sum, { chars }) => sum + chars, 0),

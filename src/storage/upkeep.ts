@@ -1,19 +1,22 @@
 import type { Documents, Registers } from '../document/documents.ts'
 import { ownerOf } from '../document/names.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
-import type { DocumentId, OperatorId } from '../ports/names.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { containersApart } from './apart.ts'
 import type { Erasure } from './erasure.ts'
 import { tidy } from './expunging.ts'
-import { type MailboxName, mailboxOf } from './names.ts'
+import { mend, recount } from './mending.ts'
+import type { Met } from './met.ts'
+import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { dueIn, userOf } from './records.ts'
+import { changesOf, completeTo, dueIn, userOf, vectorOf } from './records.ts'
 import { erase } from './users.ts'
 import type { Writers } from './writers.ts'
 
 /*
- * What is done in mailboxes without anybody asking: retention by policy, the rest of an erasure that was interrupted, and the
- * clearing of disks. From the documents alone, so that it goes on after any crash, at any server.
+ * What is done in mailboxes without anybody asking: retention by policy, the rest of an erasure that was interrupted, what is
+ * left of a partition, and the clearing of disks. From the documents alone, so that it goes on after any crash, at any server.
  */
 
 export interface Upkeep {
@@ -24,9 +27,13 @@ export interface Upkeep {
 }
 
 const sweepEveryMs = 3_600_000
+/** After a partition much arrives, part by part: what came is looked through when it has. */
+const settleMs = 30_000
 
 export function createUpkeep(options: {
   readonly self: OperatorId
+  readonly server: ServerId
+  readonly met: Met
   readonly documents: Documents
   readonly writers: Writers
   readonly erasure: Erasure
@@ -34,7 +41,8 @@ export function createUpkeep(options: {
   readonly telemetry: Telemetry
   readonly policy: StoragePolicy
 }): Upkeep {
-  const { self, documents, writers, erasure, clock, telemetry, policy } = options
+  const { self, server, met, documents, writers, erasure, clock, telemetry, policy } = options
+  const meeting = new Map<DocumentId, Cancel>()
   let unsubscribe: Cancel = () => {}
   let cancel: Cancel = () => {}
 
@@ -44,6 +52,34 @@ export function createUpkeep(options: {
     const now = clock.now()
     for (const { container, part, at } of dueIn(mailbox))
       if (at <= now) await writers.change(name, 'tidy', edit => tidy(edit, { container, part }, policy))
+  }
+
+  /** Puts in order what was done apart, when both sides have met. */
+  async function meet(name: MailboxName, mailbox: Registers): Promise<void> {
+    const document = mailboxDocument(name)
+    const seen = await met.seen(document)
+    for (const container of containersApart(mailbox, seen, server)) {
+      if (!(await isHere(name, mailbox, container))) return meetLater(document)
+      while (await writers.change(name, 'mend', edit => mend(edit, container)));
+      await writers.change(name, 'recount', edit => recount(edit, container))
+    }
+    await met.see(document, vectorOf(mailbox))
+  }
+
+  /** Whether all that the mailbox names in a container has arrived. */
+  async function isHere(name: MailboxName, mailbox: Registers, container: string): Promise<boolean> {
+    for (const { part, run, n } of changesOf(mailbox, container))
+      if (completeTo(await documents.read(partDocument(name, container, part)), run) < n) return false
+    return true
+  }
+
+  function meetLater(document: DocumentId): void {
+    if (meeting.has(document)) return
+    const cancelMeeting = clock.after(settleMs, () => {
+      meeting.delete(document)
+      void attempt(document, meet)
+    })
+    meeting.set(document, cancelMeeting)
   }
 
   async function attempt(document: DocumentId, work: (name: MailboxName, mailbox: Registers) => Promise<void>) {
@@ -72,14 +108,17 @@ export function createUpkeep(options: {
     sweep,
     start() {
       sweepLater()
-      unsubscribe = documents.subscribe(({ document, index }) => {
-        if (index && document.startsWith('mailbox/') && ownerOf(document) === self)
-          void attempt(document, (name, mailbox) => erasure.look(name, mailbox))
+      unsubscribe = documents.subscribe(({ document, index, source }) => {
+        if (!index || !document.startsWith('mailbox/') || ownerOf(document) !== self) return
+        void attempt(document, (name, mailbox) => erasure.look(name, mailbox))
+        if (source !== 'own') meetLater(document)
       })
     },
     stop() {
       cancel()
       unsubscribe()
+      for (const cancelMeeting of meeting.values()) cancelMeeting()
+      meeting.clear()
       erasure.stop()
     },
   }

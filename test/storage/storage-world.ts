@@ -227,6 +227,13 @@ export class StorageWorld {
     }
   }
 
+  /** Whether a text stands anywhere on the disk of a server. */
+  isOnDisk(server: string, text: string): boolean {
+    const bytes = Buffer.from(text)
+    for (const { value } of this.server(server).host.disk.records) if (Buffer.from(value).includes(bytes)) return true
+    return false
+  }
+
   async pass(durationMs: number): Promise<void> {
     const { world } = this.federation
     const ending = await world.run({ untilUs: Math.round((world.nowMs + durationMs) * 1_000) })

@@ -60,7 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       ...common,
       kind: fc.constant('deposit' as const),
-      message: fc.nat(24),
+      message: fc.nat(11),
       isNamed: fc.boolean(),
       flags: fc.uniqueArray(someFlag, { maxLength: 2 }),
     }),
