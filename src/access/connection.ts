@@ -43,6 +43,10 @@ export interface Connections {
   readonly count: number
   /** Of these, the ones whose client has not proved who it is. */
   readonly unproved: number
+  /** Tells each client something, in the turn of its connection. */
+  tellAll(what: string, frame: () => string): void
+  /** Resolves when all are gone, or after so long. */
+  emptied(withinMs: number): Promise<void>
   /** Asks every connection to end; resolves when all are gone or the time is up. */
   end(closing: Closing, reason: string): Promise<void>
 }
@@ -107,19 +111,30 @@ export function createConnections(
       tell({ type: 'tick' })
     },
 
+    tellAll(what, frame) {
+      for (const { connection } of live.values())
+        connection.tell({ type: 'done', what, run: () => connection.outlet.send(frame()) })
+    },
+
+    emptied,
+
     async end(closing, reason) {
       for (const { connection } of live.values()) connection.tell({ type: 'end', closing, reason })
-      if (live.size === 0) return
-      await new Promise<void>(resolve => {
-        const done = () => {
-          cancel()
-          waiting.delete(done)
-          resolve()
-        }
-        const cancel = clock.after(limits.stopMs, done)
-        waiting.add(done)
-      })
+      await emptied(limits.stopMs)
     },
+  }
+
+  async function emptied(withinMs: number): Promise<void> {
+    if (live.size === 0) return
+    await new Promise<void>(resolve => {
+      const done = () => {
+        cancel()
+        waiting.delete(done)
+        resolve()
+      }
+      const cancel = clock.after(withinMs, done)
+      waiting.add(done)
+    })
   }
 }
 

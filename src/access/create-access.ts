@@ -20,12 +20,13 @@ import { createAuthentication } from './authentication.ts'
 import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
 import { createFeeds } from './feeds.ts'
+import { encodeCall } from './json-rpc.ts'
 import { type AccessLimits, defaultLimits } from './limits.ts'
 import { createLoad, type LoadLimits } from './load/create-load.ts'
 import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
 import { createService } from './methods.ts'
-import { clientPath, documentsPath, subprotocol } from './protocol.ts'
+import { clientPath, documentsPath, sessionRedirect, subprotocol } from './protocol.ts'
 import { session } from './session.ts'
 import { createTickets } from './tickets.ts'
 
@@ -63,7 +64,7 @@ export interface AccessOptions {
 export interface Access {
   /** @throws {ListenRefused} */
   start(): Promise<void>
-  /** Tells every client to go elsewhere, waits a little, then closes. */
+  /** Sends every client on to where there is room, waits until they have gone, then closes. */
   stop(): Promise<void>
   /** The base URL that clients use, once started. */
   url(): string
@@ -122,12 +123,26 @@ export function createAccess(options: AccessOptions): Access {
       load.start()
     },
     async stop() {
+      await sendOn()
       load.stop()
       await connections.end('shuttingDown', 'This server shuts down: go to another one.')
       await listener.stop()
     },
     url: () => listener.url(),
     connections: () => connections.count,
+  }
+
+  /** Clients that have somewhere to go leave one after another, each with a ticket, before the rest is closed. */
+  async function sendOn(): Promise<void> {
+    monitor.drain()
+    if (connections.count === 0 || !load.admission.elsewhere()) return
+    const withinMs = Math.round(limits.drainMs / 2)
+    connections.tellAll(sessionRedirect.method, () => {
+      const { server, urls, ticket } = load.admission.elsewhere() ?? {}
+      const place = server && urls && ticket ? { server, urls: [...urls], ticket } : {}
+      return encodeCall(sessionRedirect.method, { action: server ? 'redirect' : 'direct', ...place, withinMs })
+    })
+    await connections.emptied(limits.drainMs)
   }
 
   async function decide(upgrade: Upgrade): Promise<UpgradeAnswer> {

@@ -30,6 +30,8 @@ export interface AccessLimits {
   readonly maxBufferedBytes: number
   /** How long a ticket is good. */
   readonly ticketMs: number
+  /** How long a stopping server gives its clients to move to another one, if there is one. */
+  readonly drainMs: number
   /** How long a stopping server waits for its clients to close. */
   readonly stopMs: number
 }
@@ -52,5 +54,6 @@ export const defaultLimits: AccessLimits = {
   slowReaderBytesPerSecond: 32 * 1024,
   maxBufferedBytes: 1024 * 1024,
   ticketMs: 3_600_000,
+  drainMs: 10_000,
   stopMs: 2_000,
 }

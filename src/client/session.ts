@@ -230,8 +230,10 @@ class ClientSession implements Session {
       if (this.#state.kind === 'closed') throw new NotConnected('The session was closed.')
       this.#resume = session.resume
       wire.expectEvery(aliveEveryMs)
-      this.#leaveBehind(this.#wire)
+      const left = this.#wire
       this.#wire = wire
+      // What was asked over the connection that this one takes the place of is still answered there.
+      left?.closeWhenAnswered()
       this.#failures = 0
       this.#become({ kind: 'connected', server, url: base })
     } catch (error) {
@@ -259,12 +261,6 @@ class ClientSession implements Session {
       // Where that fails, the connection that is left ends by itself, and the usual round begins.
       arrived.catch(() => {})
     })
-  }
-
-  /** What was asked over a connection that another has taken the place of is still answered there, if it is answered soon. */
-  #leaveBehind(wire: Wire | undefined): void {
-    if (!wire) return
-    this.#ports.clock.after(this.#timeoutMs, () => wire.close())
   }
 
   #lost(wire: Wire, code: number, reason: string): void {

@@ -21,6 +21,8 @@ export interface Wire {
   call<P, R>(spec: MethodSpec<P, R>, params: P, timeoutMs: number): Promise<R>
   sendBytes(frame: Uint8Array): void
   close(): void
+  /** Closes once what was asked is answered, or has waited long enough. */
+  closeWhenAnswered(): void
   /** Expects something from the other side at least this often; without it the connection counts as dead. */
   expectEvery(intervalMs: number): void
 }
@@ -39,6 +41,7 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
   const unsent = new Map<number, string>()
   let lastId = 0
   let end: string | undefined
+  let isLeaving = false
   let heardMs = clock.elapsed()
   let stopWatching: Cancel = () => {}
 
@@ -89,6 +92,7 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
       waiting.delete(id)
       unsent.delete(id)
       sendNext()
+      if (isLeaving && waiting.size === 0) close()
     }
     const cancel = clock.after(timeoutMs, () => {
       settled()
@@ -117,6 +121,12 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
     }
   }
 
+  function close(): void {
+    socket.close(1000, '')
+    // A peer that is gone will not answer the closing; whoever closes need not wait for that.
+    finish(1000, '')
+  }
+
   return {
     async call(spec, params, timeoutMs) {
       const answer = ask(spec.method, params, timeoutMs)
@@ -127,10 +137,10 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
       throw new ProtocolViolation(`What ${spec.method} answered is not what it answers: ${result.error.message}`)
     },
     sendBytes: frame => socket.send(frame),
-    close() {
-      socket.close(1000, '')
-      // A peer that is gone will not answer the closing; whoever closes need not wait for that.
-      finish(1000, '')
+    close,
+    closeWhenAnswered() {
+      isLeaving = true
+      if (waiting.size === 0) close()
     },
     expectEvery(intervalMs) {
       const watch = () => {

@@ -229,6 +229,29 @@ test('a client is sent on to the server that has room, and arrives', async () =>
   for (const rig of rigs) await rig.stop()
 })
 
+test('a server that stops sends its clients on first: none of them is without a connection', async () => {
+  const federation = linkedPair()
+  const bases = new Map<ServerId, string>()
+  const urlsOf = (server: ServerId) => [bases.get(server) ?? '']
+  const limits = { drainMs: 2_000 }
+  const leaving = await startRig({ server: 0, federation: federation(here), urlsOf, limits })
+  const staying = await startRig({ server: 1, federation: federation(there), urlsOf })
+  bases.set(here, leaving.base).set(there, staying.base)
+  federation(there).reportLoad(0)
+  const sessions = await Promise.all(Array.from({ length: 10 }, () => sessionAt(leaving.base)))
+  const states: string[] = []
+  for (const session of sessions) session.listen({ state: ({ kind }) => void states.push(kind) })
+  await leaving.stop()
+  assert.equal(
+    sessions.map(({ state }) => state),
+    sessions.map(() => ({ kind: 'connected', server: there, url: staying.base })),
+  )
+  assert.not(states.includes('connecting'), 'make before break')
+  assert.is(leaving.telemetry.counter('cpns_access_closed_total', { why: 'shuttingDown' }), 0)
+  for (const session of sessions) session.close()
+  await staying.stop()
+})
+
 test('a redirection to a server that the client does not know is not followed', async () => {
   const probe = new SimulatedLoadProbe()
   const federation = linkedPair()
