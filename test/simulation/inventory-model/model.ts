@@ -4,7 +4,16 @@ import { absenceMs, decideOnGroup } from './groups.ts'
 import { decideOnInvitation } from './invitations.ts'
 import { deregister, type HeldRegistration, letIn, refresh, register, use } from './registration.ts'
 import { type Shown, shown } from './shown.ts'
-import { type GroupStep, gatewayOf, type InvitationStep, type Layout, type Step, type StepOf } from './step.ts'
+import {
+  type By,
+  type GroupStep,
+  gatewayOf,
+  type InvitationStep,
+  type Layout,
+  nameOf,
+  type Step,
+  type StepOf,
+} from './step.ts'
 import { type Claim, type Gateway, type Grant, type Lifetime, type Network, rivals, type View, viewOf } from './view.ts'
 
 /*
@@ -149,6 +158,8 @@ export class Model {
       case 'use':
         return moment.holds ? use(desk, step, moment.holds) : 404
       default:
+        // Another operator sends on nothing of who is no member.
+        if (!isHome && 'group' in step && !isMember(view, 'by' in step ? step.by : step.pne)) return 409
         return this.#atHome(step.at, moment, at => decideAtHome(step, at))
     }
   }
@@ -246,6 +257,8 @@ export class Model {
     return viewOf(this.#layout, this.#holdings.at(server), now)
   }
 }
+
+const isMember = ({ members }: View, pne: By): boolean => pne !== undefined && members.has(nameOf(pne))
 
 const isOfDevice = ({ kind }: Step): boolean => kind === 'refresh' || kind === 'deregister' || kind === 'use'
 
