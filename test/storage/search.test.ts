@@ -163,6 +163,11 @@ for (const seed of [1, 2, 3, 4])
         const expected = reference.filter(({ object }) => holds(plain, object)).map(({ id }) => id)
         assert.equal((await found(world, criteria, server)).sort(), expected.sort(), JSON.stringify(criteria))
       }
+      // What the documents do not have is left out of answers; the index is not to have it either.
+      const at = (await position(world, alice, server)) ?? ''
+      const whole = indexQuery({ ...alice, criteria: everything, limit: 200 }, {})
+      const { objects: held } = await indexOf(world, server).query(alice, at, whole)
+      assert.equal(held.map(({ id }) => id).sort(), reference.map(({ id }) => id).sort())
     }
     const change = async (server: string): Promise<void> => {
       const known: ObjectName[] = (await objects(server)).map(({ container, part, id }) => ({ container, part, id }))
