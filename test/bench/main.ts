@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
 import { guardBench } from './guard.ts'
+import { notificationBench } from './notification.ts'
 import { registrationBench } from './registration.ts'
 import { searchBench } from './search.ts'
 import { storageBench } from './storage.ts'
@@ -14,7 +15,15 @@ import { storeBench } from './store.ts'
  * writes the figures as JSON to FILE, and exits with 1 when one of them is missed.
  */
 
-const benches: readonly Bench[] = [documentBench, storeBench, guardBench, registrationBench, storageBench, searchBench]
+const benches: readonly Bench[] = [
+  documentBench,
+  storeBench,
+  guardBench,
+  registrationBench,
+  storageBench,
+  searchBench,
+  notificationBench,
+]
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } })
 const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
