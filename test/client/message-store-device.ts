@@ -15,7 +15,10 @@ export interface DeviceOptions extends Partial<MessageStoreOptions> {
 /** How often a host was begun in a world: one that begins again is another one there. */
 const begun = new WeakMap<StorageWorld, number>()
 
-/** Alice's message store on a device of its own in a simulated world, with these servers, the first one preferred. */
+/**
+ * Alice's message store on a device of its own in a simulated world, with these servers, the first one preferred; of the
+ * operators of others she is a subscriber by the same name.
+ */
 export async function openDevice(
   world: StorageWorld,
   deviceId: string,
@@ -24,11 +27,22 @@ export async function openDevice(
 ): Promise<MessageStore> {
   const life = (begun.get(world) ?? 0) + 1
   begun.set(world, life)
-  const { operator } = world.server(servers[0] ?? '')
-  const places = servers.map(server => operator.servers.findIndex(({ host }) => host === server))
-  const client = new SimulatedClient(world.federation.world, operator, 'alice', `${deviceId}/${life}`, places)
-  return openMessageStore(client.clientPorts, {
-    session: { ...client.identity, urls: places.flatMap(at => operator.servers[at] ?? []).map(clientUrlOf) },
+  const names = [...new Set(servers.map(server => world.server(server).operator))]
+  const ways = names.map(operator => {
+    const cards = servers.flatMap(server => operator.servers.find(({ host }) => host === server) ?? [])
+    const client = new SimulatedClient(
+      world.federation.world,
+      operator,
+      'alice',
+      `${deviceId}/${life}/${operator.id}`,
+      [],
+    )
+    return { client, session: { ...client.identity, urls: cards.map(clientUrlOf) } }
+  })
+  const [home, ...others] = ways
+  if (!home) throw new Error('A device needs a server.')
+  return openMessageStore(home.client.clientPorts, {
+    session: [home.session, ...others.map(({ session }) => session)],
     address: aliceAddress,
     deviceId,
     replica: await openMemoryReplicaStore(memory),

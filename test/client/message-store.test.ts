@@ -5,7 +5,8 @@ import { ChangeImpossible } from '../../src/client/message-store/edits.ts'
 import type { MessageStoreEvent } from '../../src/client/message-store/events.ts'
 import type { MessageStore } from '../../src/client/message-store/message-store.ts'
 import { ReplicaMismatch } from '../../src/client/message-store/replica.ts'
-import { message, StorageWorld } from '../storage/storage-world.ts'
+import { mailboxGrantMethod, userChange } from '../../src/storage/methods/users.ts'
+import { alice, b, message, newId, StorageWorld } from '../storage/storage-world.ts'
 import { openDevice } from './message-store-device.ts'
 
 /*
@@ -177,6 +178,54 @@ test('a list is completed when it is wanted, another scope fetches anew, another
     (error: unknown) => error,
   )
   assert.instance(failure, ReplicaMismatch)
+})
+
+test('at another operator that holds the mailbox it goes on, and what only the home operator decides waits for it', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1, 'b.example': 1 })
+  await world.registerAlice()
+  await world.call('provisioner', 'a.example/1', userChange, {
+    commandId: newId(),
+    user: 'alice',
+    setSubscribers: [{ operator: b, identity: 'alice', rights: ['read', 'write'] }],
+  })
+  await world.call('alice', 'a.example/1', mailboxGrantMethod, {
+    commandId: newId(),
+    ...alice,
+    grantee: b,
+    fingerprint: world.server('b.example/1').operator.fingerprint,
+    lifetimeMs: 86_400_000,
+  })
+  const first = await world.deposit('What is for lunch?')
+  const phone = await openDevice(world, 'phone', ['a.example/1', 'b.example/1'])
+  await world.inside(() => phone.sync())
+  await world.converged()
+  phone.goOffline()
+  const second = await world.deposit('And where?')
+  await world.converged()
+  world.crash('a.example/1', 60_000)
+  await world.pass(10)
+  const folder = await phone.createFolder('To keep')
+  const [copy = ''] = await phone.copy(first.id, folder)
+  await phone.setFlag(first.id, '\\Flagged')
+  phone.goOnline()
+  await world.until(async () => (await phone.get(second.id)) !== undefined, 'the other operator tells what is new')
+  assert.is(
+    phone.connection.kind === 'online' && phone.connection.server,
+    world.server('b.example/1').operator.servers[0]?.identity.server,
+  )
+  assert.is(phone.waiting.length, 3, 'nobody else decides for the home operator')
+  await world.until(() => phone.waiting.length === 0, 'the home operator is back, and has decided')
+  const laptop = await openDevice(world, 'laptop', ['a.example/1'])
+  await world.inside(() => laptop.sync())
+  for (const store of [phone, laptop]) {
+    assert.equal((await store.get(first.id))?.flags, ['\\Flagged'])
+    assert.equal(
+      (await store.objects(folder)).map(({ id }) => id),
+      [copy],
+      'one copy, whichever operator’s server took the command',
+    )
+    await world.inside(() => store.close())
+  }
 })
 
 test.run()
