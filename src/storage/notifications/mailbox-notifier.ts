@@ -337,7 +337,7 @@ export class MailboxNotifier {
     const { push, telemetry } = this.#options
     const news = new Map(
       [...this.#standings].flatMap(([device, { kept, seen }]) =>
-        kept && !isCovered(seen, kept) ? [[device, seen] as const] : [],
+        kept && isCovered(seen, kept) ? [] : [[device, seen] as const],
       ),
     )
     if (!push || news.size === 0) return
