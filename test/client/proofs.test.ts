@@ -19,11 +19,11 @@ import {
   pnUpdate,
   RequestRefused,
 } from '../../src/client/index.ts'
-import type { Session } from '../../src/client/session.ts'
+import { openSession, type Session } from '../../src/client/session.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { until } from '../fixtures/until.ts'
 import { newId } from '../inventory/world.ts'
-import { clientWorld, type TestNode } from './world.ts'
+import { clientPorts, clientWorld, crypto, type TestNode } from './world.ts'
 
 const a = operatorId('a.example')
 const b = operatorId('b.example')
@@ -124,6 +124,41 @@ proves(
       '401 PROOF_REFUSED',
     ])
     assert.match(await refusalOf(bob.call(pnInventory, flat, { prove: { ...target, as } })), /TypeError/)
+  },
+)
+
+proves(
+  'with an Ed25519 key, at the executor and on the way there, and with nothing that is public',
+  async ({ world, home, away, owner, bob, command }) => {
+    const target = { executor: a, document }
+    const pair = crypto.ed25519.generate()
+    const credential = { kind: 'ed25519', privateKey: pair.privateKey } as const
+    away.credentials.set('ivy', { kind: 'ed25519', publicKey: pair.publicKey })
+    await owner.call(pnUpdate, { ...command(), ...add('ivy') })
+    const ivy = await openSession(clientPorts(), { ...away.identity('ivy'), credential, urls: [away.url] })
+    world.ends.push(() => ivy.close())
+    await until(() => ivy.call(gatewayAttach, { ...command(), gatewayId: 'ivys' }).catch(() => undefined), {
+      what: 'ivy is attached at her operator',
+    })
+    await until(async () => (await owner.call(pnInventory, flat)).gateways.length === 2, { what: 'a.example knows it' })
+    await ivy.call(pnUpdate, { ...command(), ...add('clock') }, { prove: target })
+    assert.ok((await membersOf(owner)).includes('clock'), 'b.example checked it, and a.example has written')
+
+    // The owner has a new key: a.example checks, and b.example cannot.
+    const ownPair = crypto.ed25519.generate()
+    home.credentials.set('owner', { kind: 'ed25519', publicKey: ownPair.publicKey })
+    const as = { ...home.identity('owner'), credential: { ...credential, privateKey: ownPair.privateKey } }
+    const removal = () => ({ ...command(), operation: 'remove' as const, pnes: [{ operator: b, pneId: 'clock' }] })
+    const refused = [
+      home.identity('owner'), // the key that was the owner's
+      home.identity('owner', ownPair.publicKey),
+      { ...as, credential },
+      { ...away.identity('ivy'), credential: as.credential },
+    ].map(as => refusalOf(bob.call(pnUpdate, removal(), { prove: { ...target, as } })))
+    assert.equal(await Promise.all(refused), Array(4).fill('401 PROOF_REFUSED'))
+    assert.ok((await membersOf(owner)).includes('clock'))
+    await bob.call(pnUpdate, removal(), { prove: { ...target, as } })
+    assert.not.ok((await membersOf(owner)).includes('clock'))
   },
 )
 
