@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fromBase64url, toBase64url, utf8 } from '../commands/framing.ts'
+import { createSignedClaims } from '../commands/signed-claims.ts'
 import type { Principal } from '../federation/command.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -32,55 +32,21 @@ export interface Tickets {
   check(ticket: string, document: DocumentId): Ticket | undefined
 }
 
-const longestTicket = 2_048
-/** The key of a MAC is derived for this purpose alone, so that nothing else that an operator's servers sign is a ticket. */
-const purpose = utf8('cpns-ticket-document-v1')
-
-const payload = z.strictObject({
-  /** Version of the MAC key. */
-  key: z.int(),
-  document: z.string(),
-  identity: z.string(),
-  expires: z.int(),
-})
+const payload = z.strictObject({ document: z.string(), identity: z.string(), expires: z.int() })
 
 export function createTickets({ operator, macKeys, crypto, clock, lifetimeMs }: TicketsOptions): Tickets {
-  const macOf = (macKey: Uint8Array, bytes: Uint8Array): Uint8Array =>
-    crypto.hmacSha256(crypto.hkdfSha256(macKey, utf8(operator), purpose, 32), bytes)
+  const claims = createSignedClaims({ operator, macKeys, crypto, purpose: 'cpns-ticket-document-v1', schema: payload })
 
   return {
     issue(document, { identity }) {
-      const key = macKeys().at(-1)
-      if (!key) throw new Error('The operator has no MAC key: its secrets are incomplete.')
       const expires = clock.now() + lifetimeMs
-      const claims: z.infer<typeof payload> = { key: key.version, document, identity, expires }
-      const bytes = utf8(JSON.stringify(claims))
-      const ticket = `${toBase64url(bytes)}.${toBase64url(macOf(key.key, bytes))}`
-      return { ticket, expires }
+      return { ticket: claims.sign({ document, identity, expires }), expires }
     },
 
     check(ticket, document) {
-      const parts = parse(ticket)
-      const key = parts && macKeys().find(({ version }) => version === parts.claims.key)
-      if (!parts || !key || !crypto.equal(macOf(key.key, parts.bytes), parts.mac)) return undefined
-      const { claims } = parts
-      if (claims.document !== document || claims.expires <= clock.now()) return undefined
-      return { document, principal: { operator, identity: claims.identity }, expires: claims.expires }
+      const claimed = claims.open(ticket)
+      if (claimed?.document !== document || claimed.expires <= clock.now()) return undefined
+      return { document, principal: { operator, identity: claimed.identity }, expires: claimed.expires }
     },
-  }
-}
-
-function parse(
-  ticket: string,
-): { readonly claims: z.infer<typeof payload>; readonly bytes: Uint8Array; readonly mac: Uint8Array } | undefined {
-  const [body, mac, ...rest] = ticket.split('.')
-  if (ticket.length > longestTicket || body === undefined || mac === undefined || rest.length > 0) return undefined
-  const bytes = fromBase64url(body)
-  const macBytes = fromBase64url(mac)
-  if (!bytes || !macBytes) return undefined
-  try {
-    return { claims: payload.parse(JSON.parse(new TextDecoder().decode(bytes))), bytes, mac: macBytes }
-  } catch {
-    return undefined
   }
 }
