@@ -16,10 +16,12 @@ import type {
   ForwardedCommand,
   LinkChange,
   LinkStatus,
+  MediaSource,
 } from './federation.ts'
 import { createGreeter, type PeerRefusal } from './greeting.ts'
 import { defaultLinkLimits, type LinkLimits } from './limits.ts'
 import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
+import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
 import {
   createRequestServer,
   defaultRequestLimits,
@@ -37,7 +39,7 @@ const protocolVersions: readonly number[] = [1]
 
 /** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
 const tendMs = 10_000
-/** Requests of one peer that wait for its link to be up here too. */
+/** Requests and media that a peer asks for while it waits for its link to be up here too. */
 const maxEarlyRequests = 64
 
 export interface FederationOptions {
@@ -80,6 +82,9 @@ export function createFederation(options: FederationOptions): Federation {
   const cutOffs = new Map<ServerId, number>()
   const earlyRequests = new Map<ServerId, PeerStream[]>()
   const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
+  let mediaSource: MediaSource | undefined
+  const mediaLimits = defaultMediaLimits
+  const media = createMediaServer({ source: () => mediaSource, limits: mediaLimits, clock, telemetry })
   const ends: Cancel[] = []
   let telling: Cancel | undefined
   const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
@@ -208,15 +213,17 @@ export function createFederation(options: FederationOptions): Federation {
   function stream(stream: PeerStream): void {
     const peer = peers.get(stream.peer)
     const early = earlyRequests.get(stream.peer) ?? []
-    if (stream.protocol !== requestProtocol) tell(stream.peer, { type: 'stream', stream })
+    if (stream.protocol !== requestProtocol && stream.protocol !== mediaProtocol)
+      tell(stream.peer, { type: 'stream', stream })
     else if (peer?.status.state === 'up') serve(stream, peer.status.operator)
     else if (peer?.status.state === 'greeting' && early.length < maxEarlyRequests) {
       earlyRequests.set(stream.peer, [...early, stream])
     } else stream.reset('There is no link.')
   }
 
-  function serve(stream: PeerStream, from: OperatorId): void {
-    void requests.serve(stream, { operator: from, server: stream.peer })
+  function serve(stream: PeerStream, operator: OperatorId): void {
+    const server = stream.protocol === mediaProtocol ? media : requests
+    void server.serve(stream, { operator, server: stream.peer })
   }
 
   /** Requests that came before the link was up here: it is now, or will not be. */
@@ -275,7 +282,7 @@ export function createFederation(options: FederationOptions): Federation {
     async start() {
       isRunning = true
       await network.start({
-        protocols: [helloProtocol, syncProtocol, requestProtocol],
+        protocols: [helloProtocol, syncProtocol, requestProtocol, mediaProtocol],
         maxFrameBytes,
         gate: { refuse },
         events: {
@@ -310,6 +317,10 @@ export function createFederation(options: FederationOptions): Federation {
     request,
     requestAt,
     handle: (method, handler) => void handlers.set(method, handler),
+    fetchMedia: (peer, name, take) => fetchMedia(peer, name, take, { network, clock, limits: mediaLimits }),
+    serveMedia(source) {
+      mediaSource = source
+    },
     links: () => [...peers.values()].map(({ status }) => status),
     linked: upServers,
     loads: () => loads,

@@ -1,4 +1,5 @@
 import type { Json } from '../document/documents.ts'
+import type { MediaFacts, MediaName } from '../ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
@@ -57,6 +58,15 @@ export interface Entitlement {
   subscribe(listener: (document: DocumentId) => void): () => void
 }
 
+/** A media that a peer has, or that is given to one. */
+export interface FoundMedia extends MediaFacts {
+  /** Its bytes from there on; to be asked for once. */
+  bytes(from: number): AsyncIterable<Uint8Array>
+}
+
+/** What is given to a peer that asks for a media; `undefined`: it is not here, or not for this peer. */
+export type MediaSource = (name: MediaName, from: Forwarder) => Promise<FoundMedia | undefined>
+
 /** A link to one peer server, for status and metrics. */
 export interface LinkStatus {
   readonly server: ServerId
@@ -93,6 +103,13 @@ export interface Federation {
   requestAt(server: ServerId, command: ForwardedCommand): Promise<CommandAnswer>
   /** Executes what others forward. One handler per method. */
   handle(method: string, handler: CommandHandler): void
+  /**
+   * Asks one server for a media, and hands it to `take`, if that server has it and gives it. Returns whether it does.
+   * @throws what `take` throws, and what says that it broke off
+   */
+  fetchMedia(server: ServerId, name: MediaName, take: (found: FoundMedia) => Promise<void>): Promise<boolean>
+  /** Gives media to peers. To be said once, before `start`. */
+  serveMedia(source: MediaSource): void
   links(): readonly LinkStatus[]
   /** Servers of an operator that there is a link to now; of the own one: all others. */
   linked(operator: OperatorId): readonly ServerId[]

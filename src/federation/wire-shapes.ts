@@ -86,7 +86,16 @@ const proofShape = message(
   [7, bytes(64)],
 )
 export const requestShape = shape([1, bytes(64)], [2, bytes(maxJsonBytes)], [3, proofShape], [4, number()])
-export const answerShape = shape(
-  [1, bytes(maxJsonBytes)],
-  [2, message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])],
+const refusalShape = message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])
+export const answerShape = shape([1, bytes(maxJsonBytes)], [2, refusalShape])
+
+/** Bytes of a media in one frame. */
+export const maxMediaChunkBytes = 256 * 1024
+const maxMediaTypeBytes = 128
+export const mediaShape = shape(
+  [1, message([1, name], [2, bytes(128)], [3, bytes(hashBytes)])],
+  [2, message([1, number()], [2, bytes(maxMediaTypeBytes)])],
+  [3, number()],
+  [4, bytes(maxMediaChunkBytes)],
+  [5, refusalShape],
 )

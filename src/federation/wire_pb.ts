@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wire.proto.
  */
 export const file_wire: GenFile = /*@__PURE__*/
-  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkijgIKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIABIhCgZsaW5rZWQYCCABKAsyDy5jcG5zLnYxLkxpbmtlZEgAQgkKB2NvbnRlbnQiVgoEUGFnZRINCgVyb3VuZBgBIAEoDRINCgVhZnRlchgCIAEoCRIRCglkb2N1bWVudHMYAyADKAkSDwoHZGlnZXN0cxgEIAEoDBIMCgRsYXN0GAUgASgIIhYKBVBhZ2VkEg0KBXJvdW5kGAEgASgNImgKBEhhdmUSEAoIZG9jdW1lbnQYASABKAkSDAoEbG9ncxgCIAEoDBIPCgdsZW5ndGhzGAMgAygNEg4KBmhhc2hlcxgEIAEoDBIOCgZmb3JrZWQYBSADKA0SDwoHcHVycG9zZRgGIAEoDSIsCgdFbnRyaWVzEhAKCGRvY3VtZW50GAEgASgJEg8KB2VudHJpZXMYAiADKAwiLgoEQmVhdBIQCghjbG9ja19tcxgBIAEoBBIUCgx1c2VkX3BlcmNlbnQYAiABKA0iCAoGQmVoaW5kIigKBkxpbmtlZBIPCgdzZXJ2ZXJzGAEgAygJEg0KBWxpdmVzGAIgAygNIlwKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDSKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJJCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zYgZwcm90bzM");
+  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkijgIKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIABIhCgZsaW5rZWQYCCABKAsyDy5jcG5zLnYxLkxpbmtlZEgAQgkKB2NvbnRlbnQiVgoEUGFnZRINCgVyb3VuZBgBIAEoDRINCgVhZnRlchgCIAEoCRIRCglkb2N1bWVudHMYAyADKAkSDwoHZGlnZXN0cxgEIAEoDBIMCgRsYXN0GAUgASgIIhYKBVBhZ2VkEg0KBXJvdW5kGAEgASgNImgKBEhhdmUSEAoIZG9jdW1lbnQYASABKAkSDAoEbG9ncxgCIAEoDBIPCgdsZW5ndGhzGAMgAygNEg4KBmhhc2hlcxgEIAEoDBIOCgZmb3JrZWQYBSADKA0SDwoHcHVycG9zZRgGIAEoDSIsCgdFbnRyaWVzEhAKCGRvY3VtZW50GAEgASgJEg8KB2VudHJpZXMYAiADKAwiLgoEQmVhdBIQCghjbG9ja19tcxgBIAEoBBIUCgx1c2VkX3BlcmNlbnQYAiABKA0iCAoGQmVoaW5kIigKBkxpbmtlZBIPCgdzZXJ2ZXJzGAEgAygJEg0KBWxpdmVzGAIgAygNIlwKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDSKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJJCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zIpwBCgVNZWRpYRIhCgZ3YW50ZWQYASABKAsyDy5jcG5zLnYxLldhbnRlZEgAEh8KBWZvdW5kGAIgASgLMg4uY3Bucy52MS5Gb3VuZEgAEg4KBGZyb20YAyABKARIABIPCgVjaHVuaxgEIAEoDEgAEiMKB3JlZnVzYWwYBSABKAsyEC5jcG5zLnYxLlJlZnVzYWxIAEIJCgdjb250ZW50IjYKBldhbnRlZBIQCghvcGVyYXRvchgBIAEoCRIMCgR1c2VyGAIgASgJEgwKBGhhc2gYAyABKAwiIwoFRm91bmQSDAoEc2l6ZRgBIAEoBBIMCgR0eXBlGAIgASgJYgZwcm90bzM");
 
 /**
  * /cpns/hello/1. Each side sends `hello`, reads the other's, then sends `verdict`; both must accept.
@@ -543,4 +543,109 @@ export type Refusal = Message<"cpns.v1.Refusal"> & {
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
   messageDesc(file_wire, 14);
+
+/**
+ * /cpns/media/1: one stream for each media. The asker says what it wants; hears what it is, or a refusal; says from where on;
+ * then come its bytes in chunks, and the stream ends. See media.ts.
+ *
+ * @generated from message cpns.v1.Media
+ */
+export type Media = Message<"cpns.v1.Media"> & {
+  /**
+   * @generated from oneof cpns.v1.Media.content
+   */
+  content: {
+    /**
+     * @generated from field: cpns.v1.Wanted wanted = 1;
+     */
+    value: Wanted;
+    case: "wanted";
+  } | {
+    /**
+     * @generated from field: cpns.v1.Found found = 2;
+     */
+    value: Found;
+    case: "found";
+  } | {
+    /**
+     * @generated from field: uint64 from = 3;
+     */
+    value: bigint;
+    case: "from";
+  } | {
+    /**
+     * At most 256 KiB.
+     *
+     * @generated from field: bytes chunk = 4;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | {
+    /**
+     * @generated from field: cpns.v1.Refusal refusal = 5;
+     */
+    value: Refusal;
+    case: "refusal";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message cpns.v1.Media.
+ * Use `create(MediaSchema)` to create a new message.
+ */
+export const MediaSchema: GenMessage<Media> = /*@__PURE__*/
+  messageDesc(file_wire, 15);
+
+/**
+ * A media of a mailbox, by its SHA-256.
+ *
+ * @generated from message cpns.v1.Wanted
+ */
+export type Wanted = Message<"cpns.v1.Wanted"> & {
+  /**
+   * @generated from field: string operator = 1;
+   */
+  operator: string;
+
+  /**
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * @generated from field: bytes hash = 3;
+   */
+  hash: Uint8Array;
+};
+
+/**
+ * Describes the message cpns.v1.Wanted.
+ * Use `create(WantedSchema)` to create a new message.
+ */
+export const WantedSchema: GenMessage<Wanted> = /*@__PURE__*/
+  messageDesc(file_wire, 16);
+
+/**
+ * @generated from message cpns.v1.Found
+ */
+export type Found = Message<"cpns.v1.Found"> & {
+  /**
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+
+  /**
+   * Media type, at most 128 characters.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message cpns.v1.Found.
+ * Use `create(FoundSchema)` to create a new message.
+ */
+export const FoundSchema: GenMessage<Found> = /*@__PURE__*/
+  messageDesc(file_wire, 17);
 

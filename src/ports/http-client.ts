@@ -21,3 +21,10 @@ export interface HttpClient {
   /** Resolves when the head of the answer is there. @throws {ConnectFailed} when none comes. */
   send(request: HttpSent): Promise<HttpReceived>
 }
+
+/** SHA-256 of what comes in pieces: the hash of a whole file, without ever having the whole of it. */
+export interface StreamingHash {
+  update(bytes: Uint8Array): void
+  /** 32 bytes. Nothing may come any more. */
+  digest(): Uint8Array
+}

@@ -48,6 +48,8 @@ export interface MediaRange {
 export interface MediaUpload {
   /** Bytes that are held. They stay over a cut, and over a restart as far as they had reached the disk. */
   readonly offset: number
+  /** The blob was there when the upload was asked for. */
+  readonly isStored: boolean
   /**
    * Takes bytes from `offset` on, as they come. Resolves with the new offset. When the source throws, what came before
    * is kept, and what it threw is thrown.
@@ -91,6 +93,8 @@ export interface MediaStore {
   touch(name: MediaName): Promise<boolean>
   /** All blobs of a mailbox, in no order; those that the disk has changed are left out. */
   list(mailbox: Mailbox): AsyncIterable<MediaRecord>
+  /** Bytes that a mailbox takes, uploads that are under way included. */
+  usage(mailbox: Mailbox): Promise<number>
   /** Every mailbox that has had a blob and was not removed, in no order. */
   mailboxes(): AsyncIterable<Mailbox>
   /** Removes a blob from the disk. Nothing happens if it is not there. */

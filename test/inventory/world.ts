@@ -217,6 +217,8 @@ export async function world(
     fingerprintOf: operator =>
       servers.some(other => other.operator === operator) ? fingerprintOf(operator) : undefined,
     handle: (method, handler) => server.handlers.set(method, handler),
+    fetchMedia: async () => false,
+    serveMedia: () => {},
     async request(operator, command): Promise<CommandAnswer> {
       const to = servers.find(other => other.operator === operator)
       if (!to || isCut(server.operator, operator)) return unreachable(operator)
