@@ -91,6 +91,7 @@ const sharedWithClient = new Set([
   'storage/methods/devices.ts',
   'storage/names.ts',
   'storage/objects.ts',
+  'storage/methods/media.ts',
   'storage/methods/objects.ts',
   'storage/methods/search.ts',
   'storage/methods/sync.ts',

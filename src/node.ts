@@ -23,6 +23,7 @@ import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
 import type { LoadProbe } from './ports/load-probe.ts'
 import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
+import type { MediaStore } from './ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
 import type { Push } from './ports/push.ts'
@@ -40,6 +41,8 @@ export interface NodePorts {
   readonly random: Random
   readonly crypto: Crypto
   readonly store: LogStore
+  /** Media of mailboxes; without it none are taken. */
+  readonly media?: MediaStore
   readonly network: PeerNetwork
   readonly listener: ClientListener
   readonly keys: KeySource
@@ -234,6 +237,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     telemetry,
     ...(ports.zip && { zip: ports.zip }),
     ...(ports.searchIndex && { searchIndex: ports.searchIndex }),
+    ...(ports.media && { media: { store: ports.media, macKeys: () => secrets.macKeys } }),
     ...(limits.storage && { policy: limits.storage }),
   })
   const federation = createFederation({
@@ -263,6 +267,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     notifications: [...inventoryNotifications, ...syncNotifications],
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
+    ...(storage.media && { media: storage.media }),
     keys,
     probe: ports.probe,
     federation,
@@ -307,6 +312,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     inventory.stop()
     await withinMs(clock, drainLimitMs, actors.drain())
     trust.stop()
+    await ports.media?.close()
     await store.close()
   }
 }

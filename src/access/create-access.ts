@@ -8,6 +8,7 @@ import type { Federation } from '../federation/federation.ts'
 import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
+import type { AnswerRequest } from '../ports/http.ts'
 import type { OperatorSecrets, ServerIdentity } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { LoadProbe } from '../ports/load-probe.ts'
@@ -15,6 +16,7 @@ import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { MailboxArchives } from '../storage/archive/mailbox-archives.ts'
+import type { Media } from '../storage/media/media.ts'
 import { archiveRequests } from './archive-requests.ts'
 import { createAuthentication } from './authentication.ts'
 import { createConnections } from './connection.ts'
@@ -25,6 +27,7 @@ import { type AccessLimits, defaultLimits } from './limits.ts'
 import { createLoad, type LoadLimits } from './load/create-load.ts'
 import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
+import { createMediaRequests } from './media-requests.ts'
 import { createService } from './methods.ts'
 import { clientPath, documentsPath, sessionRedirect, subprotocol } from './protocol.ts'
 import { session } from './session.ts'
@@ -44,6 +47,8 @@ export interface AccessOptions {
   readonly mayRead: MayRead
   /** Absent: mailboxes are neither exported nor imported here. */
   readonly archives?: MailboxArchives
+  /** Left out: none are had over HTTP. */
+  readonly media?: Media
   readonly keys: KeySource
   readonly macKeys: () => OperatorSecrets['macKeys']
   readonly actors: ActorSystem
@@ -114,12 +119,14 @@ export function createAccess(options: AccessOptions): Access {
   }
   const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
+  const media = options.media && createMediaRequests({ media: options.media, telemetry, limits })
+  const answer: AnswerRequest = async request => (await media?.(request)) ?? archives?.(request)
   const newId = () => toBase64url(random.bytes(16))
 
   return {
     monitor,
     async start() {
-      await listener.listen(decide, archives)
+      await listener.listen(decide, answer)
       load.start()
     },
     async stop() {

@@ -32,6 +32,9 @@ export interface AccessLimits {
   readonly ticketMs: number
   /** How long a stopping server gives its clients to move to another one, if there is one. */
   readonly drainMs: number
+  /** Media that are sent or received over HTTP at once, by all and by one subscriber. */
+  readonly maxTransfers: number
+  readonly maxTransfersOfOne: number
   /** How long a stopping server waits for its clients to close. */
   readonly stopMs: number
 }
@@ -55,5 +58,7 @@ export const defaultLimits: AccessLimits = {
   maxBufferedBytes: 1024 * 1024,
   ticketMs: 3_600_000,
   drainMs: 10_000,
+  maxTransfers: 512,
+  maxTransfersOfOne: 16,
   stopMs: 2_000,
 }

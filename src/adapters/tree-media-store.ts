@@ -98,6 +98,7 @@ export function treeMediaStore(tree: FileTree): MediaStore {
       get offset() {
         return held
       },
+      isStored: false,
       async append(bytes) {
         held = await file.append(hold, facts, bytes)
         return held
@@ -171,6 +172,15 @@ export function treeMediaStore(tree: FileTree): MediaStore {
       }
     },
 
+    async usage(mailbox) {
+      const folder = folderOf(mailbox)
+      let bytes = 0
+      for (const name of await tree.list(folder)) {
+        if (name !== mailboxFile) bytes += (await tree.stat(`${folder}/${name}`))?.size ?? 0
+      }
+      return bytes
+    },
+
     async *mailboxes() {
       for await (const folder of folders()) {
         const mailbox = await mailboxAt(folder)
@@ -201,6 +211,7 @@ export function treeMediaStore(tree: FileTree): MediaStore {
 /** Of a blob that is there already. */
 const finished = (size: number): MediaUpload => ({
   offset: size,
+  isStored: true,
   async append(bytes) {
     for await (const chunk of bytes) if (chunk.length > 0) throw new MediaTooLong(size)
     return size

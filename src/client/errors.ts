@@ -84,3 +84,8 @@ export class ServerNotTrusted extends Error {
 export class ProtocolViolation extends Error {
   override readonly name = 'ProtocolViolation'
 }
+
+/** What was received does not have the hash that it is called by, or what was sent changed on its way: it is not to be used. */
+export class MediaDamaged extends Error {
+  override readonly name = 'MediaDamaged'
+}

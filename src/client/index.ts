@@ -1,5 +1,7 @@
 import { webCrypto } from '../adapters/browser/crypto.ts'
+import { browserHttp } from '../adapters/browser/http.ts'
 import { openBrowserReplicaStore } from '../adapters/browser/replica-store.ts'
+import { browserSha256 } from '../adapters/browser/sha256.ts'
 import { browserWebsocket } from '../adapters/browser/websocket.ts'
 import { systemClock } from '../adapters/clock.ts'
 import type { NetworkName } from '../inventory/view.ts'
@@ -13,6 +15,14 @@ import {
   sealGroupContent,
 } from './group-content.ts'
 import { type InventoryListener, type InventoryReader, readInventory } from './inventory-reader.ts'
+import {
+  downloadMedia as download,
+  type MediaDownloadOptions,
+  type MediaPorts,
+  type MediaReference,
+  type MediaUploadOptions,
+  uploadMedia as upload,
+} from './media.ts'
 import {
   openMessageStore as keepMessages,
   type MessageStore,
@@ -68,6 +78,13 @@ export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
 export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'
+export type {
+  MediaDownloadOptions,
+  MediaPorts,
+  MediaReference,
+  MediaTransfer,
+  MediaUploadOptions,
+} from './media.ts'
 export { ChangeImpossible } from './message-store/edits.ts'
 export type { ConnectionState, MessageStoreEvent, Refusal } from './message-store/events.ts'
 export { AddressUnknown } from './message-store/in-step.ts'
@@ -178,3 +195,33 @@ export const openMessageStore = (
   options: MessageStoreOptions,
   ports: ClientPorts = platformPorts(),
 ): Promise<MessageStore> => keepMessages(ports, options)
+
+/** The platform's `fetch`, and what else sending and receiving media takes. */
+export const platformMediaPorts = (): MediaPorts => ({
+  http: browserHttp(),
+  sha256: browserSha256,
+  crypto: webCrypto(),
+  clock: systemClock({ holdsProcess: true }),
+})
+
+/**
+ * Sends a media to a mailbox, in pieces, and goes on after a cut. Resolves when the server has it, durably: an object may refer
+ * to it then.
+ * @throws {RequestRefused} {@link MediaDamaged} {@link ConnectFailed}
+ */
+export const uploadMedia = (
+  session: Session,
+  options: MediaUploadOptions,
+  ports: MediaPorts = platformMediaPorts(),
+): Promise<MediaReference> => upload(session, ports, options)
+
+/**
+ * Receives a media of a mailbox, or a part of one, as it comes, and goes on after a cut. When it ends without an error, the whole
+ * has the hash that it is called by.
+ * @throws {RequestRefused} {@link MediaDamaged} {@link ConnectFailed}
+ */
+export const downloadMedia = (
+  session: Session,
+  options: MediaDownloadOptions,
+  ports: MediaPorts = platformMediaPorts(),
+): AsyncGenerator<Uint8Array> => download(session, ports, options)

@@ -1,10 +1,13 @@
 import { webCrypto } from '../adapters/browser/crypto.ts'
 import { systemClock } from '../adapters/clock.ts'
+import { type NodeHttpOptions, nodeHttp } from '../adapters/node-http.ts'
+import { nodeSha256 } from '../adapters/sha256.ts'
 import { type WebsocketClientOptions, websocketClient } from '../adapters/websocket-client.ts'
 import { type WebsocketListenerOptions, websocketListener } from '../adapters/websocket-listener.ts'
 import type { GatewayStore } from '../ports/gateway-store.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from './gateway.ts'
+import type { MediaPorts } from './media.ts'
 import {
   openMessageStore as keepMessages,
   type MessageStore,
@@ -37,6 +40,14 @@ export type { RelayEvent } from './registration-relay.ts'
 
 export const nodePorts = (sockets: WebsocketClientOptions = {}): ClientPorts => ({
   sockets: websocketClient(sockets),
+  crypto: webCrypto(),
+  clock: systemClock({ holdsProcess: true }),
+})
+
+/** For {@link uploadMedia} and {@link downloadMedia}: with certificate authorities of one's own, and a faster hash. */
+export const nodeMediaPorts = (options: NodeHttpOptions = {}): MediaPorts => ({
+  http: nodeHttp(options),
+  sha256: nodeSha256,
   crypto: webCrypto(),
   clock: systemClock({ holdsProcess: true }),
 })

@@ -1,6 +1,7 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { isOperatorId, isServerId } from '../ports/names.ts'
+import { defaultPolicy } from '../storage/policy.ts'
 import { nearestName } from './nearest-name.ts'
 
 /*
@@ -121,6 +122,23 @@ export const configurationSchema = z.strictObject({
     })
     .refine(clients => (clients.certificate === undefined) === (clients.key === undefined), {
       error: 'certificate and key go together',
+    })
+    .prefault({}),
+  media: z
+    .strictObject({
+      folder: z.string().default('media').describe("Folder of the media of users' messages."),
+      maxBytes: z
+        .int()
+        .min(1)
+        .max(Number.MAX_SAFE_INTEGER)
+        .default(defaultPolicy.maxMediaBytes)
+        .describe('How large one media may be.'),
+      types: z
+        .array(
+          z.string().regex(/^(\*|[a-z0-9.+-]+\/(\*|[a-z0-9.+-]+))$/, { error: 'expected image/png, image/* or *' }),
+        )
+        .default([...defaultPolicy.mediaTypes])
+        .describe('Types that media may have, such as image/png or image/*; * for all.'),
     })
     .prefault({}),
   trust: z

@@ -2,6 +2,7 @@ import { certificateFiles } from '../adapters/certificate-files.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
+import { openFileMediaStore } from '../adapters/file-media-store.ts'
 import { filesIn, onFileChange, readText } from '../adapters/files.ts'
 import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.ts'
 import { serverIdentity } from '../adapters/identity.ts'
@@ -55,17 +56,20 @@ export async function launch(
     pins: pinsOf(configuration),
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
+    limits: { storage: { maxMediaBytes: configuration.media.maxBytes, mediaTypes: configuration.media.types } },
   }
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
   const store = await openLevelLogStore(at(configuration.data))
   const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
+    const media = await openFileMediaStore(at(configuration.media.folder))
     const ports = {
       clock: systemClock(),
       random: systemRandom(),
       crypto,
       store,
+      media,
       network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
       listener: clientListener(configuration, at, telemetry),
       keys,

@@ -9,6 +9,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { KeySource } from '../ports/key-source.ts'
 import type { LogStore } from '../ports/log-store.ts'
+import type { MediaStore } from '../ports/media-store.ts'
 import { type DocumentId, type OperatorId, operatorId, type ServerId } from '../ports/names.ts'
 import type { Push } from '../ports/push.ts'
 import type { Random } from '../ports/random.ts'
@@ -22,6 +23,8 @@ import { createSubscriptions } from './devices/subscriptions.ts'
 import { commandOf, type DispatchOptions, handlerOf, type Procedure } from './dispatch.ts'
 import { createMailboxGrants } from './entitlement.ts'
 import { createErasure } from './erasure.ts'
+import type { Media } from './media/media.ts'
+import { offerMedia } from './media/offer-media.ts'
 import { createMet } from './met.ts'
 import type { MailboxRight } from './methods/users.ts'
 import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
@@ -57,6 +60,8 @@ export interface StorageOptions {
   readonly policy?: Partial<StoragePolicy>
   /** Without it mailboxes are not searched. */
   readonly searchIndex?: SearchIndex
+  /** Left out: this server takes no media. */
+  readonly media?: { readonly store: MediaStore; readonly macKeys: () => OperatorSecrets['macKeys'] } | undefined
 }
 
 /** Message storage at one server: its commands, and who may hold and who may read its documents. */
@@ -65,6 +70,7 @@ export interface StorageService {
   readonly archives?: MailboxArchives
   /** Known from `start` on; the federation needs it, so it comes first, and the federation joins. */
   readonly entitlement: Entitlement
+  readonly media: Media | undefined
   /** To be called once, before `start`. */
   join(federation: Federation): void
   /** Names what was interrupted, and reads what may be held by whom; to be awaited before the federation starts. */
@@ -137,6 +143,13 @@ export function createStorage(options: StorageOptions): StorageService {
     commands.push(commandOf(procedure, dispatch) as Command)
     if (procedure.kind === 'change') handlers.set(procedure.spec.method, handlerOf(procedure, dispatch))
   }
+  const media =
+    options.media &&
+    offerMedia(offer, {
+      ...{ self, documents, admit, clock, crypto, telemetry, policy, federation },
+      ...options.media,
+      mayHold: grants.mayHold,
+    })
   userProcedures(offer, { users, authority, admit })
   const { attached, synced } = notifier
   objectProcedures(offer, { documents, writers, admit, clock, crypto, policy, synced })
@@ -151,11 +164,18 @@ export function createStorage(options: StorageOptions): StorageService {
 
   return {
     commands,
-    ...(zip && { archives: createMailboxArchives({ self, documents, writers, admit, crypto, policy, zip }) }),
+    ...(zip && {
+      archives: createMailboxArchives({
+        ...{ self, documents, writers, admit, crypto, policy, zip },
+        ...(options.media && { media: options.media.store }),
+      }),
+    }),
     entitlement: grants,
+    media: media?.media,
 
     join(found) {
       joined = found
+      if (media) found.serveMedia(media.give)
       for (const [method, handler] of handlers) found.handle(method, handler)
       notifier.join(found)
     },
@@ -164,12 +184,14 @@ export function createStorage(options: StorageOptions): StorageService {
       await writers.recover()
       await grants.start()
       upkeep.start()
+      media?.keeping.start()
       notifier.start()
       search?.start()
     },
 
     async stop() {
       search?.stop()
+      media?.keeping.stop()
       upkeep.stop()
       grants.stop()
       await notifier.stop()

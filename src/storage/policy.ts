@@ -22,6 +22,14 @@ export interface StoragePolicy {
   readonly devices: DevicePolicy
   /** How often a device is told that something has changed. */
   readonly notifications: PaceLimits
+  /** Bytes of one media. */
+  readonly maxMediaBytes: number
+  /** Types that media may have: `image/png`, `image/*`, or `*` for all. */
+  readonly mediaTypes: readonly string[]
+  /** For so long media stay that nothing refers to, and uploads that nobody goes on with. */
+  readonly mediaGraceMs: number
+  /** How long a ticket for media is good. */
+  readonly mediaTicketMs: number
 }
 
 const dayMs = 86_400_000
@@ -37,4 +45,8 @@ export const defaultPolicy: StoragePolicy = {
   offlineMs: 30 * dayMs,
   devices: defaultDevicePolicy,
   notifications: defaultPace,
+  maxMediaBytes: 256 * 2 ** 20,
+  mediaTypes: ['*'],
+  mediaGraceMs: dayMs,
+  mediaTicketMs: 3_600_000,
 }

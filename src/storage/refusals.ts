@@ -48,6 +48,14 @@ export const refusals = {
       `The mailbox holds ${usedBytes} of ${quotaBytes} bytes: there is no room for this. Expunge something.`,
       'QUOTA_EXCEEDED',
     ),
+  mediaTooLarge: (size: number, limit: number) =>
+    new CommandRefused(409, `${size} bytes are more than the ${limit} that one media may have.`, 'MEDIA_TOO_LARGE'),
+  mediaType: (type: string) =>
+    new CommandRefused(409, `This operator does not take media of type ${type}.`, 'MEDIA_TYPE_REFUSED'),
+  mediaUnknown: (hash: string) =>
+    new CommandRefused(404, `Nobody who can be reached has the media ${hash}.`, 'MEDIA_UNKNOWN'),
+  tooManyFetches: () =>
+    new CommandRefused(503, 'This server fetches as many media as it can. Try again.', 'OVERLOADED', 2_000),
   mailboxFull: () =>
     new CommandRefused(
       409,

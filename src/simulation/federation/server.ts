@@ -105,13 +105,14 @@ export class SimulatedServer {
       limits,
       ...(neighbours && { neighbours }),
     }
-    const { clock, random, crypto, store, searchIndex, listener, telemetry } = ports
+    const { clock, random, crypto, store, media, searchIndex, listener, telemetry } = ports
     const nodePorts = {
       clock,
       random,
       crypto,
       store,
       searchIndex,
+      media,
       network: hostileNetwork(ports.network(identity.server), {
         isHostile: () => this.isHostile,
         identity,

@@ -1,0 +1,156 @@
+/*
+ * Proves: media that no object refers to go after the time of grace, and no others; that of an erased mailbox, or of one whose
+ * grant has ended, nothing stays; that who may see some objects only gets their media only; and that the servers of one
+ * operator fetch from each other. Production nodes in the simulator.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { nodeSha256 } from '../../src/adapters/sha256.ts'
+import { downloadMedia, type MediaPorts, uploadMedia } from '../../src/client/media.ts'
+import { mailboxExpunge } from '../../src/storage/methods/objects.ts'
+import { mailboxGrantMethod, userChange, userRemove } from '../../src/storage/methods/users.ts'
+import { blobOf, collected, hashOf } from '../ports/media-store.contract.ts'
+import { a, alice, b, newId, StorageWorld } from './storage-world.ts'
+
+const test = suite('Media of mailboxes')
+const hourMs = 3_600_000
+const png = 'image/png'
+
+async function portsAt(world: StorageWorld, identity: string, server: string) {
+  const client = world.client(identity, server)
+  const { http, clock, clientCrypto } = client.ports
+  const ports: MediaPorts = { http, clock, crypto: clientCrypto, sha256: nodeSha256 }
+  return { ports, session: await client.session() }
+}
+
+const upload = (world: StorageWorld, bytes: Uint8Array, server = 'a.example/1') =>
+  world.inside(async () => {
+    const { ports, session } = await portsAt(world, 'alice', server)
+    return uploadMedia(session, ports, { ...alice, data: new Uint8Array(bytes), type: png })
+  })
+
+/** The bytes, or the status and cause of the refusal. */
+const download = (world: StorageWorld, bytes: Uint8Array, server = 'a.example/1', identity = 'alice') =>
+  world.inside(async () => {
+    const { ports, session } = await portsAt(world, identity, server)
+    try {
+      const got = await collected(downloadMedia(session, ports, { ...alice, hash: hashOf(bytes) }))
+      assert.equal(got, bytes)
+      return 'got'
+    } catch (error) {
+      return String(error instanceof Error && 'reason' in error ? error.reason : error)
+    }
+  })
+
+const referring = (world: StorageWorld, bytes: Uint8Array) =>
+  world.deposit('a picture', { type: 'file-transfer', media: [{ hash: hashOf(bytes), size: bytes.length, type: png }] })
+
+test('keeps what is referred to, and for a day what is not; drops what was expunged, and an erased mailbox', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const [kept, loose, later] = [blobOf(300_000), blobOf(5_000, 2), blobOf(900, 3)]
+  for (const bytes of [kept, loose]) await upload(world, bytes)
+  const object = await referring(world, kept)
+  await world.pass(20 * hourMs)
+  await upload(world, later)
+  assert.is(await download(world, loose), 'got')
+  await world.pass(10 * hourMs)
+  assert.is(await download(world, kept), 'got')
+  assert.is(await download(world, loose), 'MEDIA_UNKNOWN')
+  assert.is(await download(world, later), 'got')
+
+  const name = { container: object.container, part: object.part, id: object.id }
+  await world.call('alice', 'a.example/1', mailboxExpunge, { commandId: newId(), ...alice, objects: [name] })
+  await world.pass(2 * hourMs)
+  assert.is(await download(world, kept), 'MEDIA_UNKNOWN')
+
+  await upload(world, kept)
+  const { files } = world.server('a.example/1').host
+  assert.ok(files.usedBytes > 300_000)
+  await world.call('provisioner', 'a.example/1', userRemove, { commandId: newId(), user: 'alice' })
+  await world.pass(2 * hourMs)
+  assert.is(files.usedBytes, 0)
+})
+
+test('who sends again what is there, and about to go, finds it when he refers to it', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const bytes = blobOf(2_000)
+  await upload(world, bytes)
+  await world.pass(23.9 * hourMs)
+  await upload(world, bytes)
+  await world.pass(3 * hourMs)
+  await referring(world, bytes)
+  await world.pass(30 * hourMs)
+  assert.is(await download(world, bytes), 'got')
+})
+
+test('servers of one operator fetch from each other, also what nothing refers to yet', async () => {
+  const world = await StorageWorld.start({ 'a.example': 2 })
+  await world.registerAlice()
+  const bytes = blobOf(700_000)
+  await upload(world, bytes)
+  await world.converged()
+  assert.is(await download(world, bytes, 'a.example/2'), 'got')
+  world.partition(['a.example/1'], ['a.example/2'])
+  assert.is(await download(world, bytes, 'a.example/2'), 'got')
+})
+
+test('an operator whose grant has ended keeps none of it', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1, 'b.example': 1 })
+  await world.registerAlice()
+  const subscribers = [
+    { operator: a, identity: 'alice', rights: ['read' as const, 'write' as const, 'deposit' as const] },
+    { operator: b, identity: 'alice', rights: ['read' as const] },
+  ]
+  await world.call('provisioner', 'a.example/1', userChange, {
+    commandId: newId(),
+    user: 'alice',
+    setSubscribers: subscribers,
+  })
+  const fingerprint = world.server('a.example/1').node?.federation.fingerprintOf(b) ?? ''
+  const grant = (lifetimeMs: number) =>
+    world.call('alice', 'a.example/1', mailboxGrantMethod, {
+      commandId: newId(),
+      ...alice,
+      grantee: b,
+      fingerprint,
+      lifetimeMs,
+    })
+  await grant(100 * hourMs)
+  const bytes = blobOf(100_000)
+  await upload(world, bytes)
+  await referring(world, bytes)
+  // It has the documents by then.
+  await world.pass(10_000)
+  assert.is(await download(world, bytes, 'b.example/1'), 'got')
+  const { files } = world.server('b.example/1').host
+  assert.ok(files.usedBytes > 100_000)
+  await grant(0)
+  await world.pass(2 * hourMs)
+  assert.is(files.usedBytes, 0)
+})
+
+test('who may see the objects of some addresses gets the media of those, and no others', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const all = ['read' as const, 'write' as const, 'deposit' as const]
+  await world.call('provisioner', 'a.example/1', userChange, {
+    commandId: newId(),
+    user: 'alice',
+    addAddresses: ['alice@a.example'],
+    setSubscribers: [
+      { operator: a, identity: 'alice', rights: all },
+      { operator: a, identity: 'assistant', rights: ['read'], addresses: ['alice@a.example'] },
+    ],
+  })
+  const [mine, theirs] = [blobOf(1_000), blobOf(1_000, 2)]
+  for (const bytes of [mine, theirs]) await upload(world, bytes)
+  await referring(world, theirs)
+  const refers = [{ hash: hashOf(mine), size: 1_000, type: png }]
+  await world.deposit('to the other address', { type: 'file-transfer', media: refers, to: ['alice@a.example'] })
+  assert.is(await download(world, mine, 'a.example/1', 'assistant'), 'got')
+  assert.is(await download(world, theirs, 'a.example/1', 'assistant'), 'NOT_AUTHORISED')
+})
+
+test.run()
