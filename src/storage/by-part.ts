@@ -1,6 +1,9 @@
 import type { PartRef } from './commit.ts'
 
-/** Does something with names of objects, all of one part at once; answers in the order of the names. */
+/** What is written about so many objects fits into an entry: each may have eight flags, with the device that asked for them. */
+const atOnce = 64
+
+/** Does something with names of objects, those of one part together; answers in the order of the names. */
 export async function byPart<N extends PartRef, R>(
   names: readonly N[],
   perform: (at: PartRef, inPart: readonly N[]) => Promise<readonly R[]>,
@@ -17,8 +20,10 @@ export async function byPart<N extends PartRef, R>(
   const results = new Array<R>(names.length)
   await Promise.all(
     [...parts.values()].map(async ({ at, names, places }) => {
-      const answers = await perform(at, names)
-      for (const [index, answer] of answers.entries()) results[places[index] as number] = answer
+      for (let from = 0; from < names.length; from += atOnce) {
+        const answers = await perform(at, names.slice(from, from + atOnce))
+        for (const [index, answer] of answers.entries()) results[places[from + index] as number] = answer
+      }
     }),
   )
   return results

@@ -63,7 +63,7 @@ export const expunge = (edit: Edit, names: readonly ObjectName[], reach: Reach):
   )
 
 /** Registers that fit into an entry: what a part holds may be more. */
-const removedAtOnce = 256
+const removedAtOnce = 64
 
 /** Removes those objects of a container that `isChosen`. */
 export async function expungeWhere(

@@ -22,7 +22,7 @@ import {
  */
 
 /** Objects in one commit: what is left comes with the next. */
-const mendedAtOnce = 128
+const mendedAtOnce = 64
 
 /** Puts a container in order. Answers whether there is more to do. */
 export async function mend(edit: Edit, container: string): Promise<boolean> {

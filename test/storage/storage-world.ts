@@ -117,6 +117,15 @@ export class StorageWorld {
     return this.call(identity, server, messageDeposit, { commandId: newId(), ...alice, object: message(text, more) })
   }
 
+  /** The same for those who do more inside. */
+  depositing(text: string, server = 'a.example/1') {
+    return this.client('function', server).insist(messageDeposit, {
+      commandId: newId(),
+      ...alice,
+      object: message(text),
+    })
+  }
+
   /** All pages of a sync, as one. */
   async sync(
     params: Partial<Parameters<typeof mailboxSync.params.parse>[0] & object> = {},
