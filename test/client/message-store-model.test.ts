@@ -70,8 +70,8 @@ class History {
     if (dice < 20) await this.#receive()
     else if (dice < 50) await this.#flag(store)
     else if (dice < 56) await this.#send(store)
-    else if (dice < 60) await this.#expunge(store)
-    else if (dice < 66) await this.#file(store)
+    else if (dice < 59) await this.#expunge(store)
+    else if (dice < 68) await this.#file(store)
     else if (dice < 72) store.goOffline()
     else if (dice < 82) store.goOnline()
     else if (dice < 87) await this.#restart(device)
@@ -121,12 +121,15 @@ class History {
     assert.is(await store.get(object.id), undefined)
   }
 
-  /** Makes a folder, and copies something into it. */
+  /** Makes folders, copies something into them, and moves it about. */
   async #file(store: MessageStore): Promise<void> {
-    const [folder] = await store.folders()
-    const into = folder?.container ?? (await store.createFolder(`Folder ${++this.#count}`))
-    const object = this.#of(await this.#conversationsOf(store))
-    if (object) await store.copy(object.id, into)
+    const folders = await store.folders()
+    const from = folders.length > 1 ? this.#of(folders) : undefined
+    const [object] = from ? await store.objects(from.container) : []
+    if (object) return store.move(object.id, this.#of(folders).container)
+    const into = folders.length > 1 ? this.#of(folders).container : await store.createFolder(`Folder ${++this.#count}`)
+    const kept = this.#of(await this.#conversationsOf(store))
+    if (kept) await store.copy(kept.id, into)
   }
 
   /** The device ends without a word, as when it is switched off, and comes back with what it had kept. */

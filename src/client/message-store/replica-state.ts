@@ -37,7 +37,7 @@ export type ReplicaState = z.infer<typeof replicaState>
 export const objectRecord = z.strictObject({ generation: z.int(), object: shownObject })
 export type ObjectRecord = z.infer<typeof objectRecord>
 
-/** Where an object lies. Names of objects are unique in a mailbox. */
+/** Where an object lies: in one place, but for one that two have moved at the same time, to two folders. */
 export const placeRecord = z.strictObject({ container, date: z.int() })
 export type PlaceRecord = z.infer<typeof placeRecord>
 
@@ -58,7 +58,7 @@ const digits = (number: number): string => String(number).padStart(16, '0')
 export const keys = {
   state: 'state',
   container: (container: string) => `container/${container}`,
-  place: (id: string) => `place/${id}`,
+  place: (id: string, container: string) => `place/${id}/${container}`,
   object: (container: string, date: number, id: string) => `object/${container}/${digits(date)}/${id}`,
   change: (seq: number) => `change/${digits(seq)}`,
 } as const
@@ -69,5 +69,6 @@ export const ranges = {
   containers: below('container/'),
   changes: below('change/'),
   objects: below('object/'),
+  placesOf: (id: string) => below(`place/${id}/`),
   objectsIn: (container: string) => below(`object/${container}/`),
 } as const

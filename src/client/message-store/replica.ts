@@ -39,8 +39,7 @@ export interface Applied {
 export interface Replica {
   readonly state: ReplicaState
   readonly containers: ReadonlyMap<string, ContainerRecord>
-  object(id: string): Promise<ShownObject | undefined>
-  /** Those that are here, in the order asked for. */
+  /** Those that are here, wherever they lie. */
   objects(ids: readonly string[]): Promise<readonly ShownObject[]>
   /** Objects of a container, the latest first, sent before the one that is named. */
   latest(container: string, before: Position | undefined, limit: number): Promise<readonly ShownObject[]>
@@ -82,12 +81,18 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
     containers.set(record.container, record)
   }
 
-  async function recordsOf(ids: readonly string[]): Promise<Map<string, ObjectRecord>> {
-    const places = (await store.get(ids.map(keys.place))).map((value, at) =>
-      value === undefined ? undefined : keyOf(parsed(placeRecord, value), ids[at] ?? ''),
+  async function recordsIn(places: readonly Place[]): Promise<readonly ObjectRecord[]> {
+    const records = await store.get(places.map(({ container, date, id }) => keys.object(container, date, id)))
+    return records.map(value => parsed(objectRecord, value))
+  }
+
+  /** What is in these places, by their names. */
+  async function recordsOf(names: readonly Pick<ObjectName, 'container' | 'id'>[]): Promise<Map<string, ObjectRecord>> {
+    const kept = await store.get(names.map(({ id, container }) => keys.place(id, container)))
+    const places = kept.flatMap((value, at) =>
+      value === undefined ? [] : { ...parsed(placeRecord, value), id: names[at]?.id ?? '' },
     )
-    const records = (await store.get(places.filter(key => key !== undefined))).map(value => parsed(objectRecord, value))
-    return new Map(records.map(record => [record.object.id, record]))
+    return new Map((await recordsIn(places)).map(record => [spotOf(record.object), record]))
   }
 
   async function commit(change: Change, next: Partial<ReplicaState>, also: readonly ReplicaWrite[]): Promise<Applied> {
@@ -104,13 +109,13 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
     },
     containers,
 
-    async object(id) {
-      return (await recordsOf([id])).get(id)?.object
-    },
-
     async objects(ids) {
-      const records = await recordsOf(ids)
-      return ids.flatMap(id => records.get(id)?.object ?? [])
+      const places = await Promise.all(
+        ids.map(async id =>
+          (await store.scan(ranges.placesOf(id))).map(({ value }) => ({ ...parsed(placeRecord, value), id })),
+        ),
+      )
+      return (await recordsIn(places.flat())).map(({ object }) => object)
     },
 
     async latest(container, before, limit) {
@@ -128,15 +133,11 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
       const generation = next.generation ?? state.generation
       const change = new Change(containers, generation)
       const told = [...page.created, ...page.changed]
-      const known = await recordsOf([...told, ...page.left, ...page.vanished].map(({ id }) => id))
+      const known = await recordsOf([...told, ...page.left, ...page.vanished])
       for (const container of page.containers) change.name(container)
-      for (const object of told) change.put(object, known.get(object.id))
-      for (const { id } of page.left) change.remove(known.get(id), 'left')
-      // What was moved away may have come from elsewhere before: then it is told of where it lies, not of where it lay.
-      for (const { id, container } of page.vanished) {
-        const record = known.get(id)
-        if (record?.object.container === container) change.remove(record, 'vanished')
-      }
+      for (const object of told) change.put(object, known.get(spotOf(object)))
+      for (const name of page.left) change.remove(known.get(spotOf(name)), 'left')
+      for (const name of page.vanished) change.remove(known.get(spotOf(name)), 'vanished')
       for (const container of page.vanishedContainers) {
         for await (const batch of batchesOf(store, ranges.objectsIn(container)))
           for (const record of batch) change.remove(record, 'vanished')
@@ -195,7 +196,10 @@ class Change {
   readonly #generation: number
   readonly #records: ReplicaWrite[] = []
   readonly #containers = new Map<string, ContainerRecord | undefined>()
+  /** Places that this batch has said something of already. */
   readonly #settled = new Set<string>()
+  /** What was put somewhere, perhaps from elsewhere, has not vanished. */
+  readonly #put = new Set<string>()
   readonly #created: string[] = []
   readonly #changed: string[] = []
   readonly #left: string[] = []
@@ -211,7 +215,7 @@ class Change {
       created: this.#created,
       changed: this.#changed,
       left: this.#left,
-      vanished: this.#vanished,
+      vanished: this.#vanished.filter(id => !this.#put.has(id)),
       containers: [...this.#containers.keys()],
     }
   }
@@ -234,24 +238,24 @@ class Change {
   }
 
   put(told: ShownObject, known: ObjectRecord | undefined): void {
-    this.#settled.add(told.id)
+    this.#settled.add(spotOf(told))
+    this.#put.add(told.id)
     const object = richer(known?.object, told)
     if (known) this.#take(known.object)
     const { container, id, date } = object
     const place: PlaceRecord = { container, date }
     const record: ObjectRecord = { generation: this.#generation, object }
-    this.#records.push({ key: keys.place(id), value: place }, { key: keyOf(place, id), value: record })
+    this.#records.push({ key: keys.place(id, container), value: place }, { key: keyOf(place, id), value: record })
     this.#count(object, 1)
     ;(known ? this.#changed : this.#created).push(id)
   }
 
-  /** What this batch has put somewhere has moved; it is not removed. */
   remove(known: ObjectRecord | undefined, why: 'left' | 'vanished'): void {
-    if (!known || this.#settled.has(known.object.id)) return
-    const { id } = known.object
-    this.#settled.add(id)
+    if (!known || this.#settled.has(spotOf(known.object))) return
+    const { id, container } = known.object
+    this.#settled.add(spotOf(known.object))
     this.#take(known.object)
-    this.#records.push({ key: keys.place(id), value: undefined })
+    this.#records.push({ key: keys.place(id, container), value: undefined })
     ;(why === 'left' ? this.#left : this.#vanished).push(id)
   }
 
@@ -288,6 +292,11 @@ const unnamed = (container: string): ContainerRecord => ({
   unseen: 0,
 })
 
+interface Place extends PlaceRecord {
+  readonly id: string
+}
+
+const spotOf = ({ container, id }: Pick<ObjectName, 'container' | 'id'>): string => `${container}/${id}`
 const keyOf = ({ container, date }: PlaceRecord, id: string): string => keys.object(container, date, id)
 
 export const nameOf = ({ container, part, id }: ObjectName): ObjectName => ({ container, part, id })

@@ -61,25 +61,28 @@ export function createShown(replica: Replica, pending: Pending): Shown {
     return placed.filter(({ id }) => !here.has(id))
   }
 
-  async function objectAs(id: string, told: ShownObject | undefined): Promise<ShownObject | undefined> {
-    return (told && pending.shown(told)) ?? pending.placed(id)
+  /** An object as the user has it, wherever it lies, by what servers tell of it. */
+  function visible(id: string, told: readonly ShownObject[]): readonly ShownObject[] {
+    const shown = told.flatMap(object => pending.shown(object) ?? [])
+    const placed = pending.placed(id)
+    return placed && !shown.some(({ container }) => container === placed.container) ? [...shown, placed] : shown
   }
 
   async function counts(): Promise<Map<string, { objects: number; unseen: number }>> {
     const found = new Map(
       [...replica.containers.values()].map(({ container, objects, unseen }) => [container, { objects, unseen }]),
     )
-    const count = (object: ShownObject | undefined, by: 1 | -1) => {
-      if (!object) return
+    const count = (object: ShownObject, by: 1 | -1) => {
       const known = found.get(object.container) ?? { objects: 0, unseen: 0 }
       const unseen = known.unseen + (isUnseen(object) ? by : 0)
       found.set(object.container, { objects: known.objects + by, unseen })
     }
     const ids = [...pending.touched()]
-    const told = new Map((await replica.objects(ids)).map(object => [object.id, object]))
+    const told = Map.groupBy(await replica.objects(ids), ({ id }) => id)
     for (const id of ids) {
-      count(told.get(id), -1)
-      count(await objectAs(id, told.get(id)), 1)
+      const before = told.get(id) ?? []
+      for (const object of before) count(object, -1)
+      for (const object of visible(id, before)) count(object, 1)
     }
     return found
   }
@@ -133,7 +136,7 @@ export function createShown(replica: Replica, pending: Pending): Shown {
     },
     objects,
     async object(id) {
-      const object = await objectAs(id, await replica.object(id))
+      const [object] = visible(id, await replica.objects([id]))
       return object && asMail(object)
     },
     async each(see) {

@@ -139,13 +139,16 @@ async function tellChange(options: SyncOptions, change: LocalChange): Promise<Er
 const refusalsIn = (outcomes: readonly Outcome[]): readonly Refusal[] =>
   outcomes.filter(({ code }) => code >= 400).map(({ id, code, reason }) => ({ of: 'object', id, status: code, reason }))
 
-/** Where the objects of a change lie now: where they were put, or were told to be, or were then. */
+/** Where the objects of a change lie now: where they did, or were put, or were told to be. */
 async function whereNow({ replica, taken, turn }: SyncOptions, change: LocalChange): Promise<readonly ObjectName[]> {
   const objects = objectsOf(change)
-  const places = new Map(objects.map(name => [name.id, name]))
-  for (const object of await turn(() => replica.objects([...places.keys()]))) places.set(object.id, nameOf(object))
-  for (const { placed } of taken.values()) for (const name of placed) if (places.has(name.id)) places.set(name.id, name)
-  return objects.map(({ id, ...then }) => places.get(id) ?? { id, ...then })
+  const told = Map.groupBy(await turn(() => replica.objects(objects.map(({ id }) => id))), ({ id }) => id)
+  const placed = new Map([...taken.values()].flatMap(({ placed }) => placed.map(name => [name.id, name])))
+  return objects.map(name => {
+    const known = told.get(name.id) ?? []
+    const here = known.find(({ container }) => container === name.container)
+    return nameOf(here ?? placed.get(name.id) ?? known[0] ?? name)
+  })
 }
 
 const removals = (changes: readonly LocalChange[]): ReplicaWrite[] =>
