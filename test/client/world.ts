@@ -9,7 +9,7 @@ import { websocketListener } from '../../src/adapters/websocket-listener.ts'
 import type { ClientIdentity } from '../../src/client/authenticate.ts'
 import { type ClientPorts, openSession, type Session } from '../../src/client/session.ts'
 import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
-import { type CpnsNode, createNode, type NodePorts } from '../../src/node.ts'
+import { type CpnsNode, createNode, type NodeLimits, type NodePorts } from '../../src/node.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { Credential } from '../../src/ports/key-source.ts'
 import { SimulatedLoadProbe } from '../../src/simulation/load-probe.ts'
@@ -59,7 +59,14 @@ export const clientPorts = (): ClientPorts => ({
 export const clientWorld = (...names: readonly string[]): Promise<ClientWorld> => clientWorldOn(() => ({}), ...names)
 
 /** As {@link clientWorld}, on other ports than it has itself. */
-export async function clientWorldOn(
+export const clientWorldOn = (
+  portsOf: (operator: string) => Partial<NodePorts> | Promise<Partial<NodePorts>>,
+  ...names: readonly string[]
+): Promise<ClientWorld> => clientWorldWithin({}, portsOf, ...names)
+
+/** As {@link clientWorldOn}, within other limits than nodes have by themselves. */
+export async function clientWorldWithin(
+  limits: NodeLimits,
   portsOf: (operator: string) => Partial<NodePorts> | Promise<Partial<NodePorts>>,
   ...names: readonly string[]
 ): Promise<ClientWorld> {
@@ -106,6 +113,7 @@ export async function clientWorldOn(
           manifest: formatManifest(manifest),
           pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
           peerManifests: others.map(([, other]) => formatManifest(other)),
+          limits,
         },
       )
       await node.start()
