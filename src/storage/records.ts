@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { asJson } from '../commands/plain.ts'
 import type { Json, Registers } from '../document/documents.ts'
-import { container, type Flag, flag, type ObjectName, objectId, objectName } from './fields.ts'
+import { address, container, type Flag, flag, type ObjectName, objectId, objectName } from './fields.ts'
 import { mailboxGrant, mailboxSubscriber } from './methods/users.ts'
 import { type StoredObject, storedObject } from './objects.ts'
 
@@ -112,7 +112,10 @@ export const isLiving = (mailbox: Registers): boolean => {
 }
 
 export function* addressesOf(mailbox: Registers): Generator<string> {
-  for (const [key, { value }] of mailbox.entries('address/')) if (value !== null) yield key.slice('address/'.length)
+  for (const [key, { value }] of mailbox.entries('address/')) {
+    const name = key.slice('address/'.length)
+    if (value !== null && address.safeParse(name).success) yield name
+  }
 }
 
 export function* subscribersOf(mailbox: Registers) {
