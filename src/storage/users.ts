@@ -152,6 +152,8 @@ export function createUsers({ self, documents, writers, fingerprintOf, now, cryp
         const found = userOf(edit.mailbox)
         if (!found) throw refusals.userUnknown(name)
         edit.say(written(keys.user, { ...found, erased: true }))
+        // Or they would drop what they hold, and be given it again.
+        for (const { operator } of grantsOf(edit.mailbox)) edit.say(written(keys.grant(operator), null))
         for (const { operator, identity } of subscribersOf(edit.mailbox))
           edit.say(written(keys.subscriber(operator, identity), null))
         for (const [key, { value }] of edit.mailbox.entries('device/')) if (value !== null) edit.say(written(key, null))

@@ -1,8 +1,8 @@
 /*
  * Proves: whatever the owner of a mailbox writes into its documents, servers of other operators that hold them answer their
  * clients: within what the method's description says, or with a refusal; they neither throw, nor hang, nor stop serving others.
- * Also: an expunged object leaves all disks, the grantee's too, though servers crash in between; and a device forgets what a
- * lost disk alone had known.
+ * Also: what is expunged, and a removed user, leave all disks, the grantee's too, though servers crash in between; a revoked grant
+ * leaves the grantee with nothing; and a device forgets what a lost disk alone had known.
  */
 import fc from 'fast-check'
 import { suite } from 'uvu'
@@ -10,7 +10,7 @@ import * as assert from 'uvu/assert'
 import type { Json } from '../../src/document/documents.ts'
 import { mailboxContainers, mailboxExpunge, mailboxFetch } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
-import { mailboxGrantMethod, userChange, userShow } from '../../src/storage/methods/users.ts'
+import { mailboxGrantMethod, userChange, userRemove, userShow } from '../../src/storage/methods/users.ts'
 import { mailboxDocument, partDocument } from '../../src/storage/names.ts'
 import { alice, b, newId, StorageWorld } from './storage-world.ts'
 
@@ -132,6 +132,19 @@ test('an expunged object leaves all disks, though servers crash while that is un
   await world.pass(2 * 3_600_000)
   await world.converged()
   for (const server of [home, other, grantee]) assert.is(world.isOnDisk(server, secret), false, server)
+})
+
+test('a removed user leaves all disks, and a revoked grant the grantee’s', async () => {
+  const world = await granted()
+  await world.deposit('of the user', {}, other)
+  await world.converged()
+  await grant(world, 0)
+  await world.until(() => !world.isOnDisk(grantee, 'of the user'), 'the grantee has dropped it')
+  await grant(world, 10 ** 10)
+  await world.until(() => world.isOnDisk(grantee, 'of the user'), 'the grantee has it again')
+  await world.call('provisioner', home, userRemove, { commandId: newId(), user: 'alice' })
+  await world.pass(2 * 3_600_000)
+  for (const server of [home, other, grantee]) assert.is(world.isOnDisk(server, 'of the user'), false, server)
 })
 
 test('what was on a lost disk alone is not kept by a device for ever', async () => {
