@@ -88,7 +88,6 @@ const sharedWithClient = new Set([
   'storage/devices/preferences.ts',
   'storage/fields.ts',
   'storage/methods/devices.ts',
-  'storage/methods/devices.ts',
   'storage/names.ts',
   'storage/objects.ts',
   'storage/methods/media.ts',

@@ -5,6 +5,7 @@ import { ChangeImpossible } from '../../src/client/message-store/edits.ts'
 import type { MessageStoreEvent } from '../../src/client/message-store/events.ts'
 import type { MessageStore } from '../../src/client/message-store/message-store.ts'
 import { ReplicaMismatch } from '../../src/client/message-store/replica.ts'
+import { mailboxContainers } from '../../src/storage/methods/objects.ts'
 import { mailboxGrantMethod, userChange } from '../../src/storage/methods/users.ts'
 import { alice, b, message, newId, StorageWorld } from '../storage/storage-world.ts'
 import { openDevice } from './message-store-device.ts'
@@ -164,6 +165,12 @@ test('a list is completed when it is wanted, another scope fetches anew, another
   const second = await openDevice(world, 'phone', ['a.example/1'], { memory, content: 'list' })
   await world.inside(() => second.sync())
   assert.is((await second.get(id))?.content, 'list')
+  const { session, mailbox } = await second.reach()
+  const { containers } = await world.inside(() => session.call(mailboxContainers, mailbox))
+  assert.equal(
+    containers.map(({ objects }) => objects),
+    [1],
+  )
   const { text } = await world.inside(() => second.fetch(id))
   assert.is(text, 'What is for lunch?')
   assert.is((await second.get(id))?.content, 'full')

@@ -4,7 +4,7 @@ import { linkFollow, mailboxFetch } from '../../storage/methods/objects.ts'
 import type { MailboxName } from '../../storage/names.ts'
 import type { NewObject } from '../../storage/objects.ts'
 import { ProtocolViolation } from '../errors.ts'
-import type { ClientPorts, SessionOptions } from '../session.ts'
+import type { ClientPorts, Session, SessionOptions } from '../session.ts'
 import { ChangeImpossible, createEdits, type Edits } from './edits.ts'
 import type { ConnectionState, MessageStoreEvent } from './events.ts'
 import { keepInStep } from './in-step.ts'
@@ -107,6 +107,14 @@ export interface MessageStore {
   fetch(id: string): Promise<FullObject>
   /** What the link of an object leads to. @throws {RequestRefused} 410 when that is gone; and as calls of a session do */
   follow(id: string): Promise<FollowedLink>
+
+  /**
+   * The session of the moment, and whose mailbox it is, for what the servers alone can do: `downloadMedia(session, ports,
+   * { ...mailbox, hash })`, `session.call(mailboxSearch, { ...mailbox, … })`. To be asked for anew each time: the store may
+   * go to another server.
+   * @throws {NotConnected} and, the first time, as calls of a session do
+   */
+  reach(): Promise<{ readonly session: Session; readonly mailbox: MailboxName }>
 
   /**
    * A sync that begins after this call.
@@ -303,6 +311,10 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
       return way.session.call(linkFollow, { ...mailbox, object: nameOf(object) })
     },
 
+    async reach() {
+      const { way, mailbox } = await inStep.reach()
+      return { session: way.session, mailbox }
+    },
     sync: () => inStep.sync(),
     goOffline: () => inStep.connection.goOffline(),
     goOnline: () => inStep.connection.goOnline(),
