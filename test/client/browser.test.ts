@@ -121,7 +121,9 @@ test('takes of the server only what is shared, and of the adapters only the brow
   const adapters = [...folders].filter(file => file.startsWith('adapters/'))
   assert.equal(adapters.sort(), [
     'adapters/browser/crypto.ts',
+    'adapters/browser/http.ts',
     'adapters/browser/replica-store.ts',
+    'adapters/browser/sha256.ts',
     'adapters/browser/websocket.ts',
     'adapters/clock.ts',
     'adapters/hpke.ts',
