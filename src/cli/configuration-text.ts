@@ -62,6 +62,20 @@ port = ${port}
 # behindProxy = false
 # origins = ["https://app.${operator}"]
 
+# What users' devices may have of message storage, and how they are told of changes; these are the usual values.
+# [storage.devices]
+# maxPerUser = 32
+# minPeriodMs = 60000
+# maxMediaBytes = 1073741824
+# content = ["full", "list", "links"]
+# notify = ["none", "websocket", "push"]
+#
+# Web Push reaches devices that are not attached; left out, hosts are all in the public network.
+# [storage.push]
+# enabled = true
+# contact = "mailto:postmaster@${operator}"
+# hosts = ["fcm.googleapis.com", "*.push.services.mozilla.com", "*.push.apple.com", "*.notify.windows.com"]
+
 [log]
 # debug, info, warn or error
 level = "info"

@@ -1,6 +1,9 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { isOperatorId, isServerId } from '../ports/names.ts'
+import { defaultDevicePolicy, notify } from '../storage/devices/preferences.ts'
+import { content } from '../storage/fields.ts'
+import { defaultPace } from '../storage/notifications/pace.ts'
 import { defaultPolicy } from '../storage/policy.ts'
 import { nearestName } from './nearest-name.ts'
 
@@ -26,6 +29,8 @@ function isSafeKeySource(text: string): boolean {
 /** What the environment says besides settings: secrets, which no file of settings should hold. */
 const secretVariables = new Set(['CPNS_PASSPHRASE', 'CPNS_NEW_PASSPHRASE'])
 
+const durationMs = z.int().min(0).max(31_536_000_000)
+const devices = defaultDevicePolicy
 const port = z.int().min(0).max(65535)
 
 export const configurationSchema = z.strictObject({
@@ -148,6 +153,81 @@ export const configurationSchema = z.strictObject({
     )
     .default({})
     .describe('Operators that this server federates with, each pinned to the fingerprint of its root keys.'),
+  storage: z
+    .strictObject({
+      devices: z
+        .strictObject({
+          maxPerUser: z
+            .int()
+            .min(1)
+            .max(1_000)
+            .default(devices.maxPerUser)
+            .describe('Devices that a user may register.'),
+          minPeriodMs: durationMs.default(devices.minPeriodMs).describe('How often a device may synchronise by timer.'),
+          maxPeriodMs: durationMs.default(devices.maxPeriodMs).describe('How seldom it may do so.'),
+          minQuietMs: durationMs
+            .default(devices.minQuietMs)
+            .describe('How long a device is left alone after each notification, whatever it wants.'),
+          maxMediaBytes: z
+            .int()
+            .min(0)
+            .default(devices.maxMediaBytes)
+            .describe('The largest media that devices fetch by themselves.'),
+          content: z
+            .array(content)
+            .min(1)
+            .default([...devices.content])
+            .describe('What devices may synchronise: full, list, links.'),
+          notify: z
+            .array(notify)
+            .min(1)
+            .default([...devices.notify])
+            .describe('How devices may be told of changes: none, websocket, push.'),
+        })
+        .prefault({}),
+      notifications: z
+        .strictObject({
+          coalesceMs: durationMs
+            .min(100)
+            .default(defaultPace.coalesceMs)
+            .describe(
+              'A device that was told and has not synchronised yet is told again so much later at the earliest.',
+            ),
+          maxCoalesceMs: durationMs
+            .min(100)
+            .default(defaultPace.maxCoalesceMs)
+            .describe('That time doubles while the device does not come, up to this.'),
+        })
+        .prefault({}),
+      push: z
+        .strictObject({
+          enabled: z.boolean().default(true).describe('Whether devices that are not attached are told by Web Push.'),
+          contact: z
+            .string()
+            .regex(/^(mailto:.+@.+|https:\/\/.+)$/, { error: 'expected a mailto: or https: URL' })
+            .optional()
+            .describe('Whom push services may write to; mailto:postmaster@ the operator, if left out.'),
+          hosts: z
+            .array(
+              z
+                .string()
+                .regex(/^(\*\.)?[a-z0-9.-]+$/, { error: 'expected a host such as push.example or *.push.example' }),
+            )
+            .optional()
+            .describe('The push services that may be used; all in the public network, if left out.'),
+          authority: z
+            .string()
+            .optional()
+            .describe('PEM certificates of who signed those of push services; the usual ones, if left out.'),
+          loopback: z
+            .boolean()
+            .default(false)
+            .describe('Push services on this machine may be used, without TLS too: for trials alone.'),
+        })
+        .prefault({}),
+    })
+    .prefault({})
+    .describe('Message storage.'),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 

@@ -13,6 +13,7 @@ import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.t
 import { systemRandom } from '../adapters/random.ts'
 import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
 import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
+import { type WebPush, webPushSender } from '../adapters/web-push.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
 import { zipFormat } from '../adapters/zip-format.ts'
@@ -56,10 +57,18 @@ export async function launch(
     pins: pinsOf(configuration),
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
-    limits: { storage: { maxMediaBytes: configuration.media.maxBytes, mediaTypes: configuration.media.types } },
+    limits: {
+      storage: {
+        devices: configuration.storage.devices,
+        notifications: configuration.storage.notifications,
+        maxMediaBytes: configuration.media.maxBytes,
+        mediaTypes: configuration.media.types,
+      },
+    },
   }
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
+  const push = await pushSender(configuration, at)
   const store = await openLevelLogStore(at(configuration.data))
   const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
@@ -77,6 +86,7 @@ export async function launch(
       ...(certificates && { certificates }),
       zip: zipFormat,
       searchIndex,
+      ...(push && { push }),
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -94,10 +104,12 @@ export async function launch(
         stopFollowing()
         await node.stop()
         await searchIndex.close()
+        push?.close()
         keys.close()
       },
     }
   } catch (error) {
+    push?.close()
     keys.close()
     await searchIndex.close()
     await store.close()
@@ -140,6 +152,21 @@ async function readManifest(path: string): Promise<string> {
 
 const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
   new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
+
+/** What tells devices that are not attached; nothing, if the operator does not want that. */
+async function pushSender(
+  { operator, storage }: Configuration,
+  at: (path: string) => string,
+): Promise<WebPush | undefined> {
+  const { enabled, contact = `mailto:postmaster@${operator}`, hosts, authority, loopback } = storage.push
+  if (!enabled) return undefined
+  return webPushSender({
+    contact,
+    loopback,
+    ...(hosts && { hosts }),
+    ...(authority !== undefined && { authority: await readText(at(authority)) }),
+  })
+}
 
 /** What the operator trusts certificates of PNEs by; read once before anything starts. @throws {FileProblem} */
 async function certificateCheck(
