@@ -6,6 +6,8 @@ import { operator, segment } from '../commands/fields.ts'
  */
 
 export const network = { home: operator, pnId: segment }
+/** The way of a PNE to its operator: in which PN, through which gateway, to whom. */
+export const way = { ...network, gatewayId: segment, operator }
 /** Where a list of PNs goes on: `next` of the page before. */
 export const place = z.string().max(512)
 /** A hundred years: past any use, and no sum with a time reaches the end of the calendar. */

@@ -1,16 +1,13 @@
 import { z } from 'zod'
 import { bytes, commandId, operator, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { lifetime, network } from '../fields.ts'
+import { lifetime, way } from '../fields.ts'
 import { credentialKind } from './credential.ts'
 
 /*
  * The three steps by which a PNE registers through a gateway, and how it goes on and ends; see `seal.ts` for what is
  * sealed in them, and `session-proof.ts` for the proofs.
  */
-
-/** The way of a registration: PN, gateway, and the operator whose PNE it is. */
-const way = { ...network, gatewayId: segment, operator }
 
 /** Values for examples. */
 const shownWay = { home: 'a.example', pnId: 'flat', gatewayId: 'hub', operator: 'a.example' }

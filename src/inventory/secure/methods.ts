@@ -1,12 +1,10 @@
 import { z } from 'zod'
-import { bytes, commandId, operator, segment, spec, time } from '../../commands/fields.ts'
+import { bytes, commandId, segment, spec, time } from '../../commands/fields.ts'
 import type { NotificationSpec } from '../../federation/command.ts'
-import { network } from '../fields.ts'
+import { network, way } from '../fields.ts'
 
 /* The secure session of a registered PNE with its operator, through a gateway; see `keys.ts` for what is sealed in it. */
 
-/** The way of a session: PN, gateway, and the operator whose PNE it is. */
-const way = { ...network, gatewayId: segment, operator }
 const bytes32 = z.base64url().length(43)
 /** Where the session is, and 128 random bits. */
 const session = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}\.[A-Za-z0-9_-]{22}$/, {
