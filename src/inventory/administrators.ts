@@ -1,6 +1,7 @@
 import type { Pne } from './fields.ts'
 import { compare } from './order.ts'
-import type { AdminRecord, Stamped } from './records.ts'
+import type { AdminRecord } from './records/administrators.ts'
+import type { Stamped } from './records/stamped.ts'
 
 /** An element of a PN that was made its administrator. */
 export interface Administrator extends Pne {

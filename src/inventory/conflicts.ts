@@ -2,7 +2,8 @@ import type { Administrator } from './administrators.ts'
 import type { Pne } from './fields.ts'
 import { type Claim, rivals } from './gateways/active.ts'
 import type { Conflict, InventoryMember } from './inventory-shape.ts'
-import type { ReleaseRecord, Stamped, StampedRegistration } from './records.ts'
+import type { Stamped } from './records/stamped.ts'
+import type { ReleaseRecord, StampedRegistration } from './records.ts'
 import type { CountedAdmission } from './view.ts'
 
 /*

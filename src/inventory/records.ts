@@ -2,8 +2,12 @@ import { z } from 'zod'
 import { asJson } from '../commands/plain.ts'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
-import { isOperatorId, type OperatorId, type ServerId } from '../ports/names.ts'
+import { isOperatorId, type OperatorId } from '../ports/names.ts'
 import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right, services, zone } from './fields.ts'
+import { type AdministratorSaid, type AdminRecord, administratorOf } from './records/administrators.ts'
+import { type ClaimRecord, type ClaimSaid, claimOf } from './records/claims.ts'
+import { type SettingSaid, type Settings, settingOf } from './records/settings.ts'
+import { epoch, grantId, read, type Stamped, time } from './records/stamped.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
@@ -15,10 +19,7 @@ import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right
  * that a PN which is established anew, or a grant that is given anew, starts with nothing of the old.
  */
 
-const time = z.int().min(0).max(8.64e15)
-const epoch = z.int().min(1)
 const identity = z.string().min(1).max(128)
-const grantId = z.string().min(1).max(64)
 const segment = z.string().refine(isSegment)
 const operator = z.custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value))
 
@@ -35,18 +36,6 @@ const networkRecord = z.object({
   /** The command that established it: by it a repetition is known. */
   command: z.string().min(1).max(64),
 })
-
-/**
- * `setting/<name>`, in the home document: what has changed of the PN since it was established. Keys of their own, so that
- * two changes at servers that do not reach each other are both made, and neither undoes what began a new epoch.
- */
-const settings = {
-  alias: z.object({ epoch, value: z.string().min(1).max(128) }),
-  /** `null`: until it is released. */
-  expires: z.object({ epoch, value: time.nullable() }),
-  /** `since`: from when on gateways admit nobody on their own; stays from one such mode to the other. */
-  connectionMode: z.object({ epoch, value: connectionMode, since: time.optional() }),
-} as const
 
 /** `release`, in the home document: epochs below this one have ended. A key of its own, so that no other write undoes it. */
 const releaseRecord = z.object({ epoch, command: z.string().min(1).max(64) })
@@ -77,23 +66,6 @@ const gatewayRecord = z.object({
   zone: zone.optional(),
   /** When it attached, if it has said something else of itself since. */
   attached: time.optional(),
-})
-
-/** `claim/<gatewayId>`, in the document of the gateway's operator: from now on this is the active gateway. */
-const claimRecord = z.object({
-  epoch,
-  grant: grantId.optional(),
-  /** Later than every claim that was known where it was made, whatever the clocks say: the latest counts. */
-  since: time,
-  /** The latest claim that was known then, 0 without one: later ones were made without knowing of this one. */
-  after: time,
-})
-
-/** `admin/<operator>/<pneId>`, in the home document. Who lost to a later one stays to be seen until somebody decides. */
-const adminRecord = z.object({
-  epoch,
-  /** `since` of the admission it was made under, as a registration has it. */
-  admission: time,
 })
 
 /**
@@ -167,8 +139,6 @@ export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
 export type RevokedRecord = z.infer<typeof revokedRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
-export type ClaimRecord = z.infer<typeof claimRecord>
-export type AdminRecord = z.infer<typeof adminRecord>
 export type Admission = z.infer<typeof admitted>
 export type UndoneRecord = z.infer<typeof undoneRecord>
 export type RegistrationRecord = z.infer<typeof registrationRecord>
@@ -198,9 +168,6 @@ export const keys = {
 /** One string for a PNE; unambiguous, since neither part contains a slash. */
 export const pneKey = (pne: Pne): string => `${pne.operator}/${pne.pneId}`
 
-/** A record with the moment and the server that wrote it. */
-export type Stamped<T> = T & { readonly stamp: number; readonly server: ServerId }
-
 export interface StampedRegistration {
   readonly pne: Pne
   readonly transaction: string
@@ -214,9 +181,6 @@ export interface StampedEnd {
   readonly transaction: string
   readonly record: Stamped<EndedRecord>
 }
-
-/** The settings that a home document holds, of whatever epoch. */
-export type Settings = { readonly [name in keyof typeof settings]?: Stamped<z.infer<(typeof settings)[name]>> }
 
 /** An admission that was undone: in whose document it stands, and up to which stamp. */
 export interface Undoing {
@@ -261,10 +225,10 @@ type Said =
   | { readonly of: 'release'; readonly record: Stamped<ReleaseRecord> }
   | { readonly of: 'grant'; readonly operator: OperatorId; readonly record: Stamped<GrantRecord> }
   | ({ readonly of: 'revoked' } & Revoked)
-  | { readonly of: 'setting'; readonly settings: Settings }
+  | SettingSaid
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
-  | { readonly of: 'claim'; readonly gatewayId: string; readonly record: Stamped<ClaimRecord> }
-  | { readonly of: 'admin'; readonly pne: Pne; readonly record: Stamped<AdminRecord> }
+  | ClaimSaid
+  | AdministratorSaid
   | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<Admission> }
   | ({ readonly of: 'undone' } & Undoing)
   | ({ readonly of: 'registration' } & StampedRegistration)
@@ -412,15 +376,10 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
     }
     case 'setting':
       return settingOf(second, register)
-    case 'claim': {
-      const record = read(claimRecord, register)
-      return record && isSegment(second) ? { of: 'claim', gatewayId: second, record } : undefined
-    }
-    case 'admin': {
-      const pne = pneNamed(second, third)
-      const record = read(adminRecord, register)
-      return record && pne && { of: 'admin', pne, record }
-    }
+    case 'claim':
+      return claimOf(second, register)
+    case 'admin':
+      return administratorOf(pneNamed(second, third), register)
     case 'roster':
     case 'admission': {
       const pne = pneNamed(second, third)
@@ -444,25 +403,6 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
       const record = read(endedRecord, register)
       if (!record || !pne || !transactionPattern.test(fourth)) return undefined
       return { of: 'ended', pne, transaction: fourth, record }
-    }
-    default:
-      return undefined
-  }
-}
-
-function settingOf(name: string, register: Register): Said {
-  switch (name) {
-    case 'alias': {
-      const alias = read(settings.alias, register)
-      return alias && { of: 'setting', settings: { alias } }
-    }
-    case 'expires': {
-      const expires = read(settings.expires, register)
-      return expires && { of: 'setting', settings: { expires } }
-    }
-    case 'connectionMode': {
-      const connectionMode = read(settings.connectionMode, register)
-      return connectionMode && { of: 'setting', settings: { connectionMode } }
     }
     default:
       return undefined
@@ -500,15 +440,6 @@ const transactionPattern = /^[A-Za-z0-9_-]{16,64}$/
 export function pneNamed(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
   if (operatorPart === undefined || pneId === undefined) return undefined
   return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
-}
-
-/** What a register says, with its moment and server; `undefined` when it does not parse. */
-export function read<T extends object>(
-  schema: z.ZodType<T>,
-  { value, stamp, server }: Register,
-): Stamped<T> | undefined {
-  const parsed = schema.safeParse(value)
-  return parsed.success ? { ...parsed.data, stamp, server } : undefined
 }
 
 /** What one register says, for who writes it next. */

@@ -8,6 +8,7 @@ import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { type AttachedGateway, activityOf, type Claim } from './gateways/active.ts'
 import type { Inventory, InventoryMember } from './inventory-shape.ts'
 import { compare, sortedBy } from './order.ts'
+import type { Stamped } from './records/stamped.ts'
 import {
   type Admission,
   type GrantRecord,
@@ -16,7 +17,6 @@ import {
   pneKey,
   type ReleaseRecord,
   readRecords,
-  type Stamped,
   type StampedRegistration,
 } from './records.ts'
 

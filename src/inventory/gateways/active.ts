@@ -1,6 +1,7 @@
 import type { InventoryGateway } from '../inventory-shape.ts'
 import { compare } from '../order.ts'
-import type { ClaimRecord, Stamped } from '../records.ts'
+import type { ClaimRecord } from '../records/claims.ts'
+import type { Stamped } from '../records/stamped.ts'
 
 /*
  * Which gateway of a PN is the active one: requests for the PN go to it, while every gateway serves the devices around it.

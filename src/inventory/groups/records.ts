@@ -4,7 +4,8 @@ import type { Json, Register, Registers } from '../../document/documents.ts'
 import { isSegment } from '../../document/names.ts'
 import { isOperatorId, type OperatorId } from '../../ports/names.ts'
 import { mode, type Pne } from '../fields.ts'
-import { pneKey, pneNamed, read, type Stamped } from '../records.ts'
+import { read, type Stamped } from '../records/stamped.ts'
+import { pneKey, pneNamed } from '../records.ts'
 import { generationId, history, joining } from './methods.ts'
 
 /*

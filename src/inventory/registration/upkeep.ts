@@ -12,7 +12,8 @@ import {
   pneRefresh,
 } from '../methods.ts'
 import type { Flow } from '../procedure.ts'
-import { asRegistration, asValue, keys, pneKey, type RegistrationRecord, type Stamped } from '../records.ts'
+import type { Stamped } from '../records/stamped.ts'
+import { asRegistration, asValue, keys, pneKey, type RegistrationRecord } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { isStillIn, type NetworkView } from '../view.ts'
 import type { Attempts } from './attempts.ts'
