@@ -77,10 +77,16 @@ class History {
     else if (dice < 87) await this.#restart(device)
     else if (dice < 90) this.#world.partition(...servers.map(server => [server]))
     else if (dice < 94) this.#world.heal()
-    else if (dice < 96) this.#world.crash(this.#of(servers))
+    else if (dice < 96) await this.#crash()
     else if (dice < 98) store.goElsewhere()
     else this.#forgetToken(device)
     await this.#world.pass(this.#of([5, 5, 200, 3_000]))
+  }
+
+  /** The server is back before the next one goes. */
+  async #crash(): Promise<void> {
+    this.#world.crash(this.#of(servers), 500)
+    await this.#world.pass(this.#of([600, 3_000]))
   }
 
   async #receive(): Promise<void> {
