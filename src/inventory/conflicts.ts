@@ -2,8 +2,9 @@ import type { Administrator } from './administrators.ts'
 import type { Pne } from './fields.ts'
 import { type Claim, rivals } from './gateways/active.ts'
 import type { Conflict, InventoryMember } from './inventory-shape.ts'
+import type { StampedRegistration } from './records/registrations.ts'
 import type { Stamped } from './records/stamped.ts'
-import type { ReleaseRecord, StampedRegistration } from './records.ts'
+import type { ReleaseRecord } from './records.ts'
 import type { CountedAdmission } from './view.ts'
 
 /*

@@ -3,9 +3,19 @@ import { asJson } from '../commands/plain.ts'
 import type { Json, Register, Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import { isOperatorId, type OperatorId } from '../ports/names.ts'
-import { capabilities, connectionMode, lifetime, mode, type Pne, priority, right, services, zone } from './fields.ts'
+import { connectionMode, type Pne, priority, right, zone } from './fields.ts'
 import { type AdministratorSaid, type AdminRecord, administratorOf } from './records/administrators.ts'
 import { type ClaimRecord, type ClaimSaid, claimOf } from './records/claims.ts'
+import {
+  type EndedRecord,
+  type EndSaid,
+  endOf,
+  type RegistrationRecord,
+  type RegistrationSaid,
+  registrationOf,
+  type StampedEnd,
+  type StampedRegistration,
+} from './records/registrations.ts'
 import { type SettingSaid, type Settings, settingOf } from './records/settings.ts'
 import { epoch, grantId, read, type Stamped, time } from './records/stamped.ts'
 
@@ -20,7 +30,6 @@ import { epoch, grantId, read, type Stamped, time } from './records/stamped.ts'
  */
 
 const identity = z.string().min(1).max(128)
-const segment = z.string().refine(isSegment)
 const operator = z.custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value))
 
 /** `pn`, in the home document: the PN itself. */
@@ -97,43 +106,6 @@ const undoneRecord = z.object({
   since: time,
 })
 
-/** `registration/<operator>/<pneId>/<transaction>`, in the document of the PNE's own operator. */
-const registrationRecord = z.object({
-  epoch,
-  grant: grantId.optional(),
-  /** `since` of the admission it was made under: what was registered before a removal does not count after it. */
-  admission: time,
-  state: z.enum(['pending', 'active']),
-  cpnsId: z.string().min(1).max(320),
-  gatewayId: segment,
-  mode,
-  capabilities,
-  /** Chargeable services that are open as long as the registration counts. */
-  services: services.optional(),
-  /** How long it holds from its confirmation on. Absent: as long as the operator lets one hold. */
-  lifetimeMs: lifetime.optional(),
-  expires: time,
-  /** Of who proved itself by a certificate: which, to ask at each refresh whether it still holds. */
-  certified: z.object({ by: z.array(z.string().min(1).max(128)).max(8), until: time }).optional(),
-  /** When it was confirmed; absent until then. */
-  since: time.optional(),
-  /**
-   * SHA-256 of the proof that confirms it, base64url: by it every server of the operator knows the proof when it comes,
-   * and nobody learns anything of the session key.
-   */
-  confirmation: z.string().length(43),
-})
-
-/**
- * `ended/<operator>/<pneId>/<transaction>`, beside the registration: its PNE has ended it. A key of its own, so that nothing
- * that is said of the registration elsewhere, or was said before, brings it back.
- */
-const endedRecord = z.object({
-  epoch,
-  /** By then nothing of the registration can count any more, wherever it is written: this may go. */
-  until: time,
-})
-
 export type NetworkRecord = z.infer<typeof networkRecord>
 export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
@@ -141,8 +113,6 @@ export type RevokedRecord = z.infer<typeof revokedRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
 export type Admission = z.infer<typeof admitted>
 export type UndoneRecord = z.infer<typeof undoneRecord>
-export type RegistrationRecord = z.infer<typeof registrationRecord>
-export type EndedRecord = z.infer<typeof endedRecord>
 
 /** Where each record stands. Flat composite keys: two servers that write at once never share more than one register. */
 export const keys = {
@@ -167,20 +137,6 @@ export const keys = {
 
 /** One string for a PNE; unambiguous, since neither part contains a slash. */
 export const pneKey = (pne: Pne): string => `${pne.operator}/${pne.pneId}`
-
-export interface StampedRegistration {
-  readonly pne: Pne
-  readonly transaction: string
-  readonly record: Stamped<RegistrationRecord>
-  /** Its PNE has ended it. */
-  readonly isEnded?: true
-}
-
-export interface StampedEnd {
-  readonly pne: Pne
-  readonly transaction: string
-  readonly record: Stamped<EndedRecord>
-}
 
 /** An admission that was undone: in whose document it stands, and up to which stamp. */
 export interface Undoing {
@@ -231,8 +187,8 @@ type Said =
   | AdministratorSaid
   | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<Admission> }
   | ({ readonly of: 'undone' } & Undoing)
-  | ({ readonly of: 'registration' } & StampedRegistration)
-  | ({ readonly of: 'ended' } & StampedEnd)
+  | RegistrationSaid
+  | EndSaid
   | 'ignored'
   | undefined
 
@@ -392,18 +348,10 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
       if (!record || !pne || !isOperatorId(second) || !/^\d{1,16}$/.test(fifth)) return undefined
       return { of: 'undone', document: second, pne, upTo: Number(fifth), record }
     }
-    case 'registration': {
-      const pne = pneNamed(second, third)
-      const record = asRegistration(register)
-      if (!record || !pne || !transactionPattern.test(fourth)) return undefined
-      return { of: 'registration', pne, transaction: fourth, record }
-    }
-    case 'ended': {
-      const pne = pneNamed(second, third)
-      const record = read(endedRecord, register)
-      if (!record || !pne || !transactionPattern.test(fourth)) return undefined
-      return { of: 'ended', pne, transaction: fourth, record }
-    }
+    case 'registration':
+      return registrationOf(pneNamed(second, third), fourth, register)
+    case 'ended':
+      return endOf(pneNamed(second, third), fourth, register)
     default:
       return undefined
   }
@@ -434,26 +382,11 @@ const shapes: Readonly<Record<'pn' | 'visit', ReadonlyMap<string, number>>> = {
   ]),
 }
 
-const transactionPattern = /^[A-Za-z0-9_-]{16,64}$/
-
 /** The PNE that two parts of a key name, if they do. */
 export function pneNamed(operatorPart: string | undefined, pneId: string | undefined): Pne | undefined {
   if (operatorPart === undefined || pneId === undefined) return undefined
   return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
 }
-
-/** What one register says, for who writes it next. */
-export function asRegistration(register: Register | undefined): Stamped<RegistrationRecord> | undefined {
-  if (!register) return undefined
-  const known = registrations.get(register)
-  if (known) return known.record
-  const record = read(registrationRecord, register)
-  registrations.set(register, { record })
-  return record
-}
-
-/** A register never changes, and a registration is looked at in each of its steps. */
-const registrations = new WeakMap<Register, { readonly record: Stamped<RegistrationRecord> | undefined }>()
 
 export const asAdmission = (register: Register | undefined): Stamped<Admission> | undefined =>
   register && read(admitted, register)

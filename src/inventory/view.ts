@@ -8,6 +8,7 @@ import type { ConnectionMode, Pne, Right } from './fields.ts'
 import { type AttachedGateway, activityOf, type Claim } from './gateways/active.ts'
 import type { Inventory, InventoryMember } from './inventory-shape.ts'
 import { compare, sortedBy } from './order.ts'
+import type { StampedRegistration } from './records/registrations.ts'
 import type { Stamped } from './records/stamped.ts'
 import {
   type Admission,
@@ -17,7 +18,6 @@ import {
   pneKey,
   type ReleaseRecord,
   readRecords,
-  type StampedRegistration,
 } from './records.ts'
 
 /*

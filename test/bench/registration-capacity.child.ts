@@ -1,5 +1,6 @@
 import { homeDocument } from '../../src/inventory/networks.ts'
-import { asValue, keys, type RegistrationRecord } from '../../src/inventory/records.ts'
+import type { RegistrationRecord } from '../../src/inventory/records/registrations.ts'
+import { asValue, keys } from '../../src/inventory/records.ts'
 import { elementsEach, networkCount, queryGroups } from './registration-capacity.ts'
 import {
   admit,

@@ -12,8 +12,9 @@ import {
   pneRefresh,
 } from '../methods.ts'
 import type { Flow } from '../procedure.ts'
+import { asRegistration, type RegistrationRecord } from '../records/registrations.ts'
 import type { Stamped } from '../records/stamped.ts'
-import { asRegistration, asValue, keys, pneKey, type RegistrationRecord } from '../records.ts'
+import { asValue, keys, pneKey } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { isStillIn, type NetworkView } from '../view.ts'
 import type { Attempts } from './attempts.ts'
