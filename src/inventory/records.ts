@@ -16,21 +16,29 @@ import {
   type StampedEnd,
   type StampedRegistration,
 } from './records/registrations.ts'
+import {
+  type Admission,
+  type AdmissionSaid,
+  admissionOf,
+  type Undoing,
+  type UndoingSaid,
+  type UndoneRecord,
+  undoingOf,
+} from './records/roster.ts'
 import { type SettingSaid, type Settings, settingOf } from './records/settings.ts'
 import { epoch, grantId, read, type Stamped, time } from './records/stamped.ts'
 
 /*
  * What the registers of `pn/…` and `visit/…` documents mean: their keys, the shapes of their values, and one pass that
- * reads a document. A replica holds what another operator chose to write, so nothing here trusts a value: what does not
- * parse is left out and counted. Unknown keys, and unknown fields of known values, belong to later versions: they are
- * passed over in silence.
+ * reads a document; members, registrations, settings and claims have their shapes in files of `records/`. A replica holds
+ * what another operator chose to write, so nothing here trusts a value: what does not parse is left out and counted.
+ * Unknown keys, and unknown fields of known values, belong to later versions: they are passed over in silence.
  *
- * Everything below names the epoch of the PN it was said in, and in a `visit/…` document the grant it was said under, so
+ * Every record names the epoch of the PN it was said in, and in a `visit/…` document the grant it was said under, so
  * that a PN which is established anew, or a grant that is given anew, starts with nothing of the old.
  */
 
 const identity = z.string().min(1).max(128)
-const operator = z.custom<OperatorId>(value => typeof value === 'string' && isOperatorId(value))
 
 /** `pn`, in the home document: the PN itself. */
 const networkRecord = z.object({
@@ -77,42 +85,11 @@ const gatewayRecord = z.object({
   attached: time.optional(),
 })
 
-/**
- * `roster/<operator>/<pneId>`, in the home document, and `admission/<operator>/<pneId>`, in the document of an operator with
- * the right `admit`.
- */
-const admitted = z.object({
-  epoch,
-  grant: grantId.optional(),
-  /** Who admitted it: that operator may take it back. */
-  by: operator,
-  /** When the PNE was admitted; stays when the admission is written again. */
-  since: time,
-  /**
-   * Set when a gateway admitted on its own, as the non-member flow does: unless the PNE has registered by then, the
-   * admission was never made. So no gateway that dies half way leaves a member behind.
-   */
-  pendingUntil: time.optional(),
-})
-
-/**
- * `undone/<document>/<operator>/<pneId>/<stamp>`: the admission of a PNE that stands in the document of an operator is
- * undone, up to the stamp it had; in the home document. A register of its own for each, so that
- * two servers that remove a PNE at once, and see different admissions of it, undo them all.
- */
-const undoneRecord = z.object({
-  epoch,
-  /** `since` of that admission: what was registered under it counts no more. */
-  since: time,
-})
-
 export type NetworkRecord = z.infer<typeof networkRecord>
 export type ReleaseRecord = z.infer<typeof releaseRecord>
 export type GrantRecord = z.infer<typeof grantRecord>
 export type RevokedRecord = z.infer<typeof revokedRecord>
 export type GatewayRecord = z.infer<typeof gatewayRecord>
-export type Admission = z.infer<typeof admitted>
-export type UndoneRecord = z.infer<typeof undoneRecord>
 
 /** Where each record stands. Flat composite keys: two servers that write at once never share more than one register. */
 export const keys = {
@@ -137,14 +114,6 @@ export const keys = {
 
 /** One string for a PNE; unambiguous, since neither part contains a slash. */
 export const pneKey = (pne: Pne): string => `${pne.operator}/${pne.pneId}`
-
-/** An admission that was undone: in whose document it stands, and up to which stamp. */
-export interface Undoing {
-  readonly document: OperatorId
-  readonly pne: Pne
-  readonly upTo: number
-  readonly record: Stamped<UndoneRecord>
-}
 
 /** A grant that was revoked. */
 export interface Revoked {
@@ -185,8 +154,8 @@ type Said =
   | { readonly of: 'gateway'; readonly gatewayId: string; readonly record: Stamped<GatewayRecord> }
   | ClaimSaid
   | AdministratorSaid
-  | { readonly of: 'roster'; readonly pne: Pne; readonly record: Stamped<Admission> }
-  | ({ readonly of: 'undone' } & Undoing)
+  | AdmissionSaid
+  | UndoingSaid
   | RegistrationSaid
   | EndSaid
   | 'ignored'
@@ -337,17 +306,10 @@ function understood([first, second = '', third, fourth = '', fifth = '']: readon
     case 'admin':
       return administratorOf(pneNamed(second, third), register)
     case 'roster':
-    case 'admission': {
-      const pne = pneNamed(second, third)
-      const record = read(admitted, register)
-      return record && pne && { of: 'roster', pne, record }
-    }
-    case 'undone': {
-      const pne = pneNamed(third, fourth)
-      const record = read(undoneRecord, register)
-      if (!record || !pne || !isOperatorId(second) || !/^\d{1,16}$/.test(fifth)) return undefined
-      return { of: 'undone', document: second, pne, upTo: Number(fifth), record }
-    }
+    case 'admission':
+      return admissionOf(pneNamed(second, third), register)
+    case 'undone':
+      return undoingOf(second, pneNamed(third, fourth), fifth, register)
     case 'registration':
       return registrationOf(pneNamed(second, third), fourth, register)
     case 'ended':
@@ -387,9 +349,6 @@ export function pneNamed(operatorPart: string | undefined, pneId: string | undef
   if (operatorPart === undefined || pneId === undefined) return undefined
   return isOperatorId(operatorPart) && isSegment(pneId) ? { operator: operatorPart, pneId } : undefined
 }
-
-export const asAdmission = (register: Register | undefined): Stamped<Admission> | undefined =>
-  register && read(admitted, register)
 
 /** The operators that a home document grants something, now or once: those whose `visit/…` documents can matter. */
 export const granteesOf = (home: Registers): OperatorId[] =>

@@ -9,9 +9,9 @@ import { type AttachedGateway, activityOf, type Claim } from './gateways/active.
 import type { Inventory, InventoryMember } from './inventory-shape.ts'
 import { compare, sortedBy } from './order.ts'
 import type { StampedRegistration } from './records/registrations.ts'
+import type { Admission } from './records/roster.ts'
 import type { Stamped } from './records/stamped.ts'
 import {
-  type Admission,
   type GrantRecord,
   type NetworkRecord,
   type NetworkRecords,
