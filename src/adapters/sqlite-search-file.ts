@@ -148,8 +148,9 @@ export class SearchFile {
     const row = this.#find(place)
     if (!row) return
     const key = numberOf(row, 'key')
-    const flagPairs = flags.map(flag => this.#pairFor(flagAttribute(flag)))
+    // Taken first: what was the last object of a pair takes the pair along, and its number with it.
     this.#take(key, numbersOf(row, 'flags'))
+    const flagPairs = flags.map(flag => this.#pairFor(flagAttribute(flag)))
     this.#give(key, flagPairs)
     this.#statement('UPDATE object SET flags = ? WHERE key = ?').run(JSON.stringify(flagPairs), key)
   }

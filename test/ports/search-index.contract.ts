@@ -219,6 +219,15 @@ export function searchIndexContract(name: string, makePlace: () => Promise<Searc
     assert.equal(idsOf((await context.index.query(mailboxA, position, byDate(everything))).objects), [idOf(1)])
   })
 
+  contract('finds an object by a flag that it is said to have once more', async ({ index }) => {
+    const object = objectOf(1, { flags: ['\\Flagged'] })
+    const { container, part, id } = object
+    const again: IndexChange = { kind: 'flags', place: { container, part, id }, flags: ['\\Flagged'] }
+    await index.apply(mailboxA, { after: undefined, changes: [put(object), again], position: '1' })
+    const flagged = byDate({ kind: 'flag', flag: '\\Flagged' })
+    assert.equal(idsOf((await index.query(mailboxA, '1', flagged)).objects), [id])
+  })
+
   contract('answers random queries over random objects as one that looks at each object', async ({ index }) => {
     await fc.assert(
       fc.asyncProperty(histories, fc.array(queries, { minLength: 1, maxLength: 25 }), async (batches, asked) => {
