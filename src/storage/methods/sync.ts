@@ -40,11 +40,14 @@ export const mailboxSync = spec({
     created: z.array(shownObject),
     /** Objects that were there, with something changed: their flags. Complete, as they may be new to this scope. */
     changed: z.array(shownObject),
-    /** Objects that changed and are not, or no longer, in scope: not a deletion. */
+    /** Objects that may have been in scope and, since their flags have changed, are not: not a deletion. */
     left: z.array(z.strictObject({ ...objectName.shape, flags })),
     /** Objects that are gone from where they were: for good, or because they were moved. */
     vanished: z.array(objectName.extend({ to: objectName.optional() })),
-    /** Conversations and folders that are new or have changed; on the first page. */
+    /**
+     * Conversations and folders that are new or have changed; on the first page. Who is limited to addresses is told, on each
+     * page, of those in which the objects of the page lie.
+     */
     containers: z.array(changedContainer),
     /** Folders that are gone, with all that lay in them. */
     vanishedContainers: z.array(container),

@@ -4,7 +4,7 @@ import type { Scope } from '../fields.ts'
 import { isFolder, type MailboxName, partDocument } from '../names.ts'
 import { asStored, containersOf, flagNames, type Origin, type Vector, vectorOf } from '../records.ts'
 import { type ChangedPart, changedIn, changedParts, type ObjectChange, reachable } from '../sync/changes.ts'
-import { canLeave, isContainerInScope, isInScope } from '../sync/scope.ts'
+import { isContainerInScope, isInScope, mayHaveLeft } from '../sync/scope.ts'
 
 /*
  * Whether a device has a reason to synchronise: something in its scope has changed that its subscriber may see, and that
@@ -68,5 +68,5 @@ function isOfInterest(at: ChangedPart, content: Registers, change: ObjectChange,
   const name = { container: at.container, part: at.part, id: change.id }
   const object = asStored(change.object, name, flagNames(content, change.id))
   if (!reach.sees(object)) return false
-  return isInScope(object, scope) || (change.kind === 'changed' && canLeave(scope))
+  return isInScope(object, scope) || (change.kind === 'changed' && mayHaveLeft(object, scope))
 }

@@ -10,7 +10,16 @@ import type { mailboxSync } from '../methods/sync.ts'
 import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../names.ts'
 import type { ShownObject } from '../objects.ts'
 import type { StoragePolicy } from '../policy.ts'
-import { asStored, containerOf, containersOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
+import {
+  asStored,
+  type ContainerRecord,
+  containerOf,
+  containersOf,
+  flagNames,
+  userOf,
+  type Vector,
+  vectorOf,
+} from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { shown } from '../showing.ts'
 import {
@@ -23,7 +32,7 @@ import {
   reachable,
 } from './changes.ts'
 import { reachedAt, vectorFrom } from './horizon.ts'
-import { canLeave, isContainerInScope, isInScope } from './scope.ts'
+import { isContainerInScope, isInScope, mayHaveLeft } from './scope.ts'
 import { type Ahead, decodeCursor, decodeToken, encodeCursor, encodeToken, type SyncToken } from './token.ts'
 
 /*
@@ -74,9 +83,10 @@ export async function sync(
     ({ container }) => isContainerInScope(container, scope) && !containerOf(mailbox, container)?.gone,
   )
   const { to, isLagging } = begun ?? (await targetOf(name, mailbox, from, parts, options))
-  if (!course.cursor) tellContainers(page, mailbox, from, to, scope)
+  if (!course.cursor) tellContainers(page, mailbox, from, to, scope, options.reach)
 
   const last = await fill(page, { name, parts, from, to, scope, after: course.cursor?.after, options })
+  if (!options.reach.isWhole) page.nameContainers(mailbox)
   const told = { kind: course.isReset ? ('reset' as const) : ('page' as const), ...page.told() }
   const { born, isReset } = course
   const issued = options.clock.now()
@@ -151,16 +161,28 @@ async function targetOf(
   return reachable(mailbox, from, read)
 }
 
-function tellContainers(page: Page, mailbox: Registers, from: Vector, to: Vector, scope: Scope): void {
-  for (const [container, { name, parent, gone, o }] of containersOf(mailbox)) {
+/** Who sees some objects only is told of the containers of those, with them: with whom else there are conversations is not for it. */
+function tellContainers(
+  page: Page,
+  mailbox: Registers,
+  from: Vector,
+  to: Vector,
+  scope: Scope,
+  { isWhole }: Reach,
+): void {
+  for (const [container, record] of containersOf(mailbox)) {
+    const { gone, o } = record
     const [run, n] = o
     if (n <= (from.get(run) ?? 0) || n > (to.get(run) ?? 0) || !isContainerInScope(container, scope)) continue
-    if (gone) page.vanishedContainers.push(container)
-    else {
-      const kind = isFolder(container) ? ('folder' as const) : ('conversation' as const)
-      page.containers.push({ container, kind, name, ...(parent !== undefined && { parent }) })
-    }
+    if (!gone) {
+      if (isWhole) page.containers.push(changedContainer(container, record))
+    } else if (isWhole || isFolder(container)) page.vanishedContainers.push(container)
   }
+}
+
+function changedContainer(container: string, { name, parent }: ContainerRecord): SyncPage['containers'][number] {
+  const kind = isFolder(container) ? 'folder' : 'conversation'
+  return { container, kind, name, ...(parent !== undefined && { parent }) }
 }
 
 interface Filling {
@@ -179,40 +201,41 @@ async function fill(
   { name, parts, from, to, scope, after, options }: Filling,
 ): Promise<ObjectName | undefined> {
   let last: ObjectName | undefined
+  const toldOf = { scope, reach: options.reach, isFirst: from === nowhere }
   for (const at of parts) {
     if (after && inOrder(at, after) < 0) continue
     const content = await options.documents.read(partDocument(name, at.container, at.part))
     if (!isComplete(at, content, to)) throw refusals.lagging()
     const isSame = after !== undefined && inOrder(at, after) === 0
     for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
-      // Who begins has nothing that could be gone.
-      if (change.kind === 'gone' && from === nowhere) continue
+      const object = { container: at.container, part: at.part, id: change.id }
+      const tell = telling(content, object, change, toldOf)
+      if (!tell) continue
       if (page.isFull) return last
-      tell(page, content, { container: at.container, part: at.part, id: change.id }, change, scope, options.reach)
-      last = { container: at.container, part: at.part, id: change.id }
+      tell(page)
+      last = object
     }
   }
   return undefined
 }
 
-function tell(
-  page: Page,
+/** How a page tells of a change; `undefined`: not at all. Who begins has nothing that could be gone, or leave. */
+function telling(
   content: Registers,
   name: ObjectName,
   change: ObjectChange,
-  scope: Scope,
-  reach: Reach,
-): void {
+  { scope, reach, isFirst }: { readonly scope: Scope; readonly reach: Reach; readonly isFirst: boolean },
+): ((page: Page) => void) | undefined {
   if (change.kind === 'gone') {
     const { to } = change.gone
-    page.vanished.push({ ...name, ...(to && { to }) })
-    return
+    return isFirst ? undefined : page => page.vanished.push({ ...name, ...(to && { to }) })
   }
   const object = asStored(change.object, name, flagNames(content, name.id))
-  if (!reach.sees(object)) return
-  if (isInScope(object, scope)) page.add(change.kind, object)
+  if (!reach.sees(object)) return undefined
+  if (isInScope(object, scope)) return page => page.add(change.kind, object)
   // What a client never had does not leave.
-  else if (canLeave(scope) && change.isFlagged) page.left.push({ ...name, flags: object.flags })
+  if (isFirst || !change.isFlagged || !mayHaveLeft(object, scope)) return undefined
+  return page => page.left.push({ ...name, flags: object.flags })
 }
 
 /** One page, as far as it is filled. */
@@ -243,6 +266,14 @@ class Page {
     // Names, headers and flags, and what is of any length.
     this.#chars += 512 + (('text' in given && given.text?.length) || 0)
     this[kind].push(given)
+  }
+
+  /** Says what the containers of the page's objects are called. */
+  nameContainers(mailbox: Registers): void {
+    for (const container of new Set([...this.created, ...this.changed].map(({ container }) => container))) {
+      const record = containerOf(mailbox, container)
+      if (record && !record.gone) this.containers.push(changedContainer(container, record))
+    }
   }
 
   told() {
