@@ -1,7 +1,8 @@
 /*
  * Proves: whatever devices, participating functions and servers do, through partitions, power failures, lost disks and clocks
  * that differ, a device that has synced to the end has exactly the objects, flags and folders that its server should have by
- * a model of two hundred lines; wherever its tokens and cursors came from, and whatever it was restored from.
+ * a model of two hundred lines; wherever its tokens and cursors came from, however old they are, and whatever it was restored
+ * from. What was marked \Deleted long ago goes by itself, and of a removed user nothing is left on any disk.
  * Fails if a change is missed or comes twice, if an earlier intent wins over a later one, if a message is stored twice, or
  * if a server answers that it is complete while it lags.
  */
@@ -18,6 +19,7 @@ const seed = Number(process.env.MODEL_SEED ?? new Date().toISOString().slice(0, 
 async function walk(plan: Plan): Promise<void> {
   const way = await Walk.start(plan)
   for (const round of plan.rounds) await way.round(round)
+  if (plan.isRemoved) await way.remove()
 }
 
 test(`devices have what they should (seed ${seed})`, async () => {
@@ -35,13 +37,14 @@ test(`devices have what they should (seed ${seed})`, async () => {
   )
 })
 
-const story = ({ seed, skewsMs, rounds }: Plan): string =>
+const story = ({ seed, skewsMs, rounds, isRemoved }: Plan): string =>
   [
     `world ${seed}, clocks ${skewsMs.join(' ')}`,
-    ...rounds.flatMap(({ sides, steps, lost }) => [
-      `sides ${sides.join(' ')}${lost === undefined ? '' : `, then disk ${lost} is lost`}`,
+    ...rounds.flatMap(({ sides, steps, waits, lost }) => [
+      `sides ${sides.join(' ')}${waits === 'never' ? '' : `, waits ${waits}`}${lost === undefined ? '' : `, then disk ${lost} is lost`}`,
       ...steps.map(step => `  ${JSON.stringify(step)}`),
     ]),
+    ...(isRemoved ? ['then the user is removed'] : []),
   ].join('\n')
 
 test.run()

@@ -98,6 +98,12 @@ export class Model {
       if (key.startsWith(`flag ${place.container} ${place.id} `)) this.#write(server, key, time, undefined)
   }
 
+  /** What was marked long ago goes, without anybody asking. */
+  retain(server: string, time: number): void {
+    for (const object of this.show(server).objects)
+      if (object.flags.includes('\\Deleted')) this.expunge(server, object, time)
+  }
+
   copy(server: string, from: Place, to: Place, time: number): void {
     if (this.isThere(server, to)) return
     this.#write(server, objectKey(to), time, this.#of(server).get(objectKey(from))?.value)

@@ -35,6 +35,8 @@ export interface Round {
   /** For each server the side that it is on. */
   readonly sides: readonly number[]
   readonly steps: readonly Step[]
+  /** When so much time passes that what is marked \\Deleted is expunged: before the heal, or after it. */
+  readonly waits: 'never' | 'apart' | 'healed'
   /** The server whose disk is replaced by an empty one after the heal. */
   readonly lost: number | undefined
 }
@@ -43,6 +45,8 @@ export interface Plan {
   readonly seed: number
   readonly skewsMs: readonly number[]
   readonly rounds: readonly Round[]
+  /** Whether the user is removed at the end. */
+  readonly isRemoved: boolean
 }
 
 export const servers = ['a.example/1', 'a.example/2', 'b.example/1'] as const
@@ -122,8 +126,10 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
     fc.record({
       sides: fc.array(fc.nat(1), { minLength: 3, maxLength: 3 }),
       steps: fc.array(step, { minLength: 4, maxLength: 16 }),
+      waits: fc.constantFrom('never' as const, 'never' as const, 'apart' as const, 'healed' as const),
       lost: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(2) }),
     }),
     { minLength: 2, maxLength: 4 },
   ),
+  isRemoved: fc.boolean(),
 })

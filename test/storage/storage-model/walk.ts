@@ -14,7 +14,7 @@ import {
   messageDeposit,
 } from '../../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../../src/storage/methods/sync.ts'
-import { mailboxGrantMethod, userRegister } from '../../../src/storage/methods/users.ts'
+import { mailboxGrantMethod, userRegister, userRemove } from '../../../src/storage/methods/users.ts'
 import { a, alice, aliceAddress, b, message, StorageWorld } from '../storage-world.ts'
 import { Device } from './device.ts'
 import { type Mailbox, Model, type Place } from './model.ts'
@@ -28,8 +28,16 @@ import { type Plan, type Step, servers } from './steps.ts'
 const stepMs = 10_000
 /** Until what was done on both sides of a partition is in order. */
 const mendingMs = 120_000
+const hourMs = 3_600_000
+/**
+ * Objects marked \\Deleted stay for longer than the rounds last between two waits, and go at the latest when each server has
+ * looked twice, as it does every hour. Tokens from before two waits are too old.
+ */
+const storage = { partObjects: 3, deletedMs: hourMs / 2, tokenMs: 4 * hourMs, offlineMs: 48 * hourMs }
+const waitMs = 2.2 * hourMs
 const conversations = ['lunch', 'dinner'] as const
 const [home] = servers
+const homes = servers.slice(0, 2)
 
 const scopes: readonly Scope[] = [
   {},
@@ -51,13 +59,9 @@ export class Walk {
   }
 
   static async start({ seed, skewsMs }: Plan): Promise<Walk> {
-    const world = await StorageWorld.start(
-      { 'a.example': 2, 'b.example': 1 },
-      { storage: { partObjects: 3 } },
-      seed,
-      undefined,
-      host => ({ clock: { offsetMs: skewsMs[(servers as readonly string[]).indexOf(host)] ?? 0 } }),
-    )
+    const world = await StorageWorld.start({ 'a.example': 2, 'b.example': 1 }, { storage }, seed, undefined, host => ({
+      clock: { offsetMs: skewsMs[(servers as readonly string[]).indexOf(host)] ?? 0 },
+    }))
     const walk = new Walk(world)
     await world.call('provisioner', home, userRegister, {
       commandId: walk.#commandId(),
@@ -77,12 +81,12 @@ export class Walk {
     })
     // All clients there will be, so that a partition knows them.
     for (const server of servers) world.client('alice', server)
-    for (const server of servers.slice(0, 2)) world.client('function', server)
+    for (const server of homes) world.client('function', server)
     await world.converged()
     return walk
   }
 
-  async round({ sides, steps, lost }: Plan['rounds'][number]): Promise<void> {
+  async round({ sides, steps, waits, lost }: Plan['rounds'][number]): Promise<void> {
     const world = this.#world
     this.#sides = [0, 1]
       .map(side => servers.filter((_, index) => sides[index] === side))
@@ -95,12 +99,14 @@ export class Walk {
       await world.converged(this.#sides)
       this.#model.sync(this.#sides)
     }
+    if (waits === 'apart') await this.#wait()
     world.heal()
     this.#sides = [servers]
     await world.converged()
     await world.pass(mendingMs)
     await world.converged()
     this.#model.sync(this.#sides)
+    if (waits === 'healed') await this.#wait()
     const victim = lost === undefined ? undefined : servers[lost]
     if (victim !== undefined) {
       world.crash(victim, 500, 'lose')
@@ -109,6 +115,24 @@ export class Walk {
       await world.converged()
     }
     for (const device of this.#devices) for (const server of servers) await this.#syncWhole(device, server)
+  }
+
+  /** The servers of the home operator expunge by themselves. */
+  async #wait(): Promise<void> {
+    await this.#world.pass(waitMs)
+    await this.#world.converged(this.#sides)
+    for (const server of homes) this.#model.retain(server, this.#world.nowMs)
+    this.#model.sync(this.#sides)
+  }
+
+  /** Nothing of a removed user is left on any disk, wherever it came from. */
+  async remove(): Promise<void> {
+    const world = this.#world
+    await world.call('provisioner', home, userRemove, { commandId: this.#commandId(), user: 'alice' })
+    await world.pass(waitMs)
+    for (const server of servers) assert.is(world.isOnDisk(server, 'Message '), false, `${server} keeps messages`)
+    const { ended } = await this.#answer('alice', home, mailboxSync, alice)
+    assert.match(ended, /^403 /)
   }
 
   async #take(step: Step): Promise<void> {
