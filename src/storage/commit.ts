@@ -1,7 +1,7 @@
 import { type Documents, type Registers, type RegisterWrite, WriteFailed } from '../document/documents.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { type ChangeRecord, changeIn, changesOf, keys, type Origin, type Run, written } from './records.ts'
+import { changesOf, countIn, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
 
 /*
  * How a mailbox is changed: in commits, each with a number under this writer's run. All that one commit says in the parts of
@@ -26,14 +26,7 @@ export interface Added {
 }
 
 /** What is known of a part without opening it; of all writers together. */
-export interface PartSummary extends PartRef, ChangeSums {}
-export interface ChangeSums {
-  readonly objects: number
-  readonly bytes: number
-  readonly chars: number
-  readonly from: number
-  readonly to: number
-}
+export interface PartSummary extends PartRef, PartCounts {}
 
 /** A decision about a part: a pure function of what stands there. What it throws refuses. */
 export type PartDecision<T> = (
@@ -57,29 +50,28 @@ export interface Edit {
   /** @throws what the decision throws; {@link WriteFailed} {@link DocumentFull} */
   write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
   /** What there is in a part of each writer, counted anew; left out if the commit changes the part. */
-  count(at: PartRef, counts: ReadonlyMap<Run, ChangeSums>): void
+  count(at: PartRef, counts: ReadonlyMap<Run, PartCounts>): void
   /** Registers of the mailbox document itself; durable with the commit. */
   say(...writes: readonly RegisterWrite[]): void
 }
 
-const sum = (a: ChangeSums, b: ChangeSums): ChangeSums => ({
+const sum = (a: PartCounts, b: PartCounts): PartCounts => ({
   objects: a.objects + b.objects,
   bytes: a.bytes + b.bytes,
   chars: a.chars + b.chars,
   from: Math.min(a.from, b.from),
   to: Math.max(a.to, b.to),
 })
-const nothing: ChangeSums = { objects: 0, bytes: 0, chars: 0, from: Number.MAX_SAFE_INTEGER, to: 0 }
-const sumsOf = ({ objects, bytes, chars, date }: Added): ChangeSums => ({
+const sumsOf = ({ objects, bytes, chars, date }: Added): PartCounts => ({
   objects,
   bytes,
   chars,
-  from: date ?? nothing.from,
-  to: date ?? nothing.to,
+  from: date ?? noCounts.from,
+  to: date ?? noCounts.to,
 })
 
 interface Touched extends PartRef {
-  readonly sums: ChangeSums
+  readonly sums: PartCounts
   readonly due: number | undefined
 }
 
@@ -109,7 +101,7 @@ export class Commit {
   readonly #options: CommitOptions
   readonly #touched = new Map<string, Touched>()
   readonly #said = new Map<string, RegisterWrite>()
-  readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, ChangeSums> }>()
+  readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, PartCounts> }>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
   #hasFailed = false
   #total: { objects: number; bytes: number } | undefined
@@ -118,7 +110,7 @@ export class Commit {
     this.#options = options
   }
 
-  /** Whether there is nothing that the mailbox document would say. */
+  /** Whether there is noCounts that the mailbox document would say. */
   get isEmpty(): boolean {
     return this.#touched.size === 0 && this.#said.size === 0 && this.#counted.size === 0
   }
@@ -207,11 +199,11 @@ export class Commit {
     this.#touched.set(keyOf(at), {
       container: at.container,
       part: at.part,
-      sums: sum(before?.sums ?? nothing, sums),
+      sums: sum(before?.sums ?? noCounts, sums),
       due: earlier(before?.due, added.due),
     })
     const parts = this.#partsOf(at.container)
-    parts.set(at.part, { ...at, ...sum(parts.get(at.part) ?? nothing, sums) })
+    parts.set(at.part, { ...at, ...sum(parts.get(at.part) ?? noCounts, sums) })
     const total = this.#totals()
     this.#total = { objects: total.objects + added.objects, bytes: total.bytes + added.bytes }
   }
@@ -224,7 +216,7 @@ export class Commit {
       parts.set(change.part, {
         container,
         part: change.part,
-        ...sum(parts.get(change.part) ?? nothing, change),
+        ...sum(parts.get(change.part) ?? noCounts, change),
       })
     this.#parts.set(container, parts)
     return parts
@@ -250,24 +242,26 @@ export function totalOf(mailbox: Registers): { objects: number; bytes: number } 
 }
 
 /** What all writers should have said of a part, where that is something else. */
-function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, ChangeSums>): RegisterWrite[] {
+function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, PartCounts>): RegisterWrite[] {
   const writes: RegisterWrite[] = []
   for (const { container, part, run, ...before } of changesOf(mailbox, at.container)) {
     if (part !== at.part) continue
-    const { objects, bytes, chars, from, to } = counts.get(run) ?? nothing
+    const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
     if (before.objects === objects && before.bytes === bytes && before.chars === chars) continue
     // What was there may be deposited once more: the times stay as wide as they were.
-    const record = { ...before, objects, bytes, chars, from: Math.min(before.from, from), to: Math.max(before.to, to) }
-    writes.push(written(keys.change(container, part, run), record))
+    const record = { objects, bytes, chars, from: Math.min(before.from, from), to: Math.max(before.to, to) }
+    writes.push(written(keys.count(container, part, run), record))
   }
   return writes
 }
 
 /** What this writer says of a part, once the commit is named. */
 function said(mailbox: Registers, { container, part, sums, due }: Touched, run: Run, number: number): RegisterWrite[] {
-  const record: ChangeRecord = { n: number, ...sum(changeIn(mailbox, container, part, run) ?? nothing, sums) }
-  const change = written(keys.change(container, part, run), record)
+  const writes = [
+    written(keys.change(container, part, run), number),
+    written(keys.count(container, part, run), sum(countIn(mailbox, container, part, run) ?? noCounts, sums)),
+  ]
   const dueBefore = mailbox.get(keys.due(container, part))?.value
   const isEarlier = due !== undefined && !(typeof dueBefore === 'number' && dueBefore <= due)
-  return isEarlier ? [change, written(keys.due(container, part), due)] : [change]
+  return isEarlier ? [...writes, written(keys.due(container, part), due)] : writes
 }

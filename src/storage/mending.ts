@@ -1,5 +1,5 @@
 import type { Registers, RegisterWrite } from '../document/documents.ts'
-import type { ChangeSums, Edit, PartRef } from './commit.ts'
+import type { Edit, PartRef } from './commit.ts'
 import { removal, sayErased, sumOf } from './expunging.ts'
 import {
   charsOf,
@@ -10,7 +10,9 @@ import {
   goneIn,
   idsIn,
   keys,
+  noCounts,
   objectIn,
+  type PartCounts,
   type Run,
   written,
 } from './records.ts'
@@ -103,13 +105,13 @@ export async function recount(edit: Edit, container: string): Promise<void> {
   }
 }
 
-function countsOf(content: Registers): Map<Run, ChangeSums> {
-  const counts = new Map<Run, ChangeSums>()
+function countsOf(content: Registers): Map<Run, PartCounts> {
+  const counts = new Map<Run, PartCounts>()
   for (const id of idsIn(content)) {
     const object = objectIn(content, id)
     if (!object || goneIn(content, id)) continue
     const [run] = object.o
-    const { objects, bytes, chars, from, to } = counts.get(run) ?? none
+    const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
     counts.set(run, {
       objects: objects + 1,
       bytes: bytes + object.size,
@@ -120,5 +122,3 @@ function countsOf(content: Registers): Map<Run, ChangeSums> {
   }
   return counts
 }
-
-const none: ChangeSums = { objects: 0, bytes: 0, chars: 0, from: Number.MAX_SAFE_INTEGER, to: 0 }

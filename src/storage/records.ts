@@ -38,11 +38,16 @@ export interface ContainerRecord extends z.infer<typeof containerRecord> {
 }
 
 /**
- * `change/<container>/<part>/<run>`: the commit in which this writer last changed the part, and what it has added there in all:
- * counts of several writers add up.
+ * `change/<container>/<part>/<run>`: the number of the commit in which this writer last changed the part. Nobody else writes it:
+ * it never goes back.
  */
-const changeRecord = z.object({
-  n: count,
+const changeRecord = count
+
+/**
+ * `count/<container>/<part>/<run>`: what this writer has added to the part in all; counts of several writers add up. Whoever puts a
+ * part in order may set it right for all of them.
+ */
+const countRecord = z.object({
   /** Objects, and the bytes that they count for. */
   objects: z.int(),
   bytes: z.int(),
@@ -52,7 +57,8 @@ const changeRecord = z.object({
   from: z.number(),
   to: z.number(),
 })
-export type ChangeRecord = z.infer<typeof changeRecord>
+export type PartCounts = z.infer<typeof countRecord>
+export const noCounts: PartCounts = { objects: 0, bytes: 0, chars: 0, from: Number.MAX_SAFE_INTEGER, to: 0 }
 
 const objectRecord = storedObject
   .omit({ container: true, part: true, id: true, flags: true })
@@ -81,6 +87,7 @@ export const keys = {
   removed: (folder: string) => `removed/${folder}`,
   run: (run: Run) => `run/${run}`,
   change: (container: string, part: number, run: Run) => `change/${container}/${part}/${run}`,
+  count: (container: string, part: number, run: Run) => `count/${container}/${part}/${run}`,
   due: (container: string, part: number) => `due/${container}/${part}`,
   erased: (container: string, part: number) => `erased/${container}/${part}`,
   object: (id: string) => `object/${id}`,
@@ -173,7 +180,8 @@ function* timesOfParts(mailbox: Registers, prefix: string) {
 }
 
 /** What one writer has done to one part. */
-export interface PartChange extends ChangeRecord {
+export interface PartChange extends PartCounts {
+  readonly n: number
   readonly container: string
   readonly part: number
   readonly run: Run
@@ -183,10 +191,11 @@ export interface PartChange extends ChangeRecord {
 export function* changesOf(mailbox: Registers, within?: string): Generator<PartChange> {
   for (const [key, { value }] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
     const [, ...place] = key.split('/')
-    const record = parsed(changeRecord, value)
+    const n = parsed(changeRecord, value)
     const at = placed(place)
     const by = run.safeParse(place[2])
-    if (record && at && by.success) yield { ...record, ...at, run: by.data }
+    if (n !== undefined && at && by.success)
+      yield { n, ...(countIn(mailbox, at.container, at.part, by.data) ?? noCounts), ...at, run: by.data }
   }
 }
 
@@ -199,8 +208,11 @@ function placed([name, number]: readonly string[]): { container: string; part: n
 }
 const partNumber = z.string().regex(/^(0|[1-9][0-9]{0,8})$/)
 
-export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): ChangeRecord | undefined =>
+export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): number | undefined =>
   parsed(changeRecord, mailbox.get(keys.change(container, part, run))?.value)
+
+export const countIn = (mailbox: Registers, container: string, part: number, run: Run): PartCounts | undefined =>
+  parsed(countRecord, mailbox.get(keys.count(container, part, run))?.value)
 
 /**
  * An object stands in its register as the text of its JSON: a part of 2,000 is opened many times, most of its objects are

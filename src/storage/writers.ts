@@ -8,14 +8,15 @@ import { Commit, type Edit } from './commit.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
 import {
-  type ChangeRecord,
   changeIn,
   changesOf,
   charsOf,
   goneIn,
   idsIn,
   keys,
+  noCounts,
   objectIn,
+  type PartCounts,
   type Run,
   written,
 } from './records.ts'
@@ -135,7 +136,8 @@ class Writer implements Behaviour<Change> {
       const content = await documents.read(partDocument(this.#name, container, part))
       await documents.write(mailboxDocument(this.#name), mailbox => ({
         writes: [
-          written(keys.change(container, part, run), recounted(mailbox, content, { container, part, run, number })),
+          written(keys.change(container, part, run), Math.max(number, changeIn(mailbox, container, part, run) ?? 0)),
+          written(keys.count(container, part, run), recounted(mailbox, content, { container, part, run })),
           // What was to be expunged when is not known any more: the next sweep looks.
           written(keys.due(container, part), 0),
         ],
@@ -209,10 +211,9 @@ const numberIn = (mailbox: Registers, run: Run): number => {
 function recounted(
   mailbox: Registers,
   content: Registers,
-  { container, part, run, number }: { container: string; part: number; run: Run; number: number },
-): ChangeRecord {
-  const before = changeIn(mailbox, container, part, run)
-  const found = { objects: 0, bytes: 0, chars: 0, from: Number.MAX_SAFE_INTEGER, to: 0 }
+  { container, part, run }: { container: string; part: number; run: Run },
+): PartCounts {
+  const found = { ...noCounts }
   for (const id of idsIn(content)) {
     const object = objectIn(content, id)
     if (!object || goneIn(content, id)) continue
@@ -228,5 +229,5 @@ function recounted(
     found.bytes -= change.bytes
     found.chars -= change.chars
   }
-  return { n: Math.max(number, before?.n ?? 0), ...found }
+  return found
 }

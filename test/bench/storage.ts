@@ -136,16 +136,10 @@ async function fill({ documents }: StorageServer, progress: (line: string) => vo
       await documents.write(partDocument(big, 'c-lunch', part), () => ({ writes, answer: undefined }))
     }
     const from = date + part * partObjects
-    const change = {
-      n: part + 1,
-      objects: partObjects,
-      bytes: 80_000,
-      chars: 900_000,
-      from,
-      to: from + partObjects - 1,
-    }
+    const counts = { objects: partObjects, bytes: 80_000, chars: 900_000, from, to: from + partObjects - 1 }
     const writes = [
-      { key: keys.change('c-lunch', part, run), value: change },
+      { key: keys.change('c-lunch', part, run), value: part + 1 },
+      { key: keys.count('c-lunch', part, run), value: counts },
       { key: keys.run(run), value: part + 1 },
     ]
     await documents.write(mailboxDocument(big), () => ({ writes, answer: undefined }))
