@@ -157,14 +157,14 @@ export class Commit {
     while (touched.length > namedAtOnce) {
       const some = touched.splice(0, namedAtOnce)
       await documents.write(document, registers => ({
-        writes: some.flatMap(part => said(registers, part, run, number)),
+        writes: some.flatMap(part => said(registers, part, run, number, this.#said)),
         answer: undefined,
       }))
     }
     await documents.write(document, registers => ({
       writes: [
         ...words,
-        ...touched.flatMap(part => said(registers, part, run, number)),
+        ...touched.flatMap(part => said(registers, part, run, number, this.#said)),
         written(keys.run(run), number),
       ],
       local: [...this.#touched.values()].map(part => owed.settled(name, part)),
@@ -255,13 +255,20 @@ function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, Par
   return writes
 }
 
-/** What this writer says of a part, once the commit is named. */
-function said(mailbox: Registers, { container, part, sums, due }: Touched, run: Run, number: number): RegisterWrite[] {
+/** What this writer says of a part, once the commit is named. `words` are what it says besides. */
+function said(
+  mailbox: Registers,
+  { container, part, sums, due }: Touched,
+  run: Run,
+  number: number,
+  words: ReadonlyMap<string, RegisterWrite>,
+): RegisterWrite[] {
   const writes = [
     written(keys.change(container, part, run), number),
     written(keys.count(container, part, run), sum(countIn(mailbox, container, part, run) ?? noCounts, sums)),
   ]
-  const dueBefore = mailbox.get(keys.due(container, part))?.value
+  const dueKey = keys.due(container, part)
+  const dueBefore = (words.get(dueKey) ?? mailbox.get(dueKey))?.value
   const isEarlier = due !== undefined && !(typeof dueBefore === 'number' && dueBefore <= due)
-  return isEarlier ? [...writes, written(keys.due(container, part), due)] : writes
+  return isEarlier ? [...writes, written(dueKey, due)] : writes
 }

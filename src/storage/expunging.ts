@@ -6,7 +6,18 @@ import { dueOf } from './depositing.ts'
 import type { Flag, ObjectName } from './fields.ts'
 import type { Outcome } from './methods/objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import { charsOf, flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
+import {
+  charsOf,
+  flagsIn,
+  type GoneRecord,
+  goneIdsIn,
+  goneIn,
+  idsIn,
+  keys,
+  never,
+  objectIn,
+  written,
+} from './records.ts'
 
 /*
  * How objects leave a mailbox. Their content is removed in the registers, and with the next compaction from the disks of
@@ -147,7 +158,9 @@ export async function tidy(edit: Edit, at: PartRef, policy: StoragePolicy): Prom
       answer: { removed: names, next },
     }
   })
-  edit.say(written(keys.due(at.container, at.part), Number.isFinite(next) ? next : null))
+  const said = edit.mailbox.get(keys.due(at.container, at.part))?.value
+  const due = Math.min(next, never)
+  if (said !== due) edit.say(written(keys.due(at.container, at.part), due))
   if (removed.length > 0) sayErased(edit, at)
   return removed
 }

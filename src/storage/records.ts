@@ -165,8 +165,18 @@ export function* runsOf(mailbox: Registers): Generator<{ run: Run; number: numbe
 export const vectorOf = (mailbox: Registers): Map<Run, number> =>
   new Map([...runsOf(mailbox)].map(({ run, number }) => [run, number]))
 
-/** `due/<container>/<part>`: from when on something there is to be expunged. */
+/** `due/<container>/<part>`: from when on something there is to be expunged or forgotten; or {@link never}. */
 export const dueIn = (mailbox: Registers) => timesOfParts(mailbox, 'due/')
+export const never = Number.MAX_SAFE_INTEGER
+
+/** Parts in which something was expunged, and nothing says when that may be forgotten. */
+export function* unscheduledIn(mailbox: Registers) {
+  for (const { container, part, at } of erasedIn(mailbox)) {
+    const due = mailbox.get(keys.due(container, part))
+    const isSaid = typeof due?.value === 'number' && (due.value !== never || due.stamp >= at)
+    if (!isSaid) yield { container, part }
+  }
+}
 
 /** `erased/<container>/<part>`: when something was expunged last. */
 export const erasedIn = (mailbox: Registers) => timesOfParts(mailbox, 'erased/')

@@ -4,13 +4,14 @@ import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { containersApart } from './apart.ts'
+import type { PartRef } from './commit.ts'
 import type { Erasure } from './erasure.ts'
 import { tidy } from './expunging.ts'
 import { mend, recount } from './mending.ts'
 import type { Met } from './met.ts'
 import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { changesOf, completeTo, dueIn, userOf, vectorOf } from './records.ts'
+import { changesOf, completeTo, dueIn, unscheduledIn, userOf, vectorOf } from './records.ts'
 import { erase } from './users.ts'
 import type { Writers } from './writers.ts'
 
@@ -50,9 +51,11 @@ export function createUpkeep(options: {
     await erasure.look(name, mailbox)
     if (userOf(mailbox)?.erased) await erase(name, writers, documents)
     const now = clock.now()
-    for (const { container, part, at } of dueIn(mailbox))
-      if (at <= now) await writers.change(name, 'tidy', edit => tidy(edit, { container, part }, policy))
+    for (const { container, part, at } of dueIn(mailbox)) if (at <= now) await tidied(name, { container, part })
+    for (const at of unscheduledIn(mailbox)) await tidied(name, at)
   }
+
+  const tidied = (name: MailboxName, at: PartRef) => writers.change(name, 'tidy', edit => tidy(edit, at, policy))
 
   /** Puts in order what was done apart, when both sides have met. */
   async function meet(name: MailboxName, mailbox: Registers): Promise<void> {
@@ -62,6 +65,8 @@ export function createUpkeep(options: {
       if (!(await isHere(name, mailbox, container))) return meetLater(document)
       while (await writers.change(name, 'mend', edit => mend(edit, container)));
       await writers.change(name, 'recount', edit => recount(edit, container))
+      // Each side has said for its own when something is due, and one of them alone was heard.
+      for (const part of partsOf(mailbox, container)) await tidied(name, { container, part })
     }
     await met.see(document, vectorOf(mailbox))
   }
@@ -123,3 +128,6 @@ export function createUpkeep(options: {
     },
   }
 }
+
+const partsOf = (mailbox: Registers, container: string): Set<number> =>
+  new Set([...changesOf(mailbox, container)].map(({ part }) => part))
