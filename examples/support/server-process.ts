@@ -38,7 +38,9 @@ export interface ServerProcess {
  * with this process at the latest.
  */
 export async function startServer(config: string, wrapper: readonly string[] = []): Promise<ServerProcess> {
-  const [program, ...args] = [...wrapper, process.execPath, command, 'start', '--config', config]
+  // What is shown with it holds on a machine that has much else to do, where a server would send clients away.
+  const settings = ['--set', 'load.controlled=false']
+  const [program, ...args] = [...wrapper, process.execPath, command, 'start', '--config', config, ...settings]
   // Under another program the server is in a group with it, so that signals reach it, and not the other one alone.
   const detached = wrapper.length > 0
   const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(), detached })

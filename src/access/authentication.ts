@@ -8,7 +8,7 @@ import type { Credential, KeySource, Subscriber } from '../ports/key-source.ts'
 import type { Random } from '../ports/random.ts'
 import { type Challenge, challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from './handshake.ts'
 import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol.ts'
-import type { ClientClass, Resume } from './resume-tickets.ts'
+import type { ClientClass, Resume, ResumeTickets } from './resume-tickets.ts'
 
 export interface AuthenticationOptions {
   readonly identity: ServerIdentity
@@ -19,6 +19,8 @@ export interface AuthenticationOptions {
   readonly random: Random
   readonly clock: Clock
   readonly deadlineMs: number
+  /** Whether a ticket was given for this credential. */
+  readonly isFor: ResumeTickets['isFor']
 }
 
 /** Both halves of the server's side of `session.authenticate`; what a challenge is good for, its connection must hold. */
@@ -51,6 +53,8 @@ export interface Resumed {
 export interface Admitted {
   readonly principal: Principal
   readonly class: ClientClass
+  /** What it has proved itself with, now or when its ticket was given. */
+  readonly credential: Credential
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
@@ -90,21 +94,28 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return {
         principal: { operator: identity.operator, identity: subscriber.identity },
         class: isEmergency ? 'emergency' : 'standard',
+        credential,
       }
     },
   }
 
-  function verifyResumed(
+  async function verifyResumed(
     challenge: Challenge,
     request: z.infer<typeof proofRequest>,
     resumed: Resumed | undefined,
-  ): Admitted {
+  ): Promise<Admitted> {
     const { identity: name, proof } = request
     if (!resumed) throw notProved()
     const expected = crypto.hmacSha256(resumed.key, proofBytes(challenge, 'resume', name))
     const isProved = crypto.equal(expected, fromBase64url(proof) ?? new Uint8Array(0))
     if (!isProved || resumed.resume.identity !== name) throw notProved()
-    return { principal: { operator: identity.operator, identity: name }, class: resumed.resume.class }
+    const subscriber = await find(name)
+    if (!subscriber || !options.isFor(resumed.resume, subscriber.credential)) throw notProved()
+    return {
+      principal: { operator: identity.operator, identity: name },
+      class: resumed.resume.class,
+      credential: subscriber.credential,
+    }
   }
 
   function ownUrl(dialled: string): string {

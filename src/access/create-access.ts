@@ -112,6 +112,7 @@ export function createAccess(options: AccessOptions): Access {
     random,
     clock,
     deadlineMs: limits.authenticationDeadlineMs,
+    isFor: entrance.isFor,
   })
   const digestOf = async (document: DocumentId) => {
     const index = await options.documents.index(document)

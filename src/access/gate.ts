@@ -140,11 +140,12 @@ export function createGate(options: GateOptions): Gate {
       )
   }
 
-  function welcome(request: Request, { principal, class: kind }: Admitted) {
+  function welcome(request: Request, admitted: Admitted) {
     if (outlet.closing !== undefined) return
+    const { principal } = admitted
     options.admit(principal)
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
-    const resume = entrance.ticketFor(principal.identity, kind)
+    const resume = entrance.ticketFor(admitted)
     reply(request, { result: { session: connection.id, ...principal, aliveEveryMs, resume } satisfies SessionAnswer })
   }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { framed, fromBase64url, toBase64url, utf8 } from '../commands/framing.ts'
+import { framed, fromBase64url, joined, toBase64url, utf8 } from '../commands/framing.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
+import type { Credential } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
 
 /*
@@ -18,6 +19,8 @@ export type ClientClass = z.infer<typeof clientClass>
 export interface Resume {
   readonly identity: string
   readonly class: ClientClass
+  /** What it has authenticated with, as a tag: of a subscriber that was given another credential, tickets are worth nothing. */
+  readonly credential: string
   /** Milliseconds since 1970. */
   readonly expires: number
 }
@@ -30,7 +33,9 @@ export interface IssuedTicket {
 }
 
 export interface ResumeTickets {
-  issue(of: Omit<Resume, 'expires'>): IssuedTicket
+  issue(of: { readonly identity: string; readonly class: ClientClass; readonly credential: Credential }): IssuedTicket
+  /** Whether a credential is the one that the ticket was given for. */
+  isFor(resume: Resume, credential: Credential): boolean
   /** One MAC: `undefined` for a ticket that is none of this operator's, or has expired. The key is what its holder proves by. */
   check(ticket: string): { readonly resume: Resume; readonly key: Uint8Array } | undefined
 }
@@ -38,12 +43,17 @@ export interface ResumeTickets {
 const longestTicket = 2_048
 const ticketPurpose = utf8('cpns-ticket-resume-v1')
 const keyPurpose = utf8('cpns-resume-key-v1')
+const tagPurpose = utf8('cpns-resume-credential-v1')
+const purposes: readonly Uint8Array[] = [ticketPurpose, keyPurpose, tagPurpose]
+const tagBytes = 12
+const none = new Uint8Array(0)
 
 const payload = z.strictObject({
   /** Version of the MAC key. */
   key: z.int(),
   identity: z.string().min(1).max(128),
   class: clientClass,
+  credential: z.string().max(32),
   expires: z.int(),
 })
 
@@ -58,7 +68,7 @@ export function createResumeTickets(options: {
   /** Derived keys, as long as the operator's stay: each derivation costs as much as a MAC. */
   const derived = new Map<string, Uint8Array>()
   function keyFor(version: number, macKey: Uint8Array, purpose: Uint8Array): Uint8Array {
-    const name = `${version} ${purpose === ticketPurpose}`
+    const name = `${version} ${purposes.indexOf(purpose)}`
     const known = derived.get(name)
     if (known) return known
     const key = crypto.hkdfSha256(macKey, utf8(operator), purpose, 32)
@@ -66,13 +76,25 @@ export function createResumeTickets(options: {
     return key
   }
 
+  /** Under a key: what a subscriber proves itself with is not to be guessed at from a ticket. */
+  function tagOf(credential: Credential, version: number, key: Uint8Array): string {
+    const bytes = credential.kind === 'psk' ? credential.key : 'publicKey' in credential ? credential.publicKey : none
+    const tagged = crypto.hmacSha256(keyFor(version, key, tagPurpose), joined(framed(credential.kind), bytes))
+    return toBase64url(tagged.slice(0, tagBytes))
+  }
+
   return {
-    issue({ identity, class: kind }) {
+    isFor(resume, credential) {
+      return macKeys().some(({ version, key }) => tagOf(credential, version, key) === resume.credential)
+    },
+
+    issue({ identity, class: kind, credential }) {
       const found = macKeys().at(-1)
       if (!found) throw new Error('The operator has no MAC key: its secrets are incomplete.')
       const { version, key } = found
       const expires = clock.now() + options.lifetimeMs
-      const claims: z.infer<typeof payload> = { key: version, identity, class: kind, expires }
+      const tag = tagOf(credential, version, key)
+      const claims: z.infer<typeof payload> = { key: version, identity, class: kind, credential: tag, expires }
       const body = toBase64url(utf8(JSON.stringify(claims)))
       const mac = toBase64url(crypto.hmacSha256(keyFor(version, key, ticketPurpose), utf8(body)))
       const secret = crypto.hmacSha256(keyFor(version, key, keyPurpose), framed(body))
@@ -88,9 +110,9 @@ export function createResumeTickets(options: {
       const expected = crypto.hmacSha256(keyFor(found.version, found.key, ticketPurpose), utf8(body))
       if (!crypto.equal(expected, fromBase64url(mac) ?? new Uint8Array(0))) return undefined
       if (claims.expires <= clock.now()) return undefined
-      const { identity, class: kind, expires } = claims
+      const { identity, class: kind, credential, expires } = claims
       return {
-        resume: { identity, class: kind, expires },
+        resume: { identity, class: kind, credential, expires },
         key: crypto.hmacSha256(keyFor(found.version, found.key, keyPurpose), framed(body)),
       }
     },

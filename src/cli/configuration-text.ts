@@ -76,6 +76,10 @@ port = ${port}
 # contact = "mailto:postmaster@${operator}"
 # hosts = ["fcm.googleapis.com", "*.push.services.mozilla.com", "*.push.apple.com", "*.notify.windows.com"]
 
+# Whether an overloaded server turns new clients away, or sends them to another one.
+# [load]
+# controlled = true
+
 [log]
 # debug, info, warn or error
 level = "info"

@@ -228,6 +228,14 @@ export const configurationSchema = z.strictObject({
     })
     .prefault({})
     .describe('Message storage.'),
+  load: z
+    .strictObject({
+      controlled: z
+        .boolean()
+        .default(true)
+        .describe('Whether an overloaded server turns new clients away, or sends them to another one.'),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 

@@ -58,6 +58,7 @@ export async function launch(
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
     limits: {
+      load: { isControlled: configuration.load.controlled },
       storage: {
         devices: configuration.storage.devices,
         notifications: configuration.storage.notifications,

@@ -53,9 +53,15 @@ test('a resume ticket is the operator’s, and its key is its holder’s', () =>
     clock,
     lifetimeMs: 1_000,
   })
-  const issued = resumes.issue({ identity: 'alice', class: 'emergency' })
+  const credential = { kind: 'psk', key: new Uint8Array(32).fill(1) } as const
+  const issued = resumes.issue({ identity: 'alice', class: 'emergency', credential })
   const found = resumes.check(issued.ticket)
   assert.is(found?.resume.class, 'emergency')
+  assert.ok(found && resumes.isFor(found.resume, credential))
+  assert.not(
+    found && resumes.isFor(found.resume, { kind: 'psk', key: new Uint8Array(32).fill(2) }),
+    'another credential',
+  )
   assert.is(Buffer.from(found?.key ?? []).toString('base64url'), issued.key)
   const foreign = createResumeTickets({
     ...{ operator: operator.id, crypto, clock, lifetimeMs: 1_000 },
@@ -105,7 +111,7 @@ function admissionAt(level: LoadLevel, candidates: readonly Candidate[] = [], is
 }
 const resumed = (kind: 'standard' | 'emergency'): Arrival => ({
   address: '192.0.2.1',
-  resume: { identity: 'alice', class: kind, expires: 1 },
+  resume: { identity: 'alice', class: kind, credential: 'tag', expires: 1 },
 })
 const stranger: Arrival = { address: '192.0.2.1' }
 

@@ -1,5 +1,5 @@
 /*
- * Proves: a level rises at once with the worst signal and falls one step at a time; utilisation alone never says overload; a
+ * Proves: a level rises when the worst signal stays, not for a single stall, and falls one step at a time; utilisation alone never says overload; a
  * server at a threshold does not change its mind with every sample.
  */
 import fc from 'fast-check'
@@ -12,6 +12,7 @@ import {
   isAtLeast,
   loadLevels,
   next,
+  riseMs,
   type Signal,
   type Signals,
   type Standing,
@@ -46,14 +47,27 @@ test('a loop that is busy and never late is well', () => {
 })
 
 test('it falls one step for each calm while, and not before', () => {
-  let standing: Standing = next(calm, { ...idle, memory: 0.96 }, defaultThresholds, 0)
-  assert.is(standing.level, 'shedding')
+  let standing: Standing = { level: 'shedding', signal: 'memory' }
   const levels: string[] = []
   for (let nowMs = 250; nowMs <= 4 * calmMs; nowMs += 250) {
     standing = next(standing, idle, defaultThresholds, nowMs)
     if (levels.at(-1) !== standing.level) levels.push(standing.level)
   }
   assert.equal(levels, ['shedding', 'overloaded', 'elevated', 'normal'])
+})
+
+test('it rises to what was measured all the while, and not for a stall', () => {
+  const late = { ...idle, loopDelayMs: 200 }
+  let standing: Standing = calm
+  // One stall: it is in the window of a second for four samples.
+  for (let nowMs = 0; nowMs < 1_000; nowMs += 250) standing = next(standing, late, defaultThresholds, nowMs)
+  assert.is(standing.level, 'normal')
+  standing = next(standing, idle, defaultThresholds, 1_000)
+  for (let nowMs = 2_000; nowMs < 2_000 + riseMs; nowMs += 250) {
+    standing = next(standing, nowMs === 2_500 ? { ...late, memory: 0.99 } : late, defaultThresholds, nowMs)
+    assert.is(standing.level, 'normal')
+  }
+  assert.is(next(standing, late, defaultThresholds, 2_000 + riseMs).level, 'overloaded')
 })
 
 test('whatever is measured: it never falls by more than a step, nor without a calm while', () => {
@@ -75,7 +89,10 @@ test('whatever is measured: it never falls by more than a step, nor without a ca
         const nowMs = index * 250
         const before = standing
         standing = next(before, signals, defaultThresholds, nowMs)
-        assert.ok(isAtLeast(standing.level, worst(signals, defaultThresholds).level), 'at least what is measured')
+        const lately = samples.slice(Math.max(0, index - riseMs / 250), index + 1)
+        const levels = lately.map(each => loadLevels.indexOf(worst(each, defaultThresholds).level))
+        if (lately.length > riseMs / 250 && isAtLeast(loadLevels[Math.min(...levels)] ?? 'normal', 'elevated'))
+          assert.ok(isAtLeast(standing.level, 'elevated'), 'what stays shows')
         const steps = loadLevels.indexOf(before.level) - loadLevels.indexOf(standing.level)
         assert.ok(steps <= 1)
         if (steps === 1) assert.ok(nowMs - changedMs >= calmMs, `fell after ${nowMs - changedMs} ms`)

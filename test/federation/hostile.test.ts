@@ -29,8 +29,8 @@ const a = testOperator('a.example')
 const b = testOperator('b.example')
 const c = testOperator('c.example')
 const home = asDocumentId('pn/a.example/home')
-const secret = asDocumentId('mailbox/a.example/alice')
-const foreign = asDocumentId('mailbox/c.example/carol')
+const secret = asDocumentId('devices/a.example/alice')
+const foreign = asDocumentId('devices/c.example/carol')
 const visit = asDocumentId('visit/b.example/a.example/home')
 
 const [victim] = a.servers
@@ -258,7 +258,7 @@ test('entries that are forged, of others, or of no document are refused by reaso
 
 test('whoever asks for what it may not hold learns nothing, not even whether it is there', async context => {
   const stream = await up(context)
-  const missing = asDocumentId('mailbox/a.example/bob')
+  const missing = asDocumentId('devices/a.example/bob')
   for (const document of [secret, missing]) await say(stream, { type: 'have', document, heads: [], purpose: 'ask' })
   await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
   const answers = await heard(context.fake, stream)

@@ -69,7 +69,7 @@ test('lacking is what the other holds beyond what is held, copied, or known to b
 test('documents pass between operators that may both hold them; a home document may be taken before that is known', () => {
   const entitlement = new TestEntitlement()
   const visit = asDocumentId('visit/b.example/a.example/home')
-  const mailbox = asDocumentId('mailbox/a.example/alice')
+  const mailbox = asDocumentId('devices/a.example/alice')
   const at = (own: OperatorId, peer: OperatorId) => exchangeWith(peer, own, entitlement)
   const rule = (own: typeof a, peer: typeof a, document: DocumentId) => {
     const { mayGive, mayTake } = at(own.id, peer.id)

@@ -154,7 +154,7 @@ test('entries of a document that may not be held here are refused, whoever sends
   const { world, run, start } = bench()
   const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
   // The sender is deceived about who may hold it while it sends; the receivers are not.
-  const unknown = asDocumentId('mailbox/a.example/alice')
+  const unknown = asDocumentId('devices/a.example/alice')
   const { entitlement } = world
   const asked = entitlement.mayHold.bind(entitlement)
   entitlement.mayHold = (document, operator) => document === unknown || asked(document, operator)

@@ -1,9 +1,9 @@
 import type { z } from 'zod'
-import type { Resumed } from '../authentication.ts'
+import type { Admitted, Resumed } from '../authentication.ts'
 import type { RpcError } from '../json-rpc.ts'
 import type { challengeRequest, SessionAnswer } from '../protocol.ts'
 import type { RedirectTickets } from '../redirect-tickets.ts'
-import type { ClientClass, ResumeTickets } from '../resume-tickets.ts'
+import type { ResumeTickets } from '../resume-tickets.ts'
 import type { Admission, Verdict } from './admission.ts'
 import type { AuthenticationQueue } from './authentication-queue.ts'
 
@@ -21,7 +21,8 @@ export interface Entrance {
   queue<T>(resumed: Resumed | undefined, work: () => Promise<T>): Promise<T>
   /** For who has waited in vain. */
   crowded(): Away
-  ticketFor(identity: string, kind: ClientClass): SessionAnswer['resume']
+  ticketFor(admitted: Admitted): SessionAnswer['resume']
+  readonly isFor: ResumeTickets['isFor']
 }
 
 export type Away = Exclude<Verdict, { kind: 'admitted' }>
@@ -46,7 +47,9 @@ export function createEntrance(options: {
       const target = admission.elsewhere()
       return target ? { kind: 'redirected', ...target } : { kind: 'direct', retryAfterMs: crowdedRetryMs }
     },
-    ticketFor: (identity, kind) => resumes.issue({ identity, class: kind }),
+    ticketFor: ({ principal: { identity }, class: kind, credential }) =>
+      resumes.issue({ identity, class: kind, credential }),
+    isFor: resumes.isFor,
   }
 }
 

@@ -1,6 +1,7 @@
 /*
- * How loaded a server is, as one word. Each signal has a level of its own, the worst one counts. A level rises at once and
- * falls step by step, so that a server at a threshold does not change its mind with every sample.
+ * How loaded a server is, as one word. Each signal has a level of its own, the worst one counts. A level rises when it has been
+ * measured for a while, longer than a single stall shows, and falls step by step, so that a server at a threshold does not
+ * change its mind with every sample.
  */
 
 /** `draining` is not measured: the server is about to go. */
@@ -70,35 +71,40 @@ const crossed = (value: number, [elevated, overloaded, shedding]: Thresholds[Sig
   return value >= elevated * share ? 'elevated' : 'normal'
 }
 
-/** What has been decided, and since when it could be less. */
+/** What has been decided, and since when it could be another. Milliseconds of one clock. */
 export interface Standing {
   readonly level: LoadLevel
   readonly signal: Signal | undefined
-  /** Since when all signals are well below the level; `undefined` if they are not. Milliseconds of the same clock. */
-  readonly calmSinceMs: number | undefined
+  /** Since when all signals are well below the level. */
+  readonly calmSinceMs?: number | undefined
+  /** What has been measured above the level at every sample since a time: the least of it. */
+  readonly rising?: { readonly level: LoadLevel; readonly sinceMs: number } | undefined
 }
 
-export const calm: Standing = { level: 'normal', signal: undefined, calmSinceMs: undefined }
+export const calm: Standing = { level: 'normal', signal: undefined }
 
 /** A level falls by one when everything was below this share of its threshold for so long. */
 const calmShare = 0.8
 export const calmMs = 3_000
+/** A level rises when it was measured for so long: what has begun just now, or was once, is over soon. */
+export const riseMs = 1_500
 
 /** The next standing, after one more sample. */
 export function next(standing: Standing, signals: Signals, thresholds: Thresholds, nowMs: number): Standing {
   const { level, signal } = worst(signals, thresholds)
-  if (rank(level) >= rank(standing.level)) {
-    const isSame = level === standing.level
-    return {
-      level,
-      signal: level === 'normal' ? undefined : isSame ? (signal ?? standing.signal) : signal,
-      calmSinceMs: undefined,
-    }
-  }
-  if (rank(worst(signals, thresholds, calmShare).level) >= rank(standing.level))
-    return { ...standing, calmSinceMs: undefined }
+  if (rank(level) > rank(standing.level)) return risen(standing, level, signal, nowMs)
+  const steady = { level: standing.level, signal: standing.signal }
+  if (rank(worst(signals, thresholds, calmShare).level) >= rank(standing.level)) return steady
   const since = standing.calmSinceMs ?? nowMs
-  if (nowMs - since < calmMs) return { ...standing, calmSinceMs: since }
+  if (nowMs - since < calmMs) return { ...steady, calmSinceMs: since }
   const lower = loadLevels[rank(standing.level) - 1] ?? 'normal'
   return { level: lower, signal: lower === 'normal' ? undefined : standing.signal, calmSinceMs: nowMs }
+}
+
+function risen(standing: Standing, level: LoadLevel, signal: Signal | undefined, nowMs: number): Standing {
+  const before = standing.rising
+  const least = before && rank(before.level) < rank(level) ? before.level : level
+  const sinceMs = before?.sinceMs ?? nowMs
+  if (nowMs - sinceMs >= riseMs) return { level: least, signal }
+  return { level: standing.level, signal: standing.signal, rising: { level: least, sinceMs } }
 }

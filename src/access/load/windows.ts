@@ -14,7 +14,7 @@ export class SlidingMaximum {
   }
 }
 
-/** A percentile of the last so many values that are not older than `maxAgeMs`; 0 without any. */
+/** A percentile of the last so many values that are not older than `maxAgeMs`; 0 without any. Of few it leaves the greatest out. */
 export function slidingPercentile(size: number, maxAgeMs: number, share: number) {
   const values: { readonly value: number; readonly atMs: number }[] = []
   return {
@@ -25,7 +25,7 @@ export function slidingPercentile(size: number, maxAgeMs: number, share: number)
     value(nowMs: number): number {
       while (values[0] && values[0].atMs + maxAgeMs < nowMs) values.shift()
       const sorted = values.map(({ value }) => value).sort((a, b) => a - b)
-      return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+      return sorted[Math.floor((sorted.length - 1) * share)] ?? 0
     },
   }
 }
