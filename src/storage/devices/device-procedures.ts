@@ -163,7 +163,7 @@ export function attaching({
   admit,
   policy,
   attached,
-}: DeviceOptions): Command<z.infer<typeof deviceAttach.params>, DeviceShape> {
+}: Omit<DeviceOptions, 'writers' | 'subscriptions'>): Command<z.infer<typeof deviceAttach.params>, DeviceShape> {
   return {
     spec: deviceAttach,
     async execute({ operator, user, device }, principal, _, { connection } = {}) {
