@@ -41,6 +41,7 @@ export async function follow(
     case 'media':
       return { to: 'media', ...target, hash: link.hash }
     case 'conversation': {
+      if (!there.reach.isWhole) throw refusals.mayNot('read', target)
       const container = containerOf(there.mailbox, link.container)
       if (!container || container.gone) throw refusals.gone(`The conversation that ${object.id} links to`)
       const objects = [...changesOf(there.mailbox, link.container)].reduce((sum, { objects }) => sum + objects, 0)

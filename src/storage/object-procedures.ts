@@ -145,7 +145,10 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
     spec: folderRename,
     kind: 'change',
     execute: (params, principal) =>
-      change('folder.rename', params, principal, async edit => renameFolder(edit, params)),
+      change('folder.rename', params, principal, async (edit, reach) => {
+        if (!reach.isWhole) throw refusals.mayNot('write', params)
+        return renameFolder(edit, params)
+      }),
   })
   offer({
     spec: folderRemove,
