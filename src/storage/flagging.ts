@@ -57,7 +57,7 @@ function flagPart(
       ]
       for (const [flag, on] of wanted) {
         const before = state.get(flag)
-        const stamp = Math.min(wantedAt ?? now, now)
+        const stamp = wantedAt === undefined ? Math.max(now, (before?.stamp ?? 0) + 1) : Math.min(wantedAt, now)
         // Without a time it is no intent that somebody else's could be earlier than.
         if (wantedAt === undefined && (before?.on ?? false) === on) continue
         if (before && before.stamp >= stamp) continue

@@ -44,4 +44,24 @@ test('a message is stored, flagged, expunged, and each is told by the next sync'
   assert.is(missing[0]?.code, 404)
 })
 
+test('of two who say without a time what they want of a flag, the one who comes later has it', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const { created: _, ...name } = await world.deposit('hello')
+  const changes = [
+    { ...name, add: ['\\Seen' as const] },
+    { ...name, remove: ['\\Seen' as const] },
+    { ...name, add: ['\\Flagged' as const] },
+  ]
+  const { outcomes } = await world.call('alice', 'a.example/1', mailboxFlag, { commandId: newId(), ...alice, changes })
+  assert.equal(
+    outcomes.map(({ flags }) => flags),
+    [['\\Seen'], [], ['\\Flagged']],
+  )
+  assert.equal(
+    (await world.sync()).created.map(({ flags }) => flags),
+    [['\\Flagged']],
+  )
+})
+
 test.run()
