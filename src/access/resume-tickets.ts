@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { framed, fromBase64url, joined, toBase64url, utf8 } from '../commands/framing.ts'
+import { derivedKeys } from '../commands/derived-keys.ts'
+import { framed, joined, toBase64url } from '../commands/framing.ts'
+import { createSignedClaims } from '../commands/signed-claims.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
@@ -40,17 +42,12 @@ export interface ResumeTickets {
   check(ticket: string): { readonly resume: Resume; readonly key: Uint8Array } | undefined
 }
 
-const longestTicket = 2_048
-const ticketPurpose = utf8('cpns-ticket-resume-v1')
-const keyPurpose = utf8('cpns-resume-key-v1')
-const tagPurpose = utf8('cpns-resume-credential-v1')
-const purposes: readonly Uint8Array[] = [ticketPurpose, keyPurpose, tagPurpose]
 const tagBytes = 12
 const none = new Uint8Array(0)
 
 const payload = z.strictObject({
-  /** Version of the MAC key. */
-  key: z.int(),
+  /** Version of the MAC key that the ticket's own key comes from. */
+  keyVersion: z.int(),
   identity: z.string().min(1).max(128),
   class: clientClass,
   credential: z.string().max(32),
@@ -65,66 +62,41 @@ export function createResumeTickets(options: {
   readonly lifetimeMs: number
 }): ResumeTickets {
   const { operator, macKeys, crypto, clock } = options
-  /** Derived keys, as long as the operator's stay: each derivation costs as much as a MAC. */
-  const derived = new Map<string, Uint8Array>()
-  function keyFor(version: number, macKey: Uint8Array, purpose: Uint8Array): Uint8Array {
-    const name = `${version} ${purposes.indexOf(purpose)}`
-    const known = derived.get(name)
-    if (known) return known
-    const key = crypto.hkdfSha256(macKey, utf8(operator), purpose, 32)
-    derived.set(name, key)
-    return key
-  }
+  const claims = createSignedClaims({ operator, macKeys, crypto, purpose: 'cpns-ticket-resume-v1', schema: payload })
+  const holderKeyOf = derivedKeys(operator, 'cpns-resume-key-v1', crypto)
+  const tagKeyOf = derivedKeys(operator, 'cpns-resume-credential-v1', crypto)
+
+  /** The ticket's own key, by which its holder and the operator's servers know each other. */
+  const holderKey = (ticket: string, macKey: Uint8Array): Uint8Array =>
+    crypto.hmacSha256(holderKeyOf(macKey), framed(ticket))
 
   /** Under a key: what a subscriber proves itself with is not to be guessed at from a ticket. */
-  function tagOf(credential: Credential, version: number, key: Uint8Array): string {
+  function tagOf(credential: Credential, macKey: Uint8Array): string {
     const bytes = credential.kind === 'psk' ? credential.key : 'publicKey' in credential ? credential.publicKey : none
-    const tagged = crypto.hmacSha256(keyFor(version, key, tagPurpose), joined(framed(credential.kind), bytes))
+    const tagged = crypto.hmacSha256(tagKeyOf(macKey), joined(framed(credential.kind), bytes))
     return toBase64url(tagged.slice(0, tagBytes))
   }
 
   return {
     isFor(resume, credential) {
-      return macKeys().some(({ version, key }) => tagOf(credential, version, key) === resume.credential)
+      return macKeys().some(({ key }) => tagOf(credential, key) === resume.credential)
     },
 
     issue({ identity, class: kind, credential }) {
       const found = macKeys().at(-1)
       if (!found) throw new Error('The operator has no MAC key: its secrets are incomplete.')
-      const { version, key } = found
+      const { version: keyVersion, key } = found
       const expires = clock.now() + options.lifetimeMs
-      const tag = tagOf(credential, version, key)
-      const claims: z.infer<typeof payload> = { key: version, identity, class: kind, credential: tag, expires }
-      const body = toBase64url(utf8(JSON.stringify(claims)))
-      const mac = toBase64url(crypto.hmacSha256(keyFor(version, key, ticketPurpose), utf8(body)))
-      const secret = crypto.hmacSha256(keyFor(version, key, keyPurpose), framed(body))
-      return { ticket: `${body}.${mac}`, key: toBase64url(secret), expires }
+      const ticket = claims.sign({ keyVersion, identity, class: kind, credential: tagOf(credential, key), expires })
+      return { ticket, key: toBase64url(holderKey(ticket, key)), expires }
     },
 
     check(ticket) {
-      const [body, mac, ...rest] = ticket.split('.')
-      if (ticket.length > longestTicket || body === undefined || mac === undefined || rest.length > 0) return undefined
-      const claims = claimsOf(body)
-      const found = claims && macKeys().find(({ version }) => version === claims.key)
-      if (!claims || !found) return undefined
-      const expected = crypto.hmacSha256(keyFor(found.version, found.key, ticketPurpose), utf8(body))
-      if (!crypto.equal(expected, fromBase64url(mac) ?? new Uint8Array(0))) return undefined
-      if (claims.expires <= clock.now()) return undefined
-      const { identity, class: kind, credential, expires } = claims
-      return {
-        resume: { identity, class: kind, credential, expires },
-        key: crypto.hmacSha256(keyFor(found.version, found.key, keyPurpose), framed(body)),
-      }
+      const claimed = claims.open(ticket)
+      if (!claimed || claimed.expires <= clock.now()) return undefined
+      const { keyVersion, ...resume } = claimed
+      const found = macKeys().find(({ version }) => version === keyVersion)
+      return found && { resume, key: holderKey(ticket, found.key) }
     },
-  }
-}
-
-function claimsOf(body: string): z.infer<typeof payload> | undefined {
-  const bytes = fromBase64url(body)
-  if (!bytes) return undefined
-  try {
-    return payload.parse(JSON.parse(new TextDecoder().decode(bytes)))
-  } catch {
-    return undefined
   }
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { OperatorId } from '../ports/names.ts'
+import { derivedKeys } from './derived-keys.ts'
 import { fromBase64url, toBase64url, utf8 } from './framing.ts'
 
 /*
@@ -30,9 +31,8 @@ const longestText = 2_048
 
 export function createSignedClaims<T extends object>(options: SignedClaimsOptions<T>): SignedClaims<T> {
   const { operator, macKeys, crypto, schema } = options
-  const purpose = utf8(options.purpose)
-  const macOf = (macKey: Uint8Array, bytes: Uint8Array): Uint8Array =>
-    crypto.hmacSha256(crypto.hkdfSha256(macKey, utf8(operator), purpose, 32), bytes)
+  const keyOf = derivedKeys(operator, options.purpose, crypto)
+  const macOf = (macKey: Uint8Array, bytes: Uint8Array): Uint8Array => crypto.hmacSha256(keyOf(macKey), bytes)
 
   return {
     sign(claims) {

@@ -109,7 +109,7 @@ export function createAdmission(options: {
     const seen = [...visited, self]
     if (seen.length > limits.maxHops) return undefined
     const own = { freeCapacity: monitor.freeCapacity, visited: seen }
-    const target = chooseTarget(options.candidates(), own, clock.elapsed(), fractionOf(random))
+    const target = chooseTarget(options.candidates(), own, clock.elapsed(), random.fraction())
     if (!target) return undefined
     const { server, urls } = target
     return { server, urls, ticket: options.issue(server, seen), hops: seen.length }
@@ -122,7 +122,7 @@ export function createAdmission(options: {
     if (!isAtLeast(monitor.level, 'overloaded') || passesOverload(arrival)) return { kind: 'admitted' }
     const target = elsewhere(arrival.redirection?.visited)
     if (target) return { kind: 'redirected', ...target }
-    return { kind: 'direct', retryAfterMs: Math.round(limits.retryAfterMs * (1 + fractionOf(random))) }
+    return { kind: 'direct', retryAfterMs: Math.round(limits.retryAfterMs * (1 + random.fraction())) }
   }
 
   return {
@@ -133,10 +133,4 @@ export function createAdmission(options: {
       return verdict
     },
   }
-}
-
-/** Uniform in [0, 1). */
-function fractionOf(random: Random): number {
-  const [a = 0, b = 0, c = 0] = random.bytes(3)
-  return (a * 65_536 + b * 256 + c) / 2 ** 24
 }
