@@ -1,4 +1,5 @@
 import { type Documents, type Registers, type RegisterWrite, WriteFailed } from '../document/documents.ts'
+import { together } from './counting.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
 import { changesOf, countIn, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
@@ -55,13 +56,6 @@ export interface Edit {
   say(...writes: readonly RegisterWrite[]): void
 }
 
-const sum = (a: PartCounts, b: PartCounts): PartCounts => ({
-  objects: a.objects + b.objects,
-  bytes: a.bytes + b.bytes,
-  chars: a.chars + b.chars,
-  from: Math.min(a.from, b.from),
-  to: Math.max(a.to, b.to),
-})
 const sumsOf = ({ objects, bytes, chars, date }: Added): PartCounts => ({
   objects,
   bytes,
@@ -199,11 +193,11 @@ export class Commit {
     this.#touched.set(keyOf(at), {
       container: at.container,
       part: at.part,
-      sums: sum(before?.sums ?? noCounts, sums),
+      sums: together(before?.sums ?? noCounts, sums),
       due: earlier(before?.due, added.due),
     })
     const parts = this.#partsOf(at.container)
-    parts.set(at.part, { ...at, ...sum(parts.get(at.part) ?? noCounts, sums) })
+    parts.set(at.part, { ...at, ...together(parts.get(at.part) ?? noCounts, sums) })
     const total = this.#totals()
     this.#total = { objects: total.objects + added.objects, bytes: total.bytes + added.bytes }
   }
@@ -216,7 +210,7 @@ export class Commit {
       parts.set(change.part, {
         container,
         part: change.part,
-        ...sum(parts.get(change.part) ?? noCounts, change),
+        ...together(parts.get(change.part) ?? noCounts, change),
       })
     this.#parts.set(container, parts)
     return parts
@@ -265,7 +259,7 @@ function said(
 ): RegisterWrite[] {
   const writes = [
     written(keys.change(container, part, run), number),
-    written(keys.count(container, part, run), sum(countIn(mailbox, container, part, run) ?? noCounts, sums)),
+    written(keys.count(container, part, run), together(countIn(mailbox, container, part, run) ?? noCounts, sums)),
   ]
   const dueKey = keys.due(container, part)
   const dueBefore = (words.get(dueKey) ?? mailbox.get(dueKey))?.value

@@ -1,21 +1,8 @@
 import type { Registers, RegisterWrite } from '../document/documents.ts'
 import type { Edit, PartRef } from './commit.ts'
+import { countsOf } from './counting.ts'
 import { removal, sayErased, sumOf } from './expunging.ts'
-import {
-  charsOf,
-  containerOf,
-  flagsIn,
-  type GoneRecord,
-  goneIdsIn,
-  goneIn,
-  idsIn,
-  keys,
-  noCounts,
-  objectIn,
-  type PartCounts,
-  type Run,
-  written,
-} from './records.ts'
+import { containerOf, flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
 
 /*
  * What is left of a partition when both sides meet again: an object that each side stored in a part of its own, one that was
@@ -103,22 +90,4 @@ export async function recount(edit: Edit, container: string): Promise<void> {
     const at = { container, part }
     edit.count(at, countsOf(await edit.read(at)))
   }
-}
-
-function countsOf(content: Registers): Map<Run, PartCounts> {
-  const counts = new Map<Run, PartCounts>()
-  for (const id of idsIn(content)) {
-    const object = objectIn(content, id)
-    if (!object || goneIn(content, id)) continue
-    const [run] = object.o
-    const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
-    counts.set(run, {
-      objects: objects + 1,
-      bytes: bytes + object.size,
-      chars: chars + charsOf(content, id),
-      from: Math.min(from, object.date),
-      to: Math.max(to, object.date),
-    })
-  }
-  return counts
 }

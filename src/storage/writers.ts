@@ -5,21 +5,10 @@ import type { Clock } from '../ports/clock.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import { Commit, type Edit } from './commit.ts'
+import { countsOf, together } from './counting.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import {
-  changeIn,
-  changesOf,
-  charsOf,
-  goneIn,
-  idsIn,
-  keys,
-  noCounts,
-  objectIn,
-  type PartCounts,
-  type Run,
-  written,
-} from './records.ts'
+import { changeIn, changesOf, keys, noCounts, type PartCounts, type Run, written } from './records.ts'
 
 /*
  * One actor for each mailbox that is being changed here. Tasks that came while a commit was being stored go into the next one
@@ -213,16 +202,7 @@ function recounted(
   content: Registers,
   { container, part, run }: { container: string; part: number; run: Run },
 ): PartCounts {
-  const found = { ...noCounts }
-  for (const id of idsIn(content)) {
-    const object = objectIn(content, id)
-    if (!object || goneIn(content, id)) continue
-    found.objects += 1
-    found.bytes += object.size
-    found.chars += charsOf(content, id)
-    found.from = Math.min(found.from, object.date)
-    found.to = Math.max(found.to, object.date)
-  }
+  const found = { ...[...countsOf(content).values()].reduce(together, noCounts) }
   for (const change of changesOf(mailbox, container)) {
     if (change.part !== part || change.run === run) continue
     found.objects -= change.objects
