@@ -5,7 +5,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { Reach } from './authority.ts'
 import type { Edit } from './commit.ts'
 import { listContainers } from './containers.ts'
-import { copy, move } from './copying.ts'
+import { type Copying, copy, move } from './copying.ts'
 import type { Admit } from './create-storage.ts'
 import { deposit } from './depositing.ts'
 import { deviceIn, isOf } from './devices/records.ts'
@@ -62,6 +62,11 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
   const commandOf = ({ commandId }: Changing, { operator, identity }: Principal) =>
     commandFrom(operator, identity, commandId)
 
+  const copying = (params: Changing & { readonly folder: string }, principal: Principal, reach: Reach): Copying => ({
+    ...{ folder: params.folder, command: commandOf(params, principal) },
+    ...{ reach, policy, crypto },
+  })
+
   /** A change by somebody with the right to write, in a commit; `sees` says which objects it has to do with. */
   const change = async <P extends Changing, R>(
     what: string,
@@ -104,19 +109,17 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
     spec: mailboxCopy,
     kind: 'change',
     execute: (params, principal) =>
-      change('copy', params, principal, async (edit, reach) => {
-        const command = commandOf(params, principal)
-        return { outcomes: await copy(edit, params.objects, { folder: params.folder, command, reach, policy, crypto }) }
-      }),
+      change('copy', params, principal, async (edit, reach) => ({
+        outcomes: await copy(edit, params.objects, copying(params, principal, reach)),
+      })),
   })
   offer({
     spec: mailboxMove,
     kind: 'change',
     execute: (params, principal) =>
-      change('move', params, principal, async (edit, reach) => {
-        const command = commandOf(params, principal)
-        return { outcomes: await move(edit, params.objects, { folder: params.folder, command, reach, policy, crypto }) }
-      }),
+      change('move', params, principal, async (edit, reach) => ({
+        outcomes: await move(edit, params.objects, copying(params, principal, reach)),
+      })),
   })
   offer({
     spec: mailboxExpunge,
@@ -167,10 +170,10 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
       const name = nameOf(params)
       const { reach, mailbox } = await admit('read', name, principal)
       const page = await sync(name, mailbox, params, { ...options, reach })
-      const token = page.token === undefined ? undefined : decodeToken(page.token)
-      const seen = token && vectorFrom(mailbox, token.reached)
       const device = params.device === undefined ? undefined : deviceIn(mailbox, params.device)
-      if (seen && device && isOf(device, principal)) options.synced(name, device.device, seen)
+      if (!device || !isOf(device, principal) || page.token === undefined) return page
+      const token = decodeToken(page.token)
+      if (token) options.synced(name, device.device, vectorFrom(mailbox, token.reached))
       return page
     },
   })

@@ -1,3 +1,4 @@
+import type { MethodSpec } from '../federation/command.ts'
 import type { Authority } from './authority.ts'
 import type { Admit } from './create-storage.ts'
 import type { Procedure } from './dispatch.ts'
@@ -19,30 +20,20 @@ export function userProcedures(
   offer: <P, R>(procedure: Procedure<P, R>) => void,
   { users, authority, admit }: { readonly users: Users; readonly authority: Authority; readonly admit: Admit },
 ): void {
-  offer({
-    spec: userRegister,
-    kind: 'operator',
-    async execute(params, principal) {
-      await authority.requireProvisioning(principal)
-      return users.register(params, principal)
-    },
-  })
-  offer({
-    spec: userChange,
-    kind: 'operator',
-    async execute(params, principal) {
-      await authority.requireProvisioning(principal)
-      return users.change(params)
-    },
-  })
-  offer({
-    spec: userRemove,
-    kind: 'operator',
-    async execute({ user }, principal) {
-      await authority.requireProvisioning(principal)
-      return users.remove(user)
-    },
-  })
+  /** For an operator's own systems alone. */
+  const provision = <P, R>(spec: MethodSpec<P, R>, execute: Procedure<P, R>['execute']): void =>
+    offer({
+      spec,
+      kind: 'operator',
+      async execute(params, principal) {
+        await authority.requireProvisioning(principal)
+        return execute(params, principal)
+      },
+    })
+
+  provision(userRegister, (params, principal) => users.register(params, principal))
+  provision(userChange, params => users.change(params))
+  provision(userRemove, ({ user }) => users.remove(user))
   offer({
     spec: userShow,
     kind: 'read',
@@ -51,23 +42,9 @@ export function userProcedures(
       return users.shape(name)
     },
   })
-  offer({
-    spec: userList,
-    kind: 'operator',
-    async execute(params, principal) {
-      await authority.requireProvisioning(principal)
-      return users.list(params)
-    },
-  })
+  provision(userList, params => users.list(params))
   offer({ spec: directoryFind, kind: 'operator', execute: params => users.find(params) })
-  offer({
-    spec: directorySetGroup,
-    kind: 'operator',
-    async execute(params, principal) {
-      await authority.requireProvisioning(principal)
-      return users.setGroup(params)
-    },
-  })
+  provision(directorySetGroup, params => users.setGroup(params))
   offer({
     spec: mailboxGrantMethod,
     kind: 'change',
