@@ -32,10 +32,11 @@ export class Hold {
     this.#interrupt?.()
   }
 
-  /** What the promise says; if the hold is lost first, that. One at a time. @throws {UploadTakenOver} */
+  /** What the promise says; if the hold is lost first, or has been, that. One at a time. @throws {UploadTakenOver} */
   whileHeld<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#interrupt = () => reject(new UploadTakenOver())
+      if (this.#isLost) this.#interrupt()
       work.then(resolve, reject)
     })
   }

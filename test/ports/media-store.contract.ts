@@ -183,6 +183,26 @@ export function mediaStoreContract(title: string, create: () => Promise<MediaSto
     assert.equal(await collected(store.read(nameOf(bytes))), bytes)
   })
 
+  test('lets the next one go on whatever the last one was at', async ({ store }) => {
+    const bytes = blobOf(60_000)
+    const facts = { size: bytes.length, type: 'image/png' }
+    async function* dying(chunks: number) {
+      for (let at = 0; at < chunks; at += 1) yield bytes.subarray(at * 100, (at + 1) * 100)
+      await new Promise(() => {})
+    }
+    for (let chunks = 1; chunks <= 60; chunks += 1) {
+      const first = await store.upload(nameOf(bytes), facts)
+      await first.discard()
+      const given = rejection(first.append(dying(chunks)))
+      await store.upload(nameOf(bytes), facts)
+      assert.instance(await given, UploadTakenOver)
+    }
+    const last = await store.upload(nameOf(bytes), facts)
+    await last.append(pieces(bytes.subarray(last.offset)))
+    await last.finish()
+    assert.equal(await collected(store.read(nameOf(bytes))), bytes)
+  })
+
   test('takes many at once, also into a mailbox that is new', async ({ store }) => {
     const blobs = Array.from({ length: 8 }, (_, seed) => blobOf(70_000, seed))
     const names = await Promise.all(blobs.map(bytes => stored(store, bytes)))
