@@ -1,6 +1,8 @@
 import { type Access, createAccess } from './access/create-access.ts'
 import type { AccessLimits } from './access/limits.ts'
 import type { LoadLimits } from './access/load/create-load.ts'
+import { policyChanged } from './access/policy/methods.ts'
+import { createPolicies } from './access/policy/policies.ts'
 import { createActorSystem } from './actor/system.ts'
 import type { TraceEvent } from './actor/types.ts'
 import { createDocuments } from './document/create-documents.ts'
@@ -258,13 +260,15 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   storage.join(federation)
   const clientUrlsOf = (of: ServerId): readonly string[] =>
     trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === of)?.clientUrls ?? []
+  const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
   const access: Access = createAccess({
     identity,
     listener,
     clientUrls: () => clientUrlsOf(server),
     documents,
-    commands: [...inventory.commands, ...storage.commands],
-    notifications: [...inventoryNotifications, ...syncNotifications],
+    commands: [...inventory.commands, ...storage.commands, ...policies.commands],
+    notifications: [...inventoryNotifications, ...syncNotifications, policyChanged],
+    policies,
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     ...(storage.media && { media: storage.media }),
@@ -295,6 +299,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       try {
         await inventory.start()
         await storage.start()
+        await policies.start()
         await federation.start()
         await access.start()
       } catch (error) {
@@ -307,6 +312,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
 
   async function stop(): Promise<void> {
     await access.stop()
+    policies.stop()
     await federation.stop()
     await withinMs(clock, drainLimitMs, storage.stop())
     inventory.stop()

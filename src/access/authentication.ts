@@ -7,8 +7,9 @@ import { type ServerIdentity, signedBytes } from '../ports/identity.ts'
 import type { Credential, KeySource, Subscriber } from '../ports/key-source.ts'
 import type { Random } from '../ports/random.ts'
 import { type Challenge, challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt } from './handshake.ts'
+import type { ClientClass } from './policy/rules.ts'
 import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol.ts'
-import type { ClientClass, Resume, ResumeTickets } from './resume-tickets.ts'
+import type { Resume, ResumeTickets } from './resume-tickets.ts'
 
 export interface AuthenticationOptions {
   readonly identity: ServerIdentity

@@ -29,6 +29,7 @@ import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
 import { createMediaRequests } from './media-requests.ts'
 import { createService } from './methods.ts'
+import type { PolicySource } from './policy/policies.ts'
 import { clientPath, documentsPath, sessionRedirect, subprotocol } from './protocol.ts'
 import { session } from './session.ts'
 import { createTickets } from './tickets.ts'
@@ -61,6 +62,8 @@ export interface AccessOptions {
   readonly federation?: Pick<Federation, 'loads' | 'reportLoad'>
   /** Where clients reach another server of the operator, by its manifest. */
   readonly urlsOf?: (server: ServerId) => readonly string[]
+  /** What the operator wants of its clients. Left out: what holds as long as it says nothing, and clients are not told. */
+  readonly policies?: PolicySource
   readonly load?: Partial<LoadLimits>
   readonly limits?: Partial<AccessLimits>
 }
@@ -93,6 +96,7 @@ export function createAccess(options: AccessOptions): Access {
     connections: () => connections.count / limits.maxConnections,
     federation: options.federation,
     urlsOf: options.urlsOf ?? (() => []),
+    policies: options.policies,
     ...{ macKeys: options.macKeys, clock, random, crypto, telemetry },
     ...(options.load && { limits: options.load }),
   })
@@ -185,6 +189,7 @@ export function createAccess(options: AccessOptions): Access {
             authentication,
             service,
             attached: options.attached,
+            policies: options.policies,
             documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
           }),
         ),

@@ -19,6 +19,7 @@ import type { AccessLimits } from './limits.ts'
 import type { Verdict } from './load/admission.ts'
 import { WaitedTooLong } from './load/authentication-queue.ts'
 import { awayError, type Entrance } from './load/entrance.ts'
+import type { PolicySource } from './policy/policies.ts'
 import { rpcDiscover, type SessionAnswer, sessionAuthenticate } from './protocol.ts'
 
 export interface GateOptions {
@@ -31,6 +32,8 @@ export interface GateOptions {
   /** Where the client connects from. */
   readonly address: string
   readonly entrance: Entrance
+  /** Left out: clients are told of no policy. */
+  readonly policies?: PolicySource | undefined
   /** Called once, before the client is told. */
   readonly admit: (principal: Principal) => void
 }
@@ -146,7 +149,12 @@ export function createGate(options: GateOptions): Gate {
     options.admit(principal)
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
     const resume = entrance.ticketFor(admitted)
-    reply(request, { result: { session: connection.id, ...principal, aliveEveryMs, resume } satisfies SessionAnswer })
+    const policy = options.policies?.version(admitted.class)
+    const answer: SessionAnswer = {
+      ...{ session: connection.id, ...principal, aliveEveryMs, resume },
+      ...(policy && { policy }),
+    }
+    reply(request, { result: answer })
   }
 
   /** Whoever fails is told why, and let go: another attempt needs another connection. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { asDocumentId } from '../document/names.ts'
 import type { MethodSpec, NotificationSpec } from '../federation/command.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { policyVersion } from './policy/served-policy.ts'
 
 /*
  * What clients and servers agree on: where to connect, how to close, and the methods that belong to the connection itself.
@@ -120,6 +121,8 @@ export const sessionAnswer = z.strictObject({
   aliveEveryMs: z.int().positive(),
   /** With it the client comes back, here or at another server of the operator, for as long as it is good. */
   resume: z.strictObject({ ticket: z.string(), key: bytes32, expires: time }),
+  /** Of the policy for this client, which `policy.get` answers. */
+  policy: policyVersion.optional(),
 })
 export type ChallengeAnswer = z.infer<typeof challengeAnswer>
 export type SessionAnswer = z.infer<typeof sessionAnswer>
@@ -195,6 +198,8 @@ export const redirection = z.strictObject({
   urls: z.array(z.string()).optional(),
   /** To be given to that server as `redirect`: good there, once, for a short while. */
   ticket: z.string().optional(),
+  /** The client does not come back here: by the operator's policy that server, or another one, is for it. */
+  isPermanent: z.boolean().optional(),
 })
 export type RedirectionShape = z.infer<typeof redirection>
 

@@ -7,16 +7,13 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { Credential } from '../ports/key-source.ts'
 import type { OperatorId } from '../ports/names.ts'
+import { type ClientClass, clientClass } from './policy/rules.ts'
 
 /*
  * Tickets with which a client that has authenticated comes back, at any server of its operator, without public-key
  * cryptography on either side. A ticket is a name and a class under the operator's MAC; who holds its key proves by it, and so
  * does the server, since only the operator can derive it.
  */
-
-/** What the operator's servers do for a client under overload. */
-export const clientClass = z.enum(['standard', 'emergency'])
-export type ClientClass = z.infer<typeof clientClass>
 
 export interface Resume {
   readonly identity: string

@@ -12,6 +12,8 @@ import { createGate } from './gate.ts'
 import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, parseFrame, refuse } from './json-rpc.ts'
 import type { Entrance } from './load/entrance.ts'
 import type { Service } from './methods.ts'
+import { policyChanged } from './policy/methods.ts'
+import type { PolicySource } from './policy/policies.ts'
 import { sessionAlive } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
 
@@ -22,11 +24,14 @@ export interface SessionOptions extends SessionDocumentsOptions {
   readonly address: string
   readonly service: Service
   readonly attached: Pick<Attached, 'enter'>
+  readonly policies?: PolicySource | undefined
   readonly clock: Clock
   readonly telemetry: Telemetry
 }
 
 const keepAlive = encodeCall(sessionAlive.method, {})
+/** Clients get another policy one after another. */
+const policyWithinMs = 30_000
 /** Of a frame that came too fast only so much is read, to learn which request is to be answered with 429. */
 const maxCharsTooFast = 4_096
 
@@ -50,7 +55,13 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   function admit(who: Principal) {
     principal = who
     connection.admitted()
-    leave = options.attached.enter(who, client.tell)
+    const ends = [
+      options.attached.enter(who, client.tell),
+      options.policies?.subscribe(() => client.tell(policyChanged.method, { withinMs: policyWithinMs })),
+    ]
+    leave = () => {
+      for (const end of ends) end?.()
+    }
   }
 
   function receive(frame: string | Uint8Array) {

@@ -45,6 +45,9 @@ import { type ClientPorts, openSession, type Session, type SessionOptions } from
  */
 
 export type { RpcError } from '../access/json-rpc.ts'
+export * from '../access/policy/methods.ts'
+export type { ClientClass, Conduct, OperatorPolicy, PolicyInput } from '../access/policy/rules.ts'
+export type { PolicyVersion, ServedPolicy, SignedPolicy } from '../access/policy/served-policy.ts'
 export { closings, documentOpen, documentsPath, sessionTicket } from '../access/protocol.ts'
 export type { Json, Register, Registers } from '../document/documents.ts'
 export { asDocumentId, documentId } from '../document/names.ts'

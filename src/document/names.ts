@@ -24,7 +24,7 @@ export type DocumentName =
       readonly conversation: string
       readonly part: number
     }
-  | { readonly kind: 'directory'; readonly owner: OperatorId }
+  | { readonly kind: 'directory' | 'policy'; readonly owner: OperatorId }
 
 /** Whether `text` may stand between two slashes of a document id. */
 export const isSegment = (text: string): boolean => segmentPattern.test(text)
@@ -49,7 +49,8 @@ function pathOf(name: DocumentName): string {
       return `conversation/${name.owner}/${name.user}/${name.conversation}${part}`
     }
     case 'directory':
-      return `directory/${name.owner}`
+    case 'policy':
+      return `${name.kind}/${name.owner}`
   }
 }
 
@@ -99,6 +100,7 @@ function nameOf(text: string): DocumentName | undefined {
         part: Number(third ?? 0),
       }
     case 'directory':
+    case 'policy':
       return rest.length === 0 ? { kind, owner: operatorId(owner) } : undefined
     default:
       return undefined

@@ -9,6 +9,7 @@ import type { AccessOptions } from '../../src/access/create-access.ts'
 import { type Arrival, createAdmission } from '../../src/access/load/admission.ts'
 import type { LoadLevel } from '../../src/access/load/level.ts'
 import { type Candidate, chooseTarget, reportStaleMs } from '../../src/access/load/targets.ts'
+import { defaultPolicies } from '../../src/access/policy/policies.ts'
 import { createRedirectTickets } from '../../src/access/redirect-tickets.ts'
 import { createResumeTickets } from '../../src/access/resume-tickets.ts'
 import { RequestRefused } from '../../src/client/errors.ts'
@@ -81,9 +82,10 @@ test('a target is freer, unvisited, heard of lately, and chosen by what it has f
   })
   const all = [candidate('b', 0.6), candidate('c', 0.2), candidate('d', 0.05), candidate('stale', 1, -10_000)]
   const own = { freeCapacity: 0.1, visited: [] }
+  const anyone = defaultPolicies.rules('standard')
   const counts = new Map<string, number>()
   for (let index = 0; index < 1_000; index++) {
-    const chosen = chooseTarget(all, own, reportStaleMs, index / 1_000)?.server ?? 'none'
+    const chosen = chooseTarget(all, anyone, own, reportStaleMs, index / 1_000)?.server ?? 'none'
     counts.set(chosen, (counts.get(chosen) ?? 0) + 1)
   }
   assert.equal(
@@ -93,7 +95,7 @@ test('a target is freer, unvisited, heard of lately, and chosen by what it has f
       ['c', 250],
     ],
   )
-  assert.is(chooseTarget(all, { ...own, visited: ['b', 'c'] as ServerId[] }, 0, 0.5), undefined)
+  assert.is(chooseTarget(all, anyone, { ...own, visited: ['b', 'c'] as ServerId[] }, 0, 0.5), undefined)
 })
 
 function admissionAt(level: LoadLevel, candidates: readonly Candidate[] = [], isOn = true) {
@@ -102,6 +104,7 @@ function admissionAt(level: LoadLevel, candidates: readonly Candidate[] = [], is
     monitor: { level, freeCapacity: level === 'normal' ? 0.5 : 0 },
     candidates: () => candidates,
     issue: target => `ticket for ${target}`,
+    policies: defaultPolicies,
     isOn,
     limits: { emergencyPerSecond: 2, addressBurst: 1_000 },
     clock: new ManualClock(),

@@ -63,6 +63,7 @@ export interface RigOptions {
   readonly load?: Partial<LoadLimits>
   readonly federation?: AccessOptions['federation']
   readonly urlsOf?: AccessOptions['urlsOf']
+  readonly policies?: AccessOptions['policies']
 }
 
 export interface Rig {
@@ -112,6 +113,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     ...(options.load && { load: options.load }),
     ...(options.federation && { federation: options.federation }),
     ...(options.urlsOf && { urlsOf: options.urlsOf }),
+    ...(options.policies && { policies: options.policies }),
     actors,
     clock,
     random,

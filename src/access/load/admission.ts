@@ -3,6 +3,8 @@ import type { Clock } from '../../ports/clock.ts'
 import type { ServerId } from '../../ports/names.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
+import type { PolicySource } from '../policy/policies.ts'
+import { type ClientClass, rankOf } from '../policy/rules.ts'
 import type { Redirection } from '../redirect-tickets.ts'
 import type { Resume } from '../resume-tickets.ts'
 import { isAtLeast } from './level.ts'
@@ -32,17 +34,25 @@ export type Verdict =
       readonly urls: readonly string[]
       readonly ticket: string
       readonly hops: number
+      /** By policy, clients of this class do not come here any more. */
+      readonly isPermanent?: boolean
     }
   /** No server has room: the application is to use its own server meanwhile, and come back. */
   | { readonly kind: 'direct'; readonly retryAfterMs: number }
+  /** The same, where the policy does not want applications to go elsewhere. */
+  | { readonly kind: 'busy'; readonly retryAfterMs: number }
   /** Comes too often. */
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
 
 export interface Admission {
   decide(arrival: Arrival): Verdict
   /** Where a client goes that is here already and has to leave; `undefined`: to nowhere in particular. */
-  elsewhere(visited?: readonly ServerId[]): Omit<Extract<Verdict, { kind: 'redirected' }>, 'kind'> | undefined
+  elsewhere(visited?: readonly ServerId[], kind?: ClientClass): Elsewhere | undefined
+  /** For a client that finds no room at any server. */
+  noRoom(retryAfterMs: number, kind?: ClientClass): Extract<Verdict, { kind: 'direct' | 'busy' }>
 }
+
+export type Elsewhere = Omit<Extract<Verdict, { kind: 'redirected' }>, 'kind'>
 
 export interface AdmissionLimits {
   /** Attempts to authenticate from one address: in the long run, and at once. */
@@ -50,8 +60,6 @@ export interface AdmissionLimits {
   readonly addressBurst: number
   /** Those of the emergency class that pass under overload, of all clients together. */
   readonly emergencyPerSecond: number
-  /** How often a client is sent on before it is told to wait. */
-  readonly maxHops: number
   /** How long a client that finds no room stays away, spread over twice the time. */
   readonly retryAfterMs: number
 }
@@ -60,7 +68,6 @@ export const defaultAdmissionLimits: AdmissionLimits = {
   perAddressPerSecond: 50,
   addressBurst: 500,
   emergencyPerSecond: 20,
-  maxHops: 3,
   retryAfterMs: 5_000,
 }
 
@@ -72,6 +79,7 @@ export function createAdmission(options: {
   readonly monitor: Pick<LoadMonitor, 'level' | 'freeCapacity'>
   readonly candidates: () => readonly Candidate[]
   readonly issue: (target: ServerId, visited: readonly ServerId[]) => string
+  readonly policies: Pick<PolicySource, 'rules'>
   /** Off: everybody is admitted, whatever comes of it. For comparison. */
   readonly isOn: boolean
   readonly limits?: Partial<AdmissionLimits>
@@ -79,7 +87,7 @@ export function createAdmission(options: {
   readonly random: Random
   readonly telemetry: Telemetry
 }): Admission {
-  const { self, monitor, clock, random, telemetry } = options
+  const { self, monitor, policies, clock, random, telemetry } = options
   const limits = { ...defaultAdmissionLimits, ...options.limits }
   const addresses = new Map<string, TokenBucket>()
   const emergencies = tokenBucket(limits.emergencyPerSecond, limits.emergencyPerSecond, clock.elapsed())
@@ -105,28 +113,49 @@ export function createAdmission(options: {
     return monitor.level === 'overloaded'
   }
 
-  function elsewhere(visited: readonly ServerId[] = []) {
+  function elsewhere(
+    visited: readonly ServerId[] = [],
+    kind: ClientClass = 'standard',
+    freeCapacity = monitor.freeCapacity,
+  ) {
+    const rules = policies.rules(kind)
     const seen = [...visited, self]
-    if (seen.length > limits.maxHops) return undefined
-    const own = { freeCapacity: monitor.freeCapacity, visited: seen }
-    const target = chooseTarget(options.candidates(), own, clock.elapsed(), random.fraction())
+    if (seen.length > rules.hops) return undefined
+    const own = { freeCapacity, visited: seen }
+    const target = chooseTarget(options.candidates(), rules, own, clock.elapsed(), random.fraction())
     if (!target) return undefined
     const { server, urls } = target
     return { server, urls, ticket: options.issue(server, seen), hops: seen.length }
+  }
+
+  /** Where clients of its class are at home, if that is not here: to any of these that has room. */
+  function moved({ redirection }: Arrival, kind: ClientClass): Elsewhere | undefined {
+    if (redirection || rankOf(policies.rules(kind), self)) return undefined
+    const target = elsewhere([], kind, 0)
+    return target && { ...target, isPermanent: true }
+  }
+
+  function noRoom(retryAfterMs: number, kind: ClientClass = 'standard'): Extract<Verdict, { kind: 'direct' | 'busy' }> {
+    return { kind: policies.rules(kind).direct.allowed ? 'direct' : 'busy', retryAfterMs }
   }
 
   function verdictOn(arrival: Arrival): Verdict {
     if (!options.isOn) return { kind: 'admitted' }
     const waitMs = bucketOf(arrival.address).take(clock.elapsed())
     if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
+    // Before it has proved itself, a client is of the class that its ticket says, if it has one.
+    const kind = arrival.resume?.class ?? 'standard'
+    const away = moved(arrival, kind)
+    if (away) return { kind: 'redirected', ...away }
     if (!isAtLeast(monitor.level, 'overloaded') || passesOverload(arrival)) return { kind: 'admitted' }
-    const target = elsewhere(arrival.redirection?.visited)
+    const target = elsewhere(arrival.redirection?.visited, kind)
     if (target) return { kind: 'redirected', ...target }
-    return { kind: 'direct', retryAfterMs: Math.round(limits.retryAfterMs * (1 + random.fraction())) }
+    return noRoom(Math.round(limits.retryAfterMs * (1 + random.fraction())), kind)
   }
 
   return {
-    elsewhere,
+    elsewhere: (visited, kind) => elsewhere(visited, kind),
+    noRoom,
     decide(arrival) {
       const verdict = verdictOn(arrival)
       telemetry.count('cpns_access_admissions_total', { verdict: verdict.kind })

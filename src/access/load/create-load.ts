@@ -6,6 +6,7 @@ import type { LoadProbe } from '../../ports/load-probe.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
+import { defaultPolicies, type PolicySource } from '../policy/policies.ts'
 import { createRedirectTickets } from '../redirect-tickets.ts'
 import { createResumeTickets } from '../resume-tickets.ts'
 import { type Admission, type AdmissionLimits, createAdmission } from './admission.ts'
@@ -50,6 +51,8 @@ export function createLoad(options: {
   /** Left out where there are no other servers. */
   readonly federation?: Pick<Federation, 'loads' | 'reportLoad'> | undefined
   readonly urlsOf: (server: ServerId) => readonly string[]
+  /** Left out: what holds as long as an operator says nothing. */
+  readonly policies?: PolicySource | undefined
   readonly macKeys: () => OperatorSecrets['macKeys']
   readonly clock: Clock
   readonly random: Random
@@ -73,6 +76,7 @@ export function createLoad(options: {
     ...{ self, monitor, clock, random, telemetry, limits: limits.admission },
     candidates: () => reports?.candidates() ?? [],
     issue: (target, visited) => redirects.issue(target, visited),
+    policies: options.policies ?? defaultPolicies,
     isOn: limits.isControlled,
   })
   return {

@@ -45,7 +45,7 @@ export function createEntrance(options: {
     queue: (resumed, work) => (resumed ? work() : queue.run(work)),
     crowded() {
       const target = admission.elsewhere()
-      return target ? { kind: 'redirected', ...target } : { kind: 'direct', retryAfterMs: crowdedRetryMs }
+      return target ? { kind: 'redirected', ...target } : admission.noRoom(crowdedRetryMs)
     },
     ticketFor: ({ principal: { identity }, class: kind, credential }) =>
       resumes.issue({ identity, class: kind, credential }),
@@ -57,9 +57,12 @@ export function createEntrance(options: {
 export function awayError(verdict: Away): RpcError {
   switch (verdict.kind) {
     case 'redirected': {
-      const { server, urls, ticket } = verdict
-      const redirect = { action: 'redirect' as const, server, urls: [...urls], ticket }
-      const message = 'This server has too much to do; another one has room.'
+      const { server, urls, ticket, isPermanent } = verdict
+      const moved = isPermanent ? { isPermanent } : {}
+      const redirect = { action: 'redirect' as const, server, urls: [...urls], ticket, ...moved }
+      const message = isPermanent
+        ? 'By the policy of the operator another server is for this client, from now on.'
+        : 'This server has too much to do; another one has room.'
       return { code: 307, message, data: { status: 307, reason: 'REDIRECT', redirect } }
     }
     case 'direct': {
@@ -67,6 +70,11 @@ export function awayError(verdict: Away): RpcError {
       const message = 'No server has room now. Use your own server directly meanwhile, and come back later.'
       const redirect = { action: 'direct' as const }
       return { code: 503, message, data: { status: 503, reason: 'OVERLOADED', retryAfterMs, redirect } }
+    }
+    case 'busy': {
+      const { retryAfterMs } = verdict
+      const message = 'No server has room now. Come back later.'
+      return { code: 503, message, data: { status: 503, reason: 'OVERLOADED', retryAfterMs } }
     }
     case 'limited': {
       const { retryAfterMs } = verdict
