@@ -5,6 +5,7 @@ import { initCommand } from './init.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
 import { peerCommand } from './peer.ts'
+import { policyCommand } from './policy.ts'
 import { isExpected } from './problems.ts'
 import { secretCommand } from './secret.ts'
 import { simulateCommand } from './simulate.ts'
@@ -37,6 +38,7 @@ for (const command of [
   secretCommand(),
   userCommand(),
   mailboxCommand(),
+  policyCommand(),
   simulateCommand(),
 ]) {
   program.addCommand(inherit(command))

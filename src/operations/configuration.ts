@@ -275,7 +275,8 @@ export function readConfiguration(
   throw new InvalidConfiguration(`${source?.name ?? toml.name}: ${path}: ${issue?.message}.`)
 }
 
-function parsedToml({ text, name }: { text: string; name: string }): Record<string, unknown> {
+/** @throws {InvalidConfiguration} says where it is no TOML */
+export function parsedToml({ text, name }: { readonly text: string; readonly name: string }): Record<string, unknown> {
   try {
     return parse(text)
   } catch (error) {
@@ -294,7 +295,8 @@ function settingsOf(schema: z.ZodType, prefix = ''): Map<string, z.ZodType> {
   return new Map(entries.flatMap(([key, value]) => [...settingsOf(value, prefix === '' ? key : `${prefix}.${key}`)]))
 }
 
-function unwrapped(schema: z.ZodType): z.ZodType {
+/** What stands behind a default, or behind that it may be left out. */
+export function unwrapped(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     return unwrapped(schema.unwrap() as z.ZodType)
   }
