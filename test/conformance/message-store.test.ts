@@ -74,7 +74,6 @@ test('a page comes back from offline at another server, and nothing is lost', as
     }, container)
   await until(async () => (await shown()).length === texts.length, {
     what: 'the page has all messages',
-    withinMs: 15_000,
   })
   assert.equal(await page.evaluate(() => globalThis.store.connection), {
     kind: 'online',
@@ -124,7 +123,6 @@ test('a page comes back from offline at another server, and nothing is lost', as
   await page.evaluate(() => globalThis.store.goOnline())
   await until(() => page.evaluate(() => globalThis.store.waiting.length === 0), {
     what: 'all changes are told',
-    withinMs: 15_000,
   })
   assert.equal(await page.evaluate(() => globalThis.store.connection), {
     kind: 'online',

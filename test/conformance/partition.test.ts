@@ -68,7 +68,7 @@ async function assertConverges(servers: readonly Server[], sessions: readonly Se
   const began = performance.now()
   heal(...servers)
   try {
-    await until(isSo, { what: 'every server shows and holds the same', withinMs: 15_000 })
+    await until(isSo, { what: 'every server shows and holds the same' })
   } catch (error) {
     throw new Error(last.map(({ all }) => all).join('\n'), { cause: error })
   }

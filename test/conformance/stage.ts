@@ -251,7 +251,7 @@ export async function establish(
 
 /** Waits until the client's server knows the PN, and lets the client read it. */
 export const arrived = (reader: Session, network: NetworkName): Promise<Inventory> =>
-  until(() => reader.call(pnInventory, network), { what: `${network.pnId} has arrived`, withinMs: 10_000 })
+  until(() => reader.call(pnInventory, network), { what: `${network.pnId} has arrived` })
 
 export const activeIn = ({ members }: Inventory): string[] =>
   members.filter(({ state }) => state === 'active').map(({ pneId }) => pneId)

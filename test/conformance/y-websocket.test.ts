@@ -84,7 +84,7 @@ async function overwriteUntilRebuilt(owner: Session): Promise<void> {
       const { epoch } = await owner.call(documentOpen, { document })
       return epoch > before
     },
-    { what: 'the document is rebuilt', withinMs: 10_000 },
+    { what: 'the document is rebuilt' },
   )
 }
 

@@ -83,7 +83,7 @@ async function converged(documents: readonly DocumentId[], ...servers: WorldServ
       }
       return true
     },
-    { what: 'equal digests', withinMs: 2_000 },
+    { what: 'equal digests' },
   )
 }
 
@@ -136,7 +136,7 @@ test('a server that its operator revokes loses its links at once, and gets no ot
   await linked(a2, b1)
   const revoked = without(a, world.manifest(a), [a2.id], 'revoked')
   await a1.trust.offer([encodeManifest(revoked)], 'operator')
-  await until(() => !b1.isUp(a2) && !a1.isUp(a2) && !a2.isUp(b1), { what: 'the links to end', withinMs: 1_000 })
+  await until(() => !b1.isUp(a2) && !a1.isUp(a2) && !a2.isUp(b1), { what: 'the links to end' })
   assert.ok(b1.isUp(a1), 'the other server stays')
   assert.is(b1.refusals('revoked') > 0, true)
   await a1.set(home, 'secret', 1)
