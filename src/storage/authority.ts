@@ -5,7 +5,7 @@ import type { OperatorId } from '../ports/names.ts'
 import type { MailboxRight } from './methods/users.ts'
 import type { MailboxName } from './names.ts'
 import type { NewObject } from './objects.ts'
-import { isLiving, subscribersOf } from './records.ts'
+import { isLiving, subscriberIn } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -64,9 +64,7 @@ const participatingFunction: Reach = { rights: new Set(['deposit']), sees: () =>
 
 /** What the mailbox document says of somebody. */
 export function reachOf(mailbox: Registers, { operator, identity }: Principal): Reach | undefined {
-  const found = [...subscribersOf(mailbox)].find(
-    subscriber => subscriber.operator === operator && subscriber.identity === identity,
-  )
+  const found = subscriberIn(mailbox, operator, identity)
   if (!found) return undefined
   const { addresses } = found
   return {

@@ -2,7 +2,7 @@ import { type Documents, type Registers, type RegisterWrite, WriteFailed } from 
 import { together } from './counting.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { changesOf, countIn, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
+import { additionsOf, countIn, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
 
 /*
  * How a mailbox is changed: in commits, each with a number under this writer's run. All that one commit says in the parts of
@@ -172,9 +172,10 @@ export class Commit {
     const writing = documents.write<Written<T>>(document, (registers, now) => {
       const { writes, added = noAddition, answer } = decide(registers, now)
       if (writes.length === 0) return { writes, answer: { answer } }
-      const isSaid = registers.get(keys.at(run))?.value === number
+      // What the commit says in a part first says that it is there, and that it is owed.
+      if (registers.get(keys.at(run))?.value === number) return { writes, answer: { answer, added } }
       return {
-        writes: isSaid ? writes : [...writes, written(keys.at(run), number)],
+        writes: [...writes, written(keys.at(run), number)],
         local: [owed.record(name, { container: at.container, part: at.part, run, number })],
         answer: { answer, added },
       }
@@ -206,7 +207,7 @@ export class Commit {
     const known = this.#parts.get(container)
     if (known) return known
     const parts = new Map<number, PartSummary>()
-    for (const change of changesOf(this.#options.mailbox, container))
+    for (const change of additionsOf(this.#options.mailbox, container))
       parts.set(change.part, {
         container,
         part: change.part,
@@ -228,7 +229,7 @@ const keyOf = ({ container, part }: PartRef): string => `${container}/${part}`
 /** What all writers have added to all parts. */
 export function totalOf(mailbox: Registers): { objects: number; bytes: number } {
   const total = { objects: 0, bytes: 0 }
-  for (const { objects, bytes } of changesOf(mailbox)) {
+  for (const { objects, bytes } of additionsOf(mailbox)) {
     total.objects += objects
     total.bytes += bytes
   }
@@ -238,7 +239,7 @@ export function totalOf(mailbox: Registers): { objects: number; bytes: number } 
 /** What all writers should have said of a part, where that is something else. */
 function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, PartCounts>): RegisterWrite[] {
   const writes: RegisterWrite[] = []
-  for (const { container, part, run, ...before } of changesOf(mailbox, at.container)) {
+  for (const { container, part, run, ...before } of additionsOf(mailbox, at.container)) {
     if (part !== at.part) continue
     const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
     if (before.objects === objects && before.bytes === bytes && before.chars === chars) continue

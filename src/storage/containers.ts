@@ -3,7 +3,7 @@ import { fromBase64url, toBase64url, utf8 } from '../commands/framing.ts'
 import type { Registers } from '../document/documents.ts'
 import type { ContainerShape, mailboxContainers } from './methods/objects.ts'
 import { isFolder } from './names.ts'
-import { changesOf, containersOf } from './records.ts'
+import { additionsOf, containersOf } from './records.ts'
 
 /*
  * The list of conversations and folders, latest first; from what the mailbox document says, without opening any of them.
@@ -41,7 +41,7 @@ function placeOf(cursor: string): Place {
 
 function* shapesOf(mailbox: Registers): Generator<ContainerShape> {
   const sums = new Map<string, { objects: number; bytes: number; latest: number }>()
-  for (const { container, objects, bytes, to } of changesOf(mailbox)) {
+  for (const { container, objects, bytes, to } of additionsOf(mailbox)) {
     const sum = sums.get(container) ?? { objects: 0, bytes: 0, latest: 0 }
     sums.set(container, {
       objects: sum.objects + objects,

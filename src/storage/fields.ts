@@ -24,16 +24,20 @@ export const mailbox = { operator, user: segment }
  * Where objects lie: a conversation history, `c-<Conversation-ID>` (`h-<hash>` if that cannot stand in a document's name), or a
  * user folder, `f-<id>`.
  */
+const containerPattern = /^[chf]-[A-Za-z0-9._~@+-]{1,120}$/
+export const isContainer = (text: string): boolean => containerPattern.test(text)
 export const container = z
   .string()
   .max(128)
-  .regex(/^[chf]-[A-Za-z0-9._~@+-]{1,120}$/, { error: 'expected c-<conversation>, h-<hash> or f-<folder>' })
+  .regex(containerPattern, { error: 'expected c-<conversation>, h-<hash> or f-<folder>' })
 export const folder = z
   .string()
   .max(128)
   .regex(/^f-[A-Za-z0-9._~@+-]{1,120}$/, { error: 'expected the id of a user folder, f-<id>' })
 
-export const objectId = z.string().regex(/^[A-Za-z0-9_-]{22}$/, { error: 'expected the id of an object' })
+const objectIdPattern = /^[A-Za-z0-9_-]{22}$/
+export const isObjectId = (text: string): boolean => objectIdPattern.test(text)
+export const objectId = z.string().regex(objectIdPattern, { error: 'expected the id of an object' })
 /** Which object: it lies in this part of its container. */
 export const objectName = z.strictObject({ container, part: z.int().min(0).max(999_999_999), id: objectId })
 export type ObjectName = z.infer<typeof objectName>

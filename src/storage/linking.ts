@@ -7,7 +7,7 @@ import { storedObjects } from './fetching.ts'
 import type { ObjectName } from './fields.ts'
 import type { linkFollow } from './methods/objects.ts'
 import { type MailboxName, partDocument } from './names.ts'
-import { changesOf, containerOf, goneIn } from './records.ts'
+import { additionsOf, containerOf, goneIn } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -44,7 +44,7 @@ export async function follow(
       if (!there.reach.isWhole) throw refusals.mayNot('read', target)
       const container = containerOf(there.mailbox, link.container)
       if (!container || container.gone) throw refusals.gone(`The conversation that ${object.id} links to`)
-      const objects = [...changesOf(there.mailbox, link.container)].reduce((sum, { objects }) => sum + objects, 0)
+      const objects = [...additionsOf(there.mailbox, link.container)].reduce((sum, { objects }) => sum + objects, 0)
       return { to: 'conversation', ...target, container: link.container, objects }
     }
   }

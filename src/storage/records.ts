@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { asJson } from '../commands/plain.ts'
 import type { Json, Registers } from '../document/documents.ts'
-import { address, container, type Flag, flag, type ObjectName, objectId, objectName } from './fields.ts'
+import { address, type Flag, flag, isContainer, isObjectId, type ObjectName, objectName } from './fields.ts'
 import { mailboxGrant, mailboxSubscriber } from './methods/users.ts'
 import { type StoredObject, storedObject } from './objects.ts'
 
@@ -13,7 +13,8 @@ import { type StoredObject, storedObject } from './objects.ts'
 
 /** One life of a mailbox's writer at one server: a random name, never used again. */
 export type Run = string
-const run = z.string().regex(/^[A-Za-z0-9_-]{8}$/)
+const runPattern = /^[A-Za-z0-9_-]{8}$/
+const run = z.string().regex(runPattern)
 const count = z.int().min(0)
 
 /**
@@ -36,12 +37,6 @@ export interface ContainerRecord extends z.infer<typeof containerRecord> {
   /** Whether it was removed. `o` says then from where on. */
   readonly gone?: true
 }
-
-/**
- * `change/<container>/<part>/<run>`: the number of the commit in which this writer last changed the part. Nobody else writes it:
- * it never goes back.
- */
-const changeRecord = count
 
 /**
  * `count/<container>/<part>/<run>`: what this writer has added to the part in all; counts of several writers add up. Whoever puts a
@@ -101,16 +96,36 @@ export const keys = {
 } as const
 
 /** Parses a register's value; `undefined` if it is none, or a mark. */
-const parsed = <T>(schema: z.ZodType<T>, value: Json | undefined): T | undefined => {
-  if (value === null || value === undefined) return undefined
-  const result = schema.safeParse(value)
-  return result.success ? result.data : undefined
+const parsed = <T>(schema: z.ZodType<T>, value: Json | undefined): T | undefined =>
+  value === null || value === undefined ? undefined : schema.safeParse(value).data
+
+/**
+ * The same for what a mailbox document says: every commit and every synchronisation goes through all of its parts, of which
+ * hardly any has changed since the last. What was made of a value is kept for as long as the value is.
+ */
+function remembering<T>(schema: z.ZodType<T>): (value: Json | undefined) => T | undefined {
+  const known = new WeakMap<object, { readonly record: T | undefined }>()
+  return value => {
+    if (typeof value !== 'object' || value === null) return undefined
+    const found = known.get(value) ?? { record: schema.safeParse(value).data }
+    known.set(value, found)
+    return found.record
+  }
 }
+const asUser = remembering(userRecord)
+const asContainer = remembering(containerRecord)
+const asRemoved = remembering(removedRecord)
+const asCounts = remembering(countRecord)
+const asSubscriber = remembering(mailboxSubscriber)
+const asGrant = remembering(mailboxGrant)
+
+const asNumber = (value: Json | undefined): number | undefined =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
 /** How far each writer of a mailbox has come. */
 export type Vector = ReadonlyMap<Run, number>
 
-export const userOf = (mailbox: Registers) => parsed(userRecord, mailbox.get(keys.user)?.value)
+export const userOf = (mailbox: Registers) => asUser(mailbox.get(keys.user)?.value)
 
 /** A mailbox that is there, and was not erased. */
 export const isLiving = (mailbox: Registers): boolean => {
@@ -127,28 +142,33 @@ export function* addressesOf(mailbox: Registers): Generator<string> {
 
 export function* subscribersOf(mailbox: Registers) {
   for (const [, { value }] of mailbox.entries('subscriber/')) {
-    const subscriber = parsed(mailboxSubscriber, value)
+    const subscriber = asSubscriber(value)
     if (subscriber) yield subscriber
   }
 }
 
+export function subscriberIn(mailbox: Registers, operator: string, identity: string) {
+  const found = asSubscriber(mailbox.get(keys.subscriber(operator, identity))?.value)
+  return found?.operator === operator && found.identity === identity ? found : undefined
+}
+
 export function* grantsOf(mailbox: Registers) {
   for (const [, { value }] of mailbox.entries('grant/')) {
-    const grant = parsed(mailboxGrant, value)
+    const grant = asGrant(value)
     if (grant) yield grant
   }
 }
 
 export function containerOf(mailbox: Registers, container: string): ContainerRecord | undefined {
-  const record = parsed(containerRecord, mailbox.get(keys.container(container))?.value)
-  const removed = record && parsed(removedRecord, mailbox.get(keys.removed(container))?.value)
+  const record = asContainer(mailbox.get(keys.container(container))?.value)
+  const removed = record && asRemoved(mailbox.get(keys.removed(container))?.value)
   return removed ? { ...record, gone: true, o: removed.o } : record
 }
 
 export function* containersOf(mailbox: Registers): Generator<readonly [container: string, record: ContainerRecord]> {
   for (const [key] of mailbox.entries('container/')) {
     const name = key.slice('container/'.length)
-    const record = container.safeParse(name).success ? containerOf(mailbox, name) : undefined
+    const record = isContainer(name) ? containerOf(mailbox, name) : undefined
     if (record) yield [name, record]
   }
 }
@@ -156,9 +176,9 @@ export function* containersOf(mailbox: Registers): Generator<readonly [container
 /** Writers, each with its last commit and when that was. */
 export function* runsOf(mailbox: Registers): Generator<{ run: Run; number: number; stamp: number }> {
   for (const [key, { value, stamp }] of mailbox.entries('run/')) {
-    const name = run.safeParse(key.slice('run/'.length))
-    const number = count.safeParse(value)
-    if (name.success && number.success) yield { run: name.data, number: number.data, stamp }
+    const run = key.slice('run/'.length)
+    const number = asNumber(value)
+    if (runPattern.test(run) && number !== undefined) yield { run, number, stamp }
   }
 }
 
@@ -183,14 +203,17 @@ export const erasedIn = (mailbox: Registers) => timesOfParts(mailbox, 'erased/')
 
 function* timesOfParts(mailbox: Registers, prefix: string) {
   for (const [key, { value }] of mailbox.entries(prefix)) {
-    const [, ...place] = key.split('/')
-    const at = placed(place)
+    const [, name, part] = key.split('/')
+    const at = placed(name, part)
     if (typeof value === 'number' && at) yield { ...at, at: value }
   }
 }
 
-/** What one writer has done to one part. */
-export interface PartChange extends PartCounts {
+/**
+ * `change/<container>/<part>/<run>`: the number of the commit in which this writer last changed the part. Nobody else writes it:
+ * it never goes back.
+ */
+export interface PartChange {
   readonly n: number
   readonly container: string
   readonly part: number
@@ -200,29 +223,29 @@ export interface PartChange extends PartCounts {
 /** Of all parts, or of those of one container; in order of container, then of the part's decimal number as a text. */
 export function* changesOf(mailbox: Registers, within?: string): Generator<PartChange> {
   for (const [key, { value }] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
-    const [, ...place] = key.split('/')
-    const n = parsed(changeRecord, value)
-    const at = placed(place)
-    const by = run.safeParse(place[2])
-    if (n !== undefined && at && by.success)
-      yield { n, ...(countIn(mailbox, at.container, at.part, by.data) ?? noCounts), ...at, run: by.data }
+    const [, name, part, by = ''] = key.split('/')
+    const n = asNumber(value)
+    const at = placed(name, part)
+    if (n !== undefined && at && runPattern.test(by)) yield { n, container: at.container, part: at.part, run: by }
   }
 }
 
-/** The part that a key speaks of, if that can be one. */
-function placed([name, number]: readonly string[]): { container: string; part: number } | undefined {
-  const part = partNumber.safeParse(number)
-  return container.safeParse(name).success && name !== undefined && part.success
-    ? { container: name, part: Number(part.data) }
-    : undefined
+/** The same, with what each writer says of how much it has added. */
+export function* additionsOf(mailbox: Registers, within?: string): Generator<PartChange & PartCounts> {
+  for (const change of changesOf(mailbox, within))
+    yield { ...change, ...(countIn(mailbox, change.container, change.part, change.run) ?? noCounts) }
 }
-const partNumber = z.string().regex(/^(0|[1-9][0-9]{0,8})$/)
+
+/** The part that a key speaks of, if that can be one. */
+const placed = (container = '', part = ''): { container: string; part: number } | undefined =>
+  isContainer(container) && partPattern.test(part) ? { container, part: Number(part) } : undefined
+const partPattern = /^(0|[1-9][0-9]{0,8})$/
 
 export const changeIn = (mailbox: Registers, container: string, part: number, run: Run): number | undefined =>
-  parsed(changeRecord, mailbox.get(keys.change(container, part, run))?.value)
+  asNumber(mailbox.get(keys.change(container, part, run))?.value)
 
 export const countIn = (mailbox: Registers, container: string, part: number, run: Run): PartCounts | undefined =>
-  parsed(countRecord, mailbox.get(keys.count(container, part, run))?.value)
+  asCounts(mailbox.get(keys.count(container, part, run))?.value)
 
 /**
  * An object stands in its register as the text of its JSON: a part of 2,000 is opened many times, most of its objects are
@@ -272,7 +295,7 @@ export function* goneIdsIn(part: Registers): Generator<string> {
 function* idsUnder(part: Registers, prefix: string): Generator<string> {
   for (const [key, { value }] of part.entries(prefix)) {
     const id = key.slice(prefix.length)
-    if (value !== null && objectId.safeParse(id).success) yield id
+    if (value !== null && isObjectId(id)) yield id
   }
 }
 

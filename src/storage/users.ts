@@ -20,8 +20,8 @@ import type {
 import { derivedId, directoryDocument, type MailboxName, mailboxDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
 import {
+  additionsOf,
   addressesOf,
-  changesOf,
   containersOf,
   grantsOf,
   isLiving,
@@ -238,7 +238,7 @@ function heldContainers(mailbox: Registers): Set<string> {
   const held = new Set<string>()
   for (const [container] of containersOf(mailbox)) held.add(container)
   const objects = new Map<string, number>()
-  for (const change of changesOf(mailbox))
+  for (const change of additionsOf(mailbox))
     objects.set(change.container, (objects.get(change.container) ?? 0) + change.objects)
   for (const [container, count] of objects) if (count !== 0) held.add(container)
   return held

@@ -8,7 +8,7 @@ import { Commit, type Edit } from './commit.ts'
 import { countsOf, together } from './counting.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { changeIn, changesOf, keys, noCounts, type PartCounts, type Run, written } from './records.ts'
+import { additionsOf, changeIn, keys, noCounts, type PartCounts, type Run, written } from './records.ts'
 
 /*
  * One actor for each mailbox that is being changed here. Tasks that came while a commit was being stored go into the next one
@@ -203,7 +203,7 @@ function recounted(
   { container, part, run }: { container: string; part: number; run: Run },
 ): PartCounts {
   const found = { ...[...countsOf(content).values()].reduce(together, noCounts) }
-  for (const change of changesOf(mailbox, container)) {
+  for (const change of additionsOf(mailbox, container)) {
     if (change.part !== part || change.run === run) continue
     found.objects -= change.objects
     found.bytes -= change.bytes

@@ -2,7 +2,16 @@ import type { Documents, Registers } from '../../document/documents.ts'
 import type { IndexChange } from '../../ports/search-index.ts'
 import type { ObjectName } from '../fields.ts'
 import { type MailboxName, partDocument } from '../names.ts'
-import { asStored, changesOf, completeTo, containersOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
+import {
+  additionsOf,
+  asStored,
+  completeTo,
+  containersOf,
+  flagNames,
+  userOf,
+  type Vector,
+  vectorOf,
+} from '../records.ts'
 import { type ChangedPart, changedIn, changedParts, inOrder, type ObjectChange } from '../sync/changes.ts'
 import { indexed } from './indexed.ts'
 import { type Position, pastAll, type Round } from './position.ts'
@@ -133,6 +142,6 @@ function lowered(to: Map<string, number>, { writers }: ChangedPart, content: Reg
 /** Objects that a mailbox says it holds: for progress, so not to the last one. */
 export const objectsIn = (mailbox: Registers): number => {
   let sum = 0
-  for (const { objects } of changesOf(mailbox)) sum += objects
+  for (const { objects } of additionsOf(mailbox)) sum += objects
   return sum
 }
