@@ -25,6 +25,10 @@ export interface Wire {
   closeWhenAnswered(): void
   /** Expects something from the other side at least this often; without it the connection counts as dead. */
   expectEvery(intervalMs: number): void
+  /** How long nothing has been heard. */
+  idleMs(): number
+  /** Gives up a connection on which nothing is heard any more: as if it had ended by itself. */
+  abandon(why: string): void
 }
 
 /** Calls that a server is asked to execute at once: half of what it allows. What comes on top waits here for its turn. */
@@ -127,7 +131,14 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
     finish(1000, '')
   }
 
+  function abandon(why: string): void {
+    socket.close(4_000, 'silence')
+    finish(4_000, why)
+  }
+
   return {
+    idleMs: () => clock.elapsed() - heardMs,
+    abandon,
     async call(spec, params, timeoutMs) {
       const answer = ask(spec.method, params, timeoutMs)
       const result = spec.result.safeParse(
@@ -146,8 +157,7 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
       const watch = () => {
         stopWatching = clock.after(intervalMs, () => {
           if (clock.elapsed() - heardMs <= 2 * intervalMs) return watch()
-          socket.close(4_000, 'silence')
-          finish(4_000, 'nothing came for too long')
+          abandon('nothing came for too long')
         })
       }
       stopWatching()
