@@ -8,7 +8,14 @@ import type {
 } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
-import { documentClose, documentOpen, rpcDiscover, sessionAuthenticate, sessionTicket } from './protocol.ts'
+import {
+  documentClose,
+  documentOpen,
+  rpcDiscover,
+  sessionAuthenticate,
+  sessionPing,
+  sessionTicket,
+} from './protocol.ts'
 import type { SessionDocuments } from './session-documents.ts'
 
 /** On whose behalf a method is called. */
@@ -16,6 +23,8 @@ export interface Caller {
   readonly principal: Principal
   readonly documents: SessionDocuments
   readonly connection: ClientConnection
+  /** Sets how often the client will be heard. Answers how often it hears the server at least. */
+  readonly pace: (everyMs: number | undefined) => number
   /** The client's own proof of this command, if it gave one. */
   readonly proof?: CommandProof
   /** What else it says of the command. */
@@ -53,6 +62,7 @@ export function createService(
     return made
   }
   const own = [
+    method(sessionPing, async ({ everyMs }, { pace }) => ({ aliveEveryMs: pace(everyMs) })),
     method(sessionTicket, ({ document }, { documents, principal }) => documents.ticket(document, principal)),
     method(documentOpen, ({ document }, { documents, principal }) => documents.open(document, principal)),
     method(documentClose, async ({ channel }, { documents }) => documents.close(channel)),

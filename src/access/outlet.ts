@@ -10,6 +10,8 @@ export interface Outlet {
   close(closing: Closing, reason: string): void
   /** Called every tick: closes on a reader that is too slow, sends `keepAlive` after silence. */
   tick(keepAlive: string | Uint8Array): void
+  /** After so long without a frame `keepAlive` is sent; `keepAliveMs` of the limits, until it is said. */
+  quietFor(ms: number): void
   readonly closing: Closing | undefined
 }
 
@@ -20,6 +22,7 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
   /** Since when something has been waiting, how much was queued since, and the longest frame of it. */
   let backlog: { readonly sinceMs: number; bytes: number; longest: number } | undefined
   let sentMs = clock.elapsed()
+  let quietMs = limits.keepAliveMs
   let closing: Closing | undefined
 
   function close(why: Closing, reason: string) {
@@ -60,7 +63,10 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
     close,
     tick(keepAlive) {
       if (tooSlow()) close('slowReader', 'What was sent is not taken: read faster, or open fewer documents.')
-      else if (clock.elapsed() - sentMs >= limits.keepAliveMs) send(keepAlive)
+      else if (clock.elapsed() - sentMs >= quietMs) send(keepAlive)
+    },
+    quietFor(ms) {
+      quietMs = ms
     },
     get closing() {
       return closing

@@ -36,6 +36,8 @@ export const closings = {
   notAuthorised: { code: 4135, retry: false },
   busy: { code: 4137, retry: true },
   shuttingDown: { code: 4139, retry: true },
+  /** The client has said how often it would be heard, and was not. */
+  silent: { code: 4141, retry: true },
   tooLarge: { code: 4149, retry: false },
   messageRate: { code: 4150, retry: true },
   /** The client does not take what it is sent. */
@@ -180,7 +182,27 @@ export const rpcDiscover = spec({
   refusals: [],
 })
 
-export const connectionMethods = [sessionAuthenticate, sessionTicket, documentOpen, documentClose, rpcDiscover] as const
+export const sessionPing = spec({
+  method: 'session.ping',
+  summary:
+    'Says that the client is there. With everyMs it also says that it will be heard that often: the server does not send session.alive meanwhile, and closes when it hears nothing for twice as long.',
+  params: z.strictObject({ everyMs: z.int().min(1_000).max(86_400_000).optional() }),
+  result: z.strictObject({
+    /** As in the answer to `session.authenticate`, from now on. */
+    aliveEveryMs: z.int().positive(),
+  }),
+  refusals: [],
+  example: { params: { everyMs: 60_000 }, result: { aliveEveryMs: 70_000 } },
+})
+
+export const connectionMethods = [
+  sessionAuthenticate,
+  sessionPing,
+  sessionTicket,
+  documentOpen,
+  documentClose,
+  rpcDiscover,
+] as const
 
 export const sessionAlive: NotificationSpec<Record<string, never>> = {
   method: 'session.alive',

@@ -13,7 +13,7 @@ import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, pars
 import type { Entrance } from './load/entrance.ts'
 import type { Service } from './methods.ts'
 import { policyChanged } from './policy/methods.ts'
-import type { PolicySource } from './policy/policies.ts'
+import { defaultPolicies, type PolicySource } from './policy/policies.ts'
 import { sessionAlive } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
 
@@ -50,6 +50,9 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   )
   let principal: Principal | undefined
   let checkedMs = clock.elapsed()
+  let heardMs = clock.elapsed()
+  /** How often the client has said that it is heard; undefined: it has not. */
+  let heardEveryMs: number | undefined
   let leave = () => {}
 
   function admit(who: Principal) {
@@ -64,7 +67,17 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     }
   }
 
+  /** A client that is heard by itself need not hear the server just to know that the connection stands. */
+  function pace(everyMs: number | undefined): number {
+    if (everyMs === undefined) return (heardEveryMs ?? limits.keepAliveMs) + limits.tickMs
+    const { leastMs, mostMs } = (options.policies ?? defaultPolicies).rules('standard').heartbeat
+    heardEveryMs = Math.min(Math.max(everyMs, leastMs), mostMs)
+    outlet.quietFor(heardEveryMs)
+    return heardEveryMs + limits.tickMs
+  }
+
   function receive(frame: string | Uint8Array) {
+    heardMs = clock.elapsed()
     if (outlet.closing !== undefined) return
     if (!principal) return gate.receive(frame)
     const waitMs = frames.take(clock.elapsed())
@@ -93,15 +106,10 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     switch (message.kind) {
       case 'request': {
         const reply: Reply = (outcome: Outcome) => answer({ id: message.id, ...outcome })
-        return calls.begin(message.method, message.params, { principal: caller, documents, connection: client }, reply)
+        return calls.begin(message.method, message.params, callerOf(caller), reply)
       }
       case 'notification':
-        return calls.begin(
-          message.method,
-          message.params,
-          { principal: caller, documents, connection: client },
-          () => {},
-        )
+        return calls.begin(message.method, message.params, callerOf(caller), () => {})
       case 'invalid':
         strike()
         return answer({ id: message.id, error: message.error })
@@ -110,6 +118,8 @@ export function session(options: SessionOptions): ConnectionBehaviour {
         return strike() // to what nobody asked
     }
   }
+
+  const callerOf = (principal: Principal) => ({ principal, documents, connection: client, pace })
 
   function channelFrame(frame: Uint8Array) {
     const parsed = parseChannelFrame(frame)
@@ -137,6 +147,8 @@ export function session(options: SessionOptions): ConnectionBehaviour {
 
   function tick() {
     outlet.tick(keepAlive)
+    if (heardEveryMs !== undefined && clock.elapsed() - heardMs > 2 * heardEveryMs)
+      return outlet.close('silent', 'Nothing was heard for twice as long as was said.')
     if (!principal || clock.elapsed() - checkedMs < limits.recheckMs) return
     checkedMs = clock.elapsed()
     documents.recheck(principal)

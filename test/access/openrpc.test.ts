@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { openRpc } from '../../src/access/openrpc.ts'
+import { policyMethods } from '../../src/access/policy/methods.ts'
 import { connectionMethods, connectionNotifications, rpcDiscover } from '../../src/access/protocol.ts'
 import type { NotificationSpec } from '../../src/federation/command.ts'
 import { inventoryMethods, inventoryNotifications } from '../../src/inventory/methods.ts'
@@ -147,7 +148,7 @@ test('is what the server answers', async () => {
 })
 
 test('every command has an example: a call that the server takes, with an answer that it could give', () => {
-  for (const { method, params, result, example } of inventoryMethods) {
+  for (const { method, params, result, example } of [...inventoryMethods, ...policyMethods]) {
     assert.ok(example, `${method} has no example`)
     const taken = params.safeParse(example.params)
     assert.ok(taken.success, `${method}: ${taken.error?.message}`)
