@@ -103,13 +103,25 @@ function through(passing: Passing): ClientPorts {
   }
 }
 
-/** Pauses are cut short; what an answer may take is not, unless it is said how long. */
-const hurried = (ports: ClientPorts, answerMs = Number.POSITIVE_INFINITY): ClientPorts => ({
+/**
+ * Pauses are cut short. An answer is waited for as long as it takes, unless something was done meanwhile to what is carried:
+ * then it is given up soon.
+ */
+const hurried = (ports: ClientPorts, deeds: () => number = () => 0): ClientPorts => ({
   ...ports,
   clock: {
     ...ports.clock,
-    after: (ms, callback) =>
-      ports.clock.after(ms === 8_000 ? Math.min(ms, answerMs) : ms < 5_000 ? Math.min(ms, 20) : ms, callback),
+    after(ms, callback) {
+      if (ms !== 8_000) return ports.clock.after(ms < 5_000 ? Math.min(ms, 20) : ms, callback)
+      const before = deeds()
+      const look = () => (deeds() === before ? watch() : callback())
+      let cancel = () => {}
+      const watch = () => {
+        cancel = ports.clock.after(40, look)
+      }
+      watch()
+      return () => cancel()
+    },
   },
 })
 
@@ -299,10 +311,12 @@ test('a gateway that changes, drops, repeats and mixes up what it carries brings
   await fc.assert(
     fc.asyncProperty(deeds, async plan => {
       let turn = 0
+      let deeds = 0
       const before: string[] = []
       const hostile = through((frame, direction) => {
         if (!frame.includes('"sealed"')) return [frame]
         const deed = plan[turn++] ?? 'pass'
+        if (deed !== 'pass') deeds += 1
         const earlier = before.at(-1)
         before.push(frame)
         const [, id] = /"id":(\d+)/.exec(frame) ?? []
@@ -326,7 +340,11 @@ test('a gateway that changes, drops, repeats and mixes up what it carries brings
             return [frame]
         }
       })
-      const session = await openedBy(registration, gateways, hurried(hostile, 40))
+      const session = await openedBy(
+        registration,
+        gateways,
+        hurried(hostile, () => deeds),
+      )
       const results = await Promise.all([1, 2, 3].map(() => session.call(pnInventory, network)))
       for (const result of results) assert.equal(result, expected)
       assert.is(await refusedWith(session.call(pnInventory, { home, pnId: 'other' })), '403 NOT_AUTHORISED')
