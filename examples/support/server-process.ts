@@ -50,7 +50,7 @@ export async function startServer(config: string, wrapper: readonly string[] = [
   process.once('exit', kill)
   watch.ended.then(() => process.off('exit', kill))
   const ready = await watch
-    .seen('node.ready', line => line.event === 'node.ready', 30_000)
+    .seen('node.ready', line => line.event === 'node.ready', 120_000)
     .catch(error => {
       kill()
       throw error
@@ -95,7 +95,7 @@ export function watchLog(child: ChildProcess) {
     for (const notify of waiting) notify(undefined)
   })
 
-  const seen = (what: string, fits: (line: LogLine) => boolean, withinMs = 10_000): Promise<LogLine> => {
+  const seen = (what: string, fits: (line: LogLine) => boolean, withinMs = 60_000): Promise<LogLine> => {
     const past = log.find(fits)
     if (past) return Promise.resolve(past)
     return new Promise((resolve, reject) => {

@@ -98,7 +98,7 @@ function awaitInterruption(): { readonly happened: Promise<void>; forget(): void
 export async function eventually<T>(
   what: string,
   check: () => Promise<T | undefined | false>,
-  withinMs = 10_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs
   for (;;) {
