@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Allowances } from '../../commands/allowances.ts'
 import type { Attached } from '../../commands/attached.ts'
 import type { Json } from '../../document/documents.ts'
 import type { NotificationSpec, Principal } from '../../federation/command.ts'
@@ -10,7 +11,6 @@ import { mayReadNetwork } from '../authority.ts'
 import { network } from '../fields.ts'
 import type { Networks } from '../networks.ts'
 import { refusals } from '../refusals.ts'
-import { Allowances } from './allowances.ts'
 import type { NoticeLimits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 
