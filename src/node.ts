@@ -5,6 +5,9 @@ import { policyChanged } from './access/policy/methods.ts'
 import { createPolicies } from './access/policy/policies.ts'
 import { createActorSystem } from './actor/system.ts'
 import type { TraceEvent } from './actor/types.ts'
+import { createChannels } from './channels/create-channels.ts'
+import type { ChannelLimits } from './channels/limits.ts'
+import { channelNotifications } from './channels/methods.ts'
 import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
 import type { DocumentLimits } from './document/limits.ts'
@@ -70,6 +73,7 @@ export interface NodeLimits {
   readonly storage?: Partial<StoragePolicy>
   readonly access?: Partial<AccessLimits>
   readonly load?: Partial<LoadLimits>
+  readonly channels?: Partial<ChannelLimits>
 }
 
 /** Who the node is, and whom it trusts. */
@@ -261,17 +265,30 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   const clientUrlsOf = (of: ServerId): readonly string[] =>
     trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === of)?.clientUrls ?? []
   const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
+  const serversOfOwn = () => trust.manifestOf(operator)?.servers.map(({ peerId }) => peerId) ?? []
+  const channels = createChannels({
+    ...{ operator, server, documents, keys, clock, random, crypto, telemetry },
+    macKeys: () => secrets.macKeys,
+    urls: () => [
+      clientUrlsOf(server)[0] ?? access.url(),
+      ...serversOfOwn().flatMap(each => (each === server ? [] : clientUrlsOf(each).slice(0, 1))),
+    ],
+    others: () => serversOfOwn().filter(each => each !== server).length,
+    ...(limits.channels && { limits: limits.channels }),
+  })
+  channels.join(federation)
   const access: Access = createAccess({
     identity,
     listener,
     clientUrls: () => clientUrlsOf(server),
     documents,
-    commands: [...inventory.commands, ...storage.commands, ...policies.commands],
-    notifications: [...inventoryNotifications, ...syncNotifications, policyChanged],
+    commands: [...inventory.commands, ...storage.commands, ...policies.commands, ...channels.commands],
+    notifications: [...inventoryNotifications, ...syncNotifications, policyChanged, ...channelNotifications],
     policies,
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     ...(storage.media && { media: storage.media }),
+    channels,
     keys,
     probe: ports.probe,
     federation,
@@ -300,6 +317,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
         await inventory.start()
         await storage.start()
         await policies.start()
+        channels.start()
         await federation.start()
         await access.start()
       } catch (error) {
@@ -313,6 +331,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   async function stop(): Promise<void> {
     await access.stop()
     policies.stop()
+    channels.stop()
     await federation.stop()
     await withinMs(clock, drainLimitMs, storage.stop())
     inventory.stop()

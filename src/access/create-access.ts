@@ -1,4 +1,5 @@
 import type { ActorSystem } from '../actor/types.ts'
+import type { ChannelsService } from '../channels/create-channels.ts'
 import type { Attached } from '../commands/attached.ts'
 import { toBase64url } from '../commands/framing.ts'
 import type { Documents } from '../document/documents.ts'
@@ -19,12 +20,14 @@ import type { MailboxArchives } from '../storage/archive/mailbox-archives.ts'
 import type { Media } from '../storage/media/media.ts'
 import { archiveRequests } from './archive-requests.ts'
 import { createAuthentication } from './authentication.ts'
+import { createChannelRequests } from './channel-requests.ts'
 import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
 import { createFeeds } from './feeds.ts'
 import { encodeCall } from './json-rpc.ts'
 import { type AccessLimits, defaultLimits } from './limits.ts'
 import { createLoad, type LoadLimits } from './load/create-load.ts'
+import { isAtLeast } from './load/level.ts'
 import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
 import { createMediaRequests } from './media-requests.ts'
@@ -50,6 +53,8 @@ export interface AccessOptions {
   readonly archives?: MailboxArchives
   /** Left out: none are had over HTTP. */
   readonly media?: Media
+  /** Left out: application servers send nothing here. */
+  readonly channels?: Pick<ChannelsService, 'inbound' | 'limits'>
   readonly keys: KeySource
   readonly macKeys: () => OperatorSecrets['macKeys']
   readonly actors: ActorSystem
@@ -125,7 +130,11 @@ export function createAccess(options: AccessOptions): Access {
   const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
   const media = options.media && createMediaRequests({ media: options.media, telemetry, limits })
-  const answer: AnswerRequest = async request => (await media?.(request)) ?? archives?.(request)
+  const channels =
+    options.channels &&
+    createChannelRequests({ ...options.channels, telemetry, isShedding: () => isAtLeast(monitor.level, 'shedding') })
+  const answer: AnswerRequest = async request =>
+    (await media?.(request)) ?? (await channels?.(request)) ?? archives?.(request)
   const newId = () => toBase64url(random.bytes(16))
 
   return {

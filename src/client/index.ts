@@ -6,6 +6,7 @@ import { browserWebsocket } from '../adapters/browser/websocket.ts'
 import { systemClock } from '../adapters/clock.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { type Channel, type ChannelHome, type ChannelOptions, openChannel as channelOn } from './channels.ts'
 import { type ClientDocument, type DocumentListener, openDocument } from './document.ts'
 import {
   type GroupKey,
@@ -49,6 +50,7 @@ export * from '../access/policy/methods.ts'
 export type { ClientClass, Conduct, OperatorPolicy, PolicyInput } from '../access/policy/rules.ts'
 export type { PolicyVersion, ServedPolicy, SignedPolicy } from '../access/policy/served-policy.ts'
 export { closings, documentOpen, documentsPath, sessionTicket } from '../access/protocol.ts'
+export * from '../channels/methods.ts'
 export type { Json, Register, Registers } from '../document/documents.ts'
 export { asDocumentId, documentId } from '../document/names.ts'
 export { readRegisters } from '../document/registers-view.ts'
@@ -79,6 +81,15 @@ export * from '../storage/methods/users.ts'
 export type { NewObject, StoredObject } from '../storage/objects.ts'
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
 export { answerCapabilities, type CapabilitiesOptions } from './capabilities.ts'
+export type {
+  Channel,
+  ChannelAddress,
+  ChannelHome,
+  ChannelListener,
+  ChannelMessage,
+  ChannelOptions,
+  ChannelState,
+} from './channels.ts'
 export type { ClientDocument, DocumentListener } from './document.ts'
 export * from './errors.ts'
 export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
@@ -188,6 +199,13 @@ export const keepPresent = (
   options: HeartbeatOptions,
   { clock }: Pick<ClientPorts, 'clock'> = platformPorts(),
 ): Heartbeat => beatFor(session, clock, options)
+
+/** Opens the channel of an application, as soon as there is a connection, and keeps it open. */
+export const openChannel = (
+  home: ChannelHome,
+  options: ChannelOptions,
+  ports: Pick<ClientPorts, 'clock' | 'crypto'> = platformPorts(),
+): Channel => channelOn(home, ports, options)
 
 /** Opens the replica of this name in the browser's own database. @throws {ReplicaInUse} in another tab; {@link ReplicaFailed} */
 export const openBrowserReplica: typeof openBrowserReplicaStore = openBrowserReplicaStore

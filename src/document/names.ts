@@ -13,7 +13,7 @@ export type DocumentName =
       readonly pnId: string
     }
   | {
-      readonly kind: 'mailbox' | 'devices' | 'invitations'
+      readonly kind: 'mailbox' | 'devices' | 'invitations' | 'channels'
       readonly owner: OperatorId
       readonly user: string
     }
@@ -43,6 +43,7 @@ function pathOf(name: DocumentName): string {
     case 'mailbox':
     case 'devices':
     case 'invitations':
+    case 'channels':
       return `${name.kind}/${name.owner}/${name.user}`
     case 'conversation': {
       const part = name.part === 0 ? '' : `/${name.part}`
@@ -87,6 +88,7 @@ function nameOf(text: string): DocumentName | undefined {
     case 'mailbox':
     case 'devices':
     case 'invitations':
+    case 'channels':
       if (first === undefined || rest.length !== 1) return undefined
       return { kind, owner: operatorId(owner), user: first }
     case 'conversation':

@@ -14,12 +14,14 @@ export const statuses = {
   404: 'UNKNOWN',
   409: 'CONFLICT',
   410: 'PN_RELEASED',
+  413: 'TOO_LARGE',
   423: 'OWNER_UNREACHABLE',
   426: 'VERSION_NOT_SUPPORTED',
   429: 'RATE_LIMITED',
   500: 'INTERNAL',
   503: 'OVERLOADED',
   504: 'TIMEOUT',
+  507: 'FULL',
 } as const
 
 export type Status = keyof typeof statuses

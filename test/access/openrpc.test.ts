@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { openRpc } from '../../src/access/openrpc.ts'
 import { policyMethods } from '../../src/access/policy/methods.ts'
 import { connectionMethods, connectionNotifications, rpcDiscover } from '../../src/access/protocol.ts'
+import { channelMethods, channelNotifications } from '../../src/channels/methods.ts'
 import type { NotificationSpec } from '../../src/federation/command.ts'
 import { inventoryMethods, inventoryNotifications } from '../../src/inventory/methods.ts'
 import { sessionAt, startRig } from './rig.ts'
@@ -56,7 +57,9 @@ const openRpcDocument = z.strictObject({
   }),
 })
 
-const described = JSON.parse(JSON.stringify(openRpc(inventoryMethods, inventoryNotifications)))
+const methods = [...inventoryMethods, ...policyMethods, ...channelMethods]
+const notifications = [...inventoryNotifications, ...channelNotifications]
+const described = JSON.parse(JSON.stringify(openRpc(methods, notifications)))
 
 function referencesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
@@ -77,11 +80,11 @@ test('has the structure of OpenRPC 1.3, and references that lead somewhere', () 
 })
 
 test('describes every method and notification once, with all of its parameters', () => {
-  const specs = [...connectionMethods, ...inventoryMethods]
+  const specs = [...connectionMethods, ...methods]
   const names = described.methods.map((method: { name: string }) => method.name)
   assert.equal(
     names,
-    [...specs, ...connectionNotifications, ...inventoryNotifications].map(({ method }) => method),
+    [...specs, ...connectionNotifications, ...notifications].map(({ method }) => method),
   )
   assert.is(new Set(names).size, names.length)
 
@@ -107,7 +110,7 @@ test('describes every method and notification once, with all of its parameters',
 })
 
 test('lists the refusals of each method, and those that any may meet', () => {
-  for (const { method, refusals } of [...connectionMethods, ...inventoryMethods]) {
+  for (const { method, refusals } of [...connectionMethods, ...methods]) {
     const entry = described.methods.find((entry: { name: string }) => entry.name === method)
     const codes = entry.errors.map((error: { $ref: string }) => error.$ref.split('/').at(-1))
     for (const status of [...refusals, 401, 429, 503, 504, 'invalidParams', 'parse']) {
@@ -148,7 +151,7 @@ test('is what the server answers', async () => {
 })
 
 test('every command has an example: a call that the server takes, with an answer that it could give', () => {
-  for (const { method, params, result, example } of [...inventoryMethods, ...policyMethods]) {
+  for (const { method, params, result, example } of methods) {
     assert.ok(example, `${method} has no example`)
     const taken = params.safeParse(example.params)
     assert.ok(taken.success, `${method}: ${taken.error?.message}`)
@@ -158,7 +161,7 @@ test('every command has an example: a call that the server takes, with an answer
 })
 
 test('an example of a notification is one that clients could be told', () => {
-  for (const { method, params, example } of inventoryNotifications as readonly NotificationSpec<unknown>[]) {
+  for (const { method, params, example } of notifications as readonly NotificationSpec<unknown>[]) {
     assert.ok(example && params.safeParse(example).success, method)
   }
 })
