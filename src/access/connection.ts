@@ -95,7 +95,11 @@ export function createConnections(
           if (error instanceof MailboxFull) outlet.close('messageRate', 'Too many messages at once.')
         }
       }
-      const connection = { id, outlet, tell, admitted: () => void unproved.delete(id) }
+      const admitted = () => {
+        unproved.delete(id)
+        socket.proved?.()
+      }
+      const connection = { id, outlet, tell, admitted }
       unproved.add(id)
       live.set(id, { connection, behaviour: create(connection) })
       socket.listen({

@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { AnswerRequest } from '../ports/http.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { type ConnectionLine, lineUp } from './connection-line.ts'
 import { defaultPaceLimits, type PaceLimits, serveRequest } from './http-requests.ts'
 import { type CertificateFiles, certificateOf, followCertificate } from './listener-certificate.ts'
 import { isLoopback } from './loopback.ts'
@@ -25,6 +26,8 @@ export interface WebsocketListenerOptions {
   readonly telemetry: Telemetry
   readonly maxPayloadBytes?: number
   readonly maxConnections?: number
+  /** Whether new connections come in one after another, as the event loop has time; needs to be told who has proved itself. */
+  readonly isPaced?: boolean
   /** For TLS and for the request's head, each. */
   readonly handshakeTimeoutMs?: number
   /** A connection on which nothing came in for twice as long, in spite of a ping, is dropped. */
@@ -59,7 +62,11 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
   })
   const silent = new WeakSet<WebSocket>()
-  const running: { server: Server | TlsServer | undefined; stops: (() => void)[] } = { server: undefined, stops: [] }
+  const running: { server: Server | TlsServer | undefined; line: ConnectionLine | undefined; stops: (() => void)[] } = {
+    server: undefined,
+    line: undefined,
+    stops: [],
+  }
 
   return { listen, url, stop }
 
@@ -86,6 +93,13 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
           : [400, 'This is not a request that can be understood.']
       turnAway(stream, status, text)
     })
+    if (options.isPaced) {
+      const line = lineUp(server, {
+        turnedAway: () => telemetry.count('cpns_listener_refused_total', { reason: 'crowded' }),
+      })
+      running.line = line
+      running.stops.push(line.close)
+    }
     await started(server, address, options)
     running.server = server
     running.stops.push(every(pingEveryMs, sweep))
@@ -117,6 +131,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     const pace = { ...defaultPaceLimits, ...options.pace }
     const surroundings = { answer, otherwise: notAWebsocket, remoteAddress, pace, telemetry }
     return (request, response) => {
+      running.line?.passed(request.socket)
       const { origin } = request.headers
       if (origin !== undefined && !allowedOrigins.has(origin)) {
         telemetry.count('cpns_listener_refused_total', { reason: 'origin' })
@@ -144,7 +159,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     upgrader.handleUpgrade(request, stream, head, websocket => {
       websocket.on('message', () => silent.delete(websocket))
       websocket.on('pong', () => silent.delete(websocket))
-      decision.opened(socketOf(websocket))
+      decision.opened({ ...socketOf(websocket), proved: () => running.line?.passed(request.socket) })
     })
   }
 

@@ -212,7 +212,7 @@ async function keySource(
   })
 }
 
-function clientListener({ clients }: Configuration, at: (path: string) => string, telemetry: Telemetry) {
+function clientListener({ clients, load }: Configuration, at: (path: string) => string, telemetry: Telemetry) {
   const tls =
     clients.certificate !== undefined && clients.key !== undefined
       ? { tls: { certificateFile: at(clients.certificate), keyFile: at(clients.key) } }
@@ -222,6 +222,7 @@ function clientListener({ clients }: Configuration, at: (path: string) => string
     host: clients.host,
     port: clients.port,
     allowedOrigins: clients.origins,
+    isPaced: load.controlled,
     telemetry,
     ...tls,
     ...proxy,

@@ -8,6 +8,11 @@ export interface Socket {
   bufferedBytes(): number
   /** Begins the closing handshake. `code` is 1000 or 3000–4999; `reason` at most 123 bytes of UTF-8. */
   close(code: number, reason: string): void
+  /**
+   * The client has proved who it is. A listener may let in only so many at once who have not; one that counts none, and the
+   * client's own end, leave it out.
+   */
+  proved?(): void
   /** Sets who hears of frames and of the end; frames that came before are delivered at once. Set once. */
   listen(events: SocketEvents): void
 }

@@ -26,6 +26,10 @@ clientSocketsContract('ws', {
   listener: () => websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() }),
   factory: websocketClient(),
 })
+clientSocketsContract('ws, let in one after another', {
+  listener: () => websocketListener({ host: '127.0.0.1', port: 0, isPaced: true, telemetry: new RecordingTelemetry() }),
+  factory: websocketClient(),
+})
 clientSocketsContract('the platform’s WebSocket', {
   listener: () => websocketListener({ host: '127.0.0.1', port: 0, telemetry: new RecordingTelemetry() }),
   factory: browserWebsocket(),
@@ -102,7 +106,11 @@ test('serves TLS, and a renewed certificate without a restart', async () => {
     await copyFile(fixture(`tls-${name}.crt.pem`), certificateFile)
   }
   await install('a')
-  const { listener, telemetry } = await door({ host: '0.0.0.0', tls: { certificateFile, keyFile, checkEveryMs: 20 } })
+  const { listener, telemetry } = await door({
+    host: '0.0.0.0',
+    isPaced: true,
+    tls: { certificateFile, keyFile, checkEveryMs: 20 },
+  })
   const url = `wss://127.0.0.1:${portOf(listener)}/`
   const trusting = async (name: string) =>
     websocketClient({ certificateAuthority: await readFile(fixture(`tls-${name}.crt.pem`), 'utf8') })
