@@ -1,7 +1,7 @@
 import type { LocalRecord, LogHead, StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { Content, Held, HeldRegisters, Place } from './content.ts'
-import type { Mutation } from './documents.ts'
+import type { Mutation, Room } from './documents.ts'
 import { type Decision, decide } from './draft.ts'
 import { encodeNames, sealEntry } from './entry.ts'
 import { type Ledger, ledgerBytes } from './ledger.ts'
@@ -31,8 +31,8 @@ export interface Batch {
 
 /** Names, hashes, signature and wire overhead of an entry; document ids are the only part that varies much. */
 export const entryOverheadBytes = 512
-/** A full document takes removals until it exceeds its bound by this share. */
-const removalsShare = 1 / 16
+/** A full document takes removals, and what is owed, until what this server has written exceeds its bound by this share. */
+const lastShare = 1 / 4
 
 export function ownLog(log: LogId, document: DocumentId, { identity }: DocumentsContext): OwnLog {
   return { log, names: encodeNames({ document, log, server: identity.server }) }
@@ -61,7 +61,7 @@ export function stage(
   const pen = { server: identity.server, place }
   const overheadBytes = entryOverheadBytes + document.length
   const roomBytes = limits.maxEntryBytes - overheadBytes
-  const heldBytes = ledgerBytes(ledger) + overheadBytes
+  const room = roomIn(ledger, document, { identity, limits })
   const changes = new Map<string, Held>()
   const outcomes: Outcome[] = []
   let local: readonly LocalRecord[] = none
@@ -69,8 +69,7 @@ export function stage(
   let bytes = 0
   for (const mutation of mutations) {
     const decision = attempt(held, mutation, clock.now(), pen)
-    const error =
-      decision instanceof Error ? decision : overflow(decision, roomBytes, heldBytes + bytes, document, limits)
+    const error = decision instanceof Error ? decision : overflow(decision, roomBytes, room, bytes, document, limits)
     if (decision instanceof Error || error) {
       outcomes.push({ ok: false, error: error as Error })
       continue
@@ -99,16 +98,33 @@ function attempt(
 }
 
 function overflow(
-  { changes, bytes, removesOnly }: Decision,
-  roomBytes: number,
-  heldBytes: number,
+  { changes, bytes, mayUseLastRoom }: Decision,
+  entryBytes: number,
+  room: Room,
+  takenBytes: number,
   document: DocumentId,
   { maxEntryBytes, maxDocumentBytes }: DocumentLimits,
 ): Error | undefined {
   if (changes.length === 0) return undefined
-  if (bytes > roomBytes) return new EntryTooLarge(document, bytes, maxEntryBytes)
-  const maxBytes = removesOnly ? maxDocumentBytes * (1 + removalsShare) : maxDocumentBytes
-  return heldBytes + bytes > maxBytes ? new DocumentFull(document, heldBytes + bytes, maxDocumentBytes) : undefined
+  if (bytes > entryBytes) return new EntryTooLarge(document, bytes, maxEntryBytes)
+  const leftBytes = (mayUseLastRoom ? room.lastBytes : room.bytes) - takenBytes
+  return bytes > leftBytes ? new DocumentFull(document, bytes, Math.max(0, leftBytes), maxDocumentBytes) : undefined
+}
+
+/**
+ * What the document still takes in one more entry. The last room counts only what this server has written: however much others
+ * bring, also after a partition in which each side has filled the document, what is owed can be said and something removed.
+ */
+export function roomIn(
+  ledger: Ledger,
+  document: DocumentId,
+  { identity, limits: { maxDocumentBytes } }: Pick<DocumentsContext, 'identity' | 'limits'>,
+): Room {
+  const overheadBytes = entryOverheadBytes + document.length
+  const own = ledger.heads.reduce((sum, { server, bytes }) => (server === identity.server ? sum + bytes : sum), 0)
+  const bytes = Math.max(0, maxDocumentBytes - ledgerBytes(ledger) - overheadBytes)
+  const last = (share: number): number => Math.max(bytes, maxDocumentBytes * (1 + share) - own - overheadBytes)
+  return { bytes, changeBytes: last(lastShare / 2), lastBytes: last(lastShare) }
 }
 
 /** The entry that a batch becomes, and the change that makes it durable. */

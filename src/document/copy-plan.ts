@@ -22,6 +22,8 @@ export interface Load {
 
 /** A full document is compacted for so small a part of it; below that it is full of what is live. */
 const worthwhileShare = 1 / 16
+/** And in its last room for less: what is left there must be enough for whatever comes next. */
+const lastWorthwhileShare = 1 / 64
 
 export function isDue(
   { ledger, ownLog, liveBytes, garbageBytes }: Load,
@@ -39,8 +41,10 @@ export function isDue(
     if (head.log === ownLog && head.length >= maxEntries) return true
   }
   if (ownLogs > maxLogs) return true
-  const share = worthwhileShare * limits.maxDocumentBytes
-  return bytes > limits.maxDocumentBytes - share && garbageBytes > share
+  const { maxDocumentBytes } = limits
+  const share = worthwhileShare * maxDocumentBytes
+  if (bytes > maxDocumentBytes) return garbageBytes > lastWorthwhileShare * maxDocumentBytes
+  return bytes > maxDocumentBytes - share && garbageBytes > share
 }
 
 /** What servers have said they hold of a document. */

@@ -59,6 +59,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
       return actorOf(document).ask<T>({ type: 'write', mutation }, patience)
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
+    room: document => actorOf(document).ask({ type: 'room' }, patience),
     index: document => store.index(document),
     list: (prefix, from = prefix) => store.scan({ from, to: `${prefix}\uffff` }),
     ingest: (document, entries, source) => actorOf(document).ask({ type: 'ingest', entries, source }, patience),

@@ -1,7 +1,17 @@
 import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
 import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
-import { type Appended, append, type Batch, beginLog, type Outcome, type OwnLog, ownLog, stage } from './append.ts'
+import {
+  type Appended,
+  append,
+  type Batch,
+  beginLog,
+  type Outcome,
+  type OwnLog,
+  ownLog,
+  roomIn,
+  stage,
+} from './append.ts'
 import { compact } from './compaction.ts'
 import { type Content, HeldView } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
@@ -12,6 +22,7 @@ import {
   EpochPassed,
   type IngestResult,
   type Mutation,
+  type Room,
   WriteFailed,
 } from './documents.ts'
 import { Followers } from './followers.ts'
@@ -67,6 +78,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
         return this.#write(envelope, actor)
       case 'read':
         return this.#respond(envelope, async () => HeldView.of((await this.#replica.loadContent()).held))
+      case 'room':
+        return this.#respond(envelope, () => this.#room())
       case 'ingest':
         return this.#ingest(envelope, message)
       case 'observe':
@@ -139,6 +152,10 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     const { document, content, ledger } = this.#replica
     if (!content || !ledger) throw new Error(`${document} is not loaded.`)
     return { document, content, ledger }
+  }
+
+  async #room(): Promise<Room> {
+    return roomIn(await this.#replica.loadLedger(), this.#replica.document, this.#around.context)
   }
 
   /** Shows an entry of this run's log that is durable now. */

@@ -1,6 +1,6 @@
 import type { Message, Question } from '../actor/types.ts'
 import type { ServerId } from '../ports/names.ts'
-import type { DocumentObserver, IngestResult, Mutation, Registers } from './documents.ts'
+import type { DocumentObserver, IngestResult, Mutation, Registers, Room } from './documents.ts'
 
 /* What the actor of a document is told and asked; the meaning of each is that of the method of `Documents`. */
 
@@ -10,6 +10,9 @@ export interface Write extends Message, Question<unknown> {
 }
 export interface Read extends Message, Question<Registers> {
   readonly type: 'read'
+}
+export interface AskRoom extends Message, Question<Room> {
+  readonly type: 'room'
 }
 export interface Ingest extends Message, Question<IngestResult> {
   readonly type: 'ingest'
@@ -37,4 +40,4 @@ export interface Forget extends Message, Question<void> {
   readonly digest: Uint8Array | undefined
 }
 /** What a document is asked. Everything but `unobserve` is answered. */
-export type DocumentMessage = Write | Read | Ingest | Observe | Unobserve | Diff | Compact | Forget
+export type DocumentMessage = Write | Read | AskRoom | Ingest | Observe | Unobserve | Diff | Compact | Forget

@@ -40,7 +40,19 @@ export type Mutation<T> = (
 ) => {
   readonly writes: readonly RegisterWrite[]
   readonly local?: readonly LocalRecord[]
+  /** It names what is durable elsewhere already, so it may use the last room of a full document, as removals do. */
+  readonly isOwed?: boolean
   readonly answer: T
+}
+
+/** How many bytes a document still takes from this server, each number at least 0. */
+export interface Room {
+  /** Of anything. */
+  readonly bytes: number
+  /** Of what changes without adding to what is there for long: half of the last room. */
+  readonly changeBytes: number
+  /** Of removals, and of what is owed: all of the last room. */
+  readonly lastBytes: number
 }
 
 /** log → first free sequence number. A log that is missing stands at 0. */
@@ -132,6 +144,8 @@ export interface Documents {
    */
   read(document: DocumentId): Promise<Registers>
   index(document: DocumentId): Promise<IndexRecord | undefined>
+  /** How much a document still takes. Nobody else can take the last room away: it is of what this server itself writes. */
+  room(document: DocumentId): Promise<Room>
   /** Index records whose id starts with `prefix`, in order. */
   list(prefix: string, from?: string): AsyncIterable<IndexRecord>
   /** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */

@@ -13,8 +13,8 @@ export interface Decision {
   readonly changes: readonly (readonly [key: string, held: Held])[]
   /** At most what the changes take in an entry. */
   readonly bytes: number
-  /** Whether it only removes registers: then it may use a full document's last room. */
-  readonly removesOnly: boolean
+  /** Whether it may use a full document's last room: it only removes registers, or says what is owed. */
+  readonly mayUseLastRoom: boolean
   readonly local: readonly LocalRecord[]
   readonly answer: unknown
 }
@@ -39,7 +39,7 @@ const itemOverheadBytes = 96
  * @throws what the mutation throws; {@link InvalidRegister}
  */
 export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
-  const { writes, local = [], answer } = mutation(HeldView.of(held), now)
+  const { writes, local = [], isOwed = false, answer } = mutation(HeldView.of(held), now)
   const changes: [string, Held][] = []
   let after = held
   let bytes = 0
@@ -55,7 +55,7 @@ export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: nu
     bytes += writeBytes
     removesOnly &&= write.value === null
   }
-  return { held: after, changes, bytes, removesOnly, local, answer }
+  return { held: after, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
 }
 
 /** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. @throws {InvalidRegister} */

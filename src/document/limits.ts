@@ -4,7 +4,7 @@ import type { DocumentId } from '../ports/names.ts'
 export interface DocumentLimits {
   /** One signed entry, overhead and all. */
   readonly maxEntryBytes: number
-  /** All entries of a document together, when this server writes. Removals are let through a little further. */
+  /** All entries of a document together, when this server writes. Removals, and what is owed, are let through a little further. */
   readonly maxDocumentBytes: number
   /**
    * All entries of a document together, when a peer brings them. More than a server may write: the copy of a compaction
@@ -54,11 +54,13 @@ export class EntryTooLarge extends Error {
   }
 }
 
-/** The document has no room for what a mutation wants to write. Nothing of it was written; removals still pass. */
+/** The document has no room for what a mutation wants to write. Nothing of it was written; removals and what is owed still pass. */
 export class DocumentFull extends Error {
   override readonly name = 'DocumentFull'
-  constructor(document: DocumentId, bytes: number, maxBytes: number) {
-    super(`${document} holds ${bytes} bytes and may hold ${maxBytes}. Remove registers, or start another document.`)
+  constructor(document: DocumentId, bytes: number, leftBytes: number, maxBytes: number) {
+    super(
+      `${document} has ${leftBytes} of ${maxBytes} bytes left, too few for ${bytes}. Remove registers, or start another document.`,
+    )
   }
 }
 

@@ -1,8 +1,20 @@
-import { type Documents, type Registers, type RegisterWrite, WriteFailed } from '../document/documents.ts'
+import { type Documents, type Registers, type RegisterWrite, type Room, WriteFailed } from '../document/documents.ts'
+import type { ServerId } from '../ports/names.ts'
 import { together } from './counting.ts'
 import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { additionsOf, countIn, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
+import {
+  additionsOf,
+  countIn,
+  keys,
+  noCounts,
+  type Origin,
+  type PartCounts,
+  type Run,
+  userOf,
+  written,
+} from './records.ts'
+import { type Purpose, RoomAside } from './room.ts'
 
 /*
  * How a mailbox is changed: in commits, each with a number under this writer's run. All that one commit says in the parts of
@@ -41,6 +53,7 @@ export interface Edit {
   /** The mailbox document as it was when the commit began. */
   readonly mailbox: Registers
   readonly now: number
+  readonly server: ServerId
   /** To go into every register that the task writes. */
   readonly origin: Origin
   /** Parts of a container in order, with what this commit adds. */
@@ -48,12 +61,16 @@ export interface Edit {
   /** What all parts hold together. */
   total(): { readonly objects: number; readonly bytes: number }
   read(at: PartRef): Promise<Registers>
-  /** @throws what the decision throws; {@link WriteFailed} {@link DocumentFull} */
+  /** @throws what the decision throws; {@link CommandRefused} MAILBOX_FULL; {@link WriteFailed} {@link DocumentFull} */
   write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
   /** What there is in a part of each writer, counted anew; left out if the commit changes the part. */
   count(at: PartRef, counts: ReadonlyMap<Run, PartCounts>): void
-  /** Registers of the mailbox document itself; durable with the commit. */
+  /** Keeps room for what is said later, if all goes well. @throws {CommandRefused} MAILBOX_FULL */
+  setAside(...writes: readonly RegisterWrite[]): void
+  /** Registers of the mailbox document itself; durable with the commit. @throws {CommandRefused} MAILBOX_FULL */
   say(...writes: readonly RegisterWrite[]): void
+  /** The same for what says that something is removed: there is room for it where there is for nothing else. */
+  sayRemoved(...writes: readonly RegisterWrite[]): void
 }
 
 const sumsOf = ({ objects, bytes, chars, date }: Added): PartCounts => ({
@@ -80,9 +97,12 @@ interface Written<T> {
 
 export interface CommitOptions {
   readonly name: MailboxName
+  readonly server: ServerId
   readonly run: Run
   readonly number: number
   readonly mailbox: Registers
+  /** In the mailbox document. */
+  readonly room: Room
   readonly documents: Pick<Documents, 'read' | 'write'>
   readonly owed: OwedRecords
 }
@@ -97,11 +117,13 @@ export class Commit {
   readonly #said = new Map<string, RegisterWrite>()
   readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, PartCounts> }>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
+  readonly #aside: RoomAside
   #hasFailed = false
   #total: { objects: number; bytes: number } | undefined
 
   constructor(options: CommitOptions) {
     this.#options = options
+    this.#aside = new RoomAside(options.room)
   }
 
   /** Whether there is noCounts that the mailbox document would say. */
@@ -115,43 +137,60 @@ export class Commit {
   }
 
   edit(now: number, device: string | undefined): Edit {
-    const { name, documents, run, number, mailbox } = this.#options
+    const { name, server, documents, run, number, mailbox } = this.#options
     const origin: Origin = device === undefined ? [run, number] : [run, number, device]
     return {
       name,
       mailbox,
       now,
+      server,
       origin,
       parts: container => [...this.#partsOf(container).values()].sort((a, b) => a.part - b.part),
       total: () => this.#totals(),
       read: ({ container, part }) => documents.read(partDocument(name, container, part)),
       write: (at, decide) => this.#write(at, decide),
-      count: (at, counts) => this.#counted.set(keyOf(at), { at, counts }),
+      count: (at, counts) => this.#count(at, counts),
+      setAside: (...writes) => this.#setAside(writes),
       say: (...writes) => {
-        for (const write of writes) this.#said.set(write.key, write)
+        this.#setAside(writes)
+        this.#say(writes)
+      },
+      sayRemoved: (...writes) => {
+        this.#aside.set('removal', writes)
+        this.#say(writes)
       },
     }
   }
 
   /**
    * Names the commit in the mailbox document: what does not fit into one entry comes before, and is not counted until the
-   * commit's number is there. @throws {WriteFailed} {@link DocumentFull}
+   * commit's number is there. Room for all of it was set aside. @throws {WriteFailed}
    */
   async name(): Promise<void> {
-    const { name, documents, owed, run, number } = this.#options
+    const { name, documents, owed, run, number, mailbox } = this.#options
     const document = mailboxDocument(name)
-    const touched = [...this.#touched.values()]
+    // Of a mailbox that was erased nobody synchronises anything.
+    const touched = userOf(mailbox)?.erased ? [] : [...this.#touched.values()]
     const words = [...this.#said.values()]
     for (const { at, counts } of this.#counted.values())
       if (!this.#touched.has(keyOf(at)))
-        await documents.write(document, registers => ({ writes: corrected(registers, at, counts), answer: undefined }))
-    if (words.length === 0 && touched.length === 0) return
+        await documents.write(document, registers => ({
+          writes: corrected(registers, at, counts),
+          isOwed: true,
+          answer: undefined,
+        }))
+    if (words.length === 0 && this.#touched.size === 0) return
     while (words.length > namedAtOnce)
-      await documents.write(document, () => ({ writes: words.splice(0, namedAtOnce), answer: undefined }))
+      await documents.write(document, () => ({
+        writes: words.splice(0, namedAtOnce),
+        isOwed: true,
+        answer: undefined,
+      }))
     while (touched.length > namedAtOnce) {
       const some = touched.splice(0, namedAtOnce)
       await documents.write(document, registers => ({
         writes: some.flatMap(part => said(registers, part, run, number, this.#said)),
+        isOwed: true,
         answer: undefined,
       }))
     }
@@ -162,6 +201,7 @@ export class Commit {
         written(keys.run(run), number),
       ],
       local: [...this.#touched.values()].map(part => owed.settled(name, part)),
+      isOwed: true,
       answer: undefined,
     }))
   }
@@ -172,6 +212,7 @@ export class Commit {
     const writing = documents.write<Written<T>>(document, (registers, now) => {
       const { writes, added = noAddition, answer } = decide(registers, now)
       if (writes.length === 0) return { writes, answer: { answer } }
+      this.#aside.set(purposeOf(writes), namingOf(at, run))
       // What the commit says in a part first says that it is there, and that it is owed.
       if (registers.get(keys.at(run))?.value === number) return { writes, answer: { answer, added } }
       return {
@@ -186,6 +227,24 @@ export class Commit {
     })
     if (added) this.#touch(at, added)
     return answer
+  }
+
+  #setAside(writes: readonly RegisterWrite[]): void {
+    const { mailbox } = this.#options
+    for (const write of writes) {
+      const before = mailbox.get(write.key)?.value ?? null
+      this.#aside.set(write.value === null ? 'forgetting' : before === null ? 'new' : 'change', [write])
+    }
+  }
+
+  #say(writes: readonly RegisterWrite[]): void {
+    for (const write of writes) this.#said.set(write.key, write)
+  }
+
+  #count(at: PartRef, counts: ReadonlyMap<Run, PartCounts>): void {
+    const { mailbox } = this.#options
+    this.#aside.set('change', corrected(mailbox, at, counts))
+    this.#counted.set(keyOf(at), { at, counts })
   }
 
   #touch(at: PartRef, added: Added): void {
@@ -222,6 +281,22 @@ export class Commit {
     return this.#total
   }
 }
+
+/** What registers of a part are written for: whether they are taken away, or say of an object that it was. */
+function purposeOf(writes: readonly RegisterWrite[]): Purpose {
+  const said = writes.filter(({ value }) => value !== null)
+  if (said.length === 0) return 'forgetting'
+  return said.every(({ key }) => key.startsWith(keys.gone(''))) ? 'removal' : 'change'
+}
+
+/** The registers with which a part that was changed is named; with what may be said of it besides. */
+const namingOf = ({ container, part }: PartRef, run: Run): readonly RegisterWrite[] => [
+  written(keys.run(run), 0),
+  written(keys.change(container, part, run), 0),
+  written(keys.count(container, part, run), noCounts),
+  written(keys.due(container, part), 0),
+  written(keys.erased(container, part), 0),
+]
 
 const noAddition: Added = { objects: 0, bytes: 0, chars: 0 }
 const keyOf = ({ container, part }: PartRef): string => `${container}/${part}`

@@ -1,4 +1,4 @@
-import type { Registers } from '../document/documents.ts'
+import type { Registers, RegisterWrite } from '../document/documents.ts'
 import { DocumentFull } from '../document/limits.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { Edit, PartRef, PartSummary } from './commit.ts'
@@ -36,7 +36,10 @@ export interface Deposited extends ObjectName {
   readonly created: boolean
 }
 
-/** Stores an object, unless it is there or was. @throws {CommandRefused} QUOTA_EXCEEDED, FOLDER_UNKNOWN, GONE */
+/**
+ * Stores an object, unless it is there or was. A conversation that begins with it is named once it is stored.
+ * @throws {CommandRefused} QUOTA_EXCEEDED, MAILBOX_FULL, FOLDER_UNKNOWN, GONE
+ */
 export async function deposit(
   edit: Edit,
   deposit: Deposit,
@@ -45,7 +48,15 @@ export async function deposit(
 ): Promise<Deposited> {
   const { object, folder } = deposit
   const container = folder ?? conversationContainer(object.conversationId, crypto)
-  requireContainer(edit, container, object.conversationId)
+  const naming = namingOf(edit, container, object.conversationId)
+  edit.setAside(...naming)
+  const deposited = await place(edit, container, deposit, policy)
+  edit.say(...naming)
+  return deposited
+}
+
+async function place(edit: Edit, container: string, deposit: Deposit, policy: StoragePolicy): Promise<Deposited> {
+  const { object } = deposit
   const parts = edit.parts(container)
   const latest = parts.at(-1)
   for (const part of parts)
@@ -68,11 +79,14 @@ export async function deposit(
   }
 }
 
-function requireContainer(edit: Edit, container: string, conversationId: string): void {
+/** What names a conversation that is new here. @throws {CommandRefused} FOLDER_UNKNOWN */
+function namingOf(edit: Edit, container: string, conversationId: string): RegisterWrite[] {
   const known = containerOf(edit.mailbox, container)
   if (isFolder(container)) {
     if (!known || known.gone) throw refusals.folderUnknown(container)
-  } else if (!known) edit.say(written(keys.container(container), { name: conversationId, o: edit.origin }))
+    return []
+  }
+  return known ? [] : [written(keys.container(container), { name: conversationId, o: edit.origin })]
 }
 
 export function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolicy): void {

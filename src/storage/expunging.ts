@@ -6,18 +6,7 @@ import { dueOf } from './depositing.ts'
 import type { Flag, ObjectName } from './fields.ts'
 import type { Outcome } from './methods/objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import {
-  charsOf,
-  flagsIn,
-  type GoneRecord,
-  goneIdsIn,
-  goneIn,
-  idsIn,
-  keys,
-  never,
-  objectIn,
-  written,
-} from './records.ts'
+import { charsOf, flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
 
 /*
  * How objects leave a mailbox. Their content is removed in the registers, and with the next compaction from the disks of
@@ -53,7 +42,7 @@ export const sumOf = (added: readonly Added[]): Added => ({
 
 /** All servers that have written into the part clear it away from their disks: see `erasure.ts`. */
 export const sayErased = (edit: Edit, { container, part }: PartRef): void =>
-  edit.say(written(keys.erased(container, part), edit.now))
+  edit.sayRemoved(written(keys.erased(container, part), edit.now))
 
 /** Removes objects by name. What is gone already counts as removed. */
 export const expunge = (edit: Edit, names: readonly ObjectName[], reach: Reach): Promise<Outcome[]> =>
@@ -130,7 +119,7 @@ export function dueTime(part: Registers, id: string, policy: StoragePolicy): num
  * from before.
  */
 export async function tidy(edit: Edit, at: PartRef, policy: StoragePolicy): Promise<ObjectName[]> {
-  const { removed, next } = await edit.write(at, (part, now) => {
+  const { removed, next, isRemembered } = await edit.write(at, (part, now) => {
     const removals: NonNullable<ReturnType<typeof removal>>[] = []
     const names: ObjectName[] = []
     let next = Number.POSITIVE_INFINITY
@@ -146,21 +135,25 @@ export async function tidy(edit: Edit, at: PartRef, policy: StoragePolicy): Prom
       names.push({ ...at, id })
     }
     const forgotten: string[] = []
+    let isRemembered = removals.length > 0
     const rememberedMs = policy.tokenMs + policy.offlineMs
     for (const id of goneIdsIn(part)) {
       const gone = goneIn(part, id)
-      if (gone && gone.at + rememberedMs <= now && forgotten.length < removedAtOnce) forgotten.push(id)
-      else if (gone) next = Math.min(next, gone.at + rememberedMs)
+      if (!gone) continue
+      if (gone.at + rememberedMs <= now && forgotten.length < removedAtOnce) forgotten.push(id)
+      else isRemembered = true
     }
     return {
       writes: [...removals.flatMap(({ writes }) => writes), ...forgotten.map(id => written(keys.gone(id), null))],
       added: sumOf(removals.map(({ added }) => added)),
-      answer: { removed: names, next },
+      answer: { removed: names, next, isRemembered },
     }
   })
-  const said = edit.mailbox.get(keys.due(at.container, at.part))?.value
-  const due = Math.min(next, never)
-  if (said !== due) edit.say(written(keys.due(at.container, at.part), due))
-  if (removed.length > 0) sayErased(edit, at)
+  const before = (key: string) => edit.mailbox.get(key)?.value ?? null
+  const [dueKey, erasedKey] = [keys.due(at.container, at.part), keys.erased(at.container, at.part)]
+  const due = next === Number.POSITIVE_INFINITY ? null : next
+  if (before(dueKey) !== due) edit.sayRemoved(written(dueKey, due))
+  if (removed.length > 0 || (isRemembered && before(erasedKey) === null)) sayErased(edit, at)
+  else if (!isRemembered && before(erasedKey) !== null) edit.sayRemoved(written(erasedKey, null))
   return removed
 }

@@ -58,18 +58,22 @@ export function renameFolder(
   return { folder }
 }
 
-/** Removes a folder with the folders below, and the objects in them. */
-export async function removeFolder(edit: Edit, folder: string): Promise<{ readonly folder: string }> {
+/** Removes a folder with the folders below, and the objects in them; answers which folders these are. */
+export async function removeFolder(
+  edit: Edit,
+  folder: string,
+): Promise<{ readonly folder: string; readonly removed: readonly string[] }> {
   const folders = [...foldersOf(edit)]
   if (!folders.some(other => other.folder === folder)) {
-    if (containerOf(edit.mailbox, folder)?.gone) return { folder }
+    if (containerOf(edit.mailbox, folder)?.gone) return { folder, removed: [folder] }
     throw refusals.folderUnknown(folder)
   }
-  for (const below of [folder, ...belowOf(folder, folders)]) {
-    edit.say(written(keys.removed(below), { o: edit.origin }))
+  const removed = [folder, ...belowOf(folder, folders)]
+  for (const below of removed) {
+    edit.sayRemoved(written(keys.removed(below), { o: edit.origin }), written(keys.container(below), null))
     await expungeWhere(edit, below, () => true)
   }
-  return { folder }
+  return { folder, removed }
 }
 
 function belowOf(folder: string, folders: readonly Folder[]): string[] {

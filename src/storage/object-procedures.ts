@@ -14,6 +14,7 @@ import { expunge, expungeWhere, isDeleted } from './expunging.ts'
 import { fetchObjects } from './fetching.ts'
 import { changeFlags } from './flagging.ts'
 import { createFolder, removeFolder, renameFolder } from './folders.ts'
+import { forgetParts } from './forgetting.ts'
 import { follow } from './linking.ts'
 import {
   folderCreate,
@@ -156,11 +157,15 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
   offer({
     spec: folderRemove,
     kind: 'change',
-    execute: (params, principal) =>
-      change('folder.remove', params, principal, (edit, reach) => {
+    async execute(params, principal) {
+      const { folder, removed } = await change('folder.remove', params, principal, async (edit, reach) => {
         if (!reach.isWhole) throw refusals.mayNot('write', params)
         return removeFolder(edit, params.folder)
-      }),
+      })
+      for (const container of removed)
+        while (await writers.change(nameOf(params), 'forget', async edit => forgetParts(edit, container)));
+      return { folder }
+    },
   })
 
   offer({

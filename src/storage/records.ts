@@ -30,7 +30,7 @@ const userRecord = z.object({ born: z.string().max(64), erased: z.literal(true).
 /** `container/<container>`. */
 const containerRecord = z.object({ name: z.string(), parent: z.string().optional(), o: origin })
 
-/** `removed/<folder>`: no object in it counts any more, and no later name brings it back. */
+/** `removed/<folder>`: no object in it counts any more, and no later name brings it back. It takes the place of `container/<folder>`. */
 const removedRecord = z.object({ o: origin })
 
 export interface ContainerRecord extends z.infer<typeof containerRecord> {
@@ -160,16 +160,28 @@ export function* grantsOf(mailbox: Registers) {
 }
 
 export function containerOf(mailbox: Registers, container: string): ContainerRecord | undefined {
-  const record = asContainer(mailbox.get(keys.container(container))?.value)
-  const removed = record && asRemoved(mailbox.get(keys.removed(container))?.value)
-  return removed ? { ...record, gone: true, o: removed.o } : record
+  const removed = asRemoved(mailbox.get(keys.removed(container))?.value)
+  if (removed) return { name: '', gone: true, o: removed.o }
+  return asContainer(mailbox.get(keys.container(container))?.value)
 }
 
 export function* containersOf(mailbox: Registers): Generator<readonly [container: string, record: ContainerRecord]> {
   for (const [key] of mailbox.entries('container/')) {
     const name = key.slice('container/'.length)
     const record = isContainer(name) ? containerOf(mailbox, name) : undefined
+    if (record && !record.gone) yield [name, record]
+  }
+  for (const [name] of removedSince(mailbox)) {
+    const record = containerOf(mailbox, name)
     if (record) yield [name, record]
+  }
+}
+
+/** Folders that were removed, each with when. */
+export function* removedSince(mailbox: Registers): Generator<readonly [container: string, at: number]> {
+  for (const [key, { value, stamp }] of mailbox.entries('removed/')) {
+    const name = key.slice('removed/'.length)
+    if (value !== null && isContainer(name)) yield [name, stamp]
   }
 }
 
@@ -185,20 +197,10 @@ export function* runsOf(mailbox: Registers): Generator<{ run: Run; number: numbe
 export const vectorOf = (mailbox: Registers): Map<Run, number> =>
   new Map([...runsOf(mailbox)].map(({ run, number }) => [run, number]))
 
-/** `due/<container>/<part>`: from when on something there is to be expunged or forgotten; or {@link never}. */
+/** `due/<container>/<part>`: from when on something there is to be expunged by policy. */
 export const dueIn = (mailbox: Registers) => timesOfParts(mailbox, 'due/')
-export const never = Number.MAX_SAFE_INTEGER
 
-/** Parts in which something was expunged, and nothing says when that may be forgotten. */
-export function* unscheduledIn(mailbox: Registers) {
-  for (const { container, part, at } of erasedIn(mailbox)) {
-    const due = mailbox.get(keys.due(container, part))
-    const isSaid = typeof due?.value === 'number' && (due.value !== never || due.stamp >= at)
-    if (!isSaid) yield { container, part }
-  }
-}
-
-/** `erased/<container>/<part>`: when something was expunged last. */
+/** `erased/<container>/<part>`: when something was expunged last, as long as that is remembered. */
 export const erasedIn = (mailbox: Registers) => timesOfParts(mailbox, 'erased/')
 
 function* timesOfParts(mailbox: Registers, prefix: string) {

@@ -59,7 +59,7 @@ export const refusals = {
   mailboxFull: () =>
     new CommandRefused(
       409,
-      'The mailbox has as many conversations and folders as it can. Remove some.',
+      'The mailbox document has no room for this. Remove folders, or all objects of conversations.',
       'MAILBOX_FULL',
     ),
   fingerprint: (operator: OperatorId) =>

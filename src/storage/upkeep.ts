@@ -7,11 +7,12 @@ import { containersApart } from './apart.ts'
 import type { PartRef } from './commit.ts'
 import type { Erasure } from './erasure.ts'
 import { tidy } from './expunging.ts'
+import { forgetContainer, forgetParts, forgettable } from './forgetting.ts'
 import { mend, recount } from './mending.ts'
 import type { Met } from './met.ts'
 import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { changesOf, completeTo, dueIn, unscheduledIn, userOf, vectorOf } from './records.ts'
+import { changesOf, completeTo, dueIn, erasedIn, keys, removedSince, userOf, vectorOf } from './records.ts'
 import { erase } from './users.ts'
 import type { Writers } from './writers.ts'
 
@@ -51,8 +52,30 @@ export function createUpkeep(options: {
     await erasure.look(name, mailbox)
     if (userOf(mailbox)?.erased) await erase(name, writers, documents)
     const now = clock.now()
-    for (const { container, part, at } of dueIn(mailbox)) if (at <= now) await tidied(name, { container, part })
-    for (const at of unscheduledIn(mailbox)) await tidied(name, at)
+    for (const at of partsToTidy(mailbox, now)) await tidied(name, at)
+    await forget(name)
+  }
+
+  /** Gives the mailbox document its room back. */
+  async function forget(name: MailboxName): Promise<void> {
+    const mailbox = await documents.read(mailboxDocument(name))
+    for (const [container] of removedSince(mailbox))
+      if (isOwnSaid(mailbox, container))
+        while (await writers.change(name, 'forget', async edit => forgetParts(edit, container)));
+    for (const container of forgettable(mailbox, clock.now(), policy.tokenMs + policy.offlineMs))
+      while (await writers.change(name, 'forget', edit => forgetContainer(edit, container)));
+  }
+
+  const isOwnSaid = (mailbox: Registers, container: string): boolean =>
+    [...changesOf(mailbox, container)].some(
+      ({ part, run }) => mailbox.get(keys.change(container, part, run))?.server === server,
+    )
+
+  /** Those in which something is due, or was expunged so long ago that it may be forgotten. */
+  function* partsToTidy(mailbox: Registers, now: number): Generator<PartRef> {
+    const rememberedMs = policy.tokenMs + policy.offlineMs
+    for (const { container, part, at } of dueIn(mailbox)) if (at <= now) yield { container, part }
+    for (const { container, part, at } of erasedIn(mailbox)) if (at + rememberedMs <= now) yield { container, part }
   }
 
   const tidied = (name: MailboxName, at: PartRef) => writers.change(name, 'tidy', edit => tidy(edit, at, policy))

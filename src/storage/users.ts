@@ -7,6 +7,7 @@ import { totalOf } from './commit.ts'
 import { eraseDevices } from './devices/erasing.ts'
 import { entryOf } from './directory.ts'
 import { expungeWhere } from './expunging.ts'
+import { forgetParts } from './forgetting.ts'
 import type {
   directoryFind,
   directorySetGroup,
@@ -151,7 +152,7 @@ export function createUsers({ self, documents, writers, fingerprintOf, now, cryp
       await writers.change(name, 'user.remove', async edit => {
         const found = userOf(edit.mailbox)
         if (!found) throw refusals.userUnknown(name)
-        edit.say(written(keys.user, { ...found, erased: true }))
+        edit.sayRemoved(written(keys.user, { ...found, erased: true }))
         // Or they would drop what they hold, and be given it again.
         for (const { operator } of grantsOf(edit.mailbox)) edit.say(written(keys.grant(operator), null))
         for (const { operator, identity } of subscribersOf(edit.mailbox))
@@ -230,13 +231,14 @@ export async function erase(
       await expungeWhere(edit, container, () => true)
       edit.say(written(keys.container(container), null))
     })
+    while (await writers.change(name, 'forget', async edit => forgetParts(edit, container)));
   }
 }
 
 /** Those that are named, and those in which there is something: somebody may have put it there before hearing of the erasure. */
 function heldContainers(mailbox: Registers): Set<string> {
   const held = new Set<string>()
-  for (const [container] of containersOf(mailbox)) held.add(container)
+  for (const [container, { gone }] of containersOf(mailbox)) if (!gone) held.add(container)
   const objects = new Map<string, number>()
   for (const change of additionsOf(mailbox))
     objects.set(change.container, (objects.get(change.container) ?? 0) + change.objects)

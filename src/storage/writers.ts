@@ -1,14 +1,26 @@
 import type { ActorContext, ActorKind, ActorSystem, Behaviour, Envelope, Message, Question } from '../actor/types.ts'
 import { toBase64url } from '../commands/framing.ts'
-import type { Documents, Registers } from '../document/documents.ts'
+import type { Documents, Registers, RegisterWrite } from '../document/documents.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { OperatorId } from '../ports/names.ts'
+import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import { Commit, type Edit } from './commit.ts'
 import { countsOf, together } from './counting.ts'
-import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
+import { isFolder, type MailboxName, mailboxDocument, partDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import { additionsOf, changeIn, keys, noCounts, type PartCounts, type Run, written } from './records.ts'
+import {
+  additionsOf,
+  changeIn,
+  containerOf,
+  goneIn,
+  idsIn,
+  keys,
+  noCounts,
+  objectIn,
+  type PartCounts,
+  type Run,
+  written,
+} from './records.ts'
 
 /*
  * One actor for each mailbox that is being changed here. Tasks that came while a commit was being stored go into the next one
@@ -40,8 +52,9 @@ const runBytes = 6
 
 export interface WritersOptions {
   readonly self: OperatorId
+  readonly server: ServerId
   readonly actors: ActorSystem
-  readonly documents: Pick<Documents, 'read' | 'write'>
+  readonly documents: Pick<Documents, 'read' | 'write' | 'room'>
   readonly owed: OwedRecords
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
@@ -129,7 +142,9 @@ class Writer implements Behaviour<Change> {
           written(keys.count(container, part, run), recounted(mailbox, content, { container, part, run })),
           // What was to be expunged when is not known any more: the next sweep looks.
           written(keys.due(container, part), 0),
+          ...unnamed(mailbox, content, { container, run, number }),
         ],
+        isOwed: true,
         answer: undefined,
       }))
     }
@@ -137,6 +152,7 @@ class Writer implements Behaviour<Change> {
     await documents.write(mailboxDocument(this.#name), mailbox => ({
       writes: [...reached].map(([run, number]) => written(keys.run(run), Math.max(number, numberIn(mailbox, run)))),
       local: parts.map(part => owed.settled(this.#name, part)),
+      isOwed: true,
       answer: undefined,
     }))
   }
@@ -149,9 +165,11 @@ class Writer implements Behaviour<Change> {
       this.#isInterrupted = false
       const commit = new Commit({
         name: this.#name,
+        server: this.#options.server,
         run: this.#run,
         number: this.#number + 1,
         mailbox: await documents.read(mailboxDocument(this.#name)),
+        room: await documents.room(mailboxDocument(this.#name)),
         documents,
         owed,
       })
@@ -191,6 +209,20 @@ function settle(envelopes: readonly Envelope<Change>[], outcomes: readonly Promi
 const numberIn = (mailbox: Registers, run: Run): number => {
   const value = mailbox.get(keys.run(run))?.value
   return typeof value === 'number' ? value : 0
+}
+
+/** The name of a conversation that an interrupted writer has begun: its objects say it. */
+function unnamed(
+  mailbox: Registers,
+  content: Registers,
+  { container, run, number }: { container: string; run: Run; number: number },
+): RegisterWrite[] {
+  if (isFolder(container) || containerOf(mailbox, container)) return []
+  for (const id of idsIn(content)) {
+    const object = goneIn(content, id) ? undefined : objectIn(content, id)
+    if (object) return [written(keys.container(container), { name: object.conversationId, o: [run, number] })]
+  }
+  return []
 }
 
 /**
