@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { readText } from '../adapters/files.ts'
-import { type Configuration, readConfiguration } from '../operations/configuration.ts'
+import { readConfiguration } from '../operations/configuration.ts'
+import type { Configuration } from '../operations/configuration-schema.ts'
 
 /** A configuration with its relative paths resolved against the folder that its file stands in. */
 export interface NodeFolder {

@@ -22,10 +22,11 @@ import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { Configuration } from './configuration.ts'
+import type { Configuration } from './configuration-schema.ts'
 
 export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
-export { type Configuration, InvalidConfiguration, readConfiguration } from './configuration.ts'
+export { InvalidConfiguration, readConfiguration } from './configuration.ts'
+export type { Configuration } from './configuration-schema.ts'
 
 /** A node on production adapters, with its log. */
 export interface RunningNode extends CpnsNode {

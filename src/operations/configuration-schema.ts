@@ -1,0 +1,232 @@
+import { z } from 'zod'
+import { isOperatorId, isServerId } from '../ports/names.ts'
+import { defaultDevicePolicy, notify } from '../storage/devices/preferences.ts'
+import { content } from '../storage/fields.ts'
+import { defaultPace } from '../storage/notifications/pace.ts'
+import { defaultPolicy } from '../storage/policy.ts'
+
+/*
+ * What an operator may set, with what each setting means, its bounds, and what holds when it is left out. Paths are relative
+ * to the folder of the file.
+ */
+
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+function isSafeKeySource(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null) return false
+  if ([url.search, url.hash, url.username, url.password].some(part => part !== '')) return false
+  return url.protocol === 'https:' || loopback.has(url.hostname)
+}
+
+const durationMs = z.int().min(0).max(31_536_000_000)
+const devices = defaultDevicePolicy
+const port = z.int().min(0).max(65535)
+
+export const configurationSchema = z.strictObject({
+  operator: z
+    .string()
+    .refine(isOperatorId, { error: 'expected a lower-case domain name such as a.example' })
+    .describe('The operator that this server belongs to.'),
+  data: z.string().default('data').describe('Folder of the document store.'),
+  search: z
+    .string()
+    .default('search')
+    .describe(
+      'Folder of the search index. It is made anew from the document store if it is lost: leave it out of backups.',
+    ),
+  manifest: z.string().default('manifest.json').describe("The operator's signed manifest."),
+  subscribers: z
+    .string()
+    .default('subscribers.json')
+    .describe('Subscribers and their credentials, encrypted; mode 0600.'),
+  peers: z
+    .strictObject({
+      listen: z.array(z.string()).default(['/ip4/127.0.0.1/tcp/4600']).describe('Multiaddresses for other servers.'),
+      folder: z.string().default('peers').describe('Manifests of trusted operators, one file each.'),
+      neighbours: z
+        .array(z.string().refine(isServerId, { error: 'expected the PeerId of a server, such as 12D3Koo…' }))
+        .optional()
+        .describe("Servers of this server's own operator that it links with; all of them, if left out."),
+    })
+    .prefault({}),
+  keys: z
+    .strictObject({
+      server: z.string().default('keys/server.key').describe("This server's private key; mode 0600."),
+      secrets: z
+        .string()
+        .default('keys/operator.secrets')
+        .describe('What all servers of the operator share; mode 0600.'),
+      subscribers: z
+        .string()
+        .default('keys/subscribers.key')
+        .describe('What the file of subscribers is encrypted under; mode 0600.'),
+    })
+    .prefault({}),
+  keySource: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+        .refine(isSafeKeySource, { error: 'expected https, or http on loopback; without user, query and fragment' })
+        .describe('The base URL of a key server of your own: GET <url>/subscribers/<identity>.'),
+      tokenFile: z.string().optional().describe('A bearer token for it; mode 0600, read again at each request.'),
+      certificate: z.string().optional().describe('PEM certificate by which it knows this server.'),
+      key: z.string().optional().describe('PEM private key of the certificate; mode 0600.'),
+      authority: z.string().optional().describe('PEM certificates of who signed its certificate; else the usual ones.'),
+      timeoutMs: z.int().min(100).max(60_000).default(3_000).describe('For one whole answer.'),
+      ttlMs: z.int().min(0).max(86_400_000).default(60_000).describe('How long a subscriber is not asked for again.'),
+      negativeTtlMs: z.int().min(0).max(3_600_000).default(5_000).describe('The same for who is no subscriber.'),
+      staleMs: z
+        .int()
+        .min(0)
+        .max(86_400_000)
+        .default(600_000)
+        .describe('How old an answer may be that is used while the key server fails.'),
+    })
+    .refine(source => (source.certificate === undefined) === (source.key === undefined), {
+      error: 'certificate and key go together',
+    })
+    .refine(source => source.tokenFile !== undefined || source.certificate !== undefined, {
+      error: 'tokenFile, or certificate and key, are needed: a key server tells secrets',
+    })
+    .optional()
+    .describe('Subscribers from a key server instead of a file.'),
+  certificates: z
+    .strictObject({
+      anchors: z
+        .array(z.string())
+        .default([])
+        .describe('Files (PEM or DER) of the authorities whose certificates PNEs may register with.'),
+      revocations: z
+        .array(z.string())
+        .default([])
+        .describe('Files of their revocation lists; reloaded when they change.'),
+    })
+    .prefault({}),
+  clients: z
+    .strictObject({
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('Where clients attach. Plain websockets are refused beyond loopback.'),
+      port: port.default(4680),
+      certificate: z.string().optional().describe('PEM certificate chain; reloaded when it changes.'),
+      key: z.string().optional().describe('PEM private key of the certificate.'),
+      behindProxy: z.boolean().default(false).describe('A proxy in front terminates TLS: plain is then accepted.'),
+      origins: z.array(z.string()).default([]).describe('Web origins that browsers may come from.'),
+    })
+    .refine(clients => (clients.certificate === undefined) === (clients.key === undefined), {
+      error: 'certificate and key go together',
+    })
+    .prefault({}),
+  media: z
+    .strictObject({
+      folder: z.string().default('media').describe("Folder of the media of users' messages."),
+      maxBytes: z
+        .int()
+        .min(1)
+        .max(Number.MAX_SAFE_INTEGER)
+        .default(defaultPolicy.maxMediaBytes)
+        .describe('How large one media may be.'),
+      types: z
+        .array(
+          z.string().regex(/^(\*|[a-z0-9.+-]+\/(\*|[a-z0-9.+-]+))$/, { error: 'expected image/png, image/* or *' }),
+        )
+        .default([...defaultPolicy.mediaTypes])
+        .describe('Types that media may have, such as image/png or image/*; * for all.'),
+    })
+    .prefault({}),
+  trust: z
+    .record(
+      z.string().refine(isOperatorId, { error: 'expected an operator such as b.example' }),
+      z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: 'expected the 43 characters of a root fingerprint' }),
+    )
+    .default({})
+    .describe('Operators that this server federates with, each pinned to the fingerprint of its root keys.'),
+  storage: z
+    .strictObject({
+      devices: z
+        .strictObject({
+          maxPerUser: z
+            .int()
+            .min(1)
+            .max(1_000)
+            .default(devices.maxPerUser)
+            .describe('Devices that a user may register.'),
+          minPeriodMs: durationMs.default(devices.minPeriodMs).describe('How often a device may synchronise by timer.'),
+          maxPeriodMs: durationMs.default(devices.maxPeriodMs).describe('How seldom it may do so.'),
+          minQuietMs: durationMs
+            .default(devices.minQuietMs)
+            .describe('How long a device is left alone after each notification, whatever it wants.'),
+          maxMediaBytes: z
+            .int()
+            .min(0)
+            .default(devices.maxMediaBytes)
+            .describe('The largest media that devices fetch by themselves.'),
+          content: z
+            .array(content)
+            .min(1)
+            .default([...devices.content])
+            .describe('What devices may synchronise: full, list, links.'),
+          notify: z
+            .array(notify)
+            .min(1)
+            .default([...devices.notify])
+            .describe('How devices may be told of changes: none, websocket, push.'),
+        })
+        .prefault({}),
+      notifications: z
+        .strictObject({
+          coalesceMs: durationMs
+            .min(100)
+            .default(defaultPace.coalesceMs)
+            .describe(
+              'A device that was told and has not synchronised yet is told again so much later at the earliest.',
+            ),
+          maxCoalesceMs: durationMs
+            .min(100)
+            .default(defaultPace.maxCoalesceMs)
+            .describe('That time doubles while the device does not come, up to this.'),
+        })
+        .prefault({}),
+      push: z
+        .strictObject({
+          enabled: z.boolean().default(true).describe('Whether devices that are not attached are told by Web Push.'),
+          contact: z
+            .string()
+            .regex(/^(mailto:.+@.+|https:\/\/.+)$/, { error: 'expected a mailto: or https: URL' })
+            .optional()
+            .describe('Whom push services may write to; mailto:postmaster@ the operator, if left out.'),
+          hosts: z
+            .array(
+              z
+                .string()
+                .regex(/^(\*\.)?[a-z0-9.-]+$/, { error: 'expected a host such as push.example or *.push.example' }),
+            )
+            .optional()
+            .describe('The push services that may be used; all in the public network, if left out.'),
+          authority: z
+            .string()
+            .optional()
+            .describe('PEM certificates of who signed those of push services; the usual ones, if left out.'),
+          loopback: z
+            .boolean()
+            .default(false)
+            .describe('Push services on this machine may be used, without TLS too: for trials alone.'),
+        })
+        .prefault({}),
+    })
+    .prefault({})
+    .describe('Message storage.'),
+  load: z
+    .strictObject({
+      controlled: z
+        .boolean()
+        .default(true)
+        .describe('Whether an overloaded server turns new clients away, or sends them to another one.'),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+})
+
+export type Configuration = z.infer<typeof configurationSchema>
