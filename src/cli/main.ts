@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { configCommand } from './config.ts'
 import { initCommand } from './init.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
@@ -32,6 +33,7 @@ const program = new Command('cpns')
 for (const command of [
   initCommand(),
   startCommand(),
+  configCommand(),
   peerCommand(),
   manifestCommand(),
   subscriberCommand(),

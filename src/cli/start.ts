@@ -1,9 +1,8 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, setOption } from './options.ts'
 import { passphrase } from './passphrase.ts'
-import { Refused } from './problems.ts'
 
 /** The exit code of a server that is to be started again (EX_TEMPFAIL of sysexits.h). */
 const diskFailed = 75
@@ -16,11 +15,7 @@ export function startCommand(): Command {
   return new Command('start')
     .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
     .addOption(configOption())
-    .addOption(
-      new Option('--set <setting=value>', 'overrides a setting, such as clients.port=4681')
-        .argParser(setting)
-        .default({}, 'none'),
-    )
+    .addOption(setOption())
     .action(async ({ config, set }: { config: string; set: Record<string, string> }) => {
       const folder = await openNodeFolder(config, set)
       // Listened for from now on: a signal during the start waits for its end, so that what has begun ends in order.
@@ -40,12 +35,6 @@ export function startCommand(): Command {
       node.telemetry.log('info', 'node.stopped')
       clearInterval(alive)
     })
-}
-
-function setting(text: string, previous: Record<string, string>): Record<string, string> {
-  const [, name, value] = /^([\w.]+)=(.*)$/.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new Refused(`--set takes setting=value, not "${text}".`)
-  return { ...previous, [name]: value }
 }
 
 /** What this run has counted, for whoever reads logs only. */

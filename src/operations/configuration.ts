@@ -12,8 +12,18 @@ export class InvalidConfiguration extends Error {
   override readonly name = 'InvalidConfiguration'
 }
 
-/** What the environment says besides settings: secrets, which no file of settings should hold. */
-const secretVariables = new Set(['CPNS_PASSPHRASE', 'CPNS_NEW_PASSPHRASE'])
+/**
+ * What the environment says besides settings: secrets, which no file of settings should hold, and who and where a client of a
+ * running node is.
+ */
+const otherVariables = new Set([
+  'CPNS_PASSPHRASE',
+  'CPNS_NEW_PASSPHRASE',
+  'CPNS_PSK',
+  'CPNS_URL',
+  'CPNS_SERVER',
+  'CPNS_IDENTITY',
+])
 
 /** One place that settings come from, with what to call it in an error. */
 interface Source {
@@ -34,20 +44,57 @@ export function readConfiguration(
   environment: Readonly<Record<string, string | undefined>> = {},
   flags: Readonly<Record<string, string>> = {},
 ): Configuration {
+  return configurationOf(sourcesOf(toml, environment, flags))
+}
+
+/** A setting as it holds. */
+export interface EffectiveSetting {
+  /** Dotted, such as `clients.port`. */
+  readonly name: string
+  /** `undefined`: not set, and nothing stands in for it. */
+  readonly value: unknown
+  /** The file, `environment` or `flags`; `default` when nobody has said anything. */
+  readonly source: string
+}
+
+/** All settings, in the order of the schema, with who said each. @throws {InvalidConfiguration} as {@link readConfiguration} */
+export function effectiveSettings(...from: Parameters<typeof readConfiguration>): readonly EffectiveSetting[] {
+  const sources = sourcesOf(...from)
+  const configuration = configurationOf(sources)
+  return [...known.keys()].map(name => {
+    const path = name.split('.')
+    const source = lastSaying(sources, path)?.name ?? 'default'
+    return { name, value: valueAt(configuration, path), source }
+  })
+}
+
+function sourcesOf(
+  toml: { readonly text: string; readonly name: string },
+  environment: Readonly<Record<string, string | undefined>> = {},
+  flags: Readonly<Record<string, string>> = {},
+): readonly Source[] {
   const sources: Source[] = [
     { name: toml.name, values: parsedToml(toml) },
     { name: 'environment', values: tree(environmentSettings(environment)) },
     { name: 'flags', values: tree(flags) },
   ]
   for (const source of sources) refuseUnknown(source)
+  return sources
+}
+
+function configurationOf(sources: readonly Source[]): Configuration {
   const merged = sources.reduce<Record<string, unknown>>((into, source) => merge(into, source.values), {})
   const result = configurationSchema.safeParse(merged)
   if (result.success) return result.data
   const [issue] = result.error.issues
   const path = issue?.path.join('.') ?? ''
-  const source = [...sources].reverse().find(candidate => valueAt(candidate.values, issue?.path ?? []) !== undefined)
-  throw new InvalidConfiguration(`${source?.name ?? toml.name}: ${path}: ${issue?.message}.`)
+  const source = lastSaying(sources, issue?.path ?? []) ?? sources[0]
+  throw new InvalidConfiguration(`${source?.name}: ${path}: ${issue?.message}.`)
 }
+
+/** Who wins. */
+const lastSaying = (sources: readonly Source[], path: readonly PropertyKey[]): Source | undefined =>
+  sources.findLast(({ values }) => valueAt(values, path) !== undefined)
 
 /** @throws {InvalidConfiguration} says where it is no TOML */
 export function parsedToml({ text, name }: { readonly text: string; readonly name: string }): Record<string, unknown> {
@@ -81,7 +128,7 @@ function environmentSettings(environment: Readonly<Record<string, string | undef
   const byVariable = new Map([...known.keys()].map(path => [variableOf(path), path]))
   const settings: Record<string, string> = {}
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('CPNS_') || value === undefined || secretVariables.has(variable)) continue
+    if (!variable.startsWith('CPNS_') || value === undefined || otherVariables.has(variable)) continue
     const path = byVariable.get(variable)
     if (path === undefined) throw unknown('environment', variable, [...byVariable.keys()])
     settings[path] = value

@@ -70,6 +70,18 @@ test('init writes a folder whose secrets are its owner’s alone', async ({ fold
   assert.is(manifest.servers.length, 1)
 })
 
+test('config says what a server would start with, and what is wrong with it', async ({ folder }) => {
+  const a = join(folder, 'a')
+  await done('init', a, '--operator', 'a.example')
+  const config = join(a, 'cpns.toml')
+  assert.match(await done('config', 'check', '--config', config), /in order/)
+  await refused(/"clients.prot".*"clients.port"/, 'config', 'check', '--config', config, '--set', 'clients.prot=1')
+  const printed = await done('config', 'print', '--effective', '--config', config, '--set', 'clients.port=99')
+  assert.match(printed, /\[clients\][^[]*port = 99 {2}# flags/)
+  assert.match(printed, /\[media\]\nfolder = "media" {2}# default/)
+  assert.is(JSON.parse(await done('config', 'schema')).properties.operator.type, 'string')
+})
+
 test('init refuses what cannot be, and writes nothing then', async ({ folder }) => {
   const a = join(folder, 'a')
   await refused(/lower-case domain name/, 'init', a, '--operator', 'Example')
