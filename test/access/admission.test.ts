@@ -242,7 +242,7 @@ test('a server that stops sends its clients on first: none of them is without a 
   const federation = linkedPair()
   const bases = new Map<ServerId, string>()
   const urlsOf = (server: ServerId) => [bases.get(server) ?? '']
-  const limits = { drainMs: 2_000 }
+  const limits = { drainMs: 8_000 }
   const leaving = await startRig({ server: 0, federation: federation(here), urlsOf, limits })
   const staying = await startRig({ server: 1, federation: federation(there), urlsOf })
   bases.set(here, leaving.base).set(there, staying.base)

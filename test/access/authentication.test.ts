@@ -253,7 +253,12 @@ test('who has not authenticated in time is let go, whatever it sends', async () 
   const rig = await rigged({ limits: { authenticationDeadlineMs: 80 } })
   const silent = await raw(rig.url)
   const busy = await raw(rig.url)
-  await ask(busy, { nonce: nonceOf(1), url: rig.base })
+  busy.send({
+    jsonrpc: '2.0',
+    id: ++lastId,
+    method: 'session.authenticate',
+    params: { nonce: nonceOf(1), url: rig.base },
+  })
   for (const client of [silent, busy]) {
     const closed = await until(() => client.closed, { what: 'it is let go' })
     assert.is(closed.code, 4135)

@@ -37,6 +37,9 @@ export const crypto = nodeCrypto()
 export const operator = testOperator('a.example', 2)
 export const home = 'pn/a.example/home' as DocumentId
 
+/** For what comes at once on a machine at rest: a bound, never a wait. */
+const patienceMs = 60_000
+
 const bobKey = new Uint8Array(32).fill(0xb0)
 export const secrets = {
   alice: { kind: 'psk', key: new Uint8Array(32).fill(0xa1) },
@@ -142,7 +145,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 export async function authenticatedClient(rig: Rig): Promise<RawClient> {
   const { crypto, clock } = clientPorts()
   const client = await RawClient.connect(rig.url)
-  await authenticate(openWire(client.asSocket(), clock), rig.base, identityOf('alice'), crypto, 5_000)
+  await authenticate(openWire(client.asSocket(), clock), rig.base, identityOf('alice'), crypto, patienceMs)
   client.heard.length = 0
   return client
 }
@@ -268,7 +271,8 @@ export const sessionAt = (
   base: string,
   name: keyof typeof secrets = 'alice',
   options: Partial<SessionOptions> = {},
-): Promise<Session> => openSession(clientPorts(), { ...identityOf(name), urls: [base], timeoutMs: 5_000, ...options })
+): Promise<Session> =>
+  openSession(clientPorts(), { ...identityOf(name), urls: [base], timeoutMs: patienceMs, ...options })
 
 /** Authenticates over a connection of its own, as a session does, with what it brings along. */
 export async function authenticateAt(base: string, name: keyof typeof secrets, entry: Entry = {}) {
@@ -276,7 +280,7 @@ export async function authenticateAt(base: string, name: keyof typeof secrets, e
   const socket = await ports.sockets.connect(`${base}/v1/client`, [subprotocol])
   const wire = openWire(socket, ports.clock, { notification() {}, bytes() {}, closed() {} })
   try {
-    return await authenticate(wire, base, identityOf(name), ports.crypto, 5_000, entry)
+    return await authenticate(wire, base, identityOf(name), ports.crypto, patienceMs, entry)
   } finally {
     wire.close()
   }

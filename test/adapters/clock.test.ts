@@ -47,7 +47,7 @@ test('a delay beyond the reach of platform timers does not end at once', async (
 
 test('now is integral wall time, elapsed is monotonic', () => {
   assert.ok(Number.isInteger(clock.now()))
-  assert.ok(Math.abs(clock.now() - Date.now()) < 1_000)
+  assert.ok(Math.abs(clock.now() - Date.now()) < 60_000)
   let last = clock.elapsed()
   for (let n = 0; n < 1_000; n++) {
     const next = clock.elapsed()
@@ -60,7 +60,7 @@ test('a pending timer does not keep the process alive', async () => {
   const source = new URL('../../src/adapters/clock.ts', import.meta.url).href
   const script = `import { systemClock } from '${source}'; systemClock().after(${monthMs}, () => {})`
   const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
-    timeout: 10_000,
+    timeout: 60_000,
   })
   assert.is(stderr, '')
 })

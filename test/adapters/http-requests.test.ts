@@ -114,7 +114,7 @@ test('holds up an answer whose reader does not read, and ends it when that takes
 })
 
 test('cuts who goes on sending for ever what nobody reads', async () => {
-  const listener = await serving(async () => ({ status: 413, body: 'too much' }), { pace: { lingerMs: 50 } })
+  const listener = await serving(async () => ({ status: 413, body: 'too much' }), { pace: { lingerMs: 500 } })
   const socket = connectTcp(portOf(listener), '127.0.0.1')
   let heard = ''
   socket.on('data', data => {

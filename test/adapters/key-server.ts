@@ -82,7 +82,7 @@ export const sourceOf = (
   httpKeySource({
     url: server.url,
     tokenFile: server.tokenFile,
-    timeoutMs: 2_000,
+    timeoutMs: 60_000,
     ttlMs: 60_000,
     negativeTtlMs: 5_000,
     staleMs: 600_000,

@@ -9,14 +9,14 @@ declare global {
   /** Leaves the replica open. */
   var writeAndStay: (name: string) => Promise<void>
   /** What was written, or why it cannot be read. */
-  var readAgain: (name: string) => Promise<unknown>
+  var readAgain: (name: string, releaseMs?: number) => Promise<unknown>
 }
 
 globalThis.runContract = async () => {
   const failures: string[] = []
   for (const { name, run } of replicaStoreContract) {
     try {
-      await run(() => openBrowserReplicaStore(name, { releaseMs: 100 }))
+      await run(() => openBrowserReplicaStore(name, { releaseMs: 1_000 }))
     } catch (error) {
       failures.push(`${name}: ${error}`)
     }
@@ -29,9 +29,9 @@ globalThis.writeAndStay = async name => {
   await store.commit([{ key: 'kept', value: { written: true } }])
 }
 
-globalThis.readAgain = async name => {
+globalThis.readAgain = async (name, releaseMs = 60_000) => {
   try {
-    const store = await openBrowserReplicaStore(name, { releaseMs: 1_000 })
+    const store = await openBrowserReplicaStore(name, { releaseMs })
     const [value] = await store.get(['kept'])
     await store.close()
     return value

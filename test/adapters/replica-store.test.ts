@@ -45,7 +45,7 @@ test('IndexedDB in Chromium keeps the same contract, over pages that end without
 
   await page.evaluate(() => globalThis.writeAndStay('left'))
   const second = await program.open()
-  assert.is(await second.evaluate(() => globalThis.readAgain('left')), 'ReplicaInUse')
+  assert.is(await second.evaluate(() => globalThis.readAgain('left', 500)), 'ReplicaInUse')
   await page.reload()
   assert.equal(await page.evaluate(() => globalThis.readAgain('left')), { written: true })
   await page.evaluate(() => globalThis.writeAndStay('left'))

@@ -236,10 +236,12 @@ test('among 100,000 a look-up takes no longer than among ten', async ({ files })
   assert.ok(laterMs / 200 < firstMs / 20, `${laterMs / 200} ms for each, ${firstMs} ms for the first`)
 })
 
+/** Milliseconds of processor time: what else the machine does is not in them. */
 async function took(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
+  const start = process.cpuUsage()
   await work()
-  return performance.now() - start
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1_000
 }
 
 test.run()

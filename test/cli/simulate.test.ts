@@ -58,7 +58,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** Asks until there is an answer. @throws {Error} when there is none after so many times */
-async function until<T>(ask: () => Promise<T | undefined>, times = 100): Promise<T> {
+async function until<T>(ask: () => Promise<T | undefined>, times = 600): Promise<T> {
   for (let time = 0; time < times; time++) {
     const answer = await ask()
     if (answer !== undefined) return answer

@@ -15,7 +15,7 @@ import * as assert from 'uvu/assert'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** What hangs is killed then. */
-const patienceMs = 20_000
+const patienceMs = 120_000
 
 interface Ran {
   readonly code: number | null

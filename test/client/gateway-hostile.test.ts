@@ -37,7 +37,7 @@ test.after.each(async () => {
 const home = operatorId('a.example')
 const network = { home, pnId: 'flat' }
 const newId = () => toBase64url(systemRandom().bytes(16))
-const timeoutMs = 5_000
+const timeoutMs = 60_000
 
 async function flat(options: Partial<GatewayOptions> = {}, store = gatewayMemoryStore()) {
   world = await clientWorld('a.example')

@@ -173,16 +173,24 @@ proves(
       '423 OWNER_UNREACHABLE',
     )
 
-    const waiting = bob.call(pnUpdate, { ...command(), ...add('lamp') }, { ...how, timeoutMs: 20_000 })
+    const waiting = bob.call(pnUpdate, { ...command(), ...add('lamp') }, { ...how, timeoutMs: 60_000 })
     const given = { ...command(), ...add('radio') }
-    const pending = await bob.call(pnUpdate, given, { ...how, timeoutMs: 1_000 }).catch(error => error)
-    assert.instance(pending, CommandPending)
+    // An answer that is late on a busy machine is lost; the command can be repeated.
+    const pended = (command: typeof given) =>
+      until(
+        async () => {
+          const error: unknown = await bob.call(pnUpdate, command, { ...how, timeoutMs: 500 }).catch(error => error)
+          return error instanceof CommandPending ? error : undefined
+        },
+        { what: 'it is told that the command waits' },
+      )
+    const pending = await pended(given)
     assert.is(pending.commandId, given.commandId)
     assert.ok(pending.expires > Date.now() + 23 * 3_600_000)
     assert.is((await bob.outcome(pnUpdate, given.commandId)).state, 'pending')
     assert.is(await refusalOf(owner.call(commandOutcome, { commandId: given.commandId })), '404 COMMAND_UNKNOWN')
     const doomed = { ...command(), ...add('x'), expectedVersion: 'another' }
-    assert.instance(await bob.call(pnUpdate, doomed, { ...how, timeoutMs: 100 }).catch(error => error), CommandPending)
+    await pended(doomed)
     bob.close()
     heal()
 
@@ -211,10 +219,10 @@ proves(
     assert.equal([refused.status, refused.reason], [409, 'VERSION_CONFLICT'])
 
     await cut()
-    const waits = back.call(pnUpdate, { ...command(), ...add('door') }, { ...how, timeoutMs: 20_000 })
-    await until(() => away.telemetry.counter('cpns_commands_kept_total', { method: 'pn.update' }) === 4, {
-      what: 'it is kept',
-    })
+    const kept = () => away.telemetry.counter('cpns_commands_kept_total', { method: 'pn.update' })
+    const before = kept()
+    const waits = back.call(pnUpdate, { ...command(), ...add('door') }, { ...how, timeoutMs: 60_000 })
+    await until(() => kept() > before, { what: 'it is kept' })
     heal()
     assert.type((await waits).version, 'string')
   },

@@ -242,10 +242,9 @@ test('a server that is revoked while it is connected', async () => {
   const isRefusal = (line: LogLine) => isAbout(line, 'peer.refused', a2) && line.fields?.reason === 'revoked'
   const refused = await b.process.seen('the refusal', isRefusal)
   const ended = await a2.process.seen('the end of the link', line => !past.has(line) && isAbout(line, 'link.down', b))
-  // Silence alone would take many seconds to end a link.
   const apartMs = Math.abs(Date.parse(ended.time) - Date.parse(refused.time))
   console.log(`  the revoked server lost its link ${apartMs} ms from the refusal`)
-  assert.ok(apartMs <= 2_000, `${apartMs} ms`)
+  assert.not.match(String(ended.fields?.reason), 'silent', 'it is cut off, and has not just heard nothing any more')
   for (const { process } of [a1, b]) {
     await until(() => process.log.filter(isRefusal).length >= 2, {
       what: 'it comes back, and is refused',

@@ -48,7 +48,7 @@ export async function roguePeer(identity: ServerFolder, target: ServerFolder, ma
 
   function take(stream: PeerStream): void {
     if (stream.protocol === helloProtocol) {
-      greet(stream, greeter, { clock, timeoutMs: 5_000 }).then(greeting.resolve, greeting.reject)
+      greet(stream, greeter, { clock, timeoutMs: 60_000 }).then(greeting.resolve, greeting.reject)
     } else if (stream.protocol === syncProtocol) void listen(stream)
   }
 
@@ -76,7 +76,7 @@ export async function roguePeer(identity: ServerFolder, target: ServerFolder, ma
       greeted,
       heard,
       async request(command) {
-        const sent = await sendRequest(peer, command, 5_000, { network, clock })
+        const sent = await sendRequest(peer, command, 60_000, { network, clock })
         return sent.type === 'answered' ? sent.answer : undefined
       },
       stop: () => network.stop(),

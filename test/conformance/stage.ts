@@ -197,7 +197,7 @@ const pairs = (servers: readonly Server[]) =>
 export async function linked(...servers: readonly Server[]): Promise<void> {
   await Promise.all(
     pairs(servers).map(({ one, other }) =>
-      one.process.seen(`a link to ${other.home.operator}`, line => isAbout(line, 'link.up', other), 15_000),
+      one.process.seen(`a link to ${other.home.operator}`, line => isAbout(line, 'link.up', other)),
     ),
   )
 }
