@@ -9,6 +9,7 @@ import { type Relied, type Superseded, sealEntry } from './entry.ts'
 import { holds, settle, withHeads } from './ledger.ts'
 import { decodeVersion, receiptServer } from './local-records.ts'
 import { put } from './ordered-map.ts'
+import { plain } from './register-updates.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
 
 /** A compaction that is durable now. */
@@ -135,7 +136,7 @@ class CopiedLog {
     const changes = new Map<string, Held>()
     let held = this.#content.held
     for (const [key, { register }] of registers) {
-      const copy = { register, place }
+      const copy = { register: plain(register), place }
       changes.set(key, copy)
       held = put(held, key, copy)
     }

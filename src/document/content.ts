@@ -1,12 +1,12 @@
-import { applyUpdate, Doc, encodeStateAsUpdate, type Map as RootMap, type Transaction, transact } from 'yjs'
 import type { Crypto } from '../ports/crypto.ts'
-import type { DocumentId, LogId } from '../ports/names.ts'
+import type { LogId } from '../ports/names.ts'
 import type { Register, Registers } from './documents.ts'
-import { guardUpdate } from './guard.ts'
-import { historyOf, keepApart } from './history.ts'
+import { type GuardedItem, guardUpdate } from './guard.ts'
 import { clientIdOf } from './log.ts'
-import { lookup, type OrderedMap, put, withPrefix } from './ordered-map.ts'
-import { asRegister, isLater } from './registers-view.ts'
+import { LogContent } from './log-content.ts'
+import { fromEntries, lookup, type OrderedMap, put, withPrefix } from './ordered-map.ts'
+import { encodeUpdate, plain, registersIn } from './register-updates.ts'
+import { isLater } from './registers-view.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
 export interface Place {
@@ -24,18 +24,7 @@ export interface Held {
   readonly place: Place
 }
 
-export type HeldRegisters = OrderedMap<Held | undefined>
-
-/** One log, as far as the content goes. */
-interface ContentLog {
-  readonly log: LogId
-  readonly clientId: number
-  readonly map: RootMap<unknown>
-  /** The clock of its next item. */
-  clock: number
-  /** Its server broke the rules that only its past shows: nothing after that is read. */
-  ended: boolean
-}
+export type HeldRegisters = OrderedMap<Held>
 
 /** An entry as far as its content goes. */
 export interface ContentEntry {
@@ -45,32 +34,30 @@ export interface ContentEntry {
 }
 
 /**
- * The content of one document in memory: the Y.Doc, and the winning register of every key, kept up to date with work in
- * proportion to what changes.
+ * The content of one document in memory: what each log says, and the winning register of every key, kept up to date with
+ * work in proportion to what changes. It is read straight from the logs' updates; nothing here needs a Y.Doc.
  *
  * It also knows what of this server's logs is live: the bytes of registers there that no later register outdates, anywhere.
  * Of two equal registers the one in this server's log counts as the winner: were each of two servers to take the other's
  * for the one that stays, both would leave it out of their next copies.
  */
 export class Content {
-  readonly #doc: Doc
   readonly #crypto: Pick<Crypto, 'sha256'>
-  readonly #logs = new Map<LogId, ContentLog>()
+  readonly #logs = new Map<LogId, LogContent>()
+  /** The winners, until somebody asks for them for the first time: a document that is read from the store is put in order once. */
+  #unordered: Map<string, Held> | undefined = new Map()
   #held: HeldRegisters
   #ownBytes = 0
   #ownLiveBytes = 0
-  #written: Uint8Array | undefined
-  #listens = false
 
-  constructor(document: DocumentId, crypto: Pick<Crypto, 'sha256'>) {
+  constructor(crypto: Pick<Crypto, 'sha256'>) {
     this.#crypto = crypto
-    this.#doc = new Doc({ guid: document })
-    // Yjs has drawn one at random. Nothing is written under this one either: each write sets its log's.
-    this.#doc.clientID = 0
   }
 
   /** The winners now; the map never changes. */
   get held(): HeldRegisters {
+    if (this.#unordered) this.#held = fromEntries(this.#unordered)
+    this.#unordered = undefined
     return this.#held
   }
 
@@ -92,21 +79,16 @@ export class Content {
   apply({ log, seq, update }: ContentEntry, own: boolean): boolean {
     const at = this.#log(log)
     if (own) this.#ownBytes += update.length
-    if (update.length === 0) return !at.ended
-    const from = at.clock
-    if (!this.#mayFollow(update, at)) return false
-    const place = { log, seq, own, registerBytes: 0 }
-    transact(
-      this.#doc,
-      transaction => {
-        applyUpdate(this.#doc, update)
-        const changed: ReadonlyMap<unknown, ReadonlySet<string | null>> = transaction.changed
-        this.#settle(changed.get(at.map) ?? [], at.map, place, update.length)
-      },
-      undefined,
-      false,
-    )
-    if (!own) keepApart(this.#doc, at, from)
+    if (at.ended || update.length === 0) return !at.ended
+    const items: GuardedItem[] = []
+    at.ended = !this.#mayFollow(update, at, items)
+    if (at.ended) return false
+    const place = { log, seq, own, registerBytes: update.length / items.length }
+    let next = 0
+    for (const register of registersIn(update, items)) {
+      const { key, origin } = items[next++] as GuardedItem
+      this.#take(key ?? at.keyAt(origin), { register, place }, at)
+    }
     return true
   }
 
@@ -116,98 +98,81 @@ export class Content {
    */
   write(changes: ReadonlyMap<string, Held>, held: HeldRegisters, place: Place): Uint8Array {
     const at = this.#log(place.log)
-    this.#listen()
-    this.#doc.clientID = at.clientId
-    transact(this.#doc, () => {
-      for (const [key, { register }] of changes) at.map.set(key, [register.stamp, register.server, register.value])
-    })
-    at.clock += changes.size
-    const update = this.#written
-    this.#written = undefined
-    if (update === undefined) throw new Error('Yjs made no update of a write.')
+    const items = Array.from(changes, ([key, { register }]) => ({ key, register, overwrites: at.clockOf(key) }))
+    const update = encodeUpdate({ root: at.log, clientId: at.clientId, clock: at.clock }, items)
     place.registerBytes = update.length / changes.size
     this.#ownBytes += update.length
     this.#ownLiveBytes += update.length
-    for (const key of changes.keys()) this.#weigh(lookup(this.#held, key), -1)
+    for (const [key, change] of changes) {
+      at.add(key, change)
+      this.#weigh(this.#winner(key), -1)
+    }
     this.#held = held
+    this.#unordered = undefined
     return update
   }
 
-  /** What the document holds beyond a Yjs state vector (empty: everything), as a V1 update. */
-  diff(stateVector?: Uint8Array): Uint8Array {
-    return encodeStateAsUpdate(this.#doc, stateVector)
+  /** The Yjs client that writes a log. */
+  clientOf(log: LogId): number {
+    return this.#log(log).clientId
   }
 
   /** Whether a log other than those in `except` holds anything under the key. */
   isHeldOutside(key: string, except: ReadonlySet<LogId>): boolean {
-    for (const { log, map } of this.#logs.values()) if (!except.has(log) && map.has(key)) return true
+    for (const at of this.#logs.values()) if (!except.has(at.log) && !at.isNew(key)) return true
     return false
   }
 
-  #settle(keys: Iterable<string | null>, map: RootMap<unknown>, place: Place, bytes: number): void {
-    const changed = [...keys].filter(key => key !== null)
-    place.registerBytes = bytes / Math.max(1, changed.length)
-    for (const key of changed) {
-      const register = asRegister(map.get(key))
-      const before = lookup(this.#held, key)
-      if (register && wins(register, place.own, before)) this.#replace(key, before, { register, place })
-      else if (before?.place.log === place.log) this.#replace(key, before, this.#search(key, before.place))
-    }
+  #take(key: string, held: Held, at: LogContent): void {
+    at.add(key, held)
+    const before = this.#winner(key)
+    if (wins(held, before)) this.#replace(key, before, held)
+    else if (before?.place.log === at.log) this.#replace(key, before, this.#search(key, held))
   }
 
   /** A log has taken back what won: only hostile servers do, honest stamps grow. Looks through all logs. */
-  #search(key: string, place: Place): Held | undefined {
-    let winner: Held | undefined
-    for (const { log, map } of this.#logs.values()) {
-      const register = asRegister(map.get(key))
-      if (!register) continue
-      const at = log === place.log ? place : { log, seq: 0, own: false, registerBytes: 0 }
-      if (wins(register, at.own, winner)) winner = { register, place: at }
+  #search(key: string, instead: Held): Held {
+    let winner = instead
+    for (const at of this.#logs.values()) {
+      const held = at.get(key)
+      if (held && wins(held, winner)) winner = held
     }
     return winner
   }
 
-  #replace(key: string, before: Held | undefined, held: Held | undefined): void {
+  #winner(key: string): Held | undefined {
+    return this.#unordered ? this.#unordered.get(key) : lookup(this.#held, key)
+  }
+
+  #replace(key: string, before: Held | undefined, held: Held): void {
     this.#weigh(before, -1)
     this.#weigh(held, 1)
-    this.#held = put(this.#held, key, held)
+    if (this.#unordered) this.#unordered.set(key, held)
+    else this.#held = put(this.#held, key, held)
   }
 
   #weigh(held: Held | undefined, sign: 1 | -1): void {
     if (held?.place.own) this.#ownLiveBytes += sign * held.place.registerBytes
   }
 
-  #mayFollow(update: Uint8Array, at: ContentLog): boolean {
-    if (at.ended) return false
+  #mayFollow(update: Uint8Array, at: LogContent, items: GuardedItem[]): boolean {
     const { log: root, clientId, clock: nextClock } = at
-    const answer = guardUpdate(update, { root, clientId, nextClock, history: historyOf(this.#doc, { root, clientId }) })
-    if (answer.ok) at.clock = answer.nextClock
-    at.ended = !answer.ok
-    return answer.ok
+    return guardUpdate(update, { root, clientId, nextClock, history: at }, undefined, items).ok
   }
 
-  #log(log: LogId): ContentLog {
-    let at = this.#logs.get(log)
-    if (at) return at
-    const clientId = clientIdOf(log, this.#crypto)
-    at = { log, clientId, map: this.#doc.getMap<unknown>(log), clock: 0, ended: false }
+  #log(log: LogId): LogContent {
+    const found = this.#logs.get(log)
+    if (found) return found
+    const at = new LogContent(log, clientIdOf(log, this.#crypto))
     this.#logs.set(log, at)
     return at
   }
-
-  /** Only a document that this server writes pays for encoding what changes in it. */
-  #listen(): void {
-    if (this.#listens) return
-    this.#listens = true
-    this.#doc.on('update', (update: Uint8Array, _origin: unknown, _doc: Doc, { local }: Transaction) => {
-      if (local) this.#written = update
-    })
-  }
 }
 
-function wins(register: Register, own: boolean, before: Held | undefined): boolean {
+/** Whether a register wins over the one that the key had. */
+function wins({ register, place }: Held, before: Held | undefined): boolean {
   if (!before || isLater(register, before.register)) return true
-  return own && !before.place.own && !isLater(before.register, register)
+  return place.own && !before.place.own && !isLater(before.register, register)
 }
 
 /** The registers of a snapshot, as mutations and readers see them. */
@@ -231,10 +196,11 @@ export class HeldView implements Registers {
   }
 
   get(key: string): Register | undefined {
-    return lookup(this.#held, key)?.register
+    const held = lookup(this.#held, key)
+    return held && plain(held.register)
   }
 
   *entries(prefix = ''): Generator<readonly [key: string, register: Register]> {
-    for (const [key, held] of withPrefix(this.#held, prefix)) if (held) yield [key, held.register]
+    for (const [key, held] of withPrefix(this.#held, prefix)) yield [key, plain(held.register)]
   }
 }

@@ -25,6 +25,7 @@ import {
   type Room,
   WriteFailed,
 } from './documents.ts'
+import type { Entry } from './entry.ts'
 import { Followers } from './followers.ts'
 import { type Ingested, ingest } from './ingest.ts'
 import type { Ledger } from './ledger.ts'
@@ -42,6 +43,8 @@ export interface Surroundings {
 
 /** Mutations decided in one go: enough to fill any entry, few enough to keep others waiting only briefly. */
 const maxBatch = 256
+/** Updates that are kept for who comes to follow; after more the document is read again when somebody comes. */
+const maxWaiting = 512
 const isWrite = (message: DocumentMessage): boolean => message.type === 'write'
 
 /**
@@ -86,6 +89,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
         return this.#respond(envelope, () => this.#observe(message.observer))
       case 'unobserve':
         this.#followers.remove(message.observer)
+        if (this.#followers.size === 0) this.#replica.dropState()
         return
       case 'diff':
         return this.#respond(envelope, () => this.#diff(message))
@@ -162,6 +166,15 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   #showOwn({ entry, update }: Appended, keys: readonly string[]): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
     this.#publish([entry], 'own', { keys })
+    this.#show({ log: entry.log, update }, true)
+  }
+
+  /** Shows an update that counts to who follows, and keeps it for who comes. */
+  #show({ log, update }: Pick<Entry, 'log' | 'update'>, own: boolean): void {
+    const { content, state } = this.#replica
+    if (update.length === 0 || this.#followers.size === 0 || !content) return
+    state?.add({ update, clientId: content.clientOf(log), own })
+    if (state && state.waiting > maxWaiting) this.#replica.dropState()
     this.#followers.show(update)
   }
 
@@ -216,7 +229,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       source,
     )
     if (rebuilt) this.#followers.startAfresh(replica.index?.epoch ?? 0)
-    for (const { entry } of read) if (entry.update.length > 0) this.#followers.show(entry.update)
+    for (const { entry } of read) this.#show(entry, entry.server === server)
   }
 
   #isHeld(log: LogId): boolean {
@@ -297,7 +310,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   // --- those who look
 
   async #observe(observer: DocumentObserver): Promise<number> {
-    await this.#replica.loadContent()
+    await this.#replica.loadState()
     this.#followers.add(observer)
     return this.#replica.index?.epoch ?? 0
   }
@@ -305,8 +318,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   async #diff({ observer, stateVector }: Diff): Promise<Uint8Array> {
     if (!this.#followers.has(observer))
       throw new EpochPassed(`${this.#replica.document} is no longer followed by this observation; observe it again.`)
-    const content = await this.#replica.loadContent()
-    return content.diff(stateVector)
+    const state = await this.#replica.loadState()
+    return state.diff(stateVector)
   }
 
   #publish(entries: readonly StoredEntry[], source: 'own' | ServerId, about: Pick<DocumentNotice, 'keys'> = {}): void {

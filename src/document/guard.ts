@@ -28,7 +28,7 @@ import { any, Refused, refuse as refuseWith, type Steps, StrictReader, type Unre
  * Yjs walks the whole history of a key whenever an item claims to be its first. Bytes and clock cannot show that a key is
  * new; only the log's past can. A replica does not keep that past decoded, and must not judge by what it happens to have in
  * memory: it would refuse what its neighbour keeps. So the guard is asked twice. When an entry comes in, without `history`: the
- * answer is the same at every server. And before it is applied to a Y.Doc, with the `history` that the Y.Doc itself is: the
+ * answer is the same at every server. And before it is read, with the `history` that its log then is: the
  * first update that does not continue it ends the log for readers. That too is the same everywhere, as it follows from the
  * log alone. Then every item is the first of its key or follows the last, and takes Yjs constant steps and a binary search
  * for its origin; once it is applied, `keepApart` sees to it that no later update makes Yjs join or move what is there.
@@ -47,12 +47,23 @@ export interface GuardedLog {
   readonly history?: History
 }
 
-/** The past of a log, as its Y.Doc knows it. */
+/** The past of a log, as somebody knows it who has read all its updates so far. */
 export interface History {
   /** Whether the log has never written the key. */
   isNew(key: string): boolean
   /** Whether the item at this clock is the last of its key. */
   isLast(clock: number): boolean
+}
+
+/** One item of an update, as far as one has to know it to take it in. */
+export interface GuardedItem {
+  /** `undefined`: the key of the item at `origin`. */
+  readonly key: string | undefined
+  /** The clock of the item that it overwrites. */
+  readonly origin: number
+  /** Where its register lies in the update. */
+  readonly at: number
+  readonly end: number
 }
 
 export type GuardAnswer =
@@ -92,9 +103,17 @@ export const maxKeyBytes = 1_024
 /** The PeerId of an Ed25519 key, which is always so long. It also keeps an item's memory in proportion to its bytes. */
 const serverBytes = 52
 
-/** Judges one update of a log, as said above; an entry without an update is not asked about. Never throws. */
-export function guardUpdate(update: Uint8Array, log: GuardedLog, steps: Steps = { taken: 0 }): GuardAnswer {
-  const pass = new Pass(update, log, steps)
+/**
+ * Judges one update of a log, as said above; an entry without an update is not asked about. Never throws.
+ * @param found gets the items of an update that is about to be applied; what they are is good only if it passes
+ */
+export function guardUpdate(
+  update: Uint8Array,
+  log: GuardedLog,
+  steps: Steps = { taken: 0 },
+  found?: GuardedItem[],
+): GuardAnswer {
+  const pass = new Pass(update, log, steps, found)
   try {
     return { ok: true, nextClock: pass.update() }
   } catch (refused) {
@@ -106,9 +125,10 @@ export function guardUpdate(update: Uint8Array, log: GuardedLog, steps: Steps = 
 const refuse: (reason: GuardRefusal) => never = refuseWith
 
 /** Info bytes of a map's item: ContentAny in the low five bits, then "has a key", "has a right origin", "has an origin". */
-const firstOfKey = 0b001_01000
-const nextOfKey = 0b101_01000
-const namedRoot = 1
+export const firstOfKey = 0b001_01000
+export const nextOfKey = 0b101_01000
+/** Before the name of a root. */
+export const namedRoot = 1
 
 /** One pass over one update. Each call of `refuse` is a rule, and has an attack in the corpus that only it stops. */
 class Pass {
@@ -116,15 +136,17 @@ class Pass {
   readonly #bytes: number
   readonly #log: GuardedLog
   readonly #steps: Steps
+  readonly #found: GuardedItem[] | undefined
   readonly #keys = new Set<string>()
   /** Clocks of the items overwritten; the delete set takes them out again. */
   readonly #overwritten = new Set<number>()
 
-  constructor(bytes: Uint8Array, log: GuardedLog, steps: Steps) {
+  constructor(bytes: Uint8Array, log: GuardedLog, steps: Steps, found: GuardedItem[] | undefined) {
     this.#reader = new StrictReader(bytes, steps)
     this.#bytes = bytes.length
     this.#log = log
     this.#steps = steps
+    this.#found = found
   }
 
   /** Where the pass stands. */
@@ -153,31 +175,37 @@ class Pass {
 
   #item(): void {
     const info = this.#reader.byte()
-    if (info === firstOfKey) this.#key()
-    else if (info === nextOfKey) this.#origin()
+    let key: string | undefined
+    let origin = -1
+    if (info === firstOfKey) key = this.#key()
+    else if (info === nextOfKey) origin = this.#origin()
     else refuse('content is not ContentAny of length 1')
     if (this.#reader.count() !== 1) refuse('content is not ContentAny of length 1')
+    const { at } = this
     this.#register()
+    this.#found?.push({ key, origin, at, end: this.at })
   }
 
-  #key(): void {
+  #key(): string {
     if (this.#reader.count() !== namedRoot) refuse('is not in the root of the log')
-    if (this.#reader.decoded(this.#reader.text()) !== this.#log.root) refuse('is not in the root of the log')
+    if (!this.#reader.reads(this.#log.root, this.#reader.text())) refuse('is not in the root of the log')
     const from = this.#reader.name()
     if (this.at === from || this.at - from > maxKeyBytes) refuse('key is not 1 to 1024 bytes')
     const key = this.#reader.decoded(from)
     if (this.#keys.has(key)) refuse('writes a key twice')
     if (this.#log.history?.isNew(key) === false) refuse('is not the first item of its key')
     this.#keys.add(key)
+    return key
   }
 
-  #origin(): void {
+  #origin(): number {
     this.#ownClient()
     const origin = this.#reader.count()
     if (origin >= this.#log.nextClock) refuse('origin is not of an earlier update')
     if (this.#overwritten.has(origin)) refuse('writes a key twice')
     if (this.#log.history?.isLast(origin) === false) refuse('is not after the last item of its key')
     this.#overwritten.add(origin)
+    return origin
   }
 
   #register(): void {

@@ -11,6 +11,7 @@ import { hashOfStored, openStoredEntry } from './entry.ts'
 import { type Claim, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
+import { YState } from './y-state.ts'
 
 /** What the documents of one server share. */
 export interface DocumentsContext {
@@ -45,6 +46,7 @@ export class Replica {
   #ledger: Ledger | undefined
   #index: IndexRecord | undefined
   #content: Content | undefined
+  #state: YState | undefined
 
   constructor(document: DocumentId, context: DocumentsContext) {
     this.document = document
@@ -71,6 +73,11 @@ export class Replica {
     return this.#content
   }
 
+  /** What followers begin with, if it is in memory; else {@link loadState}. */
+  get state(): YState | undefined {
+    return this.#state
+  }
+
   async loadLedger(): Promise<Ledger> {
     if (this.#ledger) return this.#ledger
     const { store } = this.#context
@@ -91,16 +98,28 @@ export class Replica {
     return content
   }
 
-  /** The content of some of the document's logs, read from the store. */
-  async readContent(heads: readonly LogHead[]): Promise<Content> {
-    const content = new Content(this.document, this.#context.crypto)
+  async loadState(): Promise<YState> {
+    if (this.#state) return this.#state
+    const { heads } = await this.loadLedger()
+    const state = new YState(this.document)
+    const content = await this.readContent(heads, state)
+    this.#content ??= content
+    this.#state = state
+    return state
+  }
+
+  /** The content of some of the document's logs, read from the store; what counts of it goes into `state`, too. */
+  async readContent(heads: readonly LogHead[], state?: YState): Promise<Content> {
+    const content = new Content(this.#context.crypto)
     if (heads.length === 0) return content
     const byLog = new Map(heads.map(head => [head.log, head]))
     const { server } = this.#context.identity
     for await (const { log, seq, bytes } of this.#context.store.entries(this.document)) {
       const head = byLog.get(log)
       if (!head || seq >= head.length) continue
-      content.apply({ log, seq, update: openStoredEntry(bytes).update }, head.server === server)
+      const { update } = openStoredEntry(bytes)
+      const own = head.server === server
+      if (content.apply({ log, seq, update }, own)) state?.add({ update, clientId: content.clientOf(log), own })
     }
     return content
   }
@@ -149,6 +168,12 @@ export class Replica {
   /** Puts a content that was built aside in the place of the one in memory. */
   become(content: Content | undefined): void {
     this.#content = content
+    this.#state = undefined
+  }
+
+  /** Nobody follows any more. */
+  dropState(): void {
+    this.#state = undefined
   }
 
   /** Forgets what is in memory: it is read from the store again. */
@@ -156,6 +181,7 @@ export class Replica {
     this.#ledger = undefined
     this.#index = undefined
     this.#content = undefined
+    this.#state = undefined
   }
 
   #claimsRecord(claims: readonly Claim[]): LocalRecord {

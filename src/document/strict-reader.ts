@@ -84,6 +84,14 @@ export class StrictReader {
     return from
   }
 
+  /** Whether the text from `from` to where the reader stands is this one, of ASCII. */
+  reads(text: string, from: number): boolean {
+    if (this.at - from !== text.length) return false
+    for (let index = 0; index < text.length; index++)
+      if (this.#bytes[from + index] !== text.charCodeAt(index)) return false
+    return true
+  }
+
   /** The text from `from` to where the reader stands. */
   decoded(from: number): string {
     return decoder.decode(this.#bytes.subarray(from, this.at))

@@ -1,8 +1,9 @@
 import { applyUpdate, Doc } from 'yjs'
 import { guardUpdate, maxUpdateBytes } from '../../src/document/guard.ts'
-import { historyOf, keepApart } from '../../src/document/history.ts'
+import { keepApart } from '../../src/document/keep-apart.ts'
 import { HonestWriter, ownLog } from '../document/corpus/honest.ts'
 import { deletes, first, next, type Piece, register, update } from '../document/corpus/update.ts'
+import { historyOf } from '../document/corpus/yjs-history.ts'
 import { type Bench, type Figure, median } from './bench.ts'
 
 /*
@@ -39,7 +40,7 @@ class HostileLog {
     const answer = guardUpdate(written, log)
     if (!answer.ok) throw new Error(`The guard refused what was to be measured: ${answer.reason}.`)
     applyUpdate(this.doc, written)
-    keepApart(this.doc, ownLog, this.clock)
+    keepApart(this.doc, clientId, this.clock)
     const ms = performance.now() - start
     this.clock = answer.nextClock
     this.bytes += written.length + entryOverheadBytes

@@ -13,7 +13,7 @@ export class LogAuthor {
   readonly log: LogId
   readonly entries: SealedEntry[] = []
   readonly #server: TestServer
-  readonly #content = new Content(home, crypto)
+  readonly #content = new Content(crypto)
 
   constructor(server: TestServer, log: LogId = newLogId(seededRandom(`log of ${server.id}`))) {
     this.#server = server

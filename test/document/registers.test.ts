@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { applyUpdate, Doc } from 'yjs'
+import { applyUpdate, Doc, transact } from 'yjs'
 import { Content, type Held, HeldView } from '../../src/document/content.ts'
 import type { Json, Register, RegisterWrite } from '../../src/document/documents.ts'
 import { decide } from '../../src/document/draft.ts'
@@ -10,7 +10,8 @@ import { InvalidRegister } from '../../src/document/limits.ts'
 import { clientIdOf, newLogId } from '../../src/document/log.ts'
 import { lookup, type OrderedMap, put, withPrefix } from '../../src/document/ordered-map.ts'
 import { asRegister, isLater, readRegisters } from '../../src/document/registers-view.ts'
-import type { ServerId } from '../../src/ports/names.ts'
+import { YState } from '../../src/document/y-state.ts'
+import type { LogId, ServerId } from '../../src/ports/names.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { crypto, home } from './document-server.ts'
 
@@ -82,23 +83,43 @@ interface Writing {
   readonly writes: readonly RegisterWrite[]
 }
 
+const longText = fc.string({ unit: fc.constantFrom('a', 'ö', '钥', '🔑'), minLength: 20, maxLength: 200 })
 const writing: fc.Arbitrary<Writing> = fc.record({
   log: fc.nat(2),
-  writes: fc.uniqueArray(fc.record({ key: fc.constantFrom('a', 'b', 'c'), value: json }), {
+  writes: fc.uniqueArray(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'größe'), value: fc.oneof(json, longText) }), {
     selector: ({ key }) => key,
     minLength: 1,
-    maxLength: 3,
+    maxLength: 4,
   }),
 })
 
-test('what is kept entry by entry is what is read from scratch, and passes the guard', () => {
+/** What Yjs makes of the same writes. */
+function yjsAuthor(log: LogId): (changes: readonly (readonly [key: string, held: Held])[]) => Uint8Array {
+  const doc = new Doc({ guid: home })
+  doc.clientID = clientIdOf(log, crypto)
+  let written: Uint8Array = new Uint8Array()
+  doc.on('update', (update: Uint8Array) => {
+    written = update
+  })
+  return changes => {
+    transact(doc, () => {
+      for (const [key, { register }] of changes)
+        doc.getMap(log).set(key, [register.stamp, register.server, register.value])
+    })
+    return written
+  }
+}
+
+test('what is written is what Yjs writes; what is kept entry by entry is what is read from scratch', () => {
   const logs = [0, 1, 2].map(number => newLogId(seededRandom(`log ${number}`)))
   fc.assert(
     fc.property(fc.array(writing, { maxLength: 12 }), fc.infiniteStream(fc.nat(3)), (writings, stamps) => {
-      const authors = logs.map(() => new Content(home, crypto))
+      const authors = logs.map(() => new Content(crypto))
+      const yjsAuthors = logs.map(yjsAuthor)
       const clocks = logs.map(() => 0)
-      const [kept, other] = [new Content(home, crypto), new Content(home, crypto)]
+      const [kept, other] = [new Content(crypto), new Content(crypto)]
       const doc = new Doc({ guid: home })
+      const state = new YState(home)
       for (const [seq, { log, writes }] of writings.entries()) {
         const [author, root] = [authors[log] as Content, logs[log] as (typeof logs)[number]]
         const place = { log: root, seq, own: true, registerBytes: 0 }
@@ -106,6 +127,7 @@ test('what is kept entry by entry is what is read from scratch, and passes the g
         const now = 1_000 + (stamps.next().value as number)
         const { held, changes } = decide(author.held, () => ({ writes, answer: 0 }), now, pen)
         const update = author.write(new Map<string, Held>(changes), held, place)
+        assert.equal(update, yjsAuthors[log]?.(changes))
         const clientId = clientIdOf(root, crypto)
         const verdict = guardUpdate(update, { root, clientId, nextClock: clocks[log] as number })
         assert.ok(verdict.ok, JSON.stringify(verdict))
@@ -113,10 +135,14 @@ test('what is kept entry by entry is what is read from scratch, and passes the g
         kept.apply({ log: root, seq, update }, false)
         other.apply({ log: root, seq, update }, log === 0)
         applyUpdate(doc, update)
+        state.add({ update, clientId, own: log === 0 })
         const scratch = [...readRegisters(doc).entries()]
         assert.equal([...HeldView.of(kept.held).entries()], scratch)
         assert.equal([...HeldView.of(other.held).entries()], scratch)
       }
+      const follower = new Doc({ guid: home })
+      applyUpdate(follower, state.diff())
+      assert.equal([...readRegisters(follower).entries()], [...readRegisters(doc).entries()])
       for (const content of [...authors, other]) {
         const live = [...withPrefix(content.held, '')].map(([, held]) =>
           held?.place.own ? held.place.registerBytes : 0,

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { AbstractStruct, applyUpdate, Doc, encodeStateAsUpdate, getState, Item, mergeUpdates } from 'yjs'
-import { keepApart } from '../../../src/document/history.ts'
+import { keepApart } from '../../../src/document/keep-apart.ts'
 import { asRegister } from '../../../src/document/registers-view.ts'
 import { type Log, otherLogs, ownLog, updatesOf } from './honest.ts'
 
@@ -44,7 +44,7 @@ export function docOf({ before }: Pick<Scene, 'before'>): Doc {
 export function applyAsServer(doc: Doc, update: Uint8Array): void {
   const from = getState(doc.store, ownLog.clientId)
   applyUpdate(doc, update)
-  keepApart(doc, ownLog, from)
+  keepApart(doc, ownLog.clientId, from)
 }
 
 /** Reads a counter of steps. */

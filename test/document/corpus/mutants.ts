@@ -1,12 +1,12 @@
 import * as fc from 'fast-check'
 import { mergeUpdates } from 'yjs'
 import { guardUpdate } from '../../../src/document/guard.ts'
-import { historyOf } from '../../../src/document/history.ts'
 import type { Steps } from '../../../src/document/strict-reader.ts'
 import { assertHarmless, countingSteps, docOf, type Scene, type StepCounter, sceneAfter } from './applied.ts'
 import { attackScene, attacks, honestContinuation } from './attacks.ts'
 import { commits, ownLog, updatesOf } from './honest.ts'
 import { bytes, deletes, first, next, type Piece, raw, register, section } from './update.ts'
+import { historyOf } from './yjs-history.ts'
 
 /*
  * Mutants of honest updates and of attacks, from one seed: what the guard lets pass must be harmless, whatever it is.
