@@ -30,7 +30,7 @@ export interface LineOptions {
 }
 
 const defaultAtOnce = { begin: 64, least: 16, most: 768 }
-/** From here on a turn is felt by those who wait for an answer. */
+/** From so much work on a turn is felt by those who wait for an answer. What others take of the processor is not ours to mend. */
 const longTurnMs = 20
 const growth = 0.25
 const shrinkage = 0.8
@@ -46,7 +46,7 @@ export function lineUp(
   const waiting: Socket[] = []
   const strangers = new Set<string>()
   let limit = atOnce.begin
-  let turnBeganMs = 0
+  let workedMs = 0
   let isTurnTaken = false
   let isClosed = false
 
@@ -70,13 +70,13 @@ export function lineUp(
     strangers.add(name)
     socket.once('close', () => strangers.delete(name))
     isTurnTaken = true
-    turnBeganMs = performance.now()
+    workedMs = processorMs()
     setImmediate(nextTurn)
     for (const take of takers) take.call(server, socket)
   }
 
   function nextTurn(): void {
-    const isLong = performance.now() - turnBeganMs > longTurnMs
+    const isLong = processorMs() - workedMs > longTurnMs
     limit = isLong ? Math.max(atOnce.least, limit * shrinkage) : Math.min(atOnce.most, limit + growth)
     isTurnTaken = false
     goOn()
@@ -109,3 +109,9 @@ export function lineUp(
 /** The same for the socket beneath TLS and the one above it. */
 const nameOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
   `${remoteAddress} ${remotePort}`
+
+/** What this process has had of the processors. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}

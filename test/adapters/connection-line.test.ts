@@ -25,7 +25,7 @@ interface Rig {
 }
 
 async function rig(
-  options: { readonly most: number; readonly longest: number },
+  options: { readonly begin?: number; readonly least?: number; readonly most: number; readonly longest: number },
   took: () => void = () => {},
 ): Promise<Rig> {
   const taken: Socket[] = []
@@ -35,8 +35,8 @@ async function rig(
     taken.push(socket)
     took()
   })
-  const { most, longest } = options
-  const line = lineUp(server, { turnedAway: () => turnedAway++, longest, atOnce: { begin: most, least: most, most } })
+  const { most, begin = most, least = most, longest } = options
+  const line = lineUp(server, { turnedAway: () => turnedAway++, longest, atOnce: { begin, least, most } })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -104,6 +104,27 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
     [false, true, false, false, false],
   )
 })
+
+test('has fewer strangers at once where they take long, and more where they do not', async () => {
+  const letIn = async (atLeast: number, work: () => void) => {
+    const { connect, taken } = await rig({ begin: 4, least: 1, most: 100, longest: 100 }, work)
+    await Promise.all(Array.from({ length: 20 }, connect))
+    await until(() => taken.length >= atLeast, { what: 'as many as may be are let in' })
+    // Who could come in now has, once the loop has been round for each.
+    for (let turn = 0; turn < 40; turn++) await new Promise(resolve => setImmediate(resolve))
+    return taken.length
+  }
+  assert.is(await letIn(3, () => work(25)), 3)
+  await letIn(5, () => {})
+})
+
+function work(processorMs: number): void {
+  const begun = process.cpuUsage()
+  for (;;) {
+    const { user, system } = process.cpuUsage(begun)
+    if ((user + system) / 1000 >= processorMs) return
+  }
+}
 
 test('leaves nobody standing when it closes', async () => {
   const { connect, line, taken } = await rig({ most: 1, longest: 10 })
