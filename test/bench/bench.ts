@@ -12,7 +12,14 @@ export interface Bench {
   /** What it measures, in a sentence. */
   readonly summary: string
   /** Measures; `progress` tells the one who waits. */
-  run(progress: (line: string) => void): Promise<readonly Figure[]>
+  run(progress: (line: string) => void, options: BenchOptions): Promise<readonly Figure[]>
+}
+
+export interface BenchOptions {
+  /** To try whether it runs: with less of everything, where a benchmark takes long. */
+  readonly isQuick: boolean
+  /** Takes a picture, SVG, by its name. */
+  draw(name: string, svg: string): Promise<void>
 }
 
 export const isMissed = ({ value, atLeast, atMost }: Figure): boolean =>

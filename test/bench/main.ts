@@ -1,18 +1,21 @@
 import { writeFile } from 'node:fs/promises'
 import { arch, cpus } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
 import { guardBench } from './guard.ts'
 import { notificationBench } from './notification.ts'
+import { overloadBench } from './overload.ts'
 import { registrationBench } from './registration.ts'
 import { searchBench } from './search.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
 /*
- * `npm run bench -- [NAME…] [--out FILE]`: runs the benchmarks named, or all; prints progress and a table in Markdown,
- * writes the figures as JSON to FILE, and exits with 1 when one of them is missed.
+ * `npm run bench -- [NAME…] [--quick] [--out FILE] [--plots FOLDER]`: runs the benchmarks named, or all; prints progress and a
+ * table in Markdown, writes the figures as JSON to FILE and pictures to FOLDER, and exits with 1 when a figure is missed.
+ * With --quick those that take minutes are only tried, with less of everything: what they say then is no measurement.
  */
 
 const benches: readonly Bench[] = [
@@ -23,9 +26,13 @@ const benches: readonly Bench[] = [
   storageBench,
   searchBench,
   notificationBench,
+  overloadBench,
 ]
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string' }, plots: { type: 'string' }, quick: { type: 'boolean', default: false } },
+})
 const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
 if (unknown.length > 0) {
   console.error(`There is no benchmark ${unknown.join(', ')}; there are ${benches.map(({ name }) => name).join(', ')}.`)
@@ -36,7 +43,7 @@ const chosen = benches.filter(({ name }) => positionals.length === 0 || position
 const results: { readonly bench: string; readonly figures: readonly Figure[] }[] = []
 for (const bench of chosen) {
   console.log(`${bench.name}: ${bench.summary}`)
-  const figures = await bench.run(line => console.log(`  ${line}`))
+  const figures = await bench.run(line => console.log(`  ${line}`), { isQuick: values.quick, draw })
   results.push({ bench: bench.name, figures })
   console.log(`\n${table(figures)}\n`)
 }
@@ -48,6 +55,10 @@ if (values.out !== undefined) {
 const missed = results.flatMap(({ figures }) => figures.filter(isMissed))
 for (const { name, value, unit } of missed) console.error(`MISSED ${name}: ${round(value)} ${unit}`)
 process.exit(missed.length > 0 ? 1 : 0)
+
+async function draw(name: string, svg: string): Promise<void> {
+  if (values.plots !== undefined) await writeFile(join(values.plots, `${name}.svg`), `${svg}\n`)
+}
 
 function table(figures: readonly Figure[]): string {
   const rows = figures.map(figure => `| ${figure.name} | ${round(figure.value)} ${figure.unit} | ${wanted(figure)} |`)

@@ -1,0 +1,59 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/*
+ * Programs of their own that a benchmark runs beside the server, so that what they take is not the server's: each takes orders,
+ * one after another, and answers each.
+ */
+
+export interface Child<Order, Answer> {
+  readonly pid: number
+  /** @throws when it ends before it has answered */
+  ask(order: Order): Promise<Answer>
+  end(): void
+}
+
+interface Numbered<T> {
+  readonly number: number
+  readonly body: T
+}
+
+/** @param module file name of the program, beside this one */
+export function startChild<Order, Answer>(module: string, execArgv: readonly string[] = []): Child<Order, Answer> {
+  const child = fork(fileURLToPath(new URL(module, import.meta.url)), [], { execArgv: [...execArgv] })
+  return orders<Order, Answer>(child, module)
+}
+
+/** The same of a program that runs already, with a channel. */
+export function orders<Order, Answer>(child: ChildProcess, name: string): Child<Order, Answer> {
+  const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
+  let last = 0
+  const kill = () => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.on('message', ({ number, body }: Numbered<Answer>) => {
+    waiting.get(number)?.resolve(body)
+    waiting.delete(number)
+  })
+  child.on('exit', (code, signal) => {
+    process.off('exit', kill)
+    for (const { reject } of waiting.values()) reject(new Error(`${name} ended with ${code ?? signal}.`))
+    waiting.clear()
+  })
+  return {
+    pid: child.pid ?? 0,
+    ask: order =>
+      new Promise((resolve, reject) => {
+        last += 1
+        waiting.set(last, { resolve, reject })
+        child.send({ number: last, body: order } satisfies Numbered<Order>)
+      }),
+    end: kill,
+  }
+}
+
+/** In the program: answers each order. */
+export function obey<Order, Answer>(answer: (order: Order) => Answer | Promise<Answer>): void {
+  process.on('message', ({ number, body }: Numbered<Order>) => {
+    void Promise.resolve(answer(body)).then(body => process.send?.({ number, body } satisfies Numbered<Answer>))
+  })
+}

@@ -1,0 +1,229 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ServerFolder } from '../../../examples/support/operators.ts'
+import { type Figure, median } from '../bench.ts'
+import type { ArrivalsOrder, ArrivalsSecond } from './arrivals.child.ts'
+import { type BenchServer, folders, start } from './bench-server.ts'
+import { type Child, startChild } from './child.ts'
+import { percentile, type Second } from './samples.ts'
+import type { SessionsAnswer, SessionsOrder } from './sessions.child.ts'
+
+/*
+ * Five times as many clients want to authenticate as one server can serve, for a minute, each of them once, from an address of its
+ * own; beside them clients that are there already read their Personal Networks. The same with and without overload control.
+ */
+
+/** What became of one run, second by second; 0 is when the flood began. */
+export interface FloodRun {
+  readonly floodSeconds: number
+  readonly seconds: readonly {
+    readonly at: number
+    readonly begun: number
+    readonly authenticated: number
+    readonly p99Ms: number
+  }[]
+  readonly goodput: number
+  readonly sessionsP99Ms: number
+  readonly loopP99Ms: number
+  /** Until newcomers and sessions are served as before. */
+  readonly recoverySeconds: number
+}
+
+export interface FloodResult {
+  readonly peak: number
+  readonly offered: number
+  readonly unloadedP99Ms: number
+  readonly controlled: FloodRun
+  readonly uncontrolled: FloodRun
+  readonly figures: readonly Figure[]
+}
+
+interface Scale {
+  readonly sessions: number
+  readonly unloadedSeconds: number
+  readonly peakSeconds: number
+  readonly floodSeconds: number
+  readonly afterSeconds: number
+}
+
+const whole: Scale = { sessions: 100, unloadedSeconds: 15, peakSeconds: 8, floodSeconds: 60, afterSeconds: 20 }
+const quick: Scale = { sessions: 50, unloadedSeconds: 5, peakSeconds: 3, floodSeconds: 12, afterSeconds: 12 }
+
+const times = 5
+/** Requests of all sessions together. */
+const requestsPerSecond = 200
+const newcomers = 2_000
+/** As long as the client of this repository waits for an answer. */
+const patienceMs = 10_000
+/** The peak is the best of these numbers of clients that authenticate at once, one after another. */
+const together = [16, 64]
+/** Of the peak, before and after the flood. */
+const calmShare = 0.25
+
+interface Stage {
+  readonly server: BenchServer
+  readonly sessions: Child<SessionsOrder, SessionsAnswer>
+  readonly arrivals: Child<ArrivalsOrder, ArrivalsSecond[]>
+}
+
+export async function flood(root: string, isQuick: boolean, progress: (line: string) => void): Promise<FloodResult> {
+  const scale = isQuick ? quick : whole
+  const existing = names('here', scale.sessions)
+  const arriving = names('new', newcomers)
+  const [home] = await folders(root, 1, [...existing, ...arriving])
+  if (!home) throw new Error('There is no server.')
+  const arrive = ({ server, arrivals }: Stage, seconds: number, pace: ArrivalsOrder['pace']) =>
+    arrivals.ask({ port: server.port, identities: arriving, seconds, pace, patienceMs })
+
+  const measured = await on(home, true, existing, async stage => {
+    const unloadedP99Ms = await unloaded(stage, scale)
+    progress(`unloaded: the sessions’ p99 is ${unloadedP99Ms.toFixed(1)} ms`)
+    let peak = 0
+    for (const clients of together) {
+      const seconds = await arrive(stage, scale.peakSeconds, { together: clients })
+      // The first and the last second are not whole.
+      const rate = median(seconds.slice(1, -1).map(({ authenticated }) => authenticated))
+      peak = Math.max(peak, rate)
+      progress(`${clients} at once: ${Math.round(rate)} authentications/s`)
+    }
+    const run = await floodRun(stage, scale, peak, unloadedP99Ms, arrive)
+    return { unloadedP99Ms, peak, run }
+  })
+  const { unloadedP99Ms, peak, run: controlled } = measured
+  tell('with control', controlled, progress)
+  const uncontrolled = await on(home, false, existing, stage => floodRun(stage, scale, peak, unloadedP99Ms, arrive))
+  tell('without', uncontrolled, progress)
+  return {
+    ...{ peak, offered: times * peak, unloadedP99Ms, controlled, uncontrolled },
+    figures: [
+      { name: 'peak, one server', value: peak, unit: 'authentications/s' },
+      {
+        name: `goodput at ${times} × the peak`,
+        value: (100 * controlled.goodput) / peak,
+        unit: '% of the peak',
+        atLeast: 90,
+      },
+      { name: 'the same without control', value: (100 * uncontrolled.goodput) / peak, unit: '% of the peak' },
+      { name: 'existing sessions, unloaded, p99', value: unloadedP99Ms, unit: 'ms' },
+      { name: 'the same under the flood', value: controlled.sessionsP99Ms / unloadedP99Ms, unit: '×', atMost: 2 },
+      { name: 'the same without control', value: uncontrolled.sessionsP99Ms / unloadedP99Ms, unit: '×' },
+      { name: 'event loop delay under the flood, p99', value: controlled.loopP99Ms, unit: 'ms', atMost: 100 },
+      { name: 'the same without control', value: uncontrolled.loopP99Ms, unit: 'ms' },
+      { name: 'recovery after the flood', value: controlled.recoverySeconds, unit: 's', atMost: 10 },
+      { name: 'the same without control', value: uncontrolled.recoverySeconds, unit: 's' },
+    ],
+  }
+}
+
+const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+
+function tell(how: string, run: FloodRun, progress: (line: string) => void): void {
+  progress(
+    `${how}: ${Math.round(run.goodput)} authentications/s, the sessions’ p99 ${run.sessionsP99Ms.toFixed(1)} ms, ` +
+      `event loop delay p99 ${run.loopP99Ms.toFixed(1)} ms, recovery ${run.recoverySeconds} s`,
+  )
+}
+
+async function on<T>(
+  home: ServerFolder,
+  controlled: boolean,
+  existing: readonly string[],
+  work: (stage: Stage) => Promise<T>,
+): Promise<T> {
+  const server = await start(home, { 'load.controlled': controlled })
+  const sessions = startChild<SessionsOrder, SessionsAnswer>('sessions.child.ts')
+  const arrivals = startChild<ArrivalsOrder, ArrivalsSecond[]>('arrivals.child.ts')
+  try {
+    await sessions.ask({ what: 'open', port: server.port, identities: existing })
+    await sessions.ask({ what: 'begin', perSecond: requestsPerSecond })
+    return await work({ server, sessions, arrivals })
+  } finally {
+    arrivals.end()
+    sessions.end()
+    server.signal('SIGKILL')
+    await server.log.ended
+  }
+}
+
+async function unloaded({ sessions }: Stage, { unloadedSeconds }: Scale): Promise<number> {
+  // What runs for the first times is compiled meanwhile.
+  await delay(unloadedSeconds * 1000)
+  await sessions.ask({ what: 'read' })
+  await delay(unloadedSeconds * 1000)
+  const { latencies } = await sessions.ask({ what: 'read' })
+  return percentile(all(latencies), 0.99)
+}
+
+const all = (seconds: readonly Second[]) => seconds.flatMap(({ valuesMs }) => valuesMs)
+
+async function floodRun(
+  stage: Stage,
+  { floodSeconds, afterSeconds }: Scale,
+  peak: number,
+  unloadedP99Ms: number,
+  arrive: (stage: Stage, seconds: number, pace: ArrivalsOrder['pace']) => Promise<ArrivalsSecond[]>,
+): Promise<FloodRun> {
+  const { sessions, server } = stage
+  const calm = { perSecond: calmShare * peak }
+  await sessions.ask({ what: 'read' })
+  const before = await arrive(stage, Math.min(5, afterSeconds), calm)
+  const early = await sessions.ask({ what: 'read' })
+  await server.probe.ask({ what: 'begin' })
+  const beganSecond = Math.floor(Date.now() / 1000)
+  const during = await arrive(stage, floodSeconds, { perSecond: times * peak })
+  const flooded = await sessions.ask({ what: 'read' })
+  const probed = await server.probe.ask({ what: 'read' })
+  const endedSecond = Math.floor(Date.now() / 1000)
+  const after = await arrive(stage, afterSeconds, calm)
+  const late = await sessions.ask({ what: 'read' })
+
+  const latencies = new Map<number, number[]>()
+  for (const { second, valuesMs } of [early, flooded, late].flatMap(({ latencies }) => latencies))
+    latencies.set(second, [...(latencies.get(second) ?? []), ...valuesMs])
+  const seconds = joined([...before, ...during, ...after], latencies, beganSecond)
+  const served = during.reduce((sum, { authenticated }) => sum + authenticated, 0)
+  return {
+    floodSeconds,
+    seconds,
+    goodput: served / floodSeconds,
+    sessionsP99Ms: percentile(all(flooded.latencies), 0.99),
+    loopP99Ms: percentile(all(probed.loopDelays), 0.99),
+    recoverySeconds: recovery(
+      seconds.filter(({ at }) => at > endedSecond - beganSecond),
+      2 * unloadedP99Ms,
+    ),
+  }
+}
+
+/** A second in which one phase ends and the next begins is in both. */
+function joined(
+  arrivals: readonly ArrivalsSecond[],
+  latencies: ReadonlyMap<number, readonly number[]>,
+  beganSecond: number,
+): FloodRun['seconds'] {
+  const counts = new Map<number, { begun: number; authenticated: number }>()
+  for (const { second, begun, authenticated } of arrivals) {
+    const known = counts.get(second) ?? { begun: 0, authenticated: 0 }
+    counts.set(second, { begun: known.begun + begun, authenticated: known.authenticated + authenticated })
+  }
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([second, count]) => ({
+      at: second - beganSecond,
+      ...count,
+      p99Ms: percentile(latencies.get(second) ?? [], 0.99),
+    }))
+}
+
+const steadySeconds = 3
+const servedShare = 0.9
+
+/** The first second from which on, for some time, newcomers come in and sessions are answered as fast as they were wanted to. */
+function recovery(after: FloodRun['seconds'], wantedP99Ms: number): number {
+  const isWell = ({ begun, authenticated, p99Ms }: FloodRun['seconds'][number]) =>
+    authenticated >= servedShare * begun && p99Ms <= wantedP99Ms
+  const first = after.findIndex((_, index) => {
+    const following = after.slice(index, index + steadySeconds)
+    return following.length === steadySeconds && following.every(isWell)
+  })
+  return first < 0 ? Number.POSITIVE_INFINITY : first
+}

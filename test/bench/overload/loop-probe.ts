@@ -1,0 +1,41 @@
+import { obey } from './child.ts'
+import { type Second, Seconds } from './samples.ts'
+
+/*
+ * Loaded into a server before all else (`node --import`): says, when asked over the channel, how late the server's event loop
+ * was and what the process takes. It asks nothing of the server, and so measures the command that operators run.
+ *
+ * Every 10 ms a timer is due. One that comes late by 200 ms stands for all those that would have come meanwhile, each later by
+ * 10 ms than the next: else the longer the loop stands still, the less it would count.
+ */
+
+export type ProbeOrder = { readonly what: 'begin' } | { readonly what: 'read' } | { readonly what: 'collect' }
+export interface ProbeAnswer {
+  /** Since `begin`, by the second in which they ended. */
+  readonly loopDelays: readonly Second[]
+  readonly residentBytes: number
+  readonly cpuMs: number
+}
+
+const everyMs = 10
+const delays = new Seconds()
+let dueMs = performance.now() + everyMs
+
+function tick(): void {
+  const nowMs = performance.now()
+  for (let lateMs = nowMs - dueMs; lateMs >= 0; lateMs -= everyMs) delays.add(Date.now(), lateMs)
+  dueMs = nowMs + everyMs
+  setTimeout(tick, everyMs).unref()
+}
+
+if (process.send) {
+  tick()
+  obey<ProbeOrder, ProbeAnswer>(order => {
+    if (order.what === 'collect') for (let turn = 0; turn < 3; turn++) globalThis.gc?.()
+    const loopDelays = delays.take()
+    const { user, system } = process.cpuUsage()
+    return { loopDelays, residentBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1000 }
+  })
+  // The server ends when it has stopped, not when nobody asks any more.
+  process.channel?.unref()
+}
