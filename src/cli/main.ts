@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { configCommand } from './config.ts'
+import { doctorCommand } from './doctor.ts'
 import { initCommand } from './init.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
@@ -34,6 +35,7 @@ for (const command of [
   initCommand(),
   startCommand(),
   configCommand(),
+  doctorCommand(),
   peerCommand(),
   manifestCommand(),
   subscriberCommand(),

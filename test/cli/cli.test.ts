@@ -82,6 +82,21 @@ test('config says what a server would start with, and what is wrong with it', as
   assert.is(JSON.parse(await done('config', 'schema')).properties.operator.type, 'string')
 })
 
+test('doctor prints what it finds, and exits with 1 for a fault', async ({ folder }) => {
+  const a = join(folder, 'a')
+  const config = join(a, 'cpns.toml')
+  await done('init', a, '--operator', 'a.example', '--listen', '/ip4/127.0.0.1/tcp/0', '--client-port', '0')
+  assert.match(await done('doctor', '--config', config), /! subscribers {2}There are none yet.*\n {15}→ Add the first/)
+  await chmod(join(a, 'keys/server.key'), 0o644)
+  const { code, stdout } = await cpns('doctor', '--json', '--config', config)
+  assert.is(code, 1)
+  assert.ok(
+    JSON.parse(stdout).some(
+      ({ examined, gravity }: Record<string, string>) => examined === 'keys' && gravity === 'fault',
+    ),
+  )
+})
+
 test('init refuses what cannot be, and writes nothing then', async ({ folder }) => {
   const a = join(folder, 'a')
   await refused(/lower-case domain name/, 'init', a, '--operator', 'Example')

@@ -1,0 +1,225 @@
+/*
+ * The doctor finds each fault that was planted, names the thing that is wrong, says what to do, and finds no fault with a
+ * server that is well. Files and ports are real; of the machine only what a test cannot do to it is told by a double.
+ */
+import { execFile } from 'node:child_process'
+import { chmod, cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { nodeCrypto } from '../../src/adapters/crypto.ts'
+import { type Host, thisHost } from '../../src/adapters/host.ts'
+import { readRootKey } from '../../src/adapters/operator-keys.ts'
+import { formatManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
+import { examine } from '../../src/operations/doctor/examine.ts'
+import type { Examined, Finding, Gravity } from '../../src/operations/doctor/finding.ts'
+import { type TemporaryFolder, temporaryFolder } from '../fixtures/temporary-folder.ts'
+
+interface Context {
+  folder: TemporaryFolder
+  /** Of a server that is well, which trusts `b.example`. */
+  well: string
+}
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const cpns = (...args: string[]) => promisify(execFile)(process.execPath, [main, ...args])
+const dayMs = 86_400_000
+
+const test = suite<Context>('doctor')
+
+test.before(async context => {
+  context.folder = await temporaryFolder()
+  const [a, b] = ['a', 'b'].map(name => join(context.folder.path, name)) as [string, string]
+  const config = join(a, 'cpns.toml')
+  const ports = ['--listen', '/ip4/127.0.0.1/tcp/0', '--client-port', '0']
+  await Promise.all([
+    cpns('init', a, '--operator', 'a.example', ...ports),
+    cpns('init', b, '--operator', 'b.example', ...ports),
+  ])
+  await cpns('peer', 'trust', join(b, 'manifest.json'), '--config', config)
+  await cpns('subscriber', 'add', 'alice', '--config', config)
+  context.well = a
+})
+test.after(({ folder }) => folder.remove())
+
+const wellHost: Host = {
+  ...thisHost(),
+  openFilesLimit: async () => 65_536,
+  freeBytes: async () => 2 ** 40,
+  syncMs: async () => 1,
+  reaches: async () => true,
+  clockAheadMs: async () => 100,
+}
+
+let copies = 0
+
+/** What is found once `plant` has done something to a copy of the server that is well. */
+async function found(
+  { folder, well }: Context,
+  plant: (at: (path: string) => string) => unknown,
+  host: Partial<Host> = {},
+  flags: Readonly<Record<string, string>> = {},
+): Promise<Finding[]> {
+  const copy = join(folder.path, `copy-${copies++}`)
+  await cp(well, copy, { recursive: true })
+  const at = (path: string) => resolve(copy, path)
+  await plant(at)
+  const patient = { configFile: at('cpns.toml'), at, environment: {}, flags, isRunning: false }
+  return examine(patient, { ...wellHost, ...host })
+}
+
+const faults = (findings: readonly Finding[], gravity: Gravity = 'fault') =>
+  findings.filter(finding => finding.gravity === gravity)
+
+/** One fault is found, of this kind, and something is said to be done. */
+function only(findings: readonly Finding[], examined: Examined, says: RegExp, gravity: Gravity = 'fault'): void {
+  const serious = faults(findings, gravity)
+  assert.equal(
+    serious.map(finding => finding.examined),
+    [examined],
+    JSON.stringify(serious),
+  )
+  assert.match(serious[0]?.found ?? '', says)
+  assert.ok((serious[0]?.advice ?? '').length > 10)
+}
+
+const nothing = () => {}
+
+test('a server that is well has no fault, and is told that its root key lies about', async context => {
+  const findings = await found(context, nothing)
+  assert.equal(faults(findings), [])
+  only(findings, 'keys', /root\.key is on this machine/, 'warning')
+  assert.equal(faults(await found(context, at => rm(at('keys/root.key'))), 'warning'), [])
+})
+
+test('a setting that does not exist', async context => {
+  only(await found(context, nothing, {}, { 'clients.prot': '1' }), 'settings', /clients\.prot/)
+})
+
+test('a key that others may read', async context => {
+  only(await found(context, at => chmod(at('keys/server.key'), 0o644)).then(withoutManifest), 'keys', /chmod 600/)
+})
+
+test('secrets that are gone', async context => {
+  only(await found(context, at => rm(at('keys/operator.secrets'))).then(withoutManifest), 'keys', /no such file/)
+})
+
+/** What cannot be read cannot be held against the manifest either. */
+const withoutManifest = (findings: readonly Finding[]) => findings.filter(({ examined }) => examined !== 'manifest')
+
+test('a manifest that has run out, or soon will', async context => {
+  const later = (days: number) => ({ now: () => Date.now() + days * dayMs })
+  const gone = faults(await found(context, nothing, later(400)))
+  assert.equal(gone.map(({ examined }) => examined).sort(), ['manifest', 'peers'])
+  const soon = faults(await found(context, nothing, later(350)), 'warning')
+  assert.equal(soon.map(({ examined }) => examined).sort(), ['keys', 'manifest', 'peers'])
+})
+
+test('a manifest that does not name this server', async context => {
+  const disown = async (at: (path: string) => string) => {
+    const crypto = nodeCrypto()
+    const before = parseManifest(await readFile(at('manifest.json'), 'utf8'))
+    const root = await readRootKey(at('keys/root.key'))
+    await writeFile(
+      at('manifest.json'),
+      formatManifest(nextManifest(before, { servers: [] }, [root], crypto, Date.now())),
+    )
+  }
+  only(await found(context, disown), 'manifest', /does not name this server/)
+})
+
+test('a manifest that somebody has changed', async context => {
+  const forge = async (at: (path: string) => string) => {
+    const text = await readFile(at('manifest.json'), 'utf8')
+    await writeFile(
+      at('manifest.json'),
+      text.replace('"seq": 1,', '"seq": 1, "issued": 5,').replace(/"issued": \d{9,},/, ''),
+    )
+  }
+  only(await found(context, forge), 'manifest', /signatures/)
+})
+
+test('subscribers whose key is another one', async context => {
+  const other = async (at: (path: string) => string) => {
+    await rm(at('keys/subscribers.key'))
+    await cpns('init', at('other'), '--operator', 'a.example')
+    await cp(at('other/keys/subscribers.key'), at('keys/subscribers.key'))
+  }
+  only(await found(context, other), 'subscribers', /subscribers/)
+})
+
+test('an operator that is trusted without a manifest, or with one of other root keys', async context => {
+  only(await found(context, at => rm(at('peers/b.example.json'))), 'peers', /is not there/)
+  const swap = (at: (path: string) => string) => cp(at('manifest.json'), at('peers/b.example.json'))
+  only(await found(context, swap), 'peers', /not those that are pinned/)
+})
+
+test('an operator that nobody reaches', async context => {
+  const findings = await found(context, at => rm(at('keys/root.key')), { reaches: async () => false })
+  only(findings, 'reach', /0 of 1 addresses of b\.example/, 'warning')
+})
+
+test('a clock that is wrong', async context => {
+  only(
+    await found(context, nothing, { clockAheadMs: async () => -90_000 }),
+    'clock',
+    /90\.0 s behind that of b\.example/,
+  )
+  const past = faults(await found(context, nothing, { now: () => Date.now() - dayMs }))
+  assert.ok(past.some(({ examined, found }) => examined === 'clock' && /in the future/.test(found)))
+})
+
+test('a disk that is full, slow, or not to be written to', async context => {
+  const full = faults(await found(context, nothing, { freeBytes: async () => 1_000_000 }))
+  assert.equal(new Set(full.map(({ examined }) => examined)), new Set(['disk']))
+  only(await found(context, nothing, { syncMs: async () => 2_000 }), 'disk', /durable after 2000/)
+  const readOnly = { syncMs: () => Promise.reject(new Error('EROFS: read-only file system')) }
+  only(await found(context, nothing, readOnly), 'disk', /EROFS/)
+})
+
+test('too few files, and too old a Node', async context => {
+  only(await found(context, nothing, { openFilesLimit: async () => 256 }), 'files', /256/)
+  only(await found(context, nothing, { nodeVersion: '20.20.2' }), 'node', /20\.20\.2 is older/)
+})
+
+test('a port that another program has', async context => {
+  const server = createServer()
+  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? String(address.port) : ''
+  try {
+    only(await found(context, nothing, {}, { 'clients.port': port }), 'ports', /taken by another program/)
+  } finally {
+    server.close()
+  }
+})
+
+test('a certificate that is not one', async context => {
+  const flags = { 'clients.certificate': 'chain.pem', 'clients.key': 'key.pem' }
+  const plant = async (at: (path: string) => string) => {
+    await writeFile(at('chain.pem'), 'nothing')
+    await writeFile(at('key.pem'), 'nothing')
+  }
+  only(await found(context, plant, {}, flags), 'certificate', /cannot be used/)
+})
+
+test('a certificate that has run out', async context => {
+  const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
+  const flags = { 'clients.certificate': fixture('tls-a.crt.pem'), 'clients.key': fixture('tls-a.key.pem') }
+  const ended = { certificateEnds: async () => Date.now() - 3 * dayMs }
+  only(await found(context, nothing, ended, flags), 'certificate', /has run out 3 days ago/)
+})
+
+test('a machine says what it is', async ({ folder }) => {
+  const host = thisHost()
+  assert.ok((await host.freeBytes(join(folder.path, 'not/there/yet'))) > 0)
+  assert.ok((await host.syncMs(join(folder.path, 'not/there/yet'))) >= 0)
+  assert.is(await host.reaches('127.0.0.1', 1), false)
+  assert.is(await host.clockAheadMs('ws://127.0.0.1:1'), undefined)
+  assert.is(await host.portUse('192.0.2.1', 0), 'refused')
+})
+
+test.run()
