@@ -23,10 +23,11 @@ import { CommandRefused } from '../../src/federation/command.ts'
 import { formatManifest, nextManifest } from '../../src/federation/manifest.ts'
 import { signedBytes } from '../../src/ports/identity.ts'
 import { operatorId, publicKeyOf, type ServerId } from '../../src/ports/names.ts'
+import { SimulatedLoadProbe } from '../../src/simulation/load-probe.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { until } from '../fixtures/until.ts'
 import { ask, here, operator, policiesAt, set, there } from './policy-rig.ts'
-import { crypto, sessionAt, startRig } from './rig.ts'
+import { authenticateAt, crypto, sessionAt, startRig } from './rig.ts'
 
 const test = suite('Policy')
 const ends: (() => unknown)[] = []
@@ -234,14 +235,17 @@ test('weights count beside what is free', () => {
   assert.is(shares.filter(chosen => chosen?.server === 's2').length, 750)
 })
 
-test('a client is told the version when it comes, and when there is another policy; one who is not at home here is moved for good', async () => {
+test('a client is told the version when it comes, and when there is another policy; from where it is not at home it is sent away for good', async () => {
   const { policies } = await policiesOf()
+  const probe = new SimulatedLoadProbe()
   const rig = await startRig({
     policies,
+    probe,
     federation: { reportLoad: () => {}, loads: () => new Map([[there, { usedPercent: 0, atMs: 0 }]]) },
     urlsOf: () => ['ws://127.0.0.1:9'],
   })
   ends.push(rig.stop)
+  assert.equal((await authenticateAt(rig.base, 'alice')).policy, policies.version('standard'))
   const session = await sessionAt(rig.base, 'alice')
   ends.push(() => session.close())
   const heard: string[] = []
@@ -249,9 +253,11 @@ test('a client is told the version when it comes, and when there is another poli
   await set(policies, { standard: { servers: [{ server: there }] } })
   await until(() => heard.includes(policyChanged.method), { what: 'it is told' })
   assert.is(session.state.kind, 'connected', 'who is here stays')
-  const moved = await sessionAt(rig.base, 'bob', { reconnect: false, servers: [here] }).catch(error => error)
-  assert.instance(moved, RequestRefused)
-  const { status, redirect } = moved as RequestRefused
+  probe.current = { loopDelayMs: 200, utilisation: 1, memory: 0 }
+  await until(() => rig.access.monitor.level === 'overloaded', { what: 'the server is overloaded' })
+  const sent = await sessionAt(rig.base, 'bob', { reconnect: false, servers: [here] }).catch(error => error)
+  assert.instance(sent, RequestRefused)
+  const { status, redirect } = sent as RequestRefused
   assert.equal([status, redirect?.server, redirect?.isPermanent], [307, there, true])
 })
 

@@ -113,26 +113,16 @@ export function createAdmission(options: {
     return monitor.level === 'overloaded'
   }
 
-  function elsewhere(
-    visited: readonly ServerId[] = [],
-    kind: ClientClass = 'standard',
-    freeCapacity = monitor.freeCapacity,
-  ) {
+  function elsewhere(visited: readonly ServerId[] = [], kind: ClientClass = 'standard'): Elsewhere | undefined {
     const rules = policies.rules(kind)
     const seen = [...visited, self]
     if (seen.length > rules.hops) return undefined
-    const own = { freeCapacity, visited: seen }
+    const own = { freeCapacity: monitor.freeCapacity, visited: seen }
     const target = chooseTarget(options.candidates(), rules, own, clock.elapsed(), random.fraction())
     if (!target) return undefined
     const { server, urls } = target
-    return { server, urls, ticket: options.issue(server, seen), hops: seen.length }
-  }
-
-  /** Where clients of its class are at home, if that is not here: to any of these that has room. */
-  function moved({ redirection }: Arrival, kind: ClientClass): Elsewhere | undefined {
-    if (redirection || rankOf(policies.rules(kind), self)) return undefined
-    const target = elsewhere([], kind, 0)
-    return target && { ...target, isPermanent: true }
+    const isPermanent = rankOf(rules, self) === undefined
+    return { server, urls, ticket: options.issue(server, seen), hops: seen.length, ...(isPermanent && { isPermanent }) }
   }
 
   function noRoom(retryAfterMs: number, kind: ClientClass = 'standard'): Extract<Verdict, { kind: 'direct' | 'busy' }> {
@@ -145,8 +135,6 @@ export function createAdmission(options: {
     if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
     // Before it has proved itself, a client is of the class that its ticket says, if it has one.
     const kind = arrival.resume?.class ?? 'standard'
-    const away = moved(arrival, kind)
-    if (away) return { kind: 'redirected', ...away }
     if (!isAtLeast(monitor.level, 'overloaded') || passesOverload(arrival)) return { kind: 'admitted' }
     const target = elsewhere(arrival.redirection?.visited, kind)
     if (target) return { kind: 'redirected', ...target }
@@ -154,7 +142,7 @@ export function createAdmission(options: {
   }
 
   return {
-    elsewhere: (visited, kind) => elsewhere(visited, kind),
+    elsewhere,
     noRoom,
     decide(arrival) {
       const verdict = verdictOn(arrival)

@@ -60,9 +60,7 @@ export function awayError(verdict: Away): RpcError {
       const { server, urls, ticket, isPermanent } = verdict
       const moved = isPermanent ? { isPermanent } : {}
       const redirect = { action: 'redirect' as const, server, urls: [...urls], ticket, ...moved }
-      const message = isPermanent
-        ? 'By the policy of the operator another server is for this client, from now on.'
-        : 'This server has too much to do; another one has room.'
+      const message = 'This server has too much to do; another one has room.'
       return { code: 307, message, data: { status: 307, reason: 'REDIRECT', redirect } }
     }
     case 'direct': {
