@@ -67,6 +67,7 @@ export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits)
     },
     quietFor(ms) {
       quietMs = ms
+      socket.minded?.()
     },
     get closing() {
       return closing

@@ -62,6 +62,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
   })
   const silent = new WeakSet<WebSocket>()
+  const minded = new WeakSet<WebSocket>()
   const running: { server: Server | TlsServer | undefined; line: ConnectionLine | undefined; stops: (() => void)[] } = {
     server: undefined,
     line: undefined,
@@ -159,7 +160,11 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     upgrader.handleUpgrade(request, stream, head, websocket => {
       websocket.on('message', () => silent.delete(websocket))
       websocket.on('pong', () => silent.delete(websocket))
-      decision.opened({ ...socketOf(websocket), proved: () => running.line?.passed(request.socket) })
+      decision.opened({
+        ...socketOf(websocket),
+        proved: () => running.line?.passed(request.socket),
+        minded: () => void minded.add(websocket),
+      })
     })
   }
 
@@ -193,6 +198,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
   /** Half-open connections never close by themselves: who is silent over two pings is gone. */
   function sweep(): void {
     for (const websocket of upgrader.clients) {
+      if (minded.has(websocket)) continue
       if (silent.has(websocket)) {
         websocket.terminate()
         continue

@@ -13,6 +13,11 @@ export interface Socket {
    * client's own end, leave it out.
    */
   proved?(): void
+  /**
+   * Of a socket that somebody listened for: from now on whoever uses it notices by itself when the other side is silent, and the
+   * listener sends nothing to find out. Absent where nothing is sent.
+   */
+  minded?(): void
   /** Sets who hears of frames and of the end; frames that came before are delivered at once. Set once. */
   listen(events: SocketEvents): void
 }

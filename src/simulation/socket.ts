@@ -38,6 +38,7 @@ export class SimulatedSocket implements Socket {
   #ended: { readonly code: number; readonly reason: string } | undefined
   /** Whether anything came since the last look. */
   #isHeard = true
+  #isMinded = false
   readonly #gone: () => void
 
   /** @param gone called once, when the socket is closed and before anybody hears of it */
@@ -80,7 +81,12 @@ export class SimulatedSocket implements Socket {
   }
 
   /** Drops the connection if nothing came since the last call, in spite of the ping that it sent. */
+  minded(): void {
+    this.#isMinded = true
+  }
+
   pingOrDrop(): void {
+    if (this.#isMinded) return
     if (!this.#isHeard) {
       this.terminate()
       return
