@@ -1,11 +1,14 @@
 import { webCrypto } from '../adapters/browser/crypto.ts'
 import { browserHttp } from '../adapters/browser/http.ts'
+import { browserPolicyStore as localPolicyStore } from '../adapters/browser/policy-store.ts'
 import { openBrowserReplicaStore } from '../adapters/browser/replica-store.ts'
 import { browserSha256 } from '../adapters/browser/sha256.ts'
 import { browserWebsocket } from '../adapters/browser/websocket.ts'
 import { systemClock } from '../adapters/clock.ts'
 import type { NetworkName } from '../inventory/view.ts'
 import type { DocumentId } from '../ports/names.ts'
+import type { PolicyStore } from '../ports/policy-store.ts'
+import { type AlwaysOn, type AlwaysOnOptions, keepAlwaysOn } from './always-on/always-on.ts'
 import { type Channel, type ChannelHome, type ChannelOptions, openChannel as channelOn } from './channels.ts'
 import { type ClientDocument, type DocumentListener, openDocument } from './document.ts'
 import {
@@ -71,6 +74,7 @@ export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../
 export { ConnectFailed } from '../ports/client-sockets.ts'
 export { DecryptionFailed } from '../ports/crypto.ts'
 export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
+export type { PolicyStore } from '../ports/policy-store.ts'
 export { ReplicaFailed, ReplicaInUse, type ReplicaStore } from '../ports/replica-store.ts'
 export type { Content, Direction, Flag, ObjectName, ObjectType, Scope } from '../storage/fields.ts'
 export * from '../storage/methods/devices.ts'
@@ -79,6 +83,10 @@ export * from '../storage/methods/search.ts'
 export * from '../storage/methods/sync.ts'
 export * from '../storage/methods/users.ts'
 export type { NewObject, StoredObject } from '../storage/objects.ts'
+export type { AlwaysOn, AlwaysOnListener, AlwaysOnOptions } from './always-on/always-on.ts'
+export type { Home, HomeState } from './always-on/home.ts'
+export type { Provisioned } from './always-on/policy-guide.ts'
+export { PolicyRefused } from './always-on/policy-trust.ts'
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
 export { answerCapabilities, type CapabilitiesOptions } from './capabilities.ts'
 export type {
@@ -143,6 +151,16 @@ export const platformPorts = (): ClientPorts => ({
  */
 export const connect = (options: SessionOptions, ports: ClientPorts = platformPorts()): Promise<Session> =>
   openSession(ports, options)
+
+/**
+ * Keeps a client connected to its operators, each by its policy; begins at once, and never gives up by itself.
+ * @throws {RangeError} without an operator, a URL or a server to begin with
+ */
+export const alwaysOn = (options: AlwaysOnOptions, ports: ClientPorts = platformPorts()): AlwaysOn =>
+  keepAlwaysOn(ports, options)
+
+/** Keeps policies in the origin's `localStorage`. */
+export const browserPolicyStore: () => PolicyStore = localPolicyStore
 
 /** A device that registers in a Personal Network through the gateway beside it. */
 export const personalNetworkElement = (

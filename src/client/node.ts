@@ -6,6 +6,7 @@ import { type WebsocketClientOptions, websocketClient } from '../adapters/websoc
 import { type WebsocketListenerOptions, websocketListener } from '../adapters/websocket-listener.ts'
 import type { GatewayStore } from '../ports/gateway-store.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { type AlwaysOn, type AlwaysOnOptions, keepAlwaysOn } from './always-on/always-on.ts'
 import { type GatewayOptions, type PnGateway, startGateway } from './gateway.ts'
 import type { MediaPorts } from './media.ts'
 import {
@@ -28,6 +29,7 @@ export {
   type ReplicaMemory,
   replicaMemory,
 } from '../adapters/memory-replica-store.ts'
+export { policyFileStore } from '../adapters/policy-file-store.ts'
 export type { WebsocketClientOptions } from '../adapters/websocket-client.ts'
 export type { GatewayStore, GatewayStoreKey } from '../ports/gateway-store.ts'
 export type { GatewayOptions, PnGateway } from './gateway.ts'
@@ -55,6 +57,10 @@ export const nodeMediaPorts = (options: NodeHttpOptions = {}): MediaPorts => ({
 /** As in `./index.ts`. */
 export const connect = (options: SessionOptions, ports: ClientPorts = nodePorts()): Promise<Session> =>
   openSession(ports, options)
+
+/** As in `./index.ts`. */
+export const alwaysOn = (options: AlwaysOnOptions, ports: ClientPorts = nodePorts()): AlwaysOn =>
+  keepAlwaysOn(ports, options)
 
 /** As in `./index.ts`. */
 export const personalNetworkElement = (options: PneOptions, ports: ClientPorts = nodePorts()): PersonalNetworkElement =>

@@ -22,6 +22,8 @@ export interface AttachmentEvents {
   trying?(): void
   /** Connected anew, before the state says so; `as` is whom it was to be, and with whose servers. */
   authenticated?(answer: Authenticated, as: ClientIdentity): void
+  /** The connection has ended; nothing had been heard on it for so long. */
+  lost?(code: number, idleMs: number): void
   /** The connection that stands is about to be replaced by one elsewhere; `undefined`: it stays after all. */
   moving?(why: string | undefined): void
 }
@@ -36,6 +38,12 @@ export type Ping =
   | 'lost'
   /** There was no connection. */
   | 'none'
+
+export interface PingSign {
+  readonly everyMs: number
+  readonly idleMs: number
+  readonly timeoutMs: number
+}
 
 /** Where to go, as whom, and with what. */
 interface Destination extends Place {
@@ -111,7 +119,8 @@ export class Attachment {
   async moveTo(place: Place, why: string): Promise<boolean> {
     if (!this.#wire) return false
     this.#events.moving?.(why)
-    return this.#arrive({ ...place, as: this.#guide.identity() }).then(
+    const here = this.#state.kind === 'connected' ? [this.#state.url] : []
+    return this.#arrive({ ...place, as: this.#guide.identity() }, here).then(
       () => true,
       () => {
         if (this.#wire) this.#events.moving?.(undefined)
@@ -121,8 +130,8 @@ export class Attachment {
   }
 
   /** Connects at a place, or where its server sends on to: to servers that the guide knows only, and not for ever. */
-  async #arrive(first: Destination): Promise<void> {
-    const been = new Set(first.urls)
+  async #arrive(first: Destination, avoid: readonly string[] = []): Promise<void> {
+    const been = new Set([...first.urls, ...avoid])
     let to = first
     for (let hops = 0; ; hops++) {
       try {
@@ -222,6 +231,7 @@ export class Attachment {
   #lost(wire: Wire, code: number, reason: string): void {
     if (this.#wire !== wire) return
     this.#wire = undefined
+    this.#events.lost?.(code, wire.idleMs())
     const why = `The connection ended (${code}${reason && `: ${reason}`}).`
     if (!this.#reconnect || !mayReconnect(code)) this.#become({ kind: 'closed', why })
     else this.#retry(why, undefined)
@@ -258,18 +268,18 @@ export class Attachment {
 
   /**
    * Says that the client is there, and that it says so again within `everyMs`; the server sends nothing meanwhile just to be heard.
-   * A connection on which no answer comes in time is given up, and made anew.
+   * A connection on which no answer comes in time is given up, and made anew. One that was quiet for `idleMs` and answers, holds.
    */
-  async ping(everyMs: number, timeoutMs: number): Promise<Ping> {
+  async ping({ everyMs, idleMs, timeoutMs }: PingSign): Promise<Ping> {
     const wire = this.#wire
     if (!wire) return 'none'
-    const wasIdle = wire.idleMs() >= everyMs / 2
+    const wasIdle = wire.idleMs() >= idleMs
     try {
       const { aliveEveryMs } = await wire.call(sessionPing, { everyMs }, timeoutMs)
       wire.expectEvery(aliveEveryMs)
       return wasIdle ? 'held' : 'busy'
     } catch (error) {
-      if (!(error instanceof AnswerLost)) return 'busy'
+      if (!(error instanceof AnswerLost) || this.#wire !== wire) return 'busy'
       wire.abandon(`no answer to a ping within ${timeoutMs} ms`)
       return 'lost'
     }

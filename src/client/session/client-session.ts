@@ -1,7 +1,7 @@
 import type { MethodSpec } from '../../federation/command.ts'
 import type { ClientIdentity } from '../authenticate.ts'
 import type { CallOptions, ClientPorts, CommandState, Session, SessionListener, SessionState } from '../session.ts'
-import { Attachment, type AttachmentEvents, type Ping } from './attachment.ts'
+import { Attachment, type AttachmentEvents, type Ping, type PingSign } from './attachment.ts'
 import { Calls } from './calls.ts'
 import type { Guide, Place } from './guide.ts'
 
@@ -18,7 +18,7 @@ export class ClientSession implements Session {
     ports: ClientPorts,
     options: ClientIdentity & { readonly timeoutMs?: number; readonly reconnect?: boolean },
     guide: Guide,
-    events: Pick<AttachmentEvents, 'trying' | 'authenticated' | 'moving'> = {},
+    events: Pick<AttachmentEvents, 'trying' | 'authenticated' | 'lost' | 'moving'> = {},
   ) {
     const { timeoutMs = defaultTimeoutMs, reconnect = true } = options
     this.identity = options
@@ -56,8 +56,8 @@ export class ClientSession implements Session {
   }
 
   /** Says that the client is there; see {@link Attachment.ping}. */
-  ping(everyMs: number, timeoutMs: number): Promise<Ping> {
-    return this.#attachment.ping(everyMs, timeoutMs)
+  ping(sign: PingSign): Promise<Ping> {
+    return this.#attachment.ping(sign)
   }
 
   call<P, R>(spec: MethodSpec<P, R>, params: P, options?: CallOptions): Promise<R> {

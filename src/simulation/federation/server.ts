@@ -51,6 +51,8 @@ export class SimulatedServer {
   isRotten = false
   /** Whether it is to stay down until somebody starts it. */
   isDown = false
+  /** How busy it is. */
+  readonly probe = new SimulatedLoadProbe()
   readonly #world: World
   readonly #options: ServerOptions
   #node: CpnsNode | undefined
@@ -122,7 +124,7 @@ export class SimulatedServer {
       listener,
       keys: subscribers,
       ...(push && { push }),
-      probe: new SimulatedLoadProbe(),
+      probe: this.probe,
       telemetry,
       ...(traceActors && { trace: (event: TraceEvent) => events.actor?.(this, event) }),
     }
