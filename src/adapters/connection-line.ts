@@ -32,6 +32,8 @@ export interface LineOptions {
 const defaultAtOnce = { begin: 64, least: 16, most: 768 }
 /** From so much work on a turn is felt by those who wait for an answer. What others take of the processor is not ours to mend. */
 const longTurnMs = 20
+/** To ask what was worked costs a twentieth of an authentication: it is asked so often at the most, and when a turn was late. */
+const sampleEveryMs = 5
 const growth = 0.25
 const shrinkage = 0.8
 /** While there are as many strangers as may be, it is looked so often whether one has gone. */
@@ -46,7 +48,8 @@ export function lineUp(
   const waiting: Socket[] = []
   const strangers = new Set<string>()
   let limit = atOnce.begin
-  let workedMs = 0
+  let turnBeganMs = 0
+  let sampled = { atMs: Number.NEGATIVE_INFINITY, workedMs: 0 }
   let isTurnTaken = false
   let isClosed = false
 
@@ -70,16 +73,22 @@ export function lineUp(
     strangers.add(name)
     socket.once('close', () => strangers.delete(name))
     isTurnTaken = true
-    workedMs = processorMs()
+    turnBeganMs = performance.now()
+    if (turnBeganMs - sampled.atMs > sampleEveryMs) sampled = { atMs: turnBeganMs, workedMs: processorMs() }
     setImmediate(nextTurn)
     for (const take of takers) take.call(server, socket)
   }
 
   function nextTurn(): void {
-    const isLong = processorMs() - workedMs > longTurnMs
-    limit = isLong ? Math.max(atOnce.least, limit * shrinkage) : Math.min(atOnce.most, limit + growth)
+    limit = wasLong() ? Math.max(atOnce.least, limit * shrinkage) : Math.min(atOnce.most, limit + growth)
     isTurnTaken = false
     goOn()
+  }
+
+  /** Of what was worked since the sample, as much as can be was worked before the turn. */
+  function wasLong(): boolean {
+    if (performance.now() - turnBeganMs <= longTurnMs) return false
+    return processorMs() - sampled.workedMs - (turnBeganMs - sampled.atMs) > longTurnMs
   }
 
   function goOn(): void {
