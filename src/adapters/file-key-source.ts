@@ -4,14 +4,15 @@ import { readSubscribers, type SubscriberFiles, type SubscriberLines, subscriber
 
 /**
  * The subscribers of `subscriber-store.ts`. Read again when the file has changed, so that `cpns subscriber add` works beside
- * a running server; between changes a look-up costs one `stat`, however many there are. There are none as long as there never
- * was a file; one that is gone, or cannot be read, is a source that cannot be reached.
+ * a running server; between changes a look-up costs one `stat`, however many there are, and those that come meanwhile share the
+ * next one. There are none as long as there never was a file; one that is gone, or cannot be read, is a source that cannot be reached.
  */
 export function fileKeySource(files: SubscriberFiles): KeySource {
   let loaded: { readonly state: string | undefined; readonly lines: Promise<SubscriberLines> } | undefined
+  const stateNow = shared(() => stateOf(files.store))
 
   async function current(): Promise<SubscriberLines> {
-    const state = await stateOf(files.store)
+    const state = await stateNow()
     if (!loaded && state === 'none') return new Map()
     if (loaded?.state === state) return loaded.lines
     const lines = read(state)
@@ -37,6 +38,27 @@ export function fileKeySource(files: SubscriberFiles): KeySource {
       const line = (await current()).get(identity)
       return line === undefined ? undefined : subscriberOfLine(line)
     },
+  }
+}
+
+/**
+ * One call for all who ask while another one is under way, begun when that has ended: nobody is told of a time before it asked.
+ */
+function shared<T>(call: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  let next: Promise<T> | undefined
+  const begin = () => {
+    next = undefined
+    running = call().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+  return () => {
+    if (next) return next
+    if (!running) return begin()
+    next = running.then(begin, begin)
+    return next
   }
 }
 

@@ -3,6 +3,7 @@
  * subscriber. Fails if a mended or replaced file is not taken up, or if a file that is away, unreadable or broken reads as
  * an empty one: every client would be refused as if its key were wrong.
  */
+import { writeFileSync } from 'node:fs'
 import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -37,6 +38,25 @@ test('no file yet is no subscriber yet; who is added is found at once', async ()
   assert.equal(await source.find('lamp'), lamp)
   await addSubscriber(files, radio)
   assert.equal(await source.find('radio'), radio)
+  await remove()
+})
+
+test('who asks after a change is told of it, whoever asked before and waits still', async () => {
+  const { path, remove } = await temporaryFolder()
+  const files = filesIn(path)
+  const record = { identity: 'lamp', kind: 'psk', key: Buffer.alloc(32, 7).toString('base64url') }
+  const write = (...identities: readonly string[]) => {
+    const subscribers = identities.map(identity => ({ ...record, identity }))
+    writeFileSync(files.store, JSON.stringify({ version: 1, subscribers }), { mode: 0o600 })
+  }
+  write('lamp')
+  const source = fileKeySource(files)
+  assert.is((await source.find('lamp'))?.identity, 'lamp')
+  const early = Array.from({ length: 3 }, () => source.find('lamp'))
+  write('lamp', 'radio')
+  const late = Array.from({ length: 3 }, () => source.find('radio'))
+  for (const found of await Promise.all(early)) assert.is(found?.identity, 'lamp')
+  for (const found of await Promise.all(late)) assert.is(found?.identity, 'radio')
   await remove()
 })
 
