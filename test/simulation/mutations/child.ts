@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mutate } from './load.ts'
 import { mutations } from './mutations.ts'
@@ -26,7 +26,8 @@ const { planRuns } = await import('../../../src/simulation/scenario/read-scenari
 const { runScenario } = await import('../../../src/simulation/scenario/run.ts')
 const { production } = await import('../production.ts')
 
-const file = join(import.meta.dirname, '../../../examples/simulation', mutation.scenario)
+const beside = join(import.meta.dirname, mutation.scenario)
+const file = existsSync(beside) ? beside : join(import.meta.dirname, '../../../examples/simulation', mutation.scenario)
 let found: Found = { seed: Number(from), shows: 'ok', what: '' }
 for (let seed = Number(from); seed <= Number(to) && found.shows === 'ok'; seed++) {
   const [run] = planRuns(readFileSync(file, 'utf8'), file, [seed])

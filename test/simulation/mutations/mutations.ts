@@ -16,7 +16,7 @@ export interface Mutation {
   /** What the node promises, and this one does not keep. */
   readonly breaks: string
   readonly edits: readonly Edit[]
-  /** Below `examples/simulation`. */
+  /** In this folder, or below `examples/simulation`. */
   readonly scenario: string
   /** A seed that shows it. It changes with every change of the node's timing: `run.ts` finds another. */
   readonly seed: number
@@ -79,8 +79,8 @@ export const mutations: readonly Mutation[] = [
         to: '    const verdict = { ok: true, nextClock }\n',
       },
     ],
-    scenario: 'hostile.yaml',
-    seed: 10,
+    scenario: 'hostile-owner.yaml',
+    seed: 1,
     shows: 'guarded-entries',
   },
   {
