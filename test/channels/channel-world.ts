@@ -58,6 +58,7 @@ export class ChannelWorld {
     identity = 'alice',
     servers: readonly number[] = [0, 1],
     more: Partial<ChannelListener> = {},
+    takesMs?: () => number,
   ): Promise<App> {
     const { federation } = this.world
     const host = `phone-${++this.#phones}`
@@ -70,9 +71,10 @@ export class ChannelWorld {
       application,
       direct,
       listener: {
-        message(message) {
+        async message(message) {
           given.push(message)
           texts.push(message.text())
+          if (takesMs) await client.pause(takesMs())
         },
         opened: () => events.push('opened'),
         direct: address => events.push(`direct ${address}`),
