@@ -77,12 +77,12 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
   const commands = [
     command(channelOpen, async ({ application, instance, renew }, principal, connection) => {
       const document = documentOf(principal)
-      if (!connection) throw refusals.notConnected()
       const { identity } = principal
       const channel = channelOf({ operator: self, identity, application, instance }, crypto)
       const place = { channel, application, instance, identity }
       const { generation, opened } = await documents.write(document, opening(place, renew, limits))
-      delivery.attach(document, channel, connection)
+      // By way of others it is opened, and nothing is given.
+      if (connection) delivery.attach(document, channel, connection)
       const credential = credentials.sign({ channel, identity, application, generation })
       return { channel, urls: urlsOf(channel), credential, generation, opened }
     }),

@@ -5,12 +5,6 @@ import { CommandRefused } from '../federation/command.ts'
 export const refusals = {
   ...commandRefusals,
 
-  notConnected: () =>
-    new CommandRefused(
-      409,
-      'A channel is opened on a connection of its own, not by way of others.',
-      'CONNECTION_NEEDED',
-    ),
   tooManyChannels: (limit: number) =>
     new CommandRefused(409, `There are ${limit} channels, as many as there may be. Close some.`, 'LIMIT'),
   channelUnknown: () => new CommandRefused(404, 'You have no such channel open. Open it first.', 'CHANNEL_UNKNOWN'),

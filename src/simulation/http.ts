@@ -18,12 +18,22 @@ const connectTimeoutUs = 10_000_000
 /** What an operating system takes from a sender before the other side has it. */
 const sendBufferBytes = 256 * 1024
 const bodyFrameBytes = 64 * 1024
+const drainEveryUs = 1_000
+/** How long a client may go on sending what nobody reads, after the answer: cut at once, it would not see it. */
+const lingerUs = 2_000_000
 
 /** The frames that come on a connection until it is finished. */
 class Inbox {
+  /** Resolves when nothing more comes. */
+  readonly ended: Promise<void>
+  readonly #ended = Promise.withResolvers<void>()
   readonly #waiting: Uint8Array[] = []
   #end: { readonly error?: Error } | undefined
   #wake = () => {}
+
+  constructor() {
+    this.ended = this.#ended.promise
+  }
 
   put(frame: Uint8Array): void {
     this.#waiting.push(frame)
@@ -32,6 +42,7 @@ class Inbox {
 
   end(error?: Error): void {
     this.#end ??= error ? { error } : {}
+    this.#ended.resolve()
     this.#wake()
   }
 
@@ -71,6 +82,8 @@ export async function serveSimulated(
   try {
     const request = { method, target, fields, remoteAddress: remote.address, body: inbox.frames() }
     await send(end, (await answer(request)) ?? nothingHere, scheduler, method === 'HEAD')
+    await Promise.race([inbox.ended, after(lingerUs, end, scheduler)])
+    end.finish('answered')
   } catch {
     end.abort('the answer broke off')
   }
@@ -89,15 +102,17 @@ async function send(end: End<SocketContent>, answer: HttpAnswer, scheduler: Sche
     }
   }
   end.send({ kind: 'finished' }, 'http')
-  end.finish('answered')
 }
+
+const after = (delayUs: number, end: End<SocketContent>, scheduler: Scheduler): Promise<void> =>
+  new Promise(resolve => void scheduler.after(delayUs, 'pause', resolve, end.party.run))
 
 /** Resolves when the connection can take more. */
 async function sendFrame(end: End<SocketContent>, frame: Uint8Array, scheduler: Scheduler): Promise<void> {
   const copy = new Uint8Array(frame)
   end.send({ kind: 'frame', frame: copy }, 'http', copy)
   while (end.isOpen && end.undeliveredBytes > sendBufferBytes) {
-    await new Promise<void>(resolve => void scheduler.after(1_000, 'drain', resolve, end.party.run))
+    await after(drainEveryUs, end, scheduler)
   }
 }
 
