@@ -157,9 +157,16 @@ export const tidying =
       if (isOver || (isLeft && isDue(register, register.stamp))) writes.push(written(key, null))
     }
     for (const [key, register] of registers.entries('settled/')) {
-      const channel = namesIn(key)?.channel
+      const names = namesIn(key)
       const settled = asSettled(register)
-      if (channel === undefined || !settled) continue
+      if (!names || !settled) continue
+      const { channel, id } = names
+      const message = keys.message(channel, id)
+      // Sent again elsewhere, it may have longer to live: it goes first.
+      if (settled.expires <= now && asMessage(registers.get(message))) {
+        writes.push(written(message, null))
+        continue
+      }
       const isLeft = channelIn(registers, channel) === undefined && registers.get(keys.channel(channel)) !== undefined
       if (isDue(register, settled.expires + clockMarginMs) || (isLeft && isDue(register, register.stamp)))
         writes.push(written(key, null))

@@ -227,12 +227,10 @@ class OpenChannel implements Channel {
     const given = channelMessages.params.safeParse(params)
     if (!given.success || given.data.channel !== this.#address?.channel) return
     for (const message of given.data.messages) {
-      if (this.#remembered.has(message.id)) this.#unacknowledged.add(message.id)
+      const endsMs = this.#ports.clock.elapsed() + message.leftMs
+      if (this.#remembered.has(message.id)) this.#dealtWithBefore(message.id, endsMs)
       else if (this.#held.size < maxHeld && !this.#held.has(message.id))
-        this.#held.set(message.id, {
-          message: messageOf(message),
-          endsMs: this.#ports.clock.elapsed() + message.leftMs,
-        })
+        this.#held.set(message.id, { message: messageOf(message), endsMs })
     }
     void this.#acknowledge(1)
     void this.#handOut()
@@ -245,13 +243,17 @@ class OpenChannel implements Channel {
       const [next] = this.#held.values()
       if (!next || this.#state === 'closed') break
       if (await this.#dealtWith(next)) {
-        this.#remembered.add(next.message.id, next.endsMs, this.#ports.clock.elapsed())
-        this.#unacknowledged.add(next.message.id)
+        this.#dealtWithBefore(next.message.id, next.endsMs)
         void this.#acknowledge(1)
       }
       this.#held.delete(next.message.id)
     }
     this.#isHanding = false
+  }
+
+  #dealtWithBefore(id: string, endsMs: number): void {
+    this.#remembered.add(id, endsMs, this.#ports.clock.elapsed())
+    this.#unacknowledged.add(id)
   }
 
   /** Tries until it is dealt with, or has ended. */

@@ -15,9 +15,9 @@ export class Remembered {
     return this.#ends.has(id)
   }
 
-  /** Both in milliseconds that have elapsed; `endsMs`: when its message ends. */
+  /** Both in milliseconds that have elapsed; `endsMs`: when its message ends. Of two ends the later one counts. */
   add(id: string, endsMs: number, nowMs: number): void {
-    this.#ends.set(id, endsMs + clockMarginMs)
+    this.#ends.set(id, Math.max(this.#ends.get(id) ?? 0, endsMs + clockMarginMs))
     if (this.#ends.size > this.#max) this.#forget(nowMs)
   }
 
