@@ -22,6 +22,11 @@ import { type Purpose, RoomAside } from './room.ts'
  * belongs to it. The commit's registers carry (run, number): see `records.ts`.
  */
 
+export interface Total {
+  readonly objects: number
+  readonly bytes: number
+}
+
 export interface PartRef {
   readonly container: string
   readonly part: number
@@ -58,8 +63,8 @@ export interface Edit {
   readonly origin: Origin
   /** Parts of a container in order, with what this commit adds. */
   parts(container: string): readonly PartSummary[]
-  /** What all parts hold together. */
-  total(): { readonly objects: number; readonly bytes: number }
+  /** What all parts hold together, with what this commit has added and is about to add. */
+  total(): Total
   read(at: PartRef): Promise<Registers>
   /** @throws what the decision throws; {@link CommandRefused} MAILBOX_FULL; {@link WriteFailed} {@link DocumentFull} */
   write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
@@ -117,9 +122,11 @@ export class Commit {
   readonly #said = new Map<string, RegisterWrite>()
   readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, PartCounts> }>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
+  /** What is decided and not durable yet, by decision: of those under way at the same time each counts for the others. */
+  readonly #coming = new Map<unknown, Added>()
   readonly #aside: RoomAside
   #hasFailed = false
-  #total: { objects: number; bytes: number } | undefined
+  #total: Total | undefined
 
   constructor(options: CommitOptions) {
     this.#options = options
@@ -146,7 +153,7 @@ export class Commit {
       server,
       origin,
       parts: container => [...this.#partsOf(container).values()].sort((a, b) => a.part - b.part),
-      total: () => this.#totals(),
+      total: () => [this.#totals(), ...this.#coming.values()].reduce(sumOf),
       read: ({ container, part }) => documents.read(partDocument(name, container, part)),
       write: (at, decide) => this.#write(at, decide),
       count: (at, counts) => this.#count(at, counts),
@@ -210,8 +217,10 @@ export class Commit {
     const { name, documents, owed, run, number } = this.#options
     const document = partDocument(name, at.container, at.part)
     const writing = documents.write<Written<T>>(document, (registers, now) => {
+      this.#coming.delete(decide)
       const { writes, added = noAddition, answer } = decide(registers, now)
       if (writes.length === 0) return { writes, answer: { answer } }
+      if (added.bytes > 0) this.#coming.set(decide, added)
       this.#aside.set(purposeOf(writes), namingOf(at, run))
       // What the commit says in a part first says that it is there, and that it is owed.
       if (registers.get(keys.at(run))?.value === number) return { writes, answer: { answer, added } }
@@ -222,9 +231,11 @@ export class Commit {
       }
     })
     const { answer, added } = await writing.catch(error => {
+      this.#coming.delete(decide)
       this.#hasFailed ||= error instanceof WriteFailed
       throw error
     })
+    this.#coming.delete(decide)
     if (added) this.#touch(at, added)
     return answer
   }
@@ -276,7 +287,7 @@ export class Commit {
     return parts
   }
 
-  #totals(): { readonly objects: number; readonly bytes: number } {
+  #totals(): Total {
     this.#total ??= totalOf(this.#options.mailbox)
     return this.#total
   }
@@ -300,6 +311,8 @@ const namingOf = ({ container, part }: PartRef, run: Run): readonly RegisterWrit
 
 const noAddition: Added = { objects: 0, bytes: 0, chars: 0 }
 const keyOf = ({ container, part }: PartRef): string => `${container}/${part}`
+
+const sumOf = (a: Total, b: Total): Total => ({ objects: a.objects + b.objects, bytes: a.bytes + b.bytes })
 
 /** What all writers have added to all parts. */
 export function totalOf(mailbox: Registers): { objects: number; bytes: number } {

@@ -64,7 +64,6 @@ async function place(edit: Edit, container: string, deposit: Deposit, policy: St
       const found = await existing(edit, part, deposit)
       if (found) return found
     }
-  requireRoom(edit, sizeOf(object), policy)
   const part = latest === undefined ? 0 : isFull(latest, policy) ? latest.part + 1 : latest.part
   if (latest !== undefined && part !== latest.part && mayHold(latest, object.date)) {
     const found = await existing(edit, latest, deposit)
@@ -89,7 +88,7 @@ function namingOf(edit: Edit, container: string, conversationId: string): Regist
   return known ? [] : [written(keys.container(container), { name: conversationId, o: edit.origin })]
 }
 
-export function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolicy): void {
+function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolicy): void {
   const { bytes } = edit.total()
   if (bytes + sizeBytes > quotaBytes) throw refusals.quota(bytes, quotaBytes)
 }
@@ -118,6 +117,7 @@ function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy)
     requireNotGone(part, at, deposit)
     if (storedFrom(part, name)) return { writes: [], answer: { ...name, created: false } }
     const size = sizeOf(object)
+    requireRoom(edit, size, policy)
     const set = flags.filter(({ on }) => on).map(({ flag }) => flag)
     const record = { ...object, size, stored: now, ...(copyOf === undefined ? {} : { copyOf }), o: edit.origin }
     const text = objectText(record)
