@@ -3,6 +3,7 @@ import type { FileTree } from '../ports/file-tree.ts'
 import type { LogStore } from '../ports/log-store.ts'
 import type { MediaStore } from '../ports/media-store.ts'
 import type { Table } from '../ports/table.ts'
+import type { ZipFormat } from '../ports/zip-format.ts'
 import type { MakeHpke } from './crypto.ts'
 
 /**
@@ -17,4 +18,6 @@ export interface Production {
   readonly logStore: (table: Table) => LogStore
   /** The format of blobs and of uploads, over any tree of files. */
   readonly mediaStore: (tree: FileTree) => MediaStore
+  /** Left out: simulated servers write and read no archives. */
+  readonly zip?: ZipFormat
 }

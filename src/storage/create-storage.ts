@@ -152,7 +152,7 @@ export function createStorage(options: StorageOptions): StorageService {
     })
   userProcedures(offer, { users, authority, admit })
   const { attached, synced } = notifier
-  objectProcedures(offer, { documents, writers, admit, clock, crypto, policy, synced })
+  objectProcedures(offer, { documents, writers, admit, media: media?.media, clock, crypto, policy, synced })
   const ofDevices = { self, documents, writers, admit, policy: policy.devices, subscriptions, attached }
   deviceProcedures(offer, ofDevices)
   commands.push(attaching(ofDevices) as Command)
@@ -168,6 +168,7 @@ export function createStorage(options: StorageOptions): StorageService {
       archives: createMailboxArchives({
         ...{ self, documents, writers, admit, crypto, policy, zip },
         ...(options.media && { media: options.media.store }),
+        ...(media && { obtain: media.media.obtain }),
       }),
     }),
     entitlement: grants,

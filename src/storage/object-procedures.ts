@@ -16,6 +16,7 @@ import { changeFlags } from './flagging.ts'
 import { createFolder, removeFolder, renameFolder } from './folders.ts'
 import { forgetParts } from './forgetting.ts'
 import { follow } from './linking.ts'
+import type { Media } from './media/media.ts'
 import {
   folderCreate,
   folderRemove,
@@ -45,6 +46,8 @@ export interface ObjectOptions {
   readonly documents: Documents
   readonly writers: Writers
   readonly admit: Admit
+  /** Left out: this server takes no media, and cannot tell whether there are those that objects refer to. */
+  readonly media?: Pick<Media, 'require'> | undefined
   readonly clock: Clock
   readonly crypto: Pick<Crypto, 'sha256'>
   readonly policy: StoragePolicy
@@ -88,6 +91,7 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
       const name = nameOf(params)
       const { reach } = await admit('deposit', name, principal)
       if (!reach.sees(object)) throw refusals.mayNot('deposit', name)
+      await options.media?.require(name, object.media ?? [])
       const id = derivedId(crypto, depositedFrom(object, commandOf(params, principal), folder))
       const flaggings = flags.map(flag => ({ flag, on: true, at: params.time }))
       return writers.change(

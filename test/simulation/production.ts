@@ -2,6 +2,7 @@ import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { hpke } from '../../src/adapters/hpke.ts'
 import { tableLogStore } from '../../src/adapters/table-log-store.ts'
 import { treeMediaStore } from '../../src/adapters/tree-media-store.ts'
+import { zipFormat } from '../../src/adapters/zip-format.ts'
 import type { Production } from '../../src/simulation/production.ts'
 
 /** What a simulation takes over from production, as the command line hands it in. */
@@ -10,4 +11,5 @@ export const production: Production = {
   hpke,
   logStore: tableLogStore,
   mediaStore: treeMediaStore,
+  zip: zipFormat,
 }

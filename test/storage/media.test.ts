@@ -1,16 +1,18 @@
 /*
  * Proves: media that no object refers to go after the time of grace, and no others; that of an erased mailbox, or of one whose
  * grant has ended, nothing stays; that who may see some objects only gets their media only; and that the servers of one
- * operator fetch from each other. Production nodes in the simulator.
+ * operator fetch from each other, for clients, for archives, and before an object refers to them. Production nodes in the simulator.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { sessionTicket } from '../../src/access/protocol.ts'
 import { nodeSha256 } from '../../src/adapters/sha256.ts'
 import { downloadMedia, type MediaPorts, uploadMedia } from '../../src/client/media.ts'
-import { mailboxExpunge } from '../../src/storage/methods/objects.ts'
+import { mailboxExpunge, messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxGrantMethod, userChange, userRemove } from '../../src/storage/methods/users.ts'
+import { mailboxDocument } from '../../src/storage/names.ts'
 import { blobOf, collected, hashOf } from '../ports/media-store.contract.ts'
-import { a, alice, b, newId, StorageWorld } from './storage-world.ts'
+import { a, alice, b, message, newId, StorageWorld } from './storage-world.ts'
 
 const test = suite('Media of mailboxes')
 const hourMs = 3_600_000
@@ -94,6 +96,72 @@ test('servers of one operator fetch from each other, also what nothing refers to
   assert.is(await download(world, bytes, 'a.example/2'), 'got')
   world.partition(['a.example/1'], ['a.example/2'])
   assert.is(await download(world, bytes, 'a.example/2'), 'got')
+})
+
+const attempt = (world: StorageWorld, bytes: Uint8Array, server: string, size = bytes.length) =>
+  world.refusal('function', server, messageDeposit, {
+    commandId: newId(),
+    ...alice,
+    object: message('a picture', { type: 'file-transfer', media: [{ hash: hashOf(bytes), size, type: png }] }),
+  })
+
+test('an object that refers to media that nobody has, or of another size, is refused; what a neighbour has is fetched', async () => {
+  const [home, other] = ['a.example/1', 'a.example/2'] as const
+  const world = await StorageWorld.start({ 'a.example': 2 })
+  await world.registerAlice()
+  await world.converged()
+  const [bytes, absent] = [blobOf(70_000), blobOf(70_000, 2)]
+  await upload(world, bytes)
+  assert.is(await attempt(world, absent, home), '404 MEDIA_UNKNOWN')
+  assert.is(await attempt(world, bytes, home, 10), '400 MALFORMED')
+  world.client('function', other)
+  world.partition([home], [other])
+  assert.is(await attempt(world, bytes, other), '404 MEDIA_UNKNOWN')
+  world.heal()
+  await world.converged()
+  assert.equal((await world.sync()).created, [], 'nothing of it was stored')
+  assert.is(await attempt(world, bytes, other), 'not refused')
+  world.partition([home], [other])
+  assert.is(await download(world, bytes, other), 'got')
+})
+
+test('an object that comes late keeps its media: they do not go in between', async () => {
+  const world = await StorageWorld.start({ 'a.example': 1 })
+  await world.registerAlice()
+  const bytes = blobOf(2_000)
+  await upload(world, bytes)
+  await world.pass(23.95 * hourMs)
+  assert.is(await attempt(world, bytes, 'a.example/1'), 'not refused')
+  await world.pass(3 * hourMs)
+  assert.is(await download(world, bytes), 'got')
+})
+
+test('an archive has the media that a neighbour has', async () => {
+  const other = 'a.example/2'
+  const world = await StorageWorld.start({ 'a.example': 2 })
+  await world.registerAlice()
+  const bytes = new Uint8Array(Buffer.from('what the neighbour has'.repeat(3)))
+  await upload(world, bytes)
+  await referring(world, bytes)
+  await world.converged()
+  const archive = await world.inside(async () => {
+    const client = world.client('alice', other)
+    const session = await client.session()
+    assert.ok(session.state.kind === 'connected')
+    const base = session.state.url.replace(/^ws/, 'http').replace(/\/$/, '')
+    const { ticket } = await session.call(sessionTicket, { document: mailboxDocument(alice) })
+    const url = `${base}/v1/archive/a.example/alice?format=mbox`
+    const { signal } = new AbortController()
+    const answer = await client.ports.http.send({
+      method: 'GET',
+      url,
+      fields: { authorization: `Bearer ${ticket}` },
+      signal,
+    })
+    assert.is(answer.status, 200)
+    return Buffer.concat(await Array.fromAsync(answer.body)).toString()
+  })
+  assert.ok(archive.replaceAll('\n', '').includes(Buffer.from(bytes).toString('base64')), 'the bytes are in it')
 })
 
 test('an operator whose grant has ended keeps none of it', async () => {

@@ -95,6 +95,7 @@ export class SimulatedServer {
     this.isDown = false
     const ports = this.host.boot()
     const { run } = ports
+    const { zip } = this.#world.production
     const { identity } = this.card
     const { secrets, manifest, subscribers } = this.operator
     const others = trusted.filter(({ id }) => id !== this.operator.id)
@@ -123,6 +124,7 @@ export class SimulatedServer {
       }),
       listener,
       keys: subscribers,
+      ...(zip && { zip }),
       ...(push && { push }),
       probe: this.probe,
       telemetry,

@@ -5,6 +5,7 @@ import type { MediaStore } from '../../ports/media-store.ts'
 import type { OperatorId } from '../../ports/names.ts'
 import type { ZipFormat } from '../../ports/zip-format.ts'
 import type { Admit } from '../create-storage.ts'
+import type { Media } from '../media/media.ts'
 import type { MailboxName } from '../names.ts'
 import type { StoragePolicy } from '../policy.ts'
 import { refusals } from '../refusals.ts'
@@ -46,6 +47,8 @@ export interface ArchivesOptions {
   readonly zip: ZipFormat
   /** Absent: objects are archived without the bytes of their media, and imported without those of foreign messages. */
   readonly media?: MediaStore
+  /** Fetches what other servers have. Left out: what is here is archived. */
+  readonly obtain?: Media['obtain']
 }
 
 const maxMessages = 10_000_000

@@ -1,17 +1,25 @@
-import type { Documents, Registers } from '../../document/documents.ts'
+import type { Registers } from '../../document/documents.ts'
 import { isMediaHash, MediaCorrupt, MediaGone, type MediaStore } from '../../ports/media-store.ts'
 import type { Reach } from '../authority.ts'
 import { isFolder, type MailboxName, partDocument } from '../names.ts'
 import type { Media, StoredObject } from '../objects.ts'
 import { changesOf, containersOf, idsIn, storedFrom } from '../records.ts'
 import type { ArchivedMedia, ArchivedObject } from './archived.ts'
+import type { ArchivesOptions } from './mailbox-archives.ts'
+
+type Obtain = NonNullable<ArchivesOptions['obtain']>
+const nothing = Promise.resolve(undefined)
 
 /** What somebody sees of a mailbox, part after part: one of them is in memory at a time. */
 export async function* mailboxSource(
   name: MailboxName,
   mailbox: Registers,
   reach: Reach,
-  { documents, media }: { readonly documents: Pick<Documents, 'read'>; readonly media?: MediaStore },
+  {
+    documents,
+    media,
+    obtain = found => media?.stat(found) ?? nothing,
+  }: Pick<ArchivesOptions, 'documents' | 'media' | 'obtain'>,
 ): AsyncGenerator<ArchivedObject> {
   const containers = [...containersOf(mailbox)].filter(([, { gone }]) => !gone)
   const parts = new Map(containers.map(([container]) => [container, partsOf(mailbox, container)]))
@@ -23,7 +31,7 @@ export async function* mailboxSource(
         yield {
           object,
           ...(isFolder(container) && { folder: title }),
-          media: mediaOf(name, object, media),
+          media: mediaOf(name, object, media, obtain),
         }
       }
     }
@@ -37,18 +45,19 @@ async function* mediaOf(
   name: MailboxName,
   object: StoredObject,
   store: MediaStore | undefined,
+  obtain: Obtain,
 ): AsyncGenerator<ArchivedMedia> {
   for (const media of object.media ?? []) {
-    const bytes = store && (await bytesOf(name, media, store))
+    const bytes = store && (await bytesOf(name, media, store, obtain))
     yield bytes ? { media, bytes } : { media }
   }
 }
 
-/** `undefined`: they are not here. What is lost while it is read ends the export, as half a media is none. */
-async function bytesOf(name: MailboxName, { hash }: Media, store: MediaStore) {
+/** `undefined`: nobody who can be reached has them. What is lost while it is read ends the export, as half a media is none. */
+async function bytesOf(name: MailboxName, { hash }: Media, store: MediaStore, obtain: Obtain) {
   if (!isMediaHash(hash)) return undefined
   try {
-    return (await store.stat({ ...name, hash })) ? store.read({ ...name, hash }) : undefined
+    return (await obtain({ ...name, hash })) ? store.read({ ...name, hash }) : undefined
   } catch (error) {
     if (error instanceof MediaGone || error instanceof MediaCorrupt) return undefined
     throw error

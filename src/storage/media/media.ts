@@ -17,6 +17,7 @@ import type { OperatorId } from '../../ports/names.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Admit, Admitted } from '../create-storage.ts'
 import { mediaPath, type mediaTicket } from '../methods/media.ts'
+import type { Media as ObjectMedia } from '../objects.ts'
 import type { StoragePolicy } from '../policy.ts'
 import { refusals } from '../refusals.ts'
 import type { Fetching } from './fetching.ts'
@@ -38,6 +39,13 @@ export interface Media {
    * @throws {CommandRefused} 403; MEDIA_UNKNOWN
    */
   find(ticket: MediaTicket, name: MediaName): Promise<MediaRecord>
+  /** What is known of a media; fetched from whoever has it if it is not here. @throws {CommandRefused} 503 when too many are fetched. */
+  obtain(name: MediaName): Promise<MediaRecord | undefined>
+  /**
+   * Sees to it that media are here, and as large as is said, before an object refers to them.
+   * @throws {CommandRefused} MEDIA_UNKNOWN, MALFORMED; 503 when too many are fetched
+   */
+  require(mailbox: Mailbox, referred: readonly Referred[]): Promise<void>
   /** @throws {MediaGone} {@link MediaCorrupt} */
   read(name: MediaName, range: MediaRange): AsyncIterable<Uint8Array>
   /**
@@ -46,6 +54,9 @@ export interface Media {
    */
   upload(ticket: UploadTicket): Promise<MediaUpload>
 }
+
+/** A media as an object refers to it. */
+type Referred = Pick<ObjectMedia, 'hash' | 'size'>
 
 export type UploadTicket = Extract<MediaTicket, { readonly direction: 'up' }>
 
@@ -109,7 +120,21 @@ export function createMedia(options: MediaOptions): Media {
     }
   }
 
+  const obtain = async (name: MediaName): Promise<MediaRecord | undefined> =>
+    (await present(name)) ?? ((await fetching.fetch(name)) ? present(name) : undefined)
+
   return {
+    obtain,
+
+    async require({ operator, user }, referred) {
+      for (const { hash, size } of referred) {
+        const found = isMediaHash(hash) ? await obtain({ operator, user, hash }) : undefined
+        // The time of grace begins anew: the object that refers to it comes now.
+        if (!found || !(await keeping.touch({ operator, user, hash: found.hash }))) throw refusals.mediaUnknown(hash)
+        if (found.size !== size) throw refusals.malformed(`The media ${hash} has ${found.size} bytes, not ${size}.`)
+      }
+    },
+
     async ticket(params, principal) {
       const { operator, user } = params
       const expires = clock.now() + policy.mediaTicketMs
@@ -136,7 +161,7 @@ export function createMedia(options: MediaOptions): Media {
 
     async find(ticket, name) {
       await admitReading(name, principalOf(ticket))
-      const found = (await present(name)) ?? ((await fetching.fetch(name)) ? await present(name) : undefined)
+      const found = await obtain(name)
       if (!found) throw refusals.mediaUnknown(name.hash)
       return found
     },
