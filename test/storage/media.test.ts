@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sessionTicket } from '../../src/access/protocol.ts'
 import { nodeSha256 } from '../../src/adapters/sha256.ts'
-import { downloadMedia, type MediaPorts, uploadMedia } from '../../src/client/media.ts'
+import { downloadMedia, type MediaPorts } from '../../src/client/media.ts'
 import { mailboxExpunge, messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxGrantMethod, userChange, userRemove } from '../../src/storage/methods/users.ts'
 import { mailboxDocument } from '../../src/storage/names.ts'
@@ -24,12 +24,6 @@ async function portsAt(world: StorageWorld, identity: string, server: string) {
   const ports: MediaPorts = { http, clock, crypto: clientCrypto, sha256: nodeSha256 }
   return { ports, session: await client.session() }
 }
-
-const upload = (world: StorageWorld, bytes: Uint8Array, server = 'a.example/1') =>
-  world.inside(async () => {
-    const { ports, session } = await portsAt(world, 'alice', server)
-    return uploadMedia(session, ports, { ...alice, data: new Uint8Array(bytes), type: png })
-  })
 
 /** The bytes, or the status and cause of the refusal. */
 const download = (world: StorageWorld, bytes: Uint8Array, server = 'a.example/1', identity = 'alice') =>
@@ -51,10 +45,10 @@ test('keeps what is referred to, and for a day what is not; drops what was expun
   const world = await StorageWorld.start({ 'a.example': 1 })
   await world.registerAlice()
   const [kept, loose, later] = [blobOf(300_000), blobOf(5_000, 2), blobOf(900, 3)]
-  for (const bytes of [kept, loose]) await upload(world, bytes)
+  for (const bytes of [kept, loose]) await world.upload(bytes)
   const object = await referring(world, kept)
   await world.pass(20 * hourMs)
-  await upload(world, later)
+  await world.upload(later)
   assert.is(await download(world, loose), 'got')
   await world.pass(10 * hourMs)
   assert.is(await download(world, kept), 'got')
@@ -66,7 +60,7 @@ test('keeps what is referred to, and for a day what is not; drops what was expun
   await world.pass(2 * hourMs)
   assert.is(await download(world, kept), 'MEDIA_UNKNOWN')
 
-  await upload(world, kept)
+  await world.upload(kept)
   const { files } = world.server('a.example/1').host
   assert.ok(files.usedBytes > 300_000)
   await world.call('provisioner', 'a.example/1', userRemove, { commandId: newId(), user: 'alice' })
@@ -78,9 +72,9 @@ test('who sends again what is there, and about to go, finds it when he refers to
   const world = await StorageWorld.start({ 'a.example': 1 })
   await world.registerAlice()
   const bytes = blobOf(2_000)
-  await upload(world, bytes)
+  await world.upload(bytes)
   await world.pass(23.9 * hourMs)
-  await upload(world, bytes)
+  await world.upload(bytes)
   await world.pass(3 * hourMs)
   await referring(world, bytes)
   await world.pass(30 * hourMs)
@@ -91,7 +85,7 @@ test('servers of one operator fetch from each other, also what nothing refers to
   const world = await StorageWorld.start({ 'a.example': 2 })
   await world.registerAlice()
   const bytes = blobOf(700_000)
-  await upload(world, bytes)
+  await world.upload(bytes)
   await world.converged()
   assert.is(await download(world, bytes, 'a.example/2'), 'got')
   world.partition(['a.example/1'], ['a.example/2'])
@@ -111,7 +105,7 @@ test('an object that refers to media that nobody has, or of another size, is ref
   await world.registerAlice()
   await world.converged()
   const [bytes, absent] = [blobOf(70_000), blobOf(70_000, 2)]
-  await upload(world, bytes)
+  await world.upload(bytes)
   assert.is(await attempt(world, absent, home), '404 MEDIA_UNKNOWN')
   assert.is(await attempt(world, bytes, home, 10), '400 MALFORMED')
   world.client('function', other)
@@ -129,7 +123,7 @@ test('an object that comes late keeps its media: they do not go in between', asy
   const world = await StorageWorld.start({ 'a.example': 1 })
   await world.registerAlice()
   const bytes = blobOf(2_000)
-  await upload(world, bytes)
+  await world.upload(bytes)
   await world.pass(23.95 * hourMs)
   assert.is(await attempt(world, bytes, 'a.example/1'), 'not refused')
   await world.pass(3 * hourMs)
@@ -141,7 +135,7 @@ test('an archive has the media that a neighbour has', async () => {
   const world = await StorageWorld.start({ 'a.example': 2 })
   await world.registerAlice()
   const bytes = new Uint8Array(Buffer.from('what the neighbour has'.repeat(3)))
-  await upload(world, bytes)
+  await world.upload(bytes)
   await referring(world, bytes)
   await world.converged()
   const archive = await world.inside(async () => {
@@ -187,7 +181,7 @@ test('an operator whose grant has ended keeps none of it', async () => {
     })
   await grant(100 * hourMs)
   const bytes = blobOf(100_000)
-  await upload(world, bytes)
+  await world.upload(bytes)
   await referring(world, bytes)
   // It has the documents by then.
   await world.pass(10_000)
@@ -213,7 +207,7 @@ test('who may see the objects of some addresses gets the media of those, and no 
     ],
   })
   const [mine, theirs] = [blobOf(1_000), blobOf(1_000, 2)]
-  for (const bytes of [mine, theirs]) await upload(world, bytes)
+  for (const bytes of [mine, theirs]) await world.upload(bytes)
   await referring(world, theirs)
   const refers = [{ hash: hashOf(mine), size: 1_000, type: png }]
   await world.deposit('to the other address', { type: 'file-transfer', media: refers, to: ['alice@a.example'] })

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { nodeSha256 } from '../../src/adapters/sha256.ts'
 import { RequestRefused } from '../../src/client/errors.ts'
+import { uploadMedia } from '../../src/client/media.ts'
 import type { MethodSpec } from '../../src/federation/command.ts'
 import type { NodeLimits } from '../../src/node.ts'
 import type { SubscriberRight } from '../../src/ports/key-source.ts'
@@ -15,6 +17,7 @@ import { messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
 import { userRegister } from '../../src/storage/methods/users.ts'
 import type { NewObject } from '../../src/storage/objects.ts'
+import { hashOf } from '../ports/media-store.contract.ts'
 import { production } from '../simulation/production.ts'
 
 /*
@@ -126,6 +129,17 @@ export class StorageWorld {
     })
   }
 
+  /** Sends media that an object is going to refer to; answers how it does. */
+  async upload(bytes: Uint8Array, type = 'image/png', server = 'a.example/1') {
+    await this.inside(async () => {
+      const client = this.client('alice', server)
+      const { http, clock, clientCrypto } = client.ports
+      const ports = { http, clock, crypto: clientCrypto, sha256: nodeSha256 }
+      await uploadMedia(await client.session(), ports, { ...alice, data: new Uint8Array(bytes), type })
+    })
+    return { hash: hashOf(bytes), size: bytes.length, type }
+  }
+
   /** All pages of a sync, as one. */
   async sync(
     params: Partial<Parameters<typeof mailboxSync.params.parse>[0] & object> = {},
@@ -149,6 +163,7 @@ export class StorageWorld {
       left: pages.flatMap(({ left }) => left),
       vanished: pages.flatMap(({ vanished }) => vanished),
       containers: pages.flatMap(({ containers }) => containers),
+      vanishedContainers: pages.flatMap(({ vanishedContainers }) => vanishedContainers),
       lagging: pages.some(({ lagging }) => lagging),
       token: last.token as string,
       pages: pages.length,

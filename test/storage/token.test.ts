@@ -32,9 +32,9 @@ const cursor = fc.record(
     from: fc.option(token, { nil: undefined }),
     to: reached,
     question: fc.string({ maxLength: 30 }),
-    after: fc.record(
-      { container: fc.string({ maxLength: 30 }), part: fc.nat(), id: fc.string({ maxLength: 30 }) },
-      plain,
+    after: fc.oneof(
+      fc.record({ container: fc.string({ maxLength: 30 }), part: fc.nat(), id: fc.string({ maxLength: 30 }) }, plain),
+      fc.string({ maxLength: 30 }),
     ),
     isReset: fc.boolean(),
     isLagging: fc.boolean(),

@@ -27,7 +27,7 @@ export const mailboxSync = spec({
     cursor: syncToken.optional(),
     scope: scope.optional(),
     content: content.optional(),
-    /** Objects in one page. */
+    /** Objects in one page, and conversations and folders in one. */
     limit: z.int().min(1).max(2_000).optional(),
   }),
   result: z.strictObject({
@@ -45,11 +45,11 @@ export const mailboxSync = spec({
     /** Objects that are gone from where they were: for good, or because they were moved. */
     vanished: z.array(objectName.extend({ to: objectName.optional() })),
     /**
-     * Conversations and folders that are new or have changed; on the first page. Who is limited to addresses is told, on each
+     * Conversations and folders that are new or have changed; on the first pages, before any objects. Who is limited to addresses is told, on each
      * page, of those in which the objects of the page lie.
      */
     containers: z.array(changedContainer),
-    /** Folders that are gone, with all that lay in them. */
+    /** Folders that are gone, with all that lay in them; on the first pages, too. */
     vanishedContainers: z.array(container),
     /** There is more: ask with it, here or at another server. Else `token` is there. */
     cursor: syncToken.optional(),

@@ -83,9 +83,17 @@ export async function sync(
     ({ container }) => isContainerInScope(container, scope) && !containerOf(mailbox, container)?.gone,
   )
   const { to, isLagging } = begun ?? (await targetOf(name, mailbox, from, parts, options))
-  if (!course.cursor) tellContainers(page, mailbox, from, to, scope, options.reach)
-
-  const last = await fill(page, { name, parts, from, to, scope, after: course.cursor?.after, options })
+  const after = course.cursor?.after
+  const lastContainer =
+    after === undefined || typeof after === 'string'
+      ? tellContainers(page, { mailbox, from, to, scope, after, reach: options.reach })
+      : undefined
+  const last =
+    lastContainer ??
+    (await fill(page, {
+      ...{ name, parts, from, to, scope, options },
+      after: typeof after === 'string' ? undefined : after,
+    }))
   if (!options.reach.isWhole) page.nameContainers(mailbox)
   const told = { kind: course.isReset ? ('reset' as const) : ('page' as const), ...page.told() }
   const { born, isReset } = course
@@ -161,23 +169,45 @@ async function targetOf(
   return reachable(mailbox, from, read)
 }
 
-/** Who sees some objects only is told of the containers of those, with them: with whom else there are conversations is not for it. */
+interface Naming {
+  readonly mailbox: Registers
+  readonly from: Vector
+  readonly to: Vector
+  readonly scope: Scope
+  readonly after: string | undefined
+  readonly reach: Reach
+}
+
+/**
+ * Tells of containers, in order of their names, before any of what is in them; answers the last one, if there are more. Who sees
+ * some objects only is told of the containers of those, with them: with whom else there are conversations is not for it.
+ */
 function tellContainers(
   page: Page,
-  mailbox: Registers,
-  from: Vector,
-  to: Vector,
-  scope: Scope,
-  { isWhole }: Reach,
-): void {
-  for (const [container, record] of containersOf(mailbox)) {
-    const { gone, o } = record
-    const [run, n] = o
-    if (n <= (from.get(run) ?? 0) || n > (to.get(run) ?? 0) || !isContainerInScope(container, scope)) continue
-    if (!gone) {
-      if (isWhole) page.containers.push(changedContainer(container, record))
-    } else if (isWhole || isFolder(container)) page.vanishedContainers.push(container)
+  { mailbox, from, to, scope, after = '', reach: { isWhole } }: Naming,
+): string | undefined {
+  let last: string | undefined
+  const all = [...containersOf(mailbox)].filter(
+    ([
+      container,
+      {
+        gone,
+        o: [run, n],
+      },
+    ]) =>
+      container > after &&
+      n > (from.get(run) ?? 0) &&
+      n <= (to.get(run) ?? 0) &&
+      isContainerInScope(container, scope) &&
+      (isWhole || (gone && isFolder(container))),
+  )
+  for (const [container, record] of all.sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (page.isFullOfContainers) return last
+    if (record.gone) page.vanish(container)
+    else page.name(changedContainer(container, record))
+    last = container
   }
+  return undefined
 }
 
 function changedContainer(container: string, { name, parent }: ContainerRecord): SyncPage['containers'][number] {
@@ -259,6 +289,21 @@ class Page {
     const { created, changed, left, vanished } = this
     const objects = created.length + changed.length + left.length + vanished.length
     return objects >= this.#limit || this.#chars >= maxPageChars
+  }
+
+  get isFullOfContainers(): boolean {
+    const { containers, vanishedContainers } = this
+    return containers.length + vanishedContainers.length >= this.#limit || this.#chars >= maxPageChars
+  }
+
+  name(container: SyncPage['containers'][number]): void {
+    this.#chars += 128 + container.container.length + container.name.length
+    this.containers.push(container)
+  }
+
+  vanish(container: string): void {
+    this.#chars += container.length
+    this.vanishedContainers.push(container)
   }
 
   add(kind: 'created' | 'changed', object: Parameters<typeof shown>[0]): void {

@@ -42,8 +42,8 @@ export interface SyncCursor {
   readonly to: Reached
   /** What the pages are of: scope and content, hashed. */
   readonly question: string
-  /** The last object that was given. */
-  readonly after: { readonly container: string; readonly part: number; readonly id: string }
+  /** The last object that was given, or as long as there are more, the last container. */
+  readonly after: { readonly container: string; readonly part: number; readonly id: string } | string
   /** Whether the client was told to begin anew. */
   readonly isReset: boolean
   /** Whether a page before said that the server lags. */
@@ -61,7 +61,7 @@ const cursor = z.object({
   f: token.optional(),
   t: z.object(reached),
   q: z.string().max(64),
-  a: z.tuple([z.string().max(128), z.int().min(0), z.string().max(64)]),
+  a: z.union([z.tuple([z.string().max(128), z.int().min(0), z.string().max(64)]), z.string().max(128)]),
   z: z.boolean(),
   l: z.boolean(),
 })
@@ -114,7 +114,7 @@ export const encodeCursor = ({ born, from, to, question, after, isReset, isLaggi
     ...(from && { f: tokenShape(from) }),
     t: reachedShape(to),
     q: question,
-    a: [after.container, after.part, after.id],
+    a: typeof after === 'string' ? after : [after.container, after.part, after.id],
     z: isReset,
     l: isLagging,
   })
@@ -122,13 +122,12 @@ export const encodeCursor = ({ born, from, to, question, after, isReset, isLaggi
 export function decodeCursor(text: string): SyncCursor | undefined {
   const found = decode(text, cursor)
   if (!found) return undefined
-  const [container, part, id] = found.a
   return {
     born: found.b,
     from: found.f && tokenFrom(found.f),
     to: reachedFrom(found.t),
     question: found.q,
-    after: { container, part, id },
+    after: typeof found.a === 'string' ? found.a : { container: found.a[0], part: found.a[1], id: found.a[2] },
     isReset: found.z,
     isLagging: found.l,
   }
