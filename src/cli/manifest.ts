@@ -9,6 +9,7 @@ import {
   type ManifestServer,
   nextManifest,
   parseManifest,
+  rootFingerprint,
   verifyManifest,
 } from '../federation/manifest.ts'
 import { type ServerId, serverId } from '../ports/names.ts'
@@ -16,6 +17,7 @@ import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { readServerCard } from './server-card.ts'
+import { formatDay, formatTable } from './table.ts'
 
 interface SignOptions {
   readonly config: string
@@ -27,7 +29,7 @@ interface SignOptions {
 
 const collect = (value: string, previous: readonly string[]) => [...previous, value]
 
-/** `cpns manifest sign`: the operator's next manifest. A server that runs on this folder takes it up at once, others from it. */
+/** `cpns manifest …`: what an operator says about itself; `sign` makes its next manifest. A server that runs on this folder takes it up at once, others from it. */
 export function manifestCommand(): Command {
   const sign = new Command('sign')
     .description('Signs the next manifest of this operator, renewed and with the changes asked for.')
@@ -43,7 +45,42 @@ export function manifestCommand(): Command {
         .default([], 'none'),
     )
     .action(signNext)
-  return new Command('manifest').description('What this operator says about itself.').addCommand(sign)
+  const show = new Command('show')
+    .description('Prints what a manifest says, and whether it is signed as it must be.')
+    .argument('[file]', 'left out: that of this operator')
+    .addOption(configOption())
+    .addOption(new Option('--json', 'prints JSON'))
+    .action(showManifest)
+  return new Command('manifest').description('What this operator says about itself.').addCommand(show).addCommand(sign)
+}
+
+/** @throws {InvalidManifest} {@link FileProblem} */
+async function showManifest(
+  file: string | undefined,
+  { config, json }: { readonly config: string; readonly json?: true },
+): Promise<void> {
+  const path = file ?? (await ownManifest(config))
+  const signed = parseManifest(await readText(path))
+  const crypto = nodeCrypto()
+  verifyManifest(signed, crypto)
+  const { manifest } = signed
+  const fingerprint = rootFingerprint(manifest, crypto)
+  if (json) return console.log(JSON.stringify({ fingerprint, ...manifest }))
+  const { operator, seq, issued, expires, rootKeys, threshold, servers, retired, revoked } = manifest
+  console.log(`Manifest ${seq} of ${operator}, signed ${formatDay(issued)}, good until ${formatDay(expires)}`)
+  console.log(`Root fingerprint ${fingerprint}: ${threshold} of ${rootKeys.length} root keys sign`)
+  if (expires <= systemClock().now()) console.log('It has run out: cpns manifest sign')
+  const rows = [
+    ...servers.map(({ peerId, addresses, clientUrls }) => [peerId, 'serves', [...addresses, ...clientUrls].join(' ')]),
+    ...retired.map(server => [server, 'retired', '']),
+    ...revoked.map(server => [server, 'revoked', '']),
+  ]
+  console.log(formatTable(['server', 'state', 'addresses'], rows, 'It names no server.'))
+}
+
+async function ownManifest(config: string): Promise<string> {
+  const { configuration, at } = await openNodeFolder(config)
+  return at(configuration.manifest)
 }
 
 async function signNext(options: SignOptions): Promise<void> {

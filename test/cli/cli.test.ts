@@ -123,6 +123,22 @@ test('peer trust pins the root of a manifest, and refuses another root under the
   await refused(/no such file/, 'peer', 'trust', join(folder, 'nothing.json'), '--config', config)
 })
 
+test('peer list and manifest show say who is trusted, and peer revoke ends it', async ({ folder }) => {
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+  const config = join(a, 'cpns.toml')
+  await Promise.all([done('init', a, '--operator', 'a.example'), done('init', b, '--operator', 'b.example')])
+  assert.match(await done('peer', 'list', '--config', config), /No other operator/)
+  await done('peer', 'trust', join(b, 'manifest.json'), '--config', config)
+  assert.match(await done('peer', 'list', '--config', config), /^OPERATOR .*\nb\.example +good +1 +1 +20/)
+  const shown = await done('manifest', 'show', '--config', config)
+  assert.match(shown, /^Manifest 1 of a\.example.*\nRoot fingerprint \S{43}: 1 of 1 root keys sign\nSERVER /)
+  await refused(/not trusted/, 'peer', 'revoke', 'c.example', '--config', config)
+  await refused(/Not a signed manifest/, 'manifest', 'show', config)
+  await done('peer', 'revoke', 'b.example', '--config', config)
+  assert.equal(JSON.parse(await done('peer', 'list', '--json', '--config', config)), [])
+  assert.not(existsSync(join(a, 'peers/b.example.json')))
+})
+
 test('peer trust refuses a manifest that was tampered with', async ({ folder }) => {
   const [a, b] = [join(folder, 'a'), join(folder, 'b')]
   await done('init', a, '--operator', 'a.example')
