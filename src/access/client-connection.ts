@@ -4,7 +4,8 @@ import type { ClientConnection } from '../federation/command.ts'
 export function createClientConnection(
   tell: ClientConnection['tell'],
 ): ClientConnection & { readonly ended: () => void } {
-  const listeners = new Set<() => void>()
+  /** Most connections end without anybody having wanted to hear of it. */
+  let listeners: Set<() => void> | undefined
   let hasEnded = false
 
   return {
@@ -19,14 +20,15 @@ export function createClientConnection(
       }
       // One function may be given twice: each is its own member.
       const own = () => listener()
+      listeners ??= new Set()
       listeners.add(own)
-      return () => void listeners.delete(own)
+      return () => void listeners?.delete(own)
     },
 
     ended() {
       hasEnded = true
-      for (const listener of listeners) listener()
-      listeners.clear()
+      for (const listener of listeners ?? []) listener()
+      listeners = undefined
     },
   }
 }

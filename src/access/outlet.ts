@@ -18,60 +18,76 @@ export interface Outlet {
 /** What RFC 6455 leaves for the reason of a close frame. */
 const longestReasonBytes = 123
 
-export function createOutlet(socket: Socket, clock: Clock, limits: AccessLimits): Outlet {
-  /** Since when something has been waiting, how much was queued since, and the longest frame of it. */
-  let backlog: { readonly sinceMs: number; bytes: number; longest: number } | undefined
-  let sentMs = clock.elapsed()
-  let quietMs = limits.keepAliveMs
-  let closing: Closing | undefined
+export const createOutlet = (socket: Socket, clock: Clock, limits: AccessLimits): Outlet =>
+  new SocketOutlet(socket, clock, limits)
 
-  function close(why: Closing, reason: string) {
-    if (closing !== undefined) return
-    closing = why
-    socket.close(closings[why].code, shortened(reason))
+/** A class, since there is one for each connection: its methods are shared. */
+class SocketOutlet implements Outlet {
+  readonly #socket: Socket
+  readonly #clock: Clock
+  readonly #limits: AccessLimits
+  /** Since when something has been waiting, how much was queued since, and the longest frame of it. */
+  #backlog: { readonly sinceMs: number; bytes: number; longest: number } | undefined
+  #sentMs: number
+  #quietMs: number
+  #closing: Closing | undefined
+
+  constructor(socket: Socket, clock: Clock, limits: AccessLimits) {
+    this.#socket = socket
+    this.#clock = clock
+    this.#limits = limits
+    this.#sentMs = clock.elapsed()
+    this.#quietMs = limits.keepAliveMs
+  }
+
+  get closing(): Closing | undefined {
+    return this.#closing
+  }
+
+  close(why: Closing, reason: string): void {
+    if (this.#closing !== undefined) return
+    this.#closing = why
+    this.#socket.close(closings[why].code, shortened(reason))
+  }
+
+  send(frame: string | Uint8Array): void {
+    if (this.#closing !== undefined) return
+    if (this.#tooSlow() || this.#tooFull()) {
+      this.close('slowReader', 'Too much waits to be taken: read faster, or open fewer documents.')
+      return
+    }
+    this.#sentMs = this.#clock.elapsed()
+    this.#backlog ??= { sinceMs: this.#sentMs, bytes: 0, longest: 0 }
+    this.#backlog.bytes += frame.length
+    this.#backlog.longest = Math.max(this.#backlog.longest, frame.length)
+    this.#socket.send(frame)
+  }
+
+  tick(keepAlive: string | Uint8Array): void {
+    if (this.#tooSlow()) this.close('slowReader', 'What was sent is not taken: read faster, or open fewer documents.')
+    else if (this.#clock.elapsed() - this.#sentMs >= this.#quietMs) this.send(keepAlive)
+  }
+
+  quietFor(ms: number): void {
+    this.#quietMs = ms
+    this.#socket.minded?.()
   }
 
   /**
    * The operating system takes a long frame in one piece, so progress within it cannot be seen; what can be seen is
    * when everything has been taken. The time until then grows with what was queued.
    */
-  function tooSlow(): boolean {
-    if (socket.bufferedBytes() === 0) backlog = undefined
-    if (!backlog) return false
-    const allowedMs = limits.slowReaderMs + (backlog.bytes * 1000) / limits.slowReaderBytesPerSecond
-    return clock.elapsed() - backlog.sinceMs > allowedMs
+  #tooSlow(): boolean {
+    if (this.#socket.bufferedBytes() === 0) this.#backlog = undefined
+    if (!this.#backlog) return false
+    const { slowReaderMs, slowReaderBytesPerSecond } = this.#limits
+    const allowedMs = slowReaderMs + (this.#backlog.bytes * 1000) / slowReaderBytesPerSecond
+    return this.#clock.elapsed() - this.#backlog.sinceMs > allowedMs
   }
 
   /** One frame may be longer than what may wait, since a document may be: it counts apart. */
-  const tooFull = () => socket.bufferedBytes() > limits.maxBufferedBytes + (backlog?.longest ?? 0)
-
-  function send(frame: string | Uint8Array) {
-    if (closing !== undefined) return
-    if (tooSlow() || tooFull()) {
-      close('slowReader', 'Too much waits to be taken: read faster, or open fewer documents.')
-      return
-    }
-    sentMs = clock.elapsed()
-    backlog ??= { sinceMs: sentMs, bytes: 0, longest: 0 }
-    backlog.bytes += frame.length
-    backlog.longest = Math.max(backlog.longest, frame.length)
-    socket.send(frame)
-  }
-
-  return {
-    send,
-    close,
-    tick(keepAlive) {
-      if (tooSlow()) close('slowReader', 'What was sent is not taken: read faster, or open fewer documents.')
-      else if (clock.elapsed() - sentMs >= quietMs) send(keepAlive)
-    },
-    quietFor(ms) {
-      quietMs = ms
-      socket.minded?.()
-    },
-    get closing() {
-      return closing
-    },
+  #tooFull(): boolean {
+    return this.#socket.bufferedBytes() > this.#limits.maxBufferedBytes + (this.#backlog?.longest ?? 0)
   }
 }
 

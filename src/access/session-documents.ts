@@ -53,14 +53,90 @@ interface OpenDocument {
   readonly reader: DocumentReader
 }
 
-export function createSessionDocuments(options: SessionDocumentsOptions): SessionDocuments {
-  const { connection, feeds, mayRead, tickets, digestOf, limits } = options
-  const { outlet, tell } = connection
-  const byDocument = new Map<DocumentId, Promise<OpenDocument>>()
-  const byChannel = new Map<number, OpenDocument>()
-  let ended = false
+export const createSessionDocuments = (options: SessionDocumentsOptions): SessionDocuments => new Documents(options)
 
-  async function follow(document: DocumentId): Promise<OpenDocument> {
+/** A class, since there is one for each session, and most sessions read no document: until then it holds next to nothing. */
+class Documents implements SessionDocuments {
+  readonly #options: SessionDocumentsOptions
+  #byDocument: Map<DocumentId, Promise<OpenDocument>> | undefined
+  #byChannel: Map<number, OpenDocument> | undefined
+  #hasEnded = false
+
+  constructor(options: SessionDocumentsOptions) {
+    this.#options = options
+  }
+
+  async open(document: DocumentId, principal: Principal): Promise<OpenedDocument> {
+    await this.#allowed(document, principal)
+    const { digestOf, limits } = this.#options
+    this.#byDocument ??= new Map()
+    const byDocument = this.#byDocument
+    if (!byDocument.has(document) && byDocument.size >= limits.maxChannels) {
+      throw new CommandRefused(429, `A session may have ${limits.maxChannels} documents open. Close some first.`)
+    }
+    const opening = byDocument.get(document) ?? this.#follow(document)
+    byDocument.set(document, opening)
+    try {
+      const { channel, epoch } = await opening
+      return { channel, epoch, digest: await digestOf(document) }
+    } catch (error) {
+      if (byDocument.get(document) === opening) byDocument.delete(document)
+      throw error
+    }
+  }
+
+  close(channel: number): Record<string, never> {
+    const open = this.#byChannel?.get(channel)
+    if (open) this.#end(open)
+    return {}
+  }
+
+  async ticket(document: DocumentId, principal: Principal) {
+    await this.#allowed(document, principal)
+    const { tickets, documentsUrl } = this.#options
+    return { ...tickets.issue(document, principal), url: documentsUrl() }
+  }
+
+  receive(channel: number, message: YMessage): void {
+    this.#byChannel?.get(channel)?.reader.receive(message)
+  }
+
+  rebuilt(document: DocumentId, epoch: number): void {
+    for (const open of this.#open()) {
+      if (open.document !== document) continue
+      this.#end(open)
+      const { channel } = open
+      this.#options.connection.outlet.send(encodeCall(documentEpoch.method, { channel, document, epoch }))
+    }
+  }
+
+  recheck(principal: Principal): void {
+    const { connection, mayRead } = this.#options
+    for (const open of this.#open()) {
+      const { document, channel } = open
+      const withdraw = () => {
+        if (this.#byChannel?.get(channel) !== open) return
+        this.#end(open)
+        connection.outlet.send(encodeCall(documentWithdrawn.method, { channel, document }))
+      }
+      void mayStillRead(mayRead, principal, document).then(still => {
+        if (!still) connection.tell({ type: 'done', what: 'withdraw', run: withdraw })
+      })
+    }
+  }
+
+  closeAll(): void {
+    this.#hasEnded = true
+    for (const open of this.#open()) this.#end(open)
+  }
+
+  #open(): Iterable<OpenDocument> {
+    return this.#byChannel?.values() ?? []
+  }
+
+  async #follow(document: DocumentId): Promise<OpenDocument> {
+    const { connection, feeds } = this.#options
+    const { outlet, tell } = connection
     let channel: number | undefined
     const reader = createDocumentReader({
       send: message => outlet.send(encodeMessage(message, channel)),
@@ -75,77 +151,22 @@ export function createSessionDocuments(options: SessionDocumentsOptions): Sessio
     channel = following.channel
     reader.follow(following)
     const open = { document, channel, epoch: following.epoch, reader }
-    if (ended) reader.close()
-    else byChannel.set(channel, open)
+    if (this.#hasEnded) reader.close()
+    else {
+      this.#byChannel ??= new Map()
+      this.#byChannel.set(channel, open)
+    }
     return open
   }
 
-  function end(open: OpenDocument) {
+  #end(open: OpenDocument): void {
     open.reader.close()
-    byChannel.delete(open.channel)
-    byDocument.delete(open.document)
+    this.#byChannel?.delete(open.channel)
+    this.#byDocument?.delete(open.document)
   }
 
-  async function allowed(document: DocumentId, principal: Principal): Promise<void> {
-    if (await mayRead(principal, document)) return
+  async #allowed(document: DocumentId, principal: Principal): Promise<void> {
+    if (await this.#options.mayRead(principal, document)) return
     throw new CommandRefused(403, `You may not read ${document}, or there is no such document.`)
-  }
-
-  return {
-    async open(document, principal) {
-      await allowed(document, principal)
-      if (!byDocument.has(document) && byDocument.size >= limits.maxChannels) {
-        throw new CommandRefused(429, `A session may have ${limits.maxChannels} documents open. Close some first.`)
-      }
-      const opening = byDocument.get(document) ?? follow(document)
-      byDocument.set(document, opening)
-      try {
-        const { channel, epoch } = await opening
-        return { channel, epoch, digest: await digestOf(document) }
-      } catch (error) {
-        if (byDocument.get(document) === opening) byDocument.delete(document)
-        throw error
-      }
-    },
-
-    close(channel) {
-      const open = byChannel.get(channel)
-      if (open) end(open)
-      return {}
-    },
-
-    async ticket(document, principal) {
-      await allowed(document, principal)
-      return { ...tickets.issue(document, principal), url: options.documentsUrl() }
-    },
-
-    receive: (channel, message) => byChannel.get(channel)?.reader.receive(message),
-
-    rebuilt(document, epoch) {
-      for (const open of byChannel.values()) {
-        if (open.document !== document) continue
-        end(open)
-        outlet.send(encodeCall(documentEpoch.method, { channel: open.channel, document, epoch }))
-      }
-    },
-
-    recheck(principal) {
-      for (const open of byChannel.values()) {
-        const { document, channel } = open
-        const withdraw = () => {
-          if (byChannel.get(channel) !== open) return
-          end(open)
-          outlet.send(encodeCall(documentWithdrawn.method, { channel, document }))
-        }
-        void mayStillRead(mayRead, principal, document).then(still => {
-          if (!still) tell({ type: 'done', what: 'withdraw', run: withdraw })
-        })
-      }
-    },
-
-    closeAll() {
-      ended = true
-      for (const open of byChannel.values()) end(open)
-    },
   }
 }

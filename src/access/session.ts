@@ -8,7 +8,7 @@ import { createCalls, type Outcome, type Reply } from './calls.ts'
 import { createClientConnection } from './client-connection.ts'
 import type { ConnectionBehaviour } from './connection.ts'
 import { parseChannelFrame } from './frames.ts'
-import { createGate } from './gate.ts'
+import { createGate, type Gate } from './gate.ts'
 import { type Answer, encodeAnswer, encodeBatch, encodeCall, type Incoming, parseFrame, refuse } from './json-rpc.ts'
 import type { Entrance } from './load/entrance.ts'
 import type { Service } from './methods.ts'
@@ -44,7 +44,8 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   const strikes = tokenBucket(1, limits.maxStrikes, clock.elapsed())
   const documents = createSessionDocuments(options)
   const calls = createCalls({ connection, methods: service.methods, telemetry, limits })
-  const gate = createGate({ ...options, description: service.description, admit })
+  /** Let go of once the client is in: nothing of it is needed any more, and there are many sessions. */
+  let gate: Gate | undefined = createGate({ ...options, description: service.description, admit })
   const client = createClientConnection((method, params) =>
     connection.tell({ type: 'done', what: method, run: () => outlet.send(encodeCall(method, params)) }),
   )
@@ -57,6 +58,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
 
   function admit(who: Principal) {
     principal = who
+    gate = undefined
     connection.admitted()
     const ends = [
       options.attached.enter(who, client.tell),
@@ -79,7 +81,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   function receive(frame: string | Uint8Array) {
     heardMs = clock.elapsed()
     if (outlet.closing !== undefined) return
-    if (!principal) return gate.receive(frame)
+    if (!principal) return gate?.receive(frame)
     const waitMs = frames.take(clock.elapsed())
     if (waitMs > 0) return tooFast(frame, waitMs)
     if (typeof frame !== 'string') return channelFrame(frame)

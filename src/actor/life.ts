@@ -24,8 +24,8 @@ export class Life implements ActorContext<Message> {
   isOver = false
   /** The message at hand, and what was taken along with it. */
   readonly handed: Letter[] = []
-  /** Letters handled without an answer, that are yet to be answered. */
-  readonly #owed = new Set<Letter>()
+  /** Letters handled without an answer, that are yet to be answered. Most actors never owe any. */
+  #owed: Set<Letter> | undefined
   /** Set, or fired and not yet handled. */
   readonly #timers = new Set<Timer>()
   /** What its timers sent: apart from the mailbox and its bound, so that a periodic timer never breaks off. */
@@ -45,7 +45,7 @@ export class Life implements ActorContext<Message> {
   }
 
   get owesAnswers(): boolean {
-    return this.#owed.size > 0
+    return this.#owed !== undefined && this.#owed.size > 0
   }
 
   take(max: number, accepts: (message: Message) => boolean): Envelope<Message>[] {
@@ -87,11 +87,12 @@ export class Life implements ActorContext<Message> {
     this.isOver = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
-    for (const letter of [...this.handed, ...this.#owed]) letter.abandon(why)
+    for (const letter of [...this.handed, ...(this.#owed ?? [])]) letter.abandon(why)
     this.handed.length = 0
   }
 
   #owe(letter: Letter): void {
+    this.#owed ??= new Set()
     letter.heldIn = this.#owed
     this.#owed.add(letter)
   }

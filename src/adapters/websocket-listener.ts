@@ -3,7 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } from '../ports/client-sockets.ts'
+import {
+  type ClientListener,
+  ListenRefused,
+  type Socket,
+  type Upgrade,
+  type UpgradeAnswer,
+} from '../ports/client-sockets.ts'
 import type { AnswerRequest } from '../ports/http.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type ConnectionLine, lineUp } from './connection-line.ts'
@@ -157,15 +163,20 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     if (!decision.accept) return turnAway(stream, decision.status, decision.reason)
     if (decision.subprotocol !== undefined) subprotocols.set(request, decision.subprotocol)
     stream.off('error', ignored)
-    upgrader.handleUpgrade(request, stream, head, websocket => {
-      websocket.on('message', () => silent.delete(websocket))
-      websocket.on('pong', () => silent.delete(websocket))
-      decision.opened({
-        ...socketOf(websocket),
-        proved: () => running.line?.passed(request.socket),
-        minded: () => void minded.add(websocket),
-      })
-    })
+    const { socket } = request
+    upgrader.handleUpgrade(request, stream, head, websocket => decision.opened(opened(websocket, socket)))
+  }
+
+  /** Apart, so that what is kept for as long as the connection stands holds on to nothing of its request. */
+  function opened(websocket: WebSocket, { remoteAddress, remotePort }: IncomingMessage['socket']): Socket {
+    const heard = () => void silent.delete(websocket)
+    websocket.on('message', heard)
+    websocket.on('pong', heard)
+    return {
+      ...socketOf(websocket),
+      proved: () => running.line?.passed({ remoteAddress, remotePort }),
+      minded: () => void minded.add(websocket),
+    }
   }
 
   async function decided(request: IncomingMessage, decide: Decide): Promise<UpgradeAnswer> {
