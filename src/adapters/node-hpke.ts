@@ -44,8 +44,8 @@ interface Recipient {
   readonly publicKey: Uint8Array
 }
 
-/** Sealing and keys as {@link hpke} makes them, opening by node:crypto. */
-export function nodeHpke(): Hpke {
+/** Sealing and keys as {@link hpke} makes them, of the same material; opening by node:crypto. */
+export function nodeHpke(keyMaterial?: () => Uint8Array): Hpke {
   /** Parsing a key costs as much as using it. */
   const recipients = new WeakMap<Uint8Array, Recipient>()
 
@@ -61,7 +61,7 @@ export function nodeHpke(): Hpke {
   }
 
   return {
-    ...hpke(),
+    ...hpke(keyMaterial),
 
     async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk, ...auth }: OpenOptions) {
       const usablePsk = usable(psk).psk

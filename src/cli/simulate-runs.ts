@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { readText } from '../adapters/files.ts'
-import { hpke } from '../adapters/hpke.ts'
+import { nodeHpke } from '../adapters/node-hpke.ts'
 import { tableLogStore } from '../adapters/table-log-store.ts'
 import { treeMediaStore } from '../adapters/tree-media-store.ts'
 import type { Production } from '../simulation/production.ts'
@@ -21,7 +21,7 @@ import { inProcesses, type OneRun } from './simulate-processes.ts'
 
 export const production: Production = {
   crypto: nodeCrypto(),
-  hpke,
+  hpke: nodeHpke,
   logStore: tableLogStore,
   mediaStore: treeMediaStore,
 }

@@ -9,7 +9,7 @@ import type { MakeHpke } from './crypto.ts'
 /**
  * Code of the production node that lives among its adapters and runs unchanged in a simulation. Whoever starts one hands it
  * in, because a simulation imports no adapter:
- * `{ crypto: nodeCrypto(), hpke, logStore: tableLogStore, mediaStore: treeMediaStore }`.
+ * `{ crypto: nodeCrypto(), hpke: nodeHpke, logStore: tableLogStore, mediaStore: treeMediaStore }`.
  */
 export interface Production {
   readonly crypto: Crypto
