@@ -143,7 +143,7 @@ export async function clientWorldWithin(
       credentials,
       identity,
       async session(name, ports = clientPorts()) {
-        const session = await openSession(ports, { ...identity(name), urls: [url] })
+        const session = await openSession(ports, { ...identity(name), urls: [url], timeoutMs: 60_000 })
         ends.push(() => session.close())
         return session
       },

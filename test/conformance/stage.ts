@@ -125,6 +125,7 @@ export async function openStage(): Promise<Stage> {
       credential: { kind: 'psk', key: keyOf(first.home.operator, identity) },
       servers: servers.map(({ home }) => serverId(home.serverId)),
       urls: servers.map(({ process }) => process.clientUrl),
+      timeoutMs: 60_000,
     }
   }
 
