@@ -1,9 +1,12 @@
 import type { Channel, ChannelListener, ChannelMessage } from '../../src/client/channels.ts'
 import { openChannel } from '../../src/client/channels.ts'
+import { keepSession, type Session } from '../../src/client/session.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import type { NodeLimits } from '../../src/node.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { SimulatedClient } from '../../src/simulation/federation/client.ts'
+import { clientUrlOf } from '../../src/simulation/federation/operator.ts'
+import type { SimulatedServer } from '../../src/simulation/federation/server.ts'
 import { StorageWorld } from '../storage/storage-world.ts'
 
 /*
@@ -33,6 +36,7 @@ export interface Sending {
 /** What an application was told, in order. */
 export interface App {
   readonly client: SimulatedClient
+  readonly session: Session
   readonly channel: Channel
   readonly given: ChannelMessage[]
   readonly texts: string[]
@@ -53,8 +57,18 @@ export class ChannelWorld {
     return new ChannelWorld(await StorageWorld.start({ [operator]: servers }, limits, seed))
   }
 
-  /** A new process of a client of a subscriber, on a host of its own. It prefers its operator's servers in this order, with its application's channel open. */
-  async app(
+  /**
+   * A new process of a client of a subscriber, on a host of its own, with its application's channel open. It prefers its operator's
+   * servers in this order.
+   */
+  async app(...what: Parameters<ChannelWorld['begin']>): Promise<App> {
+    const app = await this.begin(...what)
+    await this.world.until(() => app.channel.address !== undefined, 'the channel is open')
+    return app
+  }
+
+  /** The same, whether or not a server lets it in. */
+  async begin(
     identity = 'alice',
     servers: readonly number[] = [0, 1],
     more: Partial<ChannelListener> = {},
@@ -63,7 +77,8 @@ export class ChannelWorld {
     const { federation } = this.world
     const host = `phone-${++this.#phones}`
     const client = new SimulatedClient(federation.world, federation.operator(operator), identity, host, servers)
-    const session = await this.world.inside(() => client.session())
+    const options = { ...client.identity, urls: servers.map(index => urlOf(federation.servers[index])) }
+    const session = await this.world.inside(() => keepSession(client.clientPorts, options))
     const given: ChannelMessage[] = []
     const texts: string[] = []
     const events: string[] = []
@@ -83,13 +98,12 @@ export class ChannelWorld {
         ...more,
       },
     })
-    await this.world.until(() => channel.address !== undefined, 'the channel is open')
-    return { client, channel, given, texts, events }
+    return { client, session, channel, given, texts, events }
   }
 
   /** Its process ends. */
-  end({ client }: App): Promise<void> {
-    return this.world.inside(async () => (await client.session()).close())
+  end({ session }: App): Promise<void> {
+    return this.world.inside(async () => session.close())
   }
 
   /** The URL of a channel's messages at a server. */
@@ -171,4 +185,5 @@ export class ChannelWorld {
   }
 }
 
+const urlOf = (server: SimulatedServer | undefined): string => (server ? clientUrlOf(server.card) : '')
 const documentOf = ({ client }: App) => asDocumentId(`channels/${operator}/${client.name}`)

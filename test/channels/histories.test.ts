@@ -73,8 +73,8 @@ class History {
   }
 
   #isAt(name: string): boolean {
-    const state = this.#app.client.opened?.state
-    return state?.kind === 'connected' && state.server === this.#channels.world.server(name).card.identity.server
+    const state = this.#app.session.state
+    return state.kind === 'connected' && state.server === this.#channels.world.server(name).card.identity.server
   }
 }
 

@@ -23,12 +23,12 @@ const caused = ({ status, body }: Answer): string => `${status} ${body.cause}`
 /** The status and cause with which a client is refused. */
 async function refused<P, R>(
   channels: ChannelWorld,
-  { client }: App,
+  { session }: App,
   spec: MethodSpec<P, R>,
   params: P,
 ): Promise<string> {
   try {
-    await channels.world.inside(() => client.insist(spec, params))
+    await channels.world.inside(() => session.call(spec, params))
     return 'not refused'
   } catch (error) {
     if (error instanceof RequestRefused) return `${error.status} ${error.reason}`
@@ -223,7 +223,7 @@ test('a client reaches no channel but its own', async () => {
   const open = (application: string) => refused(channels, mallory, channelOpen, { application, instance: 'main' })
   assert.is(await open('two.example'), 'not refused')
   assert.is(await open('three.example'), '409 LIMIT')
-  const { channels: listed } = await channels.world.inside(() => mallory.client.insist(channelList, {}))
+  const { channels: listed } = await channels.world.inside(() => mallory.session.call(channelList, {}))
   assert.equal(listed.map(({ application, waiting }) => [application, waiting]).sort(), [
     ['two.example', 0],
     ['weather.example', 0],
@@ -242,8 +242,7 @@ test('a client that takes nothing is given no more than its window, and holds up
     },
   })
   const frames: number[] = []
-  const session = await channels.world.inside(() => stuck.client.session())
-  session.listen({
+  stuck.session.listen({
     notification(method, params) {
       if (method === 'channel.messages') frames.push((params as { messages: unknown[] }).messages.length)
     },
