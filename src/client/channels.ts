@@ -187,6 +187,8 @@ class OpenChannel implements Channel {
       await this.#openWith({})
     } catch (error) {
       if (this.#state === 'closed' || this.#home.state.kind !== 'connected') return
+      // At a server of another operator the client is a guest, and the channel not known.
+      if (error instanceof RequestRefused && error.reason === 'ELSEWHERE') return this.#goDirect()
       if (error instanceof RequestRefused && isForGood(error)) return this.#end(error.message)
       const pauseMs = backoffMs(attempt, this.#ports.crypto, retry)
       this.#cancelOpening = this.#ports.clock.after(pauseMs, () => void this.#open(attempt + 1))

@@ -89,6 +89,7 @@ export type { Provisioned } from './always-on/policy-guide.ts'
 export { PolicyRefused } from './always-on/policy-trust.ts'
 export type { ClientCredential, ClientIdentity } from './authenticate.ts'
 export { answerCapabilities, type CapabilitiesOptions } from './capabilities.ts'
+export { channelHome } from './channel-home.ts'
 export type {
   Channel,
   ChannelAddress,

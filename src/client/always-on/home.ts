@@ -135,6 +135,7 @@ export class HomeLink implements Home {
     })
     this.#session = session
     this.#offlineSinceMs = this.#ports.clock.elapsed()
+    this.#become({ kind: 'connecting' })
     session.listen({
       state: state => this.#sessionChanged(session, state),
       notification: (method, params) => {
