@@ -1,28 +1,45 @@
-// Runs the tests in two processes beside each other: one half waits for sockets, disks and browsers, the other computes. What
-// the second one says comes after. Exits with 1 if a test of either has failed.
+// Runs the tests in a process for each group, as many at once as there are processors; what each said comes when it has ended. What
+// they and the processes that they begin have compiled is kept for the next one. Exits with 1 if a test has failed.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 
-/** Folders whose tests wait more than they compute; those that drive a browser share its unpacked copy, so they stay together. */
-const waiting = ['access', 'actor', 'adapters', 'client', 'conformance', 'document', 'federation']
-const all = readdirSync('test', { withFileTypes: true })
-  .filter(entry => entry.isDirectory() && entry.name !== 'fixtures')
-  .map(({ name }) => name)
+process.env.NODE_COMPILE_CACHE ??= join(process.cwd(), 'node_modules/.cache/node')
 
-/** Resolves with the exit code, and with what was said unless that went straight on. */
-function run(folders, stdio) {
-  const pattern = `^(${folders.join('|')})/.*\\.test\\.ts$`
-  const child = spawn(process.execPath, ['node_modules/uvu/bin.js', 'test', pattern, '-i', 'fixtures'], { stdio })
+/** What takes longest, longest first, so that none of it is left when all else is done. The last group is all that no other has. */
+const heavy = [
+  /^cli\//,
+  /^conformance\//,
+  /^simulation\/(?!mutations)/,
+  /^simulation\/mutations/,
+  /^(storage|inventory)\//,
+]
+const files = readdirSync('test', { recursive: true })
+  .filter(path => path.endsWith('.test.ts'))
+  .sort()
+const groups = Map.groupBy(files, path => heavy.findIndex(pattern => pattern.test(path)))
+const waiting = [...heavy.keys(), -1].flatMap(index => (groups.has(index) ? [groups.get(index)] : []))
+
+/** Resolves with whether all is well. */
+function run(group) {
+  const began = performance.now()
+  const pattern = `^(${group.map(path => path.replaceAll('.', '\\.')).join('|')})$`
+  const child = spawn(process.execPath, ['node_modules/uvu/bin.js', 'test', pattern, '-i', 'fixtures'])
   const said = []
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', bytes => said.push(bytes))
-  return new Promise(resolve => child.on('close', code => resolve({ code, said: Buffer.concat(said) })))
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', bytes => said.push(bytes))
+  return new Promise(resolve =>
+    child.on('close', code => {
+      process.stdout.write(Buffer.concat(said))
+      console.log(`${group.length} files in ${Math.round((performance.now() - began) / 1000)} s: exit code ${code}\n`)
+      resolve(code === 0)
+    }),
+  )
 }
 
-const others = run(
-  all.filter(folder => !waiting.includes(folder)),
-  ['ignore', 'pipe', 'pipe'],
-)
-const first = await run(waiting, ['ignore', 'inherit', 'inherit'])
-const second = await others
-process.stdout.write(second.said)
-process.exitCode = first.code === 0 && second.code === 0 ? 0 : 1
+async function work() {
+  for (let group = waiting.shift(); group; group = waiting.shift()) {
+    if (!(await run(group))) process.exitCode = 1
+  }
+}
+await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, work))
