@@ -133,7 +133,7 @@ const openedBy = async (
 ) => {
   const gatewayUrls = gateways.map(gateway => gateway.url())
   const registered = { ...network, operator: home, pneId: 'phone', transaction, sessionKey, ticket }
-  const session = await openSecureSession(ports, { gatewayUrls, ...registered, ...more })
+  const session = await openSecureSession(ports, { gatewayUrls, ...registered, timeoutMs: 60_000, ...more })
   world.ends.push(() => session.close())
   return session
 }

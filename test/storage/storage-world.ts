@@ -191,7 +191,10 @@ export class StorageWorld {
     const victim = this.server(name)
     world.at(Math.ceil(world.nowMs), 'crash', () => {
       victim.crash(deathOf({ kind: fate }))
-      world.at(Math.round(world.nowMs + downMs), 'start', () => victim.start())
+      world.at(Math.round(world.nowMs + downMs), 'start', () => {
+        // Who crashes again while it is down is started once.
+        if (!victim.host.run) victim.start()
+      })
     })
   }
 
