@@ -1,5 +1,6 @@
 import type { Registers } from '../document/documents.ts'
 import type { ServerId } from '../ports/names.ts'
+import { isFolder } from './names.ts'
 import { changesOf, containerOf, keys, type Vector } from './records.ts'
 
 /*
@@ -21,4 +22,14 @@ export function containersApart(mailbox: Registers, seen: Vector, self: ServerId
   for (const [container, stamp] of came)
     if (stamp <= (own.get(container) ?? -1) || containerOf(mailbox, container)?.gone) apart.add(container)
   return apart
+}
+
+/** Folders that other servers have changed since. */
+export function foldersOfOthers(mailbox: Registers, seen: Vector, self: ServerId): Set<string> {
+  const folders = new Set<string>()
+  for (const { container, part, run, n } of changesOf(mailbox)) {
+    const by = mailbox.get(keys.change(container, part, run))?.server
+    if (isFolder(container) && by !== self && n > (seen.get(run) ?? 0)) folders.add(container)
+  }
+  return folders
 }

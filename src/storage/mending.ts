@@ -29,15 +29,15 @@ export async function mend(edit: Edit, container: string): Promise<boolean> {
   let mended = 0
   for (const { part, content } of parts) {
     const at = { container, part }
-    const surplus: { id: string; to: number | undefined }[] = []
+    const surplus: { id: string; to: PartRef | undefined }[] = []
     for (const id of idsIn(content)) {
       if (surplus.length + mended >= mendedAtOnce) break
       const before = first.get(id)
       if (goneIn(content, id) || gone.has(id) || isRemoved) surplus.push({ id, to: undefined })
-      else if (before) surplus.push({ id, to: before.part })
+      else if (before) surplus.push({ id, to: { container, part: before.part } })
       else first.set(id, { part, content })
     }
-    for (const { id, to } of surplus) if (to !== undefined) await carryFlags(edit, content, id, { container, part: to })
+    for (const { id, to } of surplus) if (to !== undefined) await carryFlags(edit, content, id, to)
     if (surplus.length > 0) await take(edit, at, surplus)
     mended += surplus.length
     if (mended >= mendedAtOnce) return true
@@ -46,7 +46,7 @@ export async function mend(edit: Edit, container: string): Promise<boolean> {
 }
 
 /** What was said of the one holds for the other, each flag by its latest word. */
-function carryFlags(edit: Edit, from: Registers, id: string, to: PartRef): Promise<void> {
+export function carryFlags(edit: Edit, from: Registers, id: string, to: PartRef): Promise<void> {
   return edit.write(to, part => ({
     writes: objectIn(part, id)
       ? [...flagsIn(from, id)].map(({ flag, on, stamp }) => written(keys.flag(id, flag), { on, o: edit.origin }, stamp))
@@ -55,15 +55,16 @@ function carryFlags(edit: Edit, from: Registers, id: string, to: PartRef): Promi
   }))
 }
 
-async function take(
+/** Takes objects out of a part: those that are elsewhere too, and those that are gone. */
+export async function take(
   edit: Edit,
   at: PartRef,
-  surplus: readonly { readonly id: string; readonly to: number | undefined }[],
+  surplus: readonly { readonly id: string; readonly to: PartRef | undefined }[],
 ): Promise<void> {
   await edit.write(at, (part, now) => {
     const removals = surplus.flatMap(({ id, to }): Removal[] => {
       if (goneIn(part, id)) return [{ writes: cleared(part, id), added: { objects: 0, bytes: 0, chars: 0 } }]
-      const moved = to === undefined ? undefined : { container: at.container, part: to, id }
+      const moved = to && { container: to.container, part: to.part, id }
       const removed = removal(part, id, moved ? 'moved' : 'expunged', now, edit, moved)
       return removed ? [removed] : []
     })

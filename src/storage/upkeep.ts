@@ -3,16 +3,17 @@ import { ownerOf } from '../document/names.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { containersApart } from './apart.ts'
+import { containersApart, foldersOfOthers } from './apart.ts'
 import type { PartRef } from './commit.ts'
 import type { Erasure } from './erasure.ts'
 import { tidy } from './expunging.ts'
 import { forgetContainer, forgetParts, forgettable } from './forgetting.ts'
 import { mend, recount } from './mending.ts'
 import type { Met } from './met.ts'
-import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
+import { isFolder, type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { changesOf, completeTo, dueIn, erasedIn, keys, removedSince, userOf, vectorOf } from './records.ts'
+import { changesOf, completeTo, containerOf, dueIn, erasedIn, keys, removedSince, userOf, vectorOf } from './records.ts'
+import { settleMoves } from './settling.ts'
 import { erase } from './users.ts'
 import type { Writers } from './writers.ts'
 
@@ -84,8 +85,12 @@ export function createUpkeep(options: {
   async function meet(name: MailboxName, mailbox: Registers): Promise<void> {
     const document = mailboxDocument(name)
     const seen = await met.seen(document)
+    const folders = foldersOfOthers(mailbox, seen, server)
+    for (const folder of folders) if (!(await isHere(name, mailbox, folder))) return meetLater(document)
     for (const container of containersApart(mailbox, seen, server)) {
       if (!(await isHere(name, mailbox, container))) return meetLater(document)
+      if (isFolder(container) && !containerOf(mailbox, container)?.gone)
+        while (await writers.change(name, 'settle', edit => settleMoves(edit, container, folders)));
       while (await writers.change(name, 'mend', edit => mend(edit, container)));
       await writers.change(name, 'recount', edit => recount(edit, container))
       // Each side has said for its own when something is due, and one of them alone was heard.

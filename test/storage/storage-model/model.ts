@@ -48,6 +48,7 @@ export class Model {
     for (const side of sides) {
       const all = new Map<string, Fact>()
       for (const server of side) for (const [key, fact] of this.#of(server)) put(all, key, fact)
+      settleMoves(all)
       for (const server of side) this.#facts.set(server, new Map(all))
     }
   }
@@ -162,4 +163,31 @@ function put(facts: Map<string, Fact>, key: string, fact: Fact): void {
   const before = facts.get(key)
   if (!before || fact.time > before.time || (fact.time === before.time && fact.value === undefined))
     facts.set(key, fact)
+}
+
+/** Of an object that was moved to several folders the last place counts, with the flags of all. */
+function settleMoves(all: Map<string, Fact>): void {
+  const isSaid = (key: string): boolean => all.get(key)?.value !== undefined
+  const places = new Map<string, (Place & { readonly time: number })[]>()
+  for (const [key, { time, value }] of all) {
+    const [what, container = '', id = ''] = key.split(' ')
+    const place = { container, id }
+    const isLive = value !== undefined && !isSaid(goneKey(place)) && !isSaid(`removed ${container}`)
+    if (what !== 'object' || !container.startsWith('f-') || !isLive) continue
+    places.set(id, [...(places.get(id) ?? []), { ...place, time }])
+  }
+  for (const found of places.values()) {
+    const [last, ...before] = found.sort((a, b) => b.time - a.time || (a.container > b.container ? -1 : 1))
+    for (const place of last ? before : []) {
+      for (const [key, fact] of [...all]) {
+        const [what, container, id, flag] = key.split(' ')
+        if (what !== 'flag' || container !== place.container || id !== place.id) continue
+        if (fact.value !== undefined && last) put(all, flagKey(last, flag as Flag), fact)
+        put(all, key, { time: fact.time + 1, value: undefined })
+      }
+      const time = last?.time ?? 0
+      put(all, goneKey(place), { time, value: true })
+      put(all, objectKey(place), { time, value: undefined })
+    }
+  }
 }
