@@ -93,7 +93,11 @@ function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolic
   if (bytes + sizeBytes > quotaBytes) throw refusals.quota(bytes, quotaBytes)
 }
 
-const mayHold = ({ from, to }: PartSummary, date: number): boolean => from <= date && date <= to
+/** Who repeats a deposit may take another time for that of the message: as far as clocks and delays explain it. */
+const dateToleranceMs = 86_400_000
+
+const mayHold = ({ from, to }: PartSummary, date: number): boolean =>
+  from - dateToleranceMs <= date && date <= to + dateToleranceMs
 const isFull = ({ objects, chars }: PartSummary, { partObjects, partChars }: StoragePolicy): boolean =>
   objects >= partObjects || chars >= partChars
 
