@@ -8,6 +8,22 @@ const encoder = new TextEncoder()
 
 export const utf8 = (text: string): Uint8Array => encoder.encode(text)
 
+/** How many bytes a text takes; half a surrogate pair as many as the character that stands for it. */
+export function utf8Length(text: string): number {
+  let bytes = text.length
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit < 0x80) continue
+    bytes += unit < 0x800 ? 1 : 2
+    // The second half of a pair is in the four bytes of the first.
+    if (isPair(unit, text.charCodeAt(at + 1))) at++
+  }
+  return bytes
+}
+
+const isPair = (first: number, second: number): boolean =>
+  first >= 0xd800 && first < 0xdc00 && second >= 0xdc00 && second < 0xe000
+
 const lengthBytes = 4
 
 /** Texts one after another, each after its length in bytes: no two different lists give the same bytes. */

@@ -1,6 +1,6 @@
 import type { LocalRecord, LogHead, StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
-import type { Content, Held, HeldRegisters, Place } from './content.ts'
+import type { Content, Held, HeldView, Place } from './content.ts'
 import type { Mutation, Room } from './documents.ts'
 import { type Decision, decide } from './draft.ts'
 import { encodeNames, sealEntry } from './entry.ts'
@@ -21,7 +21,8 @@ export type Outcome = { readonly ok: true; readonly answer: unknown } | { readon
 
 /** Mutations that go into one commit, decided one upon the other. */
 export interface Batch {
-  readonly held: HeldRegisters
+  /** The content with the batch in it. */
+  readonly view: HeldView
   readonly changes: ReadonlyMap<string, Held>
   readonly place: Place
   readonly local: readonly LocalRecord[]
@@ -65,33 +66,33 @@ export function stage(
   const changes = new Map<string, Held>()
   const outcomes: Outcome[] = []
   let local: readonly LocalRecord[] = none
-  let held = content.held
+  let { view } = content
   let bytes = 0
   for (const mutation of mutations) {
-    const decision = attempt(held, mutation, clock.now(), pen)
+    const decision = attempt(view, mutation, clock.now(), pen)
     const error = decision instanceof Error ? decision : overflow(decision, roomBytes, room, bytes, document, limits)
     if (decision instanceof Error || error) {
       outcomes.push({ ok: false, error: error as Error })
       continue
     }
     if (bytes > 0 && bytes + decision.bytes > roomBytes) break
-    held = decision.held
+    view = decision.view
     bytes += decision.bytes
     for (const [key, change] of decision.changes) changes.set(key, change)
     if (decision.local.length > 0) local = [...local, ...decision.local]
     outcomes.push({ ok: true, answer: decision.answer })
   }
-  return { held, changes, place, local, outcomes }
+  return { view, changes, place, local, outcomes }
 }
 
 function attempt(
-  held: HeldRegisters,
+  view: HeldView,
   mutation: Mutation<unknown>,
   now: number,
   pen: Parameters<typeof decide>[3],
 ): Decision | Error {
   try {
-    return decide(held, mutation, now, pen)
+    return decide(view, mutation, now, pen)
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }
@@ -151,7 +152,7 @@ export function append(
   const { server } = identity
   const before = headOf(ledger, log)
   const prev = before?.hash ?? noBytes
-  const update = content.write(batch.changes, batch.held, batch.place)
+  const update = content.write(batch.changes, batch.view, batch.place)
   const unsealed = { document, log, server, seq, prev, update, supersedes: none, after: none }
   const { bytes, hash } = sealEntry(unsealed, identity, crypto, names)
   if (bytes.length > limits.maxEntryBytes) throw new EntryTooLarge(document, bytes.length, limits.maxEntryBytes)

@@ -46,7 +46,7 @@ export class Content {
   readonly #logs = new Map<LogId, LogContent>()
   /** The winners, until somebody asks for them for the first time: a document that is read from the store is put in order once. */
   #unordered: Map<string, Held> | undefined = new Map()
-  #held: HeldRegisters
+  #view = new HeldView(undefined)
   #ownBytes = 0
   #ownLiveBytes = 0
 
@@ -54,11 +54,11 @@ export class Content {
     this.#crypto = crypto
   }
 
-  /** The winners now; the map never changes. */
-  get held(): HeldRegisters {
-    if (this.#unordered) this.#held = fromEntries(this.#unordered)
+  /** The winners now. The same view for as long as nothing changes: who has read it knows that without looking. */
+  get view(): HeldView {
+    if (this.#unordered) this.#view = new HeldView(fromEntries(this.#unordered))
     this.#unordered = undefined
-    return this.#held
+    return this.#view
   }
 
   /** Update bytes in this server's logs that hold live registers. */
@@ -94,9 +94,10 @@ export class Content {
 
   /**
    * Writes registers into a log of this server, each later than what its key holds, and answers the Yjs update that says so.
+   * @param view the content with the changes in it
    * @param place of the entry that the update will go into
    */
-  write(changes: ReadonlyMap<string, Held>, held: HeldRegisters, place: Place): Uint8Array {
+  write(changes: ReadonlyMap<string, Held>, view: HeldView, place: Place): Uint8Array {
     const at = this.#log(place.log)
     const items = Array.from(changes, ([key, { register }]) => ({ key, register, overwrites: at.clockOf(key) }))
     const update = encodeUpdate({ root: at.log, clientId: at.clientId, clock: at.clock }, items)
@@ -107,7 +108,7 @@ export class Content {
       at.add(key, change)
       this.#weigh(this.#winner(key), -1)
     }
-    this.#held = held
+    this.#view = view
     this.#unordered = undefined
     return update
   }
@@ -141,14 +142,14 @@ export class Content {
   }
 
   #winner(key: string): Held | undefined {
-    return this.#unordered ? this.#unordered.get(key) : lookup(this.#held, key)
+    return this.#unordered ? this.#unordered.get(key) : lookup(this.#view.held, key)
   }
 
   #replace(key: string, before: Held | undefined, held: Held): void {
     this.#weigh(before, -1)
     this.#weigh(held, 1)
     if (this.#unordered) this.#unordered.set(key, held)
-    else this.#held = put(this.#held, key, held)
+    else this.#view = new HeldView(put(this.#view.held, key, held))
   }
 
   #weigh(held: Held | undefined, sign: 1 | -1): void {
@@ -177,30 +178,18 @@ function wins({ register, place }: Held, before: Held | undefined): boolean {
 
 /** The registers of a snapshot, as mutations and readers see them. */
 export class HeldView implements Registers {
-  static readonly #empty = new HeldView(undefined)
-  static readonly #views = new WeakMap<NonNullable<HeldRegisters>, HeldView>()
-  readonly #held: HeldRegisters
+  readonly held: HeldRegisters
 
-  private constructor(held: HeldRegisters) {
-    this.#held = held
-  }
-
-  /** The same view for the same snapshot: who has read one knows without looking that nothing has changed. */
-  static of(held: HeldRegisters): HeldView {
-    if (held === undefined) return HeldView.#empty
-    const known = HeldView.#views.get(held)
-    if (known) return known
-    const view = new HeldView(held)
-    HeldView.#views.set(held, view)
-    return view
+  constructor(held: HeldRegisters) {
+    this.held = held
   }
 
   get(key: string): Register | undefined {
-    const held = lookup(this.#held, key)
+    const held = lookup(this.held, key)
     return held && plain(held.register)
   }
 
   *entries(prefix = ''): Generator<readonly [key: string, register: Register]> {
-    for (const [key, held] of withPrefix(this.#held, prefix)) yield [key, plain(held.register)]
+    for (const [key, held] of withPrefix(this.held, prefix)) yield [key, plain(held.register)]
   }
 }

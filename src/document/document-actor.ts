@@ -13,7 +13,7 @@ import {
   stage,
 } from './append.ts'
 import { compact } from './compaction.ts'
-import { type Content, HeldView } from './content.ts'
+import type { Content } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
 import type { Diff, DocumentMessage, Ingest } from './document-messages.ts'
 import {
@@ -80,7 +80,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'write':
         return this.#write(envelope, actor)
       case 'read':
-        return this.#respond(envelope, async () => HeldView.of((await this.#replica.loadContent()).held))
+        return this.#respond(envelope, async () => (await this.#replica.loadContent()).view)
       case 'room':
         return this.#respond(envelope, () => this.#room())
       case 'ingest':

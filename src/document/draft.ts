@@ -1,6 +1,6 @@
 import type { LocalRecord } from '../ports/log-store.ts'
 import type { ServerId } from '../ports/names.ts'
-import { type Held, type HeldRegisters, HeldView, type Place } from './content.ts'
+import { type Held, HeldView, type Place } from './content.ts'
 import type { Json, Mutation, Register, RegisterWrite } from './documents.ts'
 import { InvalidRegister } from './limits.ts'
 import { lookup, put } from './ordered-map.ts'
@@ -9,7 +9,7 @@ import { isLater, maxJsonDepth, maxStamp } from './registers-view.ts'
 /** What a mutation decided, as registers that are ready to be stored. Nothing has happened yet. */
 export interface Decision {
   /** The content with the decision in it. */
-  readonly held: HeldRegisters
+  readonly view: HeldView
   readonly changes: readonly (readonly [key: string, held: Held])[]
   /** At most what the changes take in an entry. */
   readonly bytes: number
@@ -30,7 +30,7 @@ const maxKeyBytes = 1_024
 const itemOverheadBytes = 96
 
 /**
- * Lets a mutation decide on `held`, and stamps what it writes.
+ * Lets a mutation decide on a content, and stamps what it writes.
  *
  * A stamp is max(now, the key's greatest stamp + 1), so that a write always wins over what its server has seen. A command
  * that says its own time gets min(that, now), and is left out where it would not win: so a command that is executed twice,
@@ -38,10 +38,10 @@ const itemOverheadBytes = 96
  *
  * @throws what the mutation throws; {@link InvalidRegister}
  */
-export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
-  const { writes, local = [], isOwed = false, answer } = mutation(HeldView.of(held), now)
+export function decide(view: HeldView, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
+  const { writes, local = [], isOwed = false, answer } = mutation(view, now)
   const changes: [string, Held][] = []
-  let after = held
+  let after = view.held
   let bytes = 0
   let removesOnly = true
   for (const write of writes) {
@@ -55,7 +55,8 @@ export function decide(held: HeldRegisters, mutation: Mutation<unknown>, now: nu
     bytes += writeBytes
     removesOnly &&= write.value === null
   }
-  return { held: after, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
+  const decided = after === view.held ? view : new HeldView(after)
+  return { view: decided, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
 }
 
 /** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. @throws {InvalidRegister} */

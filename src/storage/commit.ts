@@ -221,9 +221,9 @@ export class Commit {
       const { writes, added = noAddition, answer } = decide(registers, now)
       if (writes.length === 0) return { writes, answer: { answer } }
       if (added.bytes > 0) this.#coming.set(decide, added)
-      this.#aside.set(purposeOf(writes), namingOf(at, run))
-      // What the commit says in a part first says that it is there, and that it is owed.
+      // What the commit says in a part first says that it is there, that it is owed, and has room to be named.
       if (registers.get(keys.at(run))?.value === number) return { writes, answer: { answer, added } }
+      this.#aside.set(purposeOf(writes), namingOf(at, run))
       return {
         writes: [...writes, written(keys.at(run), number)],
         local: [owed.record(name, { container: at.container, part: at.part, run, number })],

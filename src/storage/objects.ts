@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { operator, segment, time } from '../commands/fields.ts'
+import { utf8Length } from '../commands/framing.ts'
 import { address, container, direction, flags, mediaHash, objectId, objectName, objectType } from './fields.ts'
 
 /*
@@ -9,7 +10,6 @@ import { address, container, direction, flags, mediaHash, objectId, objectName, 
 
 /** Text that lies in the object itself; more is media. */
 export const maxTextBytes = 4_096
-const encoder = new TextEncoder()
 
 const line = (max: number) =>
   z
@@ -81,7 +81,7 @@ const said = {
   text: z
     .string()
     .refine(text => text.isWellFormed(), { error: 'expected whole characters' })
-    .refine(text => encoder.encode(text).length <= maxTextBytes, {
+    .refine(text => utf8Length(text) <= maxTextBytes, {
       error: `expected at most ${maxTextBytes} bytes; store more as media`,
     })
     .optional(),
@@ -134,4 +134,4 @@ export type ShownObject = z.infer<typeof shownObject>
 
 /** Bytes that an object counts for: its text and its media. */
 export const sizeOf = ({ text, media }: Pick<NewObject, 'text' | 'media'>): number =>
-  (text === undefined ? 0 : encoder.encode(text).length) + (media ?? []).reduce((sum, { size }) => sum + size, 0)
+  (text === undefined ? 0 : utf8Length(text)) + (media ?? []).reduce((sum, { size }) => sum + size, 0)

@@ -125,8 +125,8 @@ test('what is written is what Yjs writes; what is kept entry by entry is what is
         const place = { log: root, seq, own: true, registerBytes: 0 }
         const pen = { server: servers[log % 2] as ServerId, place }
         const now = 1_000 + (stamps.next().value as number)
-        const { held, changes } = decide(author.held, () => ({ writes, answer: 0 }), now, pen)
-        const update = author.write(new Map<string, Held>(changes), held, place)
+        const { view, changes } = decide(author.view, () => ({ writes, answer: 0 }), now, pen)
+        const update = author.write(new Map<string, Held>(changes), view, place)
         assert.equal(update, yjsAuthors[log]?.(changes))
         const clientId = clientIdOf(root, crypto)
         const verdict = guardUpdate(update, { root, clientId, nextClock: clocks[log] as number })
@@ -137,14 +137,14 @@ test('what is written is what Yjs writes; what is kept entry by entry is what is
         applyUpdate(doc, update)
         state.add({ update, clientId, own: log === 0 })
         const scratch = [...readRegisters(doc).entries()]
-        assert.equal([...HeldView.of(kept.held).entries()], scratch)
-        assert.equal([...HeldView.of(other.held).entries()], scratch)
+        assert.equal([...kept.view.entries()], scratch)
+        assert.equal([...other.view.entries()], scratch)
       }
       const follower = new Doc({ guid: home })
       applyUpdate(follower, state.diff())
       assert.equal([...readRegisters(follower).entries()], [...readRegisters(doc).entries()])
       for (const content of [...authors, other]) {
-        const live = [...withPrefix(content.held, '')].map(([, held]) =>
+        const live = [...withPrefix(content.view.held, '')].map(([, held]) =>
           held?.place.own ? held.place.registerBytes : 0,
         )
         assert.ok(Math.abs(content.ownLiveBytes - live.reduce((sum, bytes) => sum + bytes, 0)) < 1e-6)
@@ -161,7 +161,7 @@ test('a write that no peer would take is refused before it is made', () => {
     place: { log: newLogId(seededRandom('x')), seq: 0, own: true, registerBytes: 0 },
   }
   const attempt = (write: RegisterWrite): void => {
-    decide(undefined, () => ({ writes: [write], answer: 0 }), 1_000, pen)
+    decide(new HeldView(undefined), () => ({ writes: [write], answer: 0 }), 1_000, pen)
   }
   const nested = (depth: number): Json => (depth === 0 ? 1 : [nested(depth - 1)])
   attempt({ key: 'k', value: nested(16) })

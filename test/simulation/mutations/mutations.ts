@@ -155,8 +155,8 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: 'document/append.ts',
-        from: 'attempt(held, mutation, clock.now(), pen)',
-        to: 'attempt(held, mutation, clock.now() + ((clock as { aheadMs?: number }).aheadMs ?? 0), pen)',
+        from: 'attempt(view, mutation, clock.now(), pen)',
+        to: 'attempt(view, mutation, clock.now() + ((clock as { aheadMs?: number }).aheadMs ?? 0), pen)',
       },
     ],
     scenario: 'swarm.yaml',
