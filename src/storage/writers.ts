@@ -45,6 +45,8 @@ interface Change extends Message, Question<unknown> {
 
 /** Tasks of one commit: as many as make good use of an entry, few enough to keep others waiting only briefly. */
 const maxBatch = 256
+/** How often a commit takes in who waits: more would have the first wait for very many others. */
+const callsForMore = 2
 const capacity = 1_024
 const idleMs = 60_000
 const taskTimeoutMs = 15_000
@@ -159,7 +161,8 @@ class Writer implements Behaviour<Change> {
 
   async receive(first: Envelope<Change>, context: ActorContext<Change>): Promise<void> {
     const { documents, owed } = this.#options
-    const envelopes = [first, ...context.take(maxBatch - 1, () => true)]
+    const envelopes = [first]
+    const outcomes: PromiseSettledResult<unknown>[] = []
     try {
       if (this.#isInterrupted) await this.started()
       this.#isInterrupted = false
@@ -173,7 +176,12 @@ class Writer implements Behaviour<Change> {
         documents,
         owed,
       })
-      const outcomes = await Promise.allSettled(envelopes.map(({ message }) => this.#perform(message, commit)))
+      // Who comes while the others' parts are being stored comes along: the commit is to be named once for all of them.
+      for (let call = 0; call < callsForMore; call++) {
+        envelopes.push(...context.take(maxBatch - envelopes.length, () => true))
+        const more = envelopes.slice(outcomes.length).map(({ message }) => this.#perform(message, commit))
+        outcomes.push(...(await Promise.allSettled(more)))
+      }
       if (!commit.isEmpty) {
         this.#number += 1
         await commit.name()
