@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { CorruptRecord, type IndexRecord, type LogHead, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import type { KeyRange, Operation } from '../ports/table.ts'
@@ -252,12 +252,21 @@ function readHead(reader: Reader): LogHead {
 function opened(key: Uint8Array, value: Uint8Array, record: () => string): Buffer {
   const hashAt = value.length - hashBytes
   if (hashAt < 1) throw new CorruptRecord(record())
-  const hashed = Buffer.allocUnsafe(key.length + hashAt)
-  hashed.set(key)
-  hashed.set(value.subarray(0, hashAt), key.length)
-  if (hash('sha256', hashed, 'buffer').compare(value, hashAt) !== 0) throw new CorruptRecord(record())
+  if (hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) !== 0) throw new CorruptRecord(record())
   if (value[0] !== formatVersion) throw new UnknownFormat(`Stored record ${record()}`, value[0] ?? 0)
   return asBuffer(value).subarray(1, hashAt)
+}
+
+/** Above this a copy costs more than what a hash in one go saves. */
+const copiedAtMostBytes = 4_096
+
+/** The hash over a key and what stands before the hash in its value. */
+function hashOf(key: Uint8Array, value: Uint8Array): Buffer {
+  if (value.length > copiedAtMostBytes) return createHash('sha256').update(key).update(value).digest()
+  const hashed = Buffer.allocUnsafe(key.length + value.length)
+  hashed.set(key)
+  hashed.set(value, key.length)
+  return hash('sha256', hashed, 'buffer')
 }
 
 class Reader {

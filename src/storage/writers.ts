@@ -23,8 +23,9 @@ import {
 } from './records.ts'
 
 /*
- * One actor for each mailbox that is being changed here. Tasks that came while a commit was being stored go into the next one
- * together: one entry in each part, and one in the mailbox document, however many they are.
+ * One actor for each mailbox that is being changed here. Tasks that came while a commit was being named go into the next one
+ * together, with those that come while their parts are being stored: two entries in each part at the most, and one in the
+ * mailbox document, however many they are.
  */
 
 export interface Writers {
