@@ -33,6 +33,8 @@ export class Cell {
   readonly key: string
   /** When it last received a message, by the clock's elapsed milliseconds; kept by {@link Kind}. */
   lastActiveMs = 0
+  /** What it weighed when it last came to rest; kept by {@link Kind}. */
+  weight = 0
   readonly #system: System
   readonly #kind: Kind
   readonly #mail = new Queue<Letter>()
@@ -229,7 +231,17 @@ export class Cell {
 
   #rest(): void {
     this.#enter('idle')
+    if (this.#kind.isWeighed) this.#kind.weigh(this, this.#weight())
     this.#kind.trim()
+  }
+
+  #weight(): number {
+    try {
+      return this.#life?.behaviour?.weight?.() ?? 0
+    } catch (error) {
+      this.#system.report(this.path, asError(error), 'ignored')
+      return 0
+    }
   }
 
   #restart(failures: readonly number[], delayMs: number): void {

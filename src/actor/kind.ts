@@ -22,6 +22,8 @@ export class Kind {
   readonly #recent = new Set<Cell>()
   readonly #idleMs: number
   readonly #maxActive: number
+  readonly #maxWeight: number
+  #weight = 0
   #cancelSweep: Cancel | undefined
 
   constructor(system: System, definition: ActorKind<Message>) {
@@ -36,6 +38,7 @@ export class Kind {
     this.supervision = { ...defaultSupervision, ...definition.supervision }
     this.#idleMs = definition.passivation?.idleMs ?? Number.POSITIVE_INFINITY
     this.#maxActive = definition.passivation?.maxActive ?? Number.POSITIVE_INFINITY
+    this.#maxWeight = definition.passivation?.maxWeight ?? Number.POSITIVE_INFINITY
   }
 
   pathOf(key: string): string {
@@ -74,6 +77,17 @@ export class Kind {
   /** The actor is about to leave: it no longer counts as active. */
   forget(cell: Cell): void {
     this.#recent.delete(cell)
+    this.weigh(cell, 0)
+  }
+
+  /** Whether it matters what the actors weigh. */
+  get isWeighed(): boolean {
+    return this.#maxWeight < Number.POSITIVE_INFINITY
+  }
+
+  weigh(cell: Cell, weight: number): void {
+    this.#weight += weight - cell.weight
+    cell.weight = weight
   }
 
   remove(cell: Cell): void {
@@ -85,9 +99,14 @@ export class Kind {
   trim(): void {
     let tries = passivationTries
     for (const cell of this.#recent) {
-      if (this.#recent.size <= this.#maxActive || tries-- === 0) return
+      if (this.#hasRoom() || tries-- === 0) return
       if (!cell.passivate()) this.touch(cell)
     }
+  }
+
+  #hasRoom(): boolean {
+    const { size } = this.#recent
+    return size <= this.#maxActive && (this.#weight <= this.#maxWeight || size <= 1)
   }
 
   close(): void {

@@ -76,6 +76,8 @@ export interface Behaviour<M extends Message> {
   receive(envelope: Envelope<M>, context: ActorContext<M>): void | Promise<void>
   /** Whether there is nothing that only memory holds; asked with an empty mailbox, before passivation. Default: yes. */
   mayPassivate?(): boolean
+  /** How much memory it takes, in whatever {@link ActorKind.passivation} counts; asked when its mailbox is empty. Default: none. */
+  weight?(): number
   /** Called at the end of every life, whatever ended it. */
   stopped?(reason: StopReason): void | Promise<void>
 }
@@ -98,6 +100,8 @@ export interface ActorKind<M extends Message> {
     readonly idleMs?: number
     /** Beyond it the least recently used leave, as soon as they may. */
     readonly maxActive?: number
+    /** Beyond it, all weights of the kind together, the same: but for the one that was used last. */
+    readonly maxWeight?: number
   }
   /**
    * More than `maxRestarts` (default 3) failures `withinMs` (5,000) and the actor is given up: what is queued becomes dead

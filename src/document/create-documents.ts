@@ -40,7 +40,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
   const kind: ActorKind<DocumentMessage> = {
     name: 'document',
     create: key => new DocumentActor(key as DocumentId, around),
-    passivation: { idleMs: limits.idleMs, maxActive: limits.maxActive },
+    passivation: { idleMs: limits.idleMs, maxActive: limits.maxActive, maxWeight: limits.maxActiveBytes },
   }
   const patience = { timeoutMs: limits.askTimeoutMs }
   const actorOf = (document: DocumentId) => actors.actor(kind, document)

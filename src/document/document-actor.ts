@@ -28,7 +28,7 @@ import {
 import type { Entry } from './entry.ts'
 import { Followers } from './followers.ts'
 import { type Ingested, ingest } from './ingest.ts'
-import type { Ledger } from './ledger.ts'
+import { type Ledger, ledgerBytes } from './ledger.ts'
 import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
@@ -102,6 +102,11 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   mayPassivate(): boolean {
     return this.#followers.size === 0
+  }
+
+  weight(): number {
+    const { content, ledger } = this.#replica
+    return content && ledger ? ledgerBytes(ledger) : 0
   }
 
   /** Whoever still observes hears that the document starts afresh: it is no longer followed here. */

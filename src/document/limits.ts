@@ -13,6 +13,8 @@ export interface DocumentLimits {
   readonly maxReplicaBytes: number
   /** Documents with an actor in memory. */
   readonly maxActive: number
+  /** Bytes of all entries of the documents whose content is in memory; what they take there is about half as much again. */
+  readonly maxActiveBytes: number
   /** An actor that nobody has spoken to for so long leaves memory. */
   readonly idleMs: number
   /** How long a caller waits for a document that does not answer. */
@@ -38,6 +40,7 @@ export const defaultLimits: DocumentLimits = {
   maxDocumentBytes: 4 * mebibyte,
   maxReplicaBytes: 16 * mebibyte,
   maxActive: 2_000,
+  maxActiveBytes: 256 * mebibyte,
   idleMs: 120_000,
   askTimeoutMs: 30_000,
   compaction: { minGarbageBytes: 16 * kibibyte, maxEntries: 4_096, maxLogs: 8 },

@@ -99,6 +99,36 @@ test('too many active: the least recently used leave', async () => {
   )
 })
 
+test('too much in memory: the least recently used leave, but not the one that was used last', async () => {
+  const maxWeight = 10
+  const uses = fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), weight: fc.nat(12) }), {
+    maxLength: 40,
+  })
+  await fc.assert(
+    fc.asyncProperty(uses, async uses => {
+      const { system } = rig()
+      const weights = new Map<string, number>()
+      const kind = {
+        name: 'test',
+        passivation: { maxWeight },
+        create: (key: string) => ({ receive() {}, weight: () => weights.get(key) ?? 0 }),
+      }
+      let model: string[] = []
+      const total = () => model.reduce((sum, key) => sum + (weights.get(key) ?? 0), 0)
+      for (const { key, weight } of uses) {
+        weights.set(key, weight)
+        system.actor<Say>(kind, key).tell({ type: 'say' })
+        await settle()
+        model = [...model.filter(other => other !== key), key]
+        while (model.length > 1 && total() > maxWeight) model.shift()
+        assert.is(system.activeCount(), model.length)
+        for (const each of model) assert.ok(system.isActive(kind, each), `${each} of ${model}`)
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
+
 test('the bound holds although some are at work: those that rest make room', async () => {
   const { system } = rig()
   const hold = gate()

@@ -4,6 +4,7 @@ import { applyUpdate, Doc } from 'yjs'
 import { type DocumentNotice, NotTheOwner, WriteFailed } from '../../src/document/documents.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { readRegisters } from '../../src/document/registers-view.ts'
+import { settle } from '../fixtures/manual-clock.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { DocumentServer, exchange, home, KnownOperators } from './document-server.ts'
 
@@ -165,6 +166,21 @@ test('a document that leaves memory goes on with its log', async () => {
   await server.write('b', 2)
   assert.is((await server.documents.index(home))?.heads.length, 1)
   assert.equal(await server.values(), { a: 1, b: 2 })
+})
+
+test('documents that take much make room for one another in memory', async () => {
+  const server = new DocumentServer({ operator: a, limits: { maxActiveBytes: 20_000 } })
+  const names = ['one', 'two', 'three', 'four'].map(name => asDocumentId(`pn/a.example/${name}`))
+  for (const name of names)
+    await server.documents.write(name, () => ({
+      writes: [{ key: 'text', value: 'x'.repeat(8_000) }],
+      answer: undefined,
+    }))
+  await settle()
+  assert.is(server.actors.activeCount({ name: 'document' }), 2)
+  for (const name of names) assert.is(String((await server.documents.read(name)).get('text')?.value).length, 8_000)
+  await settle()
+  assert.is(server.actors.activeCount({ name: 'document' }), 2)
 })
 
 test('notices come in the order of what became durable, each before its writer hears', async () => {
