@@ -1,6 +1,9 @@
 export interface TokenBucket {
-  /** Takes one token: 0 when there was one, else the milliseconds until there will be. `nowMs` must not go back. */
-  take(nowMs: number): number
+  /**
+   * Takes so many tokens, by default one: 0 when they were there, else the milliseconds until they will be. More than the
+   * burst will never be there. `nowMs` must not go back.
+   */
+  take(nowMs: number, wanted?: number): number
 }
 
 /** Lets `burst` through at once and `perSecond` in the long run. */
@@ -21,11 +24,11 @@ class Bucket implements TokenBucket {
     this.#countedMs = nowMs
   }
 
-  take(nowMs: number): number {
+  take(nowMs: number, wanted = 1): number {
     this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#countedMs) * this.#perSecond) / 1000)
     this.#countedMs = nowMs
-    if (this.#tokens < 1) return Math.ceil(((1 - this.#tokens) * 1000) / this.#perSecond)
-    this.#tokens -= 1
+    if (this.#tokens < wanted) return Math.ceil(((wanted - this.#tokens) * 1000) / this.#perSecond)
+    this.#tokens -= wanted
     return 0
   }
 }
