@@ -254,6 +254,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     documents,
     entitlement: byKind(inventory.entitlement, storage.entitlement),
     actors,
+    crypto,
     clock,
     random,
     telemetry,

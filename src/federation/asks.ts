@@ -20,8 +20,8 @@ export class Asks {
   readonly #clock: Clock
   readonly #limits: AskLimits
   readonly #open = new Map<DocumentId, Ask>()
-  /** Those of them whose turn has not come. */
-  readonly #waiting = new Set<DocumentId>()
+  /** Those of them whose turn has not come, and whether the peer has nothing of the document. */
+  readonly #waiting = new Map<DocumentId, boolean>()
   /** When an ask was last answered, or begun while there was no other. */
   #movedMs = 0
 
@@ -39,22 +39,27 @@ export class Asks {
     return this.#open.get(document)?.settled ?? Promise.resolve()
   }
 
-  /** Queues an ask for its turn. Returns whether there was room. */
-  begin(document: DocumentId): boolean {
+  /**
+   * Queues an ask for its turn. Returns whether there was room.
+   * @param isAlone whether the peer has nothing of the document
+   */
+  begin(document: DocumentId, isAlone = false): boolean {
     if (this.#open.size >= this.#limits.maxOpen) return false
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#open.size === 0) this.#moved()
     this.#open.set(document, { digest: undefined, settled: promise, settle: resolve })
-    this.#waiting.add(document)
+    this.#waiting.set(document, isAlone)
     return true
   }
 
   /** The next ask whose turn has come. */
-  take(): DocumentId | undefined {
+  take(): { readonly document: DocumentId; readonly isAlone: boolean } | undefined {
     if (this.#open.size - this.#waiting.size >= this.#limits.maxOut) return undefined
-    const [next] = this.#waiting
-    if (next !== undefined) this.#waiting.delete(next)
-    return next
+    for (const [document, isAlone] of this.#waiting) {
+      this.#waiting.delete(document)
+      return { document, isAlone }
+    }
+    return undefined
   }
 
   /** The ask is on its way, and names what has this digest. */

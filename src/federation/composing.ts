@@ -31,7 +31,10 @@ export async function compose(
     case 'ask': {
       const index = mayGive ? await documents.index(document) : undefined
       asks.sent(document, index?.digest)
-      return [have(document, headsOf(index), 'ask')]
+      const ask = have(document, headsOf(index), 'ask')
+      if (!next.withEntries || !index || !exchange.isTaken(document)) return [ask]
+      const { entries } = await documents.missing(document, new Map(), answerBytes)
+      return [...framed(document, entries), ask]
     }
     case 'receipt':
       return [have(document, mayGive ? next.heads : [], 'receipt')]

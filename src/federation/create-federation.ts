@@ -2,6 +2,7 @@ import type { ActorSystem } from '../actor/types.ts'
 import type { Documents } from '../document/documents.ts'
 import { ownerOf } from '../document/names.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
 import type { ServerIdentity } from '../ports/identity.ts'
 import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
@@ -22,6 +23,8 @@ import { createGreeter, type PeerRefusal } from './greeting.ts'
 import { defaultLinkLimits, type LinkLimits } from './limits.ts'
 import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
 import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
+import { ByteBudget } from './reconciliation/byte-budget.ts'
+import { Forest } from './reconciliation/forest.ts'
 import {
   createRequestServer,
   defaultRequestLimits,
@@ -35,7 +38,7 @@ import type { Trust, TrustChange } from './trust.ts'
 import { maxFrameBytes } from './wire.ts'
 
 /** Versions of the protocol that are spoken, the newest first. */
-const protocolVersions: readonly number[] = [1]
+export const protocolVersions: readonly number[] = [2]
 
 /** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
 const tendMs = 10_000
@@ -50,6 +53,7 @@ export interface FederationOptions {
   readonly documents: Documents
   readonly entitlement: Entitlement
   readonly actors: ActorSystem
+  readonly crypto: Pick<Crypto, 'sha256'>
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: Telemetry
@@ -70,7 +74,8 @@ interface Peer {
 
 /** This server among the others: a link to every server of every trusted operator, and to its neighbours of its own. */
 export function createFederation(options: FederationOptions): Federation {
-  const { operator, identity, trust, network, documents, entitlement, actors, clock, random, telemetry } = options
+  const { operator, identity, trust, network, documents, entitlement, actors, crypto, clock, random, telemetry } =
+    options
   const { neighbours } = options
   const limits = { ...defaultLinkLimits, ...options.links }
   const requestLimits = { ...defaultRequestLimits, ...options.requests }
@@ -85,6 +90,17 @@ export function createFederation(options: FederationOptions): Federation {
   let mediaSource: MediaSource | undefined
   const mediaLimits = defaultMediaLimits
   const media = createMediaServer({ source: () => mediaSource, limits: mediaLimits, clock, telemetry })
+  const budgets = new Map<OperatorId, ByteBudget>()
+  const forest = new Forest({
+    own: operator,
+    operators: trust.operators(),
+    exchangeWith: of => exchangeWith(of, operator, entitlement),
+    documents,
+    entitlement,
+    crypto,
+    clock,
+    telemetry,
+  })
   const ends: Cancel[] = []
   let telling: Cancel | undefined
   const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
@@ -108,13 +124,17 @@ export function createFederation(options: FederationOptions): Federation {
         ...session,
         peer: session.stream.peer,
         exchange: exchangeWith(of, operator, entitlement),
+        grown: forest.of(of),
+        budget: of === operator ? undefined : budgetOf(of),
         mayHold: (document, server) =>
           trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),
         isOwn: document => ownerOf(document) === operator,
         documents,
         offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
         usedPercent: () => (of === operator ? usedPercent : 0),
+        crypto,
         clock,
+        random,
         telemetry,
         limits,
       }),
@@ -124,6 +144,13 @@ export function createFederation(options: FederationOptions): Federation {
     },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
+
+  /** One for all servers of the operator. */
+  function budgetOf(of: OperatorId): ByteBudget {
+    const budget = budgets.get(of) ?? new ByteBudget(limits.budget, clock)
+    budgets.set(of, budget)
+    return budget
+  }
 
   function tell(server: ServerId, message: LinkMessage): void {
     if (!isRunning) return
@@ -281,6 +308,8 @@ export function createFederation(options: FederationOptions): Federation {
 
     async start() {
       isRunning = true
+      // Before anything is pushed: a document that changes is in its tree when peers hear of it.
+      forest.start()
       await network.start({
         protocols: [helloProtocol, syncProtocol, requestProtocol, mediaProtocol],
         maxFrameBytes,
@@ -309,6 +338,7 @@ export function createFederation(options: FederationOptions): Federation {
     async stop() {
       isRunning = false
       for (const end of ends) end()
+      forest.stop()
       telling?.()
       await Promise.all([...peers.keys()].map(server => actors.stop(link, server)))
       await network.stop()

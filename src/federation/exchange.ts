@@ -8,6 +8,8 @@ export interface Exchange {
   mayGive(document: DocumentId): boolean
   /** Whether entries of a document may be taken. */
   mayTake(document: DocumentId): boolean
+  /** Whether the other takes a document that it may hold even if it knows nothing yet of who may. */
+  isTaken(document: DocumentId): boolean
 }
 
 /**
@@ -17,7 +19,7 @@ export interface Exchange {
  * documents that say themselves who may hold them (`pn/…`, `mailbox/…`) have to be seen first. What is taken is signed by the owner all the same.
  */
 export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Entitlement): Exchange {
-  if (peer === own) return { mayGive: () => true, mayTake: () => true }
+  if (peer === own) return { mayGive: () => true, mayTake: () => true, isTaken: () => true }
   const mayHold = (document: DocumentId, operator: OperatorId): boolean =>
     ownerOf(document) === operator || entitlement.mayHold(document, operator)
   return {
@@ -26,6 +28,7 @@ export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Ent
       if (ownerOf(document) === own) return true
       return mayHold(document, own) ? mayHold(document, peer) : saysWhoMayHold(document)
     },
+    isTaken: document => ownerOf(document) === peer || saysWhoMayHold(document),
   }
 }
 

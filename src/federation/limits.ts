@@ -1,5 +1,6 @@
 import type { ConductLimits } from './conduct.ts'
 import type { OutboxLimits } from './outbox.ts'
+import type { BudgetLimits } from './reconciliation/byte-budget.ts'
 
 export interface BackoffLimits {
   readonly minMs: number
@@ -10,9 +11,11 @@ export interface BackoffLimits {
 export interface LinkLimits {
   readonly outbox: OutboxLimits
   readonly conduct: ConductLimits
+  /** What the servers of one other operator may have this one do. */
+  readonly budget: BudgetLimits
   /** Messages of a peer that are worked on at once; whoever sends more waits. */
   readonly maxInProgress: number
-  /** Documents asked for at once while pages are compared. */
+  /** Documents asked for at once while trees are compared. */
   readonly maxAsks: number
   /** Documents asked for at once, whatever for. Below a peer's `outbox.maxAnswers`: what is beyond those is not answered. */
   readonly maxOpenAsks: number
@@ -29,8 +32,10 @@ export interface LinkLimits {
   readonly receiptAfterMs: number
   /** How long receipts are gathered before they are stored. */
   readonly receiptDelayMs: number
-  /** From the beginning of one round of reconciliation to that of the next, at least, whoever wants it: each reads the whole index. */
+  /** From the beginning of one round of reconciliation to that of the next, at least, whoever wants it. */
   readonly minRoundMs: number
+  /** How often the operator is told how far it is while much is made up. */
+  readonly progressMs: number
   /** After what failed here for one document, all of them are compared again. */
   readonly retryMs: number
   /** From the connection to both verdicts, and from those to the first stream. */
@@ -50,10 +55,12 @@ export interface LinkLimits {
 export const defaultLinkLimits: LinkLimits = {
   outbox: { maxPushBytes: 4 * 1024 * 1024, maxAnswers: 256, maxDocuments: 16_384 },
   conduct: { throttleLevel: 20, cutOffLevel: 60, forgivenPerSecond: 0.2 },
+  budget: { bytesPerSecond: 128 * 1024 * 1024, minFrameBytes: 16 * 1024, comparisonWeight: 128 },
   maxInProgress: 64,
   maxAsks: 64,
   maxOpenAsks: 128,
   minRoundMs: 1_000,
+  progressMs: 10_000,
   answerBytes: 512 * 1024,
   heartbeatMs: 5_000,
   silenceMs: 20_000,

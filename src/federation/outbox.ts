@@ -6,8 +6,8 @@ export type Outgoing =
   | { readonly type: 'message'; readonly message: SyncMessage }
   /** An ask of the peer's, with what it holds. */
   | { readonly type: 'answer'; readonly document: DocumentId; readonly heads: readonly Head[] }
-  /** An ask, with what this server holds by then. */
-  | { readonly type: 'ask'; readonly document: DocumentId }
+  /** An ask, with what this server holds by then; and, if the peer has nothing of the document, with the entries of it. */
+  | { readonly type: 'ask'; readonly document: DocumentId; readonly withEntries: boolean }
   /** What this server holds. */
   | { readonly type: 'receipt'; readonly document: DocumentId; readonly heads: readonly Head[] }
   /** Entries that have just become durable. */
@@ -30,7 +30,7 @@ export class Outbox {
   readonly #limits: OutboxLimits
   readonly #messages: SyncMessage[] = []
   readonly #answers = new Map<DocumentId, readonly Head[]>()
-  readonly #haves = new Map<DocumentId, readonly Head[] | 'ask'>()
+  readonly #haves = new Map<DocumentId, readonly Head[] | 'ask' | 'offer'>()
   readonly #pushes = new Map<DocumentId, Uint8Array[]>()
   #pushBytes = 0
   /** Which kind had its turn last, so that none starves the others. */
@@ -44,7 +44,7 @@ export class Outbox {
     return this.#messages.length + this.#answers.size + this.#haves.size + this.#pushes.size === 0
   }
 
-  /** To be sent before anything else. There are only ever a few: pages, heartbeats, manifests. */
+  /** To be sent before anything else. There are only ever a few: queries, answers to them, heartbeats, manifests. */
   message(message: SyncMessage): void {
     this.#messages.push(message)
   }
@@ -56,17 +56,18 @@ export class Outbox {
     return true
   }
 
-  /** Returns whether there was room. */
-  ask(document: DocumentId): boolean {
+  /** @param withEntries the peer has nothing of the document. Returns whether there was room. */
+  ask(document: DocumentId, withEntries = false): boolean {
     if (this.#isFull(this.#haves, document)) return false
-    this.#haves.set(document, 'ask')
+    this.#haves.set(document, withEntries ? 'offer' : 'ask')
     return true
   }
 
   /** One that waits is replaced; an ask that waits will say as much. Returns whether there was room. */
   receipt(document: DocumentId, heads: readonly Head[]): boolean {
     if (this.#isFull(this.#haves, document)) return false
-    if (this.#haves.get(document) !== 'ask') this.#haves.set(document, heads)
+    const waiting = this.#haves.get(document)
+    if (waiting !== 'ask' && waiting !== 'offer') this.#haves.set(document, heads)
     return true
   }
 
@@ -106,7 +107,8 @@ export class Outbox {
   #takeHave(): Outgoing | undefined {
     for (const [document, have] of this.#haves) {
       this.#haves.delete(document)
-      return have === 'ask' ? { type: 'ask', document } : { type: 'receipt', document, heads: have }
+      if (have !== 'ask' && have !== 'offer') return { type: 'receipt', document, heads: have }
+      return { type: 'ask', document, withEntries: have === 'offer' }
     }
     return undefined
   }

@@ -1,7 +1,9 @@
 import type { DocumentNotice, Documents, Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
+import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asks } from './asks.ts'
 import { compose } from './composing.ts'
@@ -12,8 +14,12 @@ import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
 import { OwedReceipts } from './owed-receipts.ts'
+import { type Made, Progress } from './progress.ts'
 import { Receipts } from './receipts.ts'
-import { OutOfTurn, Reconciler } from './reconciler.ts'
+import type { ByteBudget } from './reconciliation/byte-budget.ts'
+import type { Grown } from './reconciliation/forest.ts'
+import { Reconciler } from './reconciliation/reconciler.ts'
+import { OutOfTurn } from './reconciliation/walk.ts'
 import { Relaying } from './relaying.ts'
 import { Sender } from './sender.ts'
 import { decodeSync, type Entries, type Have, type Head, MalformedFrame, type SyncMessage } from './wire.ts'
@@ -21,9 +27,13 @@ import { decodeSync, type Entries, type Have, type Head, MalformedFrame, type Sy
 export interface SyncSessionOptions {
   readonly stream: PeerStream
   readonly peer: ServerId
-  /** Whether this side goes through the documents; the other compares. */
+  /** Whether this side goes through the trees; the other answers. */
   readonly drives: boolean
   readonly exchange: Exchange
+  /** The documents that may be given to the peer. */
+  readonly grown: Grown
+  /** Of the peer's operator; the own one has none. */
+  readonly budget: ByteBudget | undefined
   /** Whether a server's operator may hold a document, as far as is known here. */
   readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Whether receipts of the document matter here: whether this server writes it. */
@@ -32,7 +42,9 @@ export interface SyncSessionOptions {
   readonly offerManifest: (manifest: Uint8Array) => Promise<void>
   /** What to tell the peer of this server's load. */
   readonly usedPercent: () => number
+  readonly crypto: Pick<Crypto, 'sha256'>
   readonly clock: Clock
+  readonly random: Random
   readonly telemetry: Telemetry
   readonly limits: LinkLimits
   /** Of the peer, from earlier sessions. */
@@ -70,6 +82,7 @@ export class SyncSession {
   readonly #receipts: Receipts
   readonly #relaying = new Relaying()
   readonly #owed: OwedReceipts
+  readonly #progress: Progress
   #conduct: Conduct
   /** Something was dropped, or failed: a round is due once everything else was sent. */
   #isBehind = false
@@ -80,7 +93,7 @@ export class SyncSession {
   #cancelRetry: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
-    const { stream, drives, exchange, clock, limits, events, conduct } = options
+    const { stream, drives, grown, budget, crypto, clock, random, limits, conduct } = options
     const failed = (error: unknown) => this.#failed(error)
     this.#options = options
     this.#conduct = conduct
@@ -100,16 +113,25 @@ export class SyncSession {
       idle: () => this.#catchUp(),
       clock,
     })
+    this.#progress = new Progress(
+      clock,
+      limits.progressMs,
+      () => grown.tree.size,
+      made => this.#tellProgress(made),
+    )
     this.#reconciler = new Reconciler({
       drives,
-      source: from => this.#leaves(from),
-      mayPass: document => exchange.mayGive(document) || exchange.mayTake(document),
-      ask: document => this.#ask(document),
-      maxAsks: limits.maxAsks,
+      grown,
+      see: (document, isAlone) => this.#ask(document, isAlone),
+      maxSeen: limits.maxAsks,
       minRoundMs: limits.minRoundMs,
+      crypto,
       clock,
+      random,
       send: message => this.#send(message),
-      reconciled: events.reconciled,
+      spend: async hashBytes => budget?.spend(hashBytes, true),
+      differed: theirs => this.#progress.begin(theirs),
+      reconciled: () => this.#reconciled(),
       failed,
     })
     this.#beat()
@@ -180,12 +202,15 @@ export class SyncSession {
   // --- what arrives
 
   async #read(): Promise<void> {
-    const { stream, clock, limits } = this.#options
+    const { stream, budget, clock, limits } = this.#options
     this.#listeningMs = clock.elapsed()
     for await (const frame of stream.frames) {
       if (this.#isOver) return
       this.#listeningMs = undefined
-      await this.#receive(decodeSync(frame))
+      const message = decodeSync(frame)
+      await budget?.spend(frame.length, message.type === 'query' || message.type === 'answer')
+      if (this.#isOver) return
+      await this.#receive(message)
       if (this.#sentence() === 'throttled') await new Promise<void>(resolve => clock.after(limits.throttleMs, resolve))
       this.#listeningMs = clock.elapsed()
     }
@@ -196,10 +221,10 @@ export class SyncSession {
   async #receive(message: SyncMessage): Promise<void> {
     const { events, offerManifest } = this.#options
     switch (message.type) {
-      case 'page':
-        return this.#reconciler.page(message)
-      case 'paged':
-        return this.#reconciler.paged(message.round)
+      case 'query':
+        return this.#reconciler.query(message)
+      case 'answer':
+        return this.#reconciler.answer(message)
       case 'have':
         return this.#about(message.document, () => this.#have(message))
       case 'entries':
@@ -256,6 +281,7 @@ export class SyncSession {
       return
     }
     const { refused, gaps, stored, known, index } = await documents.ingest(document, entries, peer)
+    this.#progress.moved(entries)
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
       telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
@@ -300,10 +326,13 @@ export class SyncSession {
 
   // --- asking
 
-  /** Asks the peer for what it holds of the document. Resolves when all of it is here, or there is no more to be had. */
-  #ask(document: DocumentId): Promise<void> {
+  /**
+   * Asks the peer for what it holds of the document. Resolves when all of it is here, or there is no more to be had.
+   * @param isAlone the peer has nothing of it: the ask brings what it lacks
+   */
+  #ask(document: DocumentId, isAlone = false): Promise<void> {
     if (!this.#asks.has(document)) {
-      if (this.#asks.begin(document)) this.#sendAsks()
+      if (this.#asks.begin(document, isAlone)) this.#sendAsks()
       else this.#fallBehind()
     }
     return this.#asks.settled(document)
@@ -311,11 +340,11 @@ export class SyncSession {
 
   /** Sends the asks whose turn has come. */
   #sendAsks(): void {
-    for (let next = this.#asks.take(); next !== undefined; next = this.#asks.take()) this.#sendAsk(next)
+    for (let next = this.#asks.take(); next; next = this.#asks.take()) this.#sendAsk(next.document, next.isAlone)
   }
 
-  #sendAsk(document: DocumentId): void {
-    if (!this.#outbox.ask(document)) {
+  #sendAsk(document: DocumentId, isAlone = false): void {
+    if (!this.#outbox.ask(document, isAlone)) {
       this.#fallBehind()
       this.#asks.settle(document)
     }
@@ -338,12 +367,14 @@ export class SyncSession {
 
   // --- catching up
 
-  /** Documents held here that may be given. */
-  async *#leaves(from: string) {
-    const { documents, exchange } = this.#options
-    for await (const { document, digest } of documents.list('', from)) {
-      if (document > from && exchange.mayGive(document)) yield { document, digest }
-    }
+  #reconciled(): void {
+    this.#progress.end()
+    this.#options.events.reconciled()
+  }
+
+  #tellProgress({ held, theirs, documentsPerSecond, bytesPerSecond }: Made): void {
+    const { telemetry, peer } = this.#options
+    telemetry.log('info', 'link.reconciling', { peer, held, theirs, documentsPerSecond, bytesPerSecond })
   }
 
   #fallBehind(): void {
@@ -371,10 +402,25 @@ export class SyncSession {
     if (next.type === 'message') return [next.message]
     const { documents, exchange, limits } = this.#options
     try {
-      return await compose(next, { documents, exchange, asks: this.#asks, answerBytes: limits.answerBytes })
+      const composed = await compose(next, { documents, exchange, asks: this.#asks, answerBytes: limits.answerBytes })
+      if (next.type !== 'push') await this.#spendOn(composed)
+      return composed
     } catch (error) {
       this.#troubled(next.document, error)
       return []
+    }
+  }
+
+  /** What a peer is sent because it asked, or lacks it, comes out of its budget. */
+  async #spendOn(messages: readonly SyncMessage[]): Promise<void> {
+    const { budget } = this.#options
+    for (const message of messages) {
+      if (message.type !== 'entries') continue
+      this.#progress.moved(message.entries)
+      await budget?.spend(
+        message.entries.reduce((sum, { length }) => sum + length, 0),
+        false,
+      )
     }
   }
 

@@ -1,5 +1,6 @@
 import { bytes, message, number, shape } from './frame-shape.ts'
 import { maxManifestBytes } from './manifest.ts'
+import { maxAnsweredPlaces, maxHashes, maxQueriedLists, saltBytes, saltedBytes } from './reconciliation/parts.ts'
 
 /*
  * The bounds of wire.proto, field by field.
@@ -7,8 +8,6 @@ import { maxManifestBytes } from './manifest.ts'
 
 /** The longest frame, either way: several times the largest entry, so that a few travel together. */
 export const maxFrameBytes = 1024 * 1024
-/** Documents in one page: some 64 KiB. */
-export const maxPageDocuments = 512
 /** Logs of one document: a multiple of what documents take. */
 export const maxHeads = 1_024
 /** Entries in one frame, however small. */
@@ -46,18 +45,21 @@ export const greetingShape = shape(
   [2, message([1, number()], [2, bytes(64)])],
 )
 
+/** A place of a hash tree: its depth, and the digits of the keys in it. */
+export const placeBytes = 9
+/** Which of the sixteen places below a node hold something. */
+export const presentBytes = 2
+const partsShape = message(
+  [1, bytes(maxAnsweredPlaces * placeBytes)],
+  [2, bytes(maxAnsweredPlaces * presentBytes)],
+  [3, bytes(maxAnsweredPlaces * placeBytes)],
+  [4, number(maxAnsweredPlaces)],
+  [5, bytes(maxQueriedLists * placeBytes)],
+  [6, number(maxQueriedLists)],
+  [7, bytes(maxHashes * saltedBytes)],
+)
+
 export const syncShape = shape(
-  [
-    1,
-    message(
-      [1, number()],
-      [2, document],
-      [3, bytes(maxDocumentIdBytes, maxPageDocuments)],
-      [4, bytes(maxPageDocuments * hashBytes)],
-      [5, number()],
-    ),
-  ],
-  [2, message([1, number()])],
   [
     3,
     message(
@@ -74,6 +76,8 @@ export const syncShape = shape(
   [6, message([1, number()], [2, number()])],
   [7, message()],
   [8, message([1, bytes(maxServerIdBytes, maxLinked)], [2, number(maxLinked)])],
+  [9, message([1, number()], [2, bytes(saltBytes)], [3, number()], [4, partsShape])],
+  [10, message([1, number()], [2, number()], [3, partsShape], [4, number()])],
 )
 
 const proofShape = message(

@@ -14,6 +14,8 @@ import {
 } from '../ports/names.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
 import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
+import { type Answer, type Query, saltBytes } from './reconciliation/parts.ts'
+import { assertQueried, partsFields, partsFrom } from './reconciliation/parts-wire.ts'
 import {
   AnswerSchema,
   GreetingSchema,
@@ -21,7 +23,7 @@ import {
   SyncSchema,
   type Have as WireHave,
   type Linked as WireLinked,
-  type Page as WirePage,
+  type Query as WireQuery,
 } from './wire_pb.ts'
 import {
   answerShape,
@@ -45,7 +47,6 @@ export {
   maxHelloManifestBytes,
   maxHelloManifests,
   maxJsonBytes,
-  maxPageDocuments,
 } from './wire-shapes.ts'
 
 export interface Hello {
@@ -70,20 +71,6 @@ export interface Head {
   readonly forked?: boolean
 }
 
-export interface Leaf {
-  readonly document: DocumentId
-  readonly digest: Uint8Array
-}
-
-/** See `Page` in wire.proto. */
-export interface Page {
-  readonly type: 'page'
-  readonly round: number
-  readonly after: string
-  readonly leaves: readonly Leaf[]
-  readonly last: boolean
-}
-
 /** In the order of the numbers that stand for them. */
 const purposes = ['receipt', 'ask', 'reply'] as const
 export type Purpose = (typeof purposes)[number]
@@ -102,8 +89,8 @@ export interface Entries {
 }
 
 export type SyncMessage =
-  | Page
-  | { readonly type: 'paged'; readonly round: number }
+  | Query
+  | Answer
   | Have
   | Entries
   | { readonly type: 'manifest'; readonly manifest: Uint8Array }
@@ -179,17 +166,14 @@ export function encodeSync(sync: SyncMessage): Uint8Array {
 
 function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['content'] & object {
   switch (sync.type) {
-    case 'page': {
-      const { round, after, leaves, last } = sync
-      const documents = leaves.map(leaf => leaf.document)
-      const digests = column(
-        leaves.map(leaf => leaf.digest),
-        hashBytes,
-      )
-      return { case: 'page', value: { round, after, documents, digests, last } }
+    case 'query': {
+      const { id, salt, documents, parts } = sync
+      return { case: 'query', value: { id, salt, documents, parts: partsFields(parts) } }
     }
-    case 'paged':
-      return { case: 'paged', value: { round: sync.round } }
+    case 'answer': {
+      const { id, documents, parts, isBusy } = sync
+      return { case: 'answer', value: { id, documents, parts: partsFields(parts), busy: isBusy } }
+    }
     case 'have':
       return { case: 'have', value: haveFields(sync) }
     case 'entries':
@@ -224,10 +208,12 @@ const haveFields = ({ document, heads, purpose }: Have) => ({
 export function decodeSync(frame: Uint8Array): SyncMessage {
   const { content } = decoded(SyncSchema, syncShape, frame)
   switch (content.case) {
-    case 'page':
-      return pageFrom(content.value)
-    case 'paged':
-      return { type: 'paged', round: content.value.round }
+    case 'query':
+      return queryFrom(content.value)
+    case 'answer': {
+      const { id, documents, parts, busy } = content.value
+      return { type: 'answer', id, documents, parts: partsFrom(parts), isBusy: busy }
+    }
     case 'have':
       return haveFrom(content.value)
     case 'entries':
@@ -249,17 +235,11 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
   }
 }
 
-function pageFrom({ round, after, documents, digests, last }: WirePage): Page {
-  if (digests.length !== documents.length * hashBytes) throw new MalformedFrame('A page has one digest per document.')
-  let before = after
-  const leaves = documents.map((text, index) => {
-    const document = documentFrom(text)
-    if (document <= before) throw new MalformedFrame('The documents of a page are not in order.')
-    before = document
-    return { document, digest: digests.slice(index * hashBytes, (index + 1) * hashBytes) }
-  })
-  if (leaves.length === 0 && !last) throw new MalformedFrame('A page without documents is the last.')
-  return { type: 'page', round, after, leaves, last }
+function queryFrom({ id, salt, documents, parts: wire }: WireQuery): Query {
+  if (salt.length !== saltBytes) throw new MalformedFrame(`A salt has ${saltBytes} bytes.`)
+  const parts = partsFrom(wire)
+  assertQueried(parts)
+  return { type: 'query', id, salt, documents, parts }
 }
 
 function haveFrom({ document, logs, lengths, hashes, forked, purpose: code }: WireHave): Have {

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wire.proto.
  */
 export const file_wire: GenFile = /*@__PURE__*/
-  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkijgIKBFN5bmMSHQoEcGFnZRgBIAEoCzINLmNwbnMudjEuUGFnZUgAEh8KBXBhZ2VkGAIgASgLMg4uY3Bucy52MS5QYWdlZEgAEh0KBGhhdmUYAyABKAsyDS5jcG5zLnYxLkhhdmVIABIjCgdlbnRyaWVzGAQgASgLMhAuY3Bucy52MS5FbnRyaWVzSAASEgoIbWFuaWZlc3QYBSABKAxIABIdCgRiZWF0GAYgASgLMg0uY3Bucy52MS5CZWF0SAASIQoGYmVoaW5kGAcgASgLMg8uY3Bucy52MS5CZWhpbmRIABIhCgZsaW5rZWQYCCABKAsyDy5jcG5zLnYxLkxpbmtlZEgAQgkKB2NvbnRlbnQiVgoEUGFnZRINCgVyb3VuZBgBIAEoDRINCgVhZnRlchgCIAEoCRIRCglkb2N1bWVudHMYAyADKAkSDwoHZGlnZXN0cxgEIAEoDBIMCgRsYXN0GAUgASgIIhYKBVBhZ2VkEg0KBXJvdW5kGAEgASgNImgKBEhhdmUSEAoIZG9jdW1lbnQYASABKAkSDAoEbG9ncxgCIAEoDBIPCgdsZW5ndGhzGAMgAygNEg4KBmhhc2hlcxgEIAEoDBIOCgZmb3JrZWQYBSADKA0SDwoHcHVycG9zZRgGIAEoDSIsCgdFbnRyaWVzEhAKCGRvY3VtZW50GAEgASgJEg8KB2VudHJpZXMYAiADKAwiLgoEQmVhdBIQCghjbG9ja19tcxgBIAEoBBIUCgx1c2VkX3BlcmNlbnQYAiABKA0iCAoGQmVoaW5kIigKBkxpbmtlZBIPCgdzZXJ2ZXJzGAEgAygJEg0KBWxpdmVzGAIgAygNIlwKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDSKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJJCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zIpwBCgVNZWRpYRIhCgZ3YW50ZWQYASABKAsyDy5jcG5zLnYxLldhbnRlZEgAEh8KBWZvdW5kGAIgASgLMg4uY3Bucy52MS5Gb3VuZEgAEg4KBGZyb20YAyABKARIABIPCgVjaHVuaxgEIAEoDEgAEiMKB3JlZnVzYWwYBSABKAsyEC5jcG5zLnYxLlJlZnVzYWxIAEIJCgdjb250ZW50IjYKBldhbnRlZBIQCghvcGVyYXRvchgBIAEoCRIMCgR1c2VyGAIgASgJEgwKBGhhc2gYAyABKAwiIwoFRm91bmQSDAoEc2l6ZRgBIAEoBBIMCgR0eXBlGAIgASgJYgZwcm90bzM");
+  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiogIKBFN5bmMSHQoEaGF2ZRgDIAEoCzINLmNwbnMudjEuSGF2ZUgAEiMKB2VudHJpZXMYBCABKAsyEC5jcG5zLnYxLkVudHJpZXNIABISCghtYW5pZmVzdBgFIAEoDEgAEh0KBGJlYXQYBiABKAsyDS5jcG5zLnYxLkJlYXRIABIhCgZiZWhpbmQYByABKAsyDy5jcG5zLnYxLkJlaGluZEgAEiEKBmxpbmtlZBgIIAEoCzIPLmNwbnMudjEuTGlua2VkSAASHwoFcXVlcnkYCSABKAsyDi5jcG5zLnYxLlF1ZXJ5SAASJQoGYW5zd2VyGAogASgLMhMuY3Bucy52MS5UcmVlQW5zd2VySABCCQoHY29udGVudEoECAEQAkoECAIQAyJTCgVRdWVyeRIKCgJpZBgBIAEoDRIMCgRzYWx0GAIgASgMEhEKCWRvY3VtZW50cxgDIAEoDRIdCgVwYXJ0cxgEIAEoCzIOLmNwbnMudjEuUGFydHMiWAoKVHJlZUFuc3dlchIKCgJpZBgBIAEoDRIRCglkb2N1bWVudHMYAiABKA0SHQoFcGFydHMYAyABKAsyDi5jcG5zLnYxLlBhcnRzEgwKBGJ1c3kYBCABKAgihgEKBVBhcnRzEg0KBW5vZGVzGAEgASgMEg8KB3ByZXNlbnQYAiABKAwSDwoHYnVja2V0cxgDIAEoDBIUCgxidWNrZXRfc2l6ZXMYBCADKA0SDwoHbGFja2luZxgFIAEoDBIVCg1sYWNraW5nX3NpemVzGAYgAygNEg4KBmhhc2hlcxgHIAEoDCJoCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSDgoGZm9ya2VkGAUgAygNEg8KB3B1cnBvc2UYBiABKA0iLAoHRW50cmllcxIQCghkb2N1bWVudBgBIAEoCRIPCgdlbnRyaWVzGAIgAygMIi4KBEJlYXQSEAoIY2xvY2tfbXMYASABKAQSFAoMdXNlZF9wZXJjZW50GAIgASgNIggKBkJlaGluZCIoCgZMaW5rZWQSDwoHc2VydmVycxgBIAMoCRINCgVsaXZlcxgCIAMoDSJcCgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIOCgZwYXJhbXMYAiABKAwSHQoFcHJvb2YYAyABKAsyDi5jcG5zLnYxLlByb29mEhIKCnRpbWVvdXRfbXMYBCABKA0iigEKBVByb29mEhAKCG9wZXJhdG9yGAEgASgJEhAKCGlkZW50aXR5GAIgASgJEhAKCGV4ZWN1dG9yGAMgASgJEhAKCGRvY3VtZW50GAQgASgJEhIKCmNvbW1hbmRfaWQYBSABKAkSEgoKZXhwaXJlc19tcxgGIAEoBBIRCglzaWduYXR1cmUYByABKAwiSQoGQW5zd2VyEg8KBXZhbHVlGAEgASgMSAASIwoHcmVmdXNhbBgCIAEoCzIQLmNwbnMudjEuUmVmdXNhbEgAQgkKB2NvbnRlbnQiaQoHUmVmdXNhbBIOCgZzdGF0dXMYASABKA0SDQoFY2F1c2UYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIbCg5yZXRyeV9hZnRlcl9tcxgEIAEoDUgAiAEBQhEKD19yZXRyeV9hZnRlcl9tcyKcAQoFTWVkaWESIQoGd2FudGVkGAEgASgLMg8uY3Bucy52MS5XYW50ZWRIABIfCgVmb3VuZBgCIAEoCzIOLmNwbnMudjEuRm91bmRIABIOCgRmcm9tGAMgASgESAASDwoFY2h1bmsYBCABKAxIABIjCgdyZWZ1c2FsGAUgASgLMhAuY3Bucy52MS5SZWZ1c2FsSABCCQoHY29udGVudCI2CgZXYW50ZWQSEAoIb3BlcmF0b3IYASABKAkSDAoEdXNlchgCIAEoCRIMCgRoYXNoGAMgASgMIiMKBUZvdW5kEgwKBHNpemUYASABKAQSDAoEdHlwZRgCIAEoCWIGcHJvdG8z");
 
 /**
  * /cpns/hello/1. Each side sends `hello`, reads the other's, then sends `verdict`; both must accept.
@@ -121,7 +121,7 @@ export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
   messageDesc(file_wire, 2);
 
 /**
- * /cpns/sync/1, opened by the server with the smaller id. See sync-session.ts and reconcile.ts.
+ * /cpns/sync/1, opened by the server with the smaller id, which also drives reconciliation. See README.md.
  *
  * @generated from message cpns.v1.Sync
  */
@@ -130,18 +130,6 @@ export type Sync = Message<"cpns.v1.Sync"> & {
    * @generated from oneof cpns.v1.Sync.content
    */
   content: {
-    /**
-     * @generated from field: cpns.v1.Page page = 1;
-     */
-    value: Page;
-    case: "page";
-  } | {
-    /**
-     * @generated from field: cpns.v1.Paged paged = 2;
-     */
-    value: Paged;
-    case: "paged";
-  } | {
     /**
      * @generated from field: cpns.v1.Have have = 3;
      */
@@ -179,6 +167,18 @@ export type Sync = Message<"cpns.v1.Sync"> & {
      */
     value: Linked;
     case: "linked";
+  } | {
+    /**
+     * @generated from field: cpns.v1.Query query = 9;
+     */
+    value: Query;
+    case: "query";
+  } | {
+    /**
+     * @generated from field: cpns.v1.TreeAnswer answer = 10;
+     */
+    value: TreeAnswer;
+    case: "answer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -190,65 +190,149 @@ export const SyncSchema: GenMessage<Sync> = /*@__PURE__*/
   messageDesc(file_wire, 3);
 
 /**
- * All documents that the sender holds and the receiver may hold, between `after` (exclusive) and the last one named
- * (inclusive; to the end when `last`), in order of id (UTF-16 code units). At most 512.
+ * How the sender's hash tree is at some places; by the server that drives. At most 16 are open at once, each with at most 16
+ * nodes, 256 buckets and 256 lists of what is lacking. Without parts: is answered when the receiver has seen to all that
+ * differed; the last of a round. See reconciliation/parts.ts and compare.ts.
  *
- * @generated from message cpns.v1.Page
+ * @generated from message cpns.v1.Query
  */
-export type Page = Message<"cpns.v1.Page"> & {
+export type Query = Message<"cpns.v1.Query"> & {
   /**
-   * @generated from field: uint32 round = 1;
+   * @generated from field: uint32 id = 1;
    */
-  round: number;
+  id: number;
 
   /**
-   * @generated from field: string after = 2;
-   */
-  after: string;
-
-  /**
-   * @generated from field: repeated string documents = 3;
-   */
-  documents: string[];
-
-  /**
-   * 32 bytes for each document.
+   * 8 random bytes, new for each round, by which hashes are shortened.
    *
-   * @generated from field: bytes digests = 4;
+   * @generated from field: bytes salt = 2;
    */
-  digests: Uint8Array;
+  salt: Uint8Array;
 
   /**
-   * @generated from field: bool last = 5;
+   * Documents in the sender's tree.
+   *
+   * @generated from field: uint32 documents = 3;
    */
-  last: boolean;
+  documents: number;
+
+  /**
+   * @generated from field: cpns.v1.Parts parts = 4;
+   */
+  parts?: Parts | undefined;
 };
 
 /**
- * Describes the message cpns.v1.Page.
- * Use `create(PageSchema)` to create a new message.
+ * Describes the message cpns.v1.Query.
+ * Use `create(QuerySchema)` to create a new message.
  */
-export const PageSchema: GenMessage<Page> = /*@__PURE__*/
+export const QuerySchema: GenMessage<Query> = /*@__PURE__*/
   messageDesc(file_wire, 4);
 
 /**
- * The receiver of a page has compared all of it and holds what it lacked.
+ * How the receiver's tree is where it differs from what the query with this id said: the places one digit below a node, the node
+ * in the place of a bucket, or what the receiver lacks of a bucket. Says nothing of what is equal.
  *
- * @generated from message cpns.v1.Paged
+ * @generated from message cpns.v1.TreeAnswer
  */
-export type Paged = Message<"cpns.v1.Paged"> & {
+export type TreeAnswer = Message<"cpns.v1.TreeAnswer"> & {
   /**
-   * @generated from field: uint32 round = 1;
+   * @generated from field: uint32 id = 1;
    */
-  round: number;
+  id: number;
+
+  /**
+   * @generated from field: uint32 documents = 2;
+   */
+  documents: number;
+
+  /**
+   * @generated from field: cpns.v1.Parts parts = 3;
+   */
+  parts?: Parts | undefined;
+
+  /**
+   * Whether the sender has found documents that differ, and is seeing to them.
+   *
+   * @generated from field: bool busy = 4;
+   */
+  busy: boolean;
 };
 
 /**
- * Describes the message cpns.v1.Paged.
- * Use `create(PagedSchema)` to create a new message.
+ * Describes the message cpns.v1.TreeAnswer.
+ * Use `create(TreeAnswerSchema)` to create a new message.
  */
-export const PagedSchema: GenMessage<Paged> = /*@__PURE__*/
+export const TreeAnswerSchema: GenMessage<TreeAnswer> = /*@__PURE__*/
   messageDesc(file_wire, 5);
+
+/**
+ * Places of a tree as columns: a place is a byte with its depth, 0 to 16, and 8 bytes with as many digits (four bits each) of the
+ * keys in it, zeros behind; a key is the first 8 bytes of the SHA-256 of a document's id, a digest that of an index record.
+ *
+ * A leaf is hashed as its key and the first 16 bytes of its document's digest; a bucket, a place with at most 32 leaves, as its
+ * leaves in order of key (of id, where keys are equal); a node, a place with more, as the 16 hashes of the places below it, zeros
+ * for an empty one. Of each of these SHA-256s 16 bytes are used.
+ *
+ * On the way a node's hash, or what is hashed of a leaf, has 8 bytes: two sums modulo 2^31 - 1 of its 16-bit numbers (all
+ * big-endian), each multiplied by a factor. Factor n is, of the n-th 32 bits of SHA-256(salt, byte 0), SHA-256(salt, byte 1) and
+ * SHA-256(salt, byte 2), the upper 31; those of the first sum are the first twelve, those of the second the others.
+ *
+ * @generated from message cpns.v1.Parts
+ */
+export type Parts = Message<"cpns.v1.Parts"> & {
+  /**
+   * @generated from field: bytes nodes = 1;
+   */
+  nodes: Uint8Array;
+
+  /**
+   * For each node two bytes (big-endian): bit d tells whether something is below the digit d.
+   *
+   * @generated from field: bytes present = 2;
+   */
+  present: Uint8Array;
+
+  /**
+   * @generated from field: bytes buckets = 3;
+   */
+  buckets: Uint8Array;
+
+  /**
+   * How many leaves each bucket has; at most 64 are named.
+   *
+   * @generated from field: repeated uint32 bucket_sizes = 4;
+   */
+  bucketSizes: number[];
+
+  /**
+   * Buckets that the receiver told of, and of which the sender has not all leaves.
+   *
+   * @generated from field: bytes lacking = 5;
+   */
+  lacking: Uint8Array;
+
+  /**
+   * How many of each it has not.
+   *
+   * @generated from field: repeated uint32 lacking_sizes = 6;
+   */
+  lackingSizes: number[];
+
+  /**
+   * 8 bytes each: of what is below the nodes, of the leaves of the buckets, of those that are lacking; in this order.
+   *
+   * @generated from field: bytes hashes = 7;
+   */
+  hashes: Uint8Array;
+};
+
+/**
+ * Describes the message cpns.v1.Parts.
+ * Use `create(PartsSchema)` to create a new message.
+ */
+export const PartsSchema: GenMessage<Parts> = /*@__PURE__*/
+  messageDesc(file_wire, 6);
 
 /**
  * "I hold this of the document, durably."
@@ -298,7 +382,7 @@ export type Have = Message<"cpns.v1.Have"> & {
  * Use `create(HaveSchema)` to create a new message.
  */
 export const HaveSchema: GenMessage<Have> = /*@__PURE__*/
-  messageDesc(file_wire, 6);
+  messageDesc(file_wire, 7);
 
 /**
  * Entries of one document, oldest first within each log; `SignedEntry` protobufs, passed on as they were signed. At most
@@ -323,7 +407,7 @@ export type Entries = Message<"cpns.v1.Entries"> & {
  * Use `create(EntriesSchema)` to create a new message.
  */
 export const EntriesSchema: GenMessage<Entries> = /*@__PURE__*/
-  messageDesc(file_wire, 7);
+  messageDesc(file_wire, 8);
 
 /**
  * Says that the sender is alive, its wall clock in milliseconds since 1970, and to servers of its own operator how much of what it
@@ -348,10 +432,10 @@ export type Beat = Message<"cpns.v1.Beat"> & {
  * Use `create(BeatSchema)` to create a new message.
  */
 export const BeatSchema: GenMessage<Beat> = /*@__PURE__*/
-  messageDesc(file_wire, 8);
+  messageDesc(file_wire, 9);
 
 /**
- * The sender has dropped what it had queued for the receiver: the one who drives reconciliation is to begin a round.
+ * The sender has dropped what it had queued for the receiver: the one who drives is to begin a round.
  *
  * @generated from message cpns.v1.Behind
  */
@@ -363,7 +447,7 @@ export type Behind = Message<"cpns.v1.Behind"> & {
  * Use `create(BehindSchema)` to create a new message.
  */
 export const BehindSchema: GenMessage<Behind> = /*@__PURE__*/
-  messageDesc(file_wire, 9);
+  messageDesc(file_wire, 10);
 
 /**
  * The servers that the sender has a link to now, the receiver among them; at most 4,096. What one of them brings to both need not be
@@ -390,7 +474,7 @@ export type Linked = Message<"cpns.v1.Linked"> & {
  * Use `create(LinkedSchema)` to create a new message.
  */
 export const LinkedSchema: GenMessage<Linked> = /*@__PURE__*/
-  messageDesc(file_wire, 10);
+  messageDesc(file_wire, 11);
 
 /**
  * /cpns/request/1: one stream for each request.
@@ -430,7 +514,7 @@ export type Request = Message<"cpns.v1.Request"> & {
  * Use `create(RequestSchema)` to create a new message.
  */
 export const RequestSchema: GenMessage<Request> = /*@__PURE__*/
-  messageDesc(file_wire, 11);
+  messageDesc(file_wire, 12);
 
 /**
  * The client's own proof; see proof.ts.
@@ -479,7 +563,7 @@ export type Proof = Message<"cpns.v1.Proof"> & {
  * Use `create(ProofSchema)` to create a new message.
  */
 export const ProofSchema: GenMessage<Proof> = /*@__PURE__*/
-  messageDesc(file_wire, 12);
+  messageDesc(file_wire, 13);
 
 /**
  * @generated from message cpns.v1.Answer
@@ -510,7 +594,7 @@ export type Answer = Message<"cpns.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_wire, 13);
+  messageDesc(file_wire, 14);
 
 /**
  * @generated from message cpns.v1.Refusal
@@ -542,7 +626,7 @@ export type Refusal = Message<"cpns.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_wire, 14);
+  messageDesc(file_wire, 15);
 
 /**
  * /cpns/media/1: one stream for each media. The asker says what it wants; hears what it is, or a refusal; says from where on;
@@ -594,7 +678,7 @@ export type Media = Message<"cpns.v1.Media"> & {
  * Use `create(MediaSchema)` to create a new message.
  */
 export const MediaSchema: GenMessage<Media> = /*@__PURE__*/
-  messageDesc(file_wire, 15);
+  messageDesc(file_wire, 16);
 
 /**
  * A media of a mailbox, by its SHA-256.
@@ -623,7 +707,7 @@ export type Wanted = Message<"cpns.v1.Wanted"> & {
  * Use `create(WantedSchema)` to create a new message.
  */
 export const WantedSchema: GenMessage<Wanted> = /*@__PURE__*/
-  messageDesc(file_wire, 16);
+  messageDesc(file_wire, 17);
 
 /**
  * @generated from message cpns.v1.Found
@@ -647,5 +731,5 @@ export type Found = Message<"cpns.v1.Found"> & {
  * Use `create(FoundSchema)` to create a new message.
  */
 export const FoundSchema: GenMessage<Found> = /*@__PURE__*/
-  messageDesc(file_wire, 17);
+  messageDesc(file_wire, 18);
 

@@ -37,7 +37,7 @@ export async function roguePeer(identity: ServerFolder, target: ServerFolder, ma
   const greeting = Promise.withResolvers<Greeted>()
   const greeter = {
     hello: () => ({
-      versions: [1],
+      versions: [2],
       operator: operatorId(identity.operator),
       manifests: [encodeManifest(parseManifest(manifest))],
       run: systemRandom().bytes(16),

@@ -114,7 +114,7 @@ test('whoever replays an older manifest, contradicts, or proves nothing is refus
   const usurped = cosign({ manifest: third.manifest, signatures: [] }, [c.rootKey], crypto)
   const contradicting = following(b, second, { expires: third.manifest.expires + 1 })
   const hello = (manifests: readonly SignedManifest[], change: Partial<Hello> = {}): Hello => ({
-    versions: [1],
+    versions: [2],
     operator: b.id,
     manifests: manifests.map(encodeManifest),
     run: new Uint8Array(16),
@@ -127,7 +127,7 @@ test('whoever replays an older manifest, contradicts, or proves nothing is refus
     [hello([usurped]), 'manifest-invalid'],
     [hello([]), 'manifest-invalid'],
     [hello([world.manifest(c)], { operator: c.id }), 'unknown-server'],
-    [hello([third], { versions: [2, 99] }), 'version'],
+    [hello([third], { versions: [1, 99] }), 'version'],
   ] as const) {
     const fake = new FakePeer(hub, fakeServer)
     await fake.start()

@@ -9,6 +9,7 @@ import { sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { encodeManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
+import { root } from '../../src/federation/reconciliation/place.ts'
 import {
   decodeAnswer,
   decodeSync,
@@ -76,7 +77,7 @@ async function up({ bench, a1, fake, manifest }: Context): Promise<PeerStream> {
   await fake.network.dial(a1.id, [`/memory/${a1.id}`])
   const stream = await fake.network.open(a1.id, '/cpns/hello/1')
   const clock = bench.clock.now()
-  const hello = { versions: [1], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock }
+  const hello = { versions: [2], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock }
   await stream.send(encodeGreeting({ type: 'hello', hello }))
   await fake.next(stream)
   await fake.next(stream)
@@ -159,38 +160,63 @@ test('while a peer is cut off nobody dials it, however often links are looked af
   await assertUnharmed(context)
 })
 
-test('rounds that a peer begins without end are compared at a steady pace', async context => {
-  const { bench, a1, fake } = context
+/** A query that says the sender holds nothing at all. */
+const emptyHanded = (id: number): SyncMessage => ({
+  type: 'query',
+  id,
+  salt: new Uint8Array(8),
+  documents: 0,
+  parts: [{ kind: 'bucket', place: root, hashes: new Uint8Array() }],
+})
+
+test('queries without end are answered as fast as the budget of the peer’s operator allows, and others do not wait', async context => {
+  const { bench, fake, manifest } = context
+  await bench.world.stop(context.a1)
+  const budget = { bytesPerSecond: 64 * 1024, minFrameBytes: 16 * 1024, comparisonWeight: 128 }
+  const knows = [parseManifest(new TextDecoder().decode(manifest)), bench.world.manifest(c)]
+  context.a1 = await bench.world.start(a, 0, { knows, federation: { links: { budget } } })
+  await bench.run(2_000)
   const stream = await up(context)
-  let scans = 0
-  const list = a1.documents.list.bind(a1.documents)
-  const counted: typeof list = (prefix, from) => {
-    scans++
-    return list(prefix, from)
-  }
-  Object.assign(a1.documents, { list: counted })
-  let round = 0
-  const begin = () => say(stream, { type: 'page', round: ++round, after: '', leaves: [], last: true })
+  let answers = 0
   void (async () => {
-    for (;;) {
-      const frame = await fake.next(stream)
-      if (!frame) return
-      const message = decodeSync(frame)
-      if (message.type === 'paged') await begin()
-      if (message.type !== 'have' || message.purpose !== 'ask') continue
-      await say(stream, { type: 'have', document: message.document, heads: [], purpose: 'reply' })
+    for (let id = 1; ; id++) {
+      await say(stream, emptyHanded(id))
+      for (let frame = await fake.next(stream); ; frame = await fake.next(stream)) {
+        if (!frame) return
+        const message = decodeSync(frame)
+        if (message.type === 'answer') break
+        if (message.type !== 'have' || message.purpose !== 'ask') continue
+        await say(stream, { type: 'have', document: message.document, heads: message.heads, purpose: 'reply' })
+      }
+      answers++
     }
   })()
-  await begin()
   await bench.run(5_000)
-  assert.is(a1.linkTo(fakeServer)?.state, 'up')
-  assert.ok(round >= 3 && scans <= 8, `${round} rounds, ${scans} scans`)
+  assert.is(context.a1.linkTo(fakeServer)?.state, 'up')
+  assert.ok(answers >= 3 && answers <= 24, `${answers} answers in five seconds`)
+  await assertUnharmed(context)
+})
+
+test('more queries than may be open end the link, and so does an answer to nothing', async context => {
+  const { a1, bench } = context
+  for (const [messages, reason] of [
+    [Array.from({ length: 40 }, (_, id) => emptyHanded(id)), /More queries/],
+    [[{ type: 'answer', id: 1, documents: 0, parts: [], isBusy: false } as const], /side that asks/],
+  ] as const) {
+    const stream = await up(context)
+    for (const message of messages) void say(stream, message)
+    await settle()
+    assert.is(a1.linkTo(fakeServer)?.state, 'down')
+    assert.match(a1.linkTo(fakeServer)?.reason ?? '', reason)
+    await bench.run(10)
+  }
+  await assertUnharmed(context)
 })
 
 test('a peer that says hello after hello, awaiting no verdict, leaves nothing open and is cut off', async context => {
   const { bench, a1, fake, manifest } = context
   await fake.network.dial(a1.id, [`/memory/${a1.id}`])
-  const hello = { versions: [1], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock: 0 }
+  const hello = { versions: [2], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock: 0 }
   const frame = encodeGreeting({ type: 'hello', hello })
   const first = await fake.network.open(a1.id, '/cpns/hello/1')
   for (let hellos = 0; hellos < 70 && a1.refusals('cut-off') === 0; hellos++) {
@@ -260,7 +286,7 @@ test('whoever asks for what it may not hold learns nothing, not even whether it 
   const stream = await up(context)
   const missing = asDocumentId('devices/a.example/bob')
   for (const document of [secret, missing]) await say(stream, { type: 'have', document, heads: [], purpose: 'ask' })
-  await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
+  await say(stream, emptyHanded(1))
   const answers = await heard(context.fake, stream)
   const told = answers.flatMap(message => (message.type === 'have' ? [message] : []))
   for (const document of [secret, missing]) {
@@ -274,7 +300,8 @@ test('whoever asks for what it may not hold learns nothing, not even whether it 
     [home],
     'what both may hold is compared',
   )
-  assert.not.ok(answers.some(({ type }) => type === 'entries'))
+  const brought = answers.flatMap(message => (message.type === 'entries' ? [message.document] : []))
+  assert.equal(brought, [home], 'and brought to who has nothing of it')
   await assertUnharmed(context)
 })
 
@@ -282,7 +309,6 @@ test('messages out of turn, unasked replies, and receipts for anything change no
   const { a1, fake, bench } = context
   const stream = await up(context)
   const heads = [{ log: newLogId(seededRandom('x')), length: 2 ** 31, hash: new Uint8Array(32) }]
-  await say(stream, { type: 'paged', round: 77 })
   await say(stream, { type: 'behind' })
   await say(stream, { type: 'have', document: home, heads, purpose: 'reply' })
   await say(stream, { type: 'have', document: secret, heads, purpose: 'receipt' })
@@ -292,11 +318,6 @@ test('messages out of turn, unasked replies, and receipts for anything change no
   const kept = await Array.fromAsync(a1.store.localScan('receipt/'), ({ key }) => key)
   assert.is(kept.filter(key => key.endsWith(fakeServer.id)).length, 1, 'of the one document that it may hold')
   assert.is(a1.linkTo(fakeServer)?.state, 'up')
-  await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
-  await say(stream, { type: 'page', round: 1, after: '', leaves: [], last: true })
-  await settle()
-  assert.is(a1.linkTo(fakeServer)?.state, 'down')
-  assert.match(a1.linkTo(fakeServer)?.reason ?? '', /out of turn/)
   await bench.run(10)
   await fake.network.disconnect(a1.id, 'done')
   await assertUnharmed(context)

@@ -7,6 +7,7 @@ import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CommandAnswer } from '../../src/federation/federation.ts'
+import { below, root } from '../../src/federation/reconciliation/place.ts'
 import {
   decodeAnswer,
   decodeGreeting,
@@ -36,6 +37,8 @@ const operator = 'a.example' as OperatorId
 const bytes = (length: number, seed = 7) => Uint8Array.from({ length }, (_, index) => (index * seed) & 0xff)
 const log = Buffer.from(bytes(16)).toString('base64url') as LogId
 
+const deep = Array.from({ length: 15 }, (_, depth) => depth).reduce((place, digit) => below(place, digit), root)
+
 const greetings: Greeting[] = [
   {
     type: 'hello',
@@ -45,9 +48,27 @@ const greetings: Greeting[] = [
   { type: 'verdict', refused: 'revoked' },
 ]
 const syncs: SyncMessage[] = [
-  { type: 'page', round: 3, after: '', leaves: [{ document, digest: bytes(32) }], last: false },
-  { type: 'page', round: 0, after: document, leaves: [], last: true },
-  { type: 'paged', round: 4_000_000_000 },
+  {
+    type: 'query',
+    id: 4_000_000_000,
+    salt: bytes(8),
+    documents: 1_000_000,
+    parts: [
+      { kind: 'node', place: root, present: 0x8001, hashes: bytes(16) },
+      { kind: 'bucket', place: deep, hashes: bytes(24) },
+      { kind: 'bucket', place: below(root, 15), hashes: new Uint8Array() },
+      { kind: 'lacking', place: root, hashes: bytes(8) },
+    ],
+  },
+  { type: 'query', id: 0, salt: bytes(8), documents: 0, parts: [] },
+  {
+    type: 'answer',
+    id: 7,
+    documents: 3,
+    parts: [{ kind: 'node', place: deep, present: 2, hashes: bytes(8) }],
+    isBusy: true,
+  },
+  { type: 'answer', id: 7, documents: 3, parts: [], isBusy: false },
   { type: 'have', document, heads: [], purpose: 'receipt' },
   {
     type: 'have',
@@ -136,7 +157,8 @@ test('frames of countless tiny fields are refused from their bytes', () => {
   const field = (number: number) => (number << 3) | 2
   for (const [decode, frame] of [
     [decodeSync, wrapped(4, fill(field(2), 0))],
-    [decodeSync, wrapped(1, fill(field(3), 0))],
+    [decodeSync, wrapped(9, wrapped(4, fill(4 << 3, 1)))],
+    [decodeSync, wrapped(10, wrapped(3, wrapped(4, fill(1))))],
     [decodeSync, wrapped(3, wrapped(3, fill(1)))],
     [decodeSync, wrapped(3, fill(3 << 3, 1))],
     [decodeSync, fill(field(7), 0)],
@@ -149,24 +171,22 @@ test('frames of countless tiny fields are refused from their bytes', () => {
 })
 
 test('what is too long, does not fit together, or is out of order is refused', () => {
-  const [page] = syncs
-  if (page?.type !== 'page') throw new Error('the first is a page')
-  const leaf = page.leaves[0]
-  if (!leaf) throw new Error('it has a leaf')
-  const other = { ...leaf, document: 'pn/a.example/aaa' as DocumentId }
+  const query = { type: 'query' as const, id: 1, salt: bytes(8), documents: 1 }
+  const node = { kind: 'node' as const, place: root, present: 1, hashes: bytes(8) }
+  const bucket = { kind: 'bucket' as const, place: root, hashes: bytes(8) }
   for (const wrong of [
-    { ...page, leaves: [leaf, other] },
-    { ...page, leaves: [leaf, leaf] },
-    { ...page, leaves: [{ ...leaf, document: 'nonsense' as DocumentId }] },
-    { ...page, leaves: [] },
-    { ...page, after: 'x' },
-    {
-      ...page,
-      leaves: Array.from({ length: 513 }, (_, at) => ({
-        ...leaf,
-        document: `pn/a.example/${at + 1000}` as DocumentId,
-      })),
-    },
+    { ...query, parts: [], salt: bytes(7) },
+    { ...query, parts: [{ ...node, present: 3 }] },
+    { ...query, parts: [{ ...node, present: 0, hashes: bytes(0) }] },
+    { ...query, parts: [{ ...node, place: below(deep, 1) }] },
+    { ...query, parts: [{ ...node, place: { ...deep, depth: 3 } }] },
+    { ...query, parts: [{ ...bucket, place: { depth: 17, high: 0, low: 0 } }] },
+    { ...query, parts: [{ ...bucket, place: { depth: 0, high: 1, low: 0 } }] },
+    { ...query, parts: [{ ...bucket, hashes: bytes(65 * 8) }] },
+    { ...query, parts: Array.from({ length: 17 }, () => node) },
+    { ...query, parts: Array.from({ length: 257 }, () => bucket) },
+    { ...query, parts: Array.from({ length: 257 }, () => ({ ...bucket, kind: 'lacking' as const })) },
+    { type: 'answer' as const, id: 1, documents: 1, parts: Array.from({ length: 513 }, () => node), isBusy: false },
     { type: 'manifest' as const, manifest: bytes(140_000) },
     { type: 'beat' as const, clock: 8.7e15, usedPercent: 0 },
     { type: 'linked' as const, lives: new Map([['12D3KooWnobody' as ServerId, 1]]) },

@@ -46,6 +46,8 @@ export interface WorldOptions {
   /** Under which address a server can be reached. */
   readonly address: (server: ServerId) => string
   readonly federation?: Pick<FederationOptions, 'links' | 'requests' | 'versions'>
+  /** Opens the store of a server; called again when it restarts. Default: on a memory disk. */
+  readonly store?: (server: ServerId) => Promise<LogStore>
 }
 
 /** One server: everything from trust to federation, over a memory disk that outlives it. */
@@ -161,7 +163,7 @@ export class World {
     const telemetry = new RecordingTelemetry()
     const disk = this.#disks.get(server.id) ?? memoryDisk()
     this.#disks.set(server.id, disk)
-    const store = memoryLogStore({ disk })
+    const store = (await this.#options.store?.(server.id)) ?? memoryLogStore({ disk })
     const actors = createActorSystem({
       clock,
       random,
@@ -193,6 +195,7 @@ export class World {
       documents,
       entitlement: this.entitlement,
       actors,
+      crypto,
       clock,
       random,
       telemetry,

@@ -9,7 +9,7 @@ import type { TrafficClass } from './run-data.ts'
  */
 
 /** Fields of `Sync`, by wire.proto. */
-const syncKinds = ['', 'page', 'paged', 'have', 'entries', 'manifest', 'beat', 'behind', 'linked'] as const
+const syncKinds = ['', '', '', 'have', 'entries', 'manifest', 'beat', 'behind', 'linked', 'query', 'answer'] as const
 export type SyncKind = Exclude<(typeof syncKinds)[number], ''>
 
 const havePurpose = 6
@@ -93,8 +93,8 @@ function accountSync(frame: Uint8Array, bytes: number, into: Record<TrafficClass
       into.metadata += bytes - payload
       break
     }
-    case 'page':
-    case 'paged':
+    case 'query':
+    case 'answer':
     case 'behind':
       into.reconciliation += bytes
       break

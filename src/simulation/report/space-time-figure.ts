@@ -4,7 +4,7 @@ import type { RunData } from './run-data.ts'
 import { colourOf, element, escaped, text } from './svg.ts'
 
 /** Kinds of messages, each with a colour; what is of no kind here shares the last. */
-const kinds: readonly string[] = ['entries', 'have', 'page', 'hello', 'request', 'connect']
+const kinds: readonly string[] = ['entries', 'have', 'query', 'hello', 'request', 'connect']
 const signs: ReadonlyMap<string, string> = new Map([
   ['starts', '▲'],
   ['crashes', '✖'],

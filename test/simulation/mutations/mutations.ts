@@ -53,7 +53,7 @@ export const mutations: readonly Mutation[] = [
     ],
     scenario: 'swarm.yaml',
     seed: 2,
-    shows: 'no-convergence',
+    shows: 'acknowledged-writes',
   },
   {
     name: 'shows before durable',
@@ -94,7 +94,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'hostile.yaml',
-    seed: 2,
+    seed: 4,
     shows: 'no-actor-errors',
   },
   {
