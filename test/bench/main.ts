@@ -7,6 +7,7 @@ import { documentBench } from './document.ts'
 import { guardBench } from './guard.ts'
 import { notificationBench } from './notification.ts'
 import { overloadBench } from './overload.ts'
+import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { searchBench } from './search.ts'
 import { storageBench } from './storage.ts'
@@ -27,6 +28,7 @@ const benches: readonly Bench[] = [
   searchBench,
   notificationBench,
   overloadBench,
+  reconcileBench,
 ]
 
 const { values, positionals } = parseArgs({

@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../../examples/support/cuttable-link.ts'
+import { systemClock } from '../../src/adapters/clock.ts'
+import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
+import { libp2pNetwork } from '../../src/adapters/libp2p-network.ts'
+import { asDocumentId } from '../../src/document/names.ts'
+import type { ServerId } from '../../src/ports/names.ts'
+import type { PeerNetwork, PeerStream } from '../../src/ports/peer-network.ts'
+import { World, type WorldServer } from '../federation/world.ts'
+import { testOperator } from '../fixtures/operators.ts'
+import { until } from '../fixtures/until.ts'
+import type { Figure } from './bench.ts'
+
+/*
+ * An empty server beside one that holds everything, over libp2p on loopback, both on disks, in one process: how fast it is
+ * filled; what it takes when it is cut off on the way; and how fast a plain stream carries the same bytes.
+ */
+
+const operator = testOperator('a.example', 2)
+const large = { count: 800, bytes: 200_000 }
+const small = { count: 6_000, bytes: 1_000 }
+const timeoutMs = 300_000
+const mebibyte = 1024 * 1024
+const plainFrameBytes = [64 * 1024, 512 * 1024]
+
+export async function fillFigures(progress: (line: string) => void): Promise<Figure[]> {
+  const speeds: number[] = []
+  for (const frameBytes of plainFrameBytes) speeds.push(await plainStream(large.count * large.bytes, frameBytes))
+  const plain = Math.max(...speeds)
+  progress(`a plain stream: ${Math.round(plain)} MiB/s`)
+  const filled = await filling(large)
+  progress(`documents of ${large.bytes} bytes: ${Math.round(filled.mebibytesPerSecond)} MiB/s`)
+  const many = await filling(small)
+  progress(`documents of ${small.bytes} bytes: ${Math.round(many.documentsPerSecond)} documents/s`)
+  const about = `empty server, ${large.count} documents of ${large.bytes} bytes`
+  return [
+    { name: `${about}: plain libp2p stream`, value: plain, unit: 'MiB/s' },
+    { name: `${about}: filled with`, value: filled.mebibytesPerSecond, unit: 'MiB/s' },
+    { name: `${about}: of a plain stream`, value: (100 * filled.mebibytesPerSecond) / plain, unit: '%', atLeast: 50 },
+    { name: `${about}: memory, second half above the first`, value: filled.growthMebibytes, unit: 'MiB', atMost: 48 },
+    { name: `${about}: entries that came twice after a cut`, value: filled.repeated, unit: '', atMost: 64 },
+    {
+      name: `empty server, ${small.count} documents of ${small.bytes} bytes: filled with`,
+      value: many.documentsPerSecond,
+      unit: 'documents/s',
+    },
+  ]
+}
+
+interface Filled {
+  readonly mebibytesPerSecond: number
+  readonly documentsPerSecond: number
+  /** By how much the most memory of the second half is above that of the first. */
+  readonly growthMebibytes: number
+  readonly repeated: number
+}
+
+async function filling({ count, bytes }: typeof large): Promise<Filled> {
+  const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
+  const ports = new Map<ServerId, number>()
+  for (const { id } of operator.servers) ports.set(id, await freePort())
+  const address = (server: ServerId) => `/ip4/127.0.0.1/tcp/${ports.get(server)}`
+  const world = new World([operator], {
+    clock: systemClock(),
+    network: ({ id, privateKey }) =>
+      libp2pNetwork({ privateKey, listen: [address(id)], limits: { inboundPerSecond: 1_000 } }),
+    address,
+    store: server => openLevelLogStore(join(folder, server)),
+  })
+  try {
+    const full = await world.start(operator, 0)
+    await write(full, count, bytes)
+    const began = await world.start(operator, 1)
+    await until(() => received(began) > count * 0.4, { what: 'a part to arrive', withinMs: timeoutMs })
+    await world.stop(began)
+
+    const again = await world.start(operator, 1)
+    const left = count - (await held(again))
+    await until(() => again.isUp(full), { what: 'the link', withinMs: timeoutMs })
+    const startedMs = performance.now()
+    const before = received(again)
+    const memory: number[] = []
+    await until(
+      () => {
+        memory.push(process.memoryUsage().rss / mebibyte)
+        return received(again) >= left
+      },
+      { what: 'the rest to arrive', withinMs: timeoutMs },
+    )
+    const seconds = (performance.now() - startedMs) / 1000
+    const documents = left - before
+    const middle = memory.length >>> 1
+    return {
+      mebibytesPerSecond: (documents * bytes) / mebibyte / seconds,
+      documentsPerSecond: documents / seconds,
+      growthMebibytes: Math.max(...memory.slice(middle)) - Math.max(...memory.slice(0, middle)),
+      repeated: again.telemetry.counter('cpns_entries_repeated_total'),
+    }
+  } finally {
+    await world.stopAll()
+    await rm(folder, { recursive: true })
+  }
+}
+
+const received = ({ telemetry }: WorldServer): number => telemetry.counter('cpns_entries_received_total')
+
+async function held({ documents }: WorldServer): Promise<number> {
+  let count = 0
+  for await (const _ of documents.list('')) count++
+  return count
+}
+
+async function write(server: WorldServer, count: number, bytes: number): Promise<void> {
+  for (let from = 0; from < count; from += 50) {
+    const some = Array.from({ length: Math.min(50, count - from) }, (_, at) => from + at)
+    await Promise.all(
+      some.map(number => server.set(asDocumentId(`pn/a.example/n${number}`), 'text', `${number}`.padEnd(bytes, 'x'))),
+    )
+  }
+}
+
+/** MiB per second of a stream over the same network, sent as fast as it takes them. */
+async function plainStream(totalBytes: number, frameBytes: number): Promise<number> {
+  const [one, other] = operator.servers
+  if (!one || !other) throw new Error('There are two servers.')
+  const port = await freePort()
+  const address = `/ip4/127.0.0.1/tcp/${port}`
+  const { promise: came, resolve: arrived } = Promise.withResolvers<PeerStream>()
+  const start = (network: PeerNetwork, stream: (stream: PeerStream) => void) =>
+    network.start({
+      protocols: ['/cpns/bench/1'],
+      maxFrameBytes: mebibyte,
+      gate: { refuse: () => undefined },
+      events: { connected: () => {}, disconnected: () => {}, refused: () => {}, stream },
+    })
+  const sender = libp2pNetwork({ privateKey: one.privateKey, listen: [] })
+  const receiver = libp2pNetwork({ privateKey: other.privateKey, listen: [address] })
+  await start(sender, () => {})
+  await start(receiver, arrived)
+  try {
+    await sender.dial(other.id, [address])
+    const stream = await sender.open(other.id, '/cpns/bench/1')
+    const frame = new Uint8Array(frameBytes).fill(120)
+    const startedMs = performance.now()
+    const sending = (async () => {
+      for (let sent = 0; sent < totalBytes; sent += frame.length) await stream.send(frame)
+      await stream.close()
+    })()
+    let bytes = 0
+    for await (const { length } of (await came).frames) bytes += length
+    await sending
+    return bytes / mebibyte / ((performance.now() - startedMs) / 1000)
+  } finally {
+    await sender.stop()
+    await receiver.stop()
+  }
+}
