@@ -19,13 +19,16 @@ import type { Figure } from './bench.ts'
  */
 
 const operator = testOperator('a.example', 2)
-const large = { count: 800, bytes: 200_000 }
-const small = { count: 6_000, bytes: 1_000 }
+const largeOnes = { count: 800, bytes: 200_000 }
+const smallOnes = { count: 6_000, bytes: 1_000 }
 const timeoutMs = 300_000
 const mebibyte = 1024 * 1024
 const plainFrameBytes = [64 * 1024, 512 * 1024]
 
-export async function fillFigures(progress: (line: string) => void): Promise<Figure[]> {
+/** @param share by how much fewer documents are taken */
+export async function fillFigures(progress: (line: string) => void, share: number): Promise<Figure[]> {
+  const large = { ...largeOnes, count: largeOnes.count / share }
+  const small = { ...smallOnes, count: smallOnes.count / share }
   const speeds: number[] = []
   for (const frameBytes of plainFrameBytes) speeds.push(await plainStream(large.count * large.bytes, frameBytes))
   const plain = Math.max(...speeds)
@@ -57,7 +60,7 @@ interface Filled {
   readonly repeated: number
 }
 
-async function filling({ count, bytes }: typeof large): Promise<Filled> {
+async function filling({ count, bytes }: typeof largeOnes): Promise<Filled> {
   const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
   const ports = new Map<ServerId, number>()
   for (const { id } of operator.servers) ports.set(id, await freePort())
@@ -121,7 +124,7 @@ async function write(server: WorldServer, count: number, bytes: number): Promise
   }
 }
 
-/** MiB per second of a stream over the same network, sent as fast as it takes them. */
+/** MiB per second of a stream over the same network, in frames of this size, sent as fast as it takes them. */
 async function plainStream(totalBytes: number, frameBytes: number): Promise<number> {
   const [one, other] = operator.servers
   if (!one || !other) throw new Error('There are two servers.')
