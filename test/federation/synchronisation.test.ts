@@ -362,6 +362,57 @@ test('more documents may be asked for at once than a peer answers at once', asyn
   assert.is(b1.telemetry.events('link.down').length, before, 'the link stands')
 })
 
+/** So small that a server with hundreds of documents takes seconds to be filled. */
+const narrow = { links: { budget: { bytesPerSecond: 2 ** 20, minFrameBytes: 2 ** 14, comparisonWeight: 1 } } }
+const received = ({ telemetry }: WorldServer): number => telemetry.counter('cpns_entries_received_total')
+
+test('an empty server that is cut off while it is filled gets the rest, and nothing twice but what was on its way', async () => {
+  const { world, hub, run } = bench(narrow)
+  const documents = Array.from({ length: 400 }, (_, number) => documentOf(number))
+  for (const document of documents) world.entitlement.grant(document, b)
+  const a1 = await world.start(a, 0)
+  for (const document of documents) await a1.set(document, 'x', 1)
+  const b1 = await world.start(b, 0)
+  for (let cuts = 1; cuts <= 3; cuts++) {
+    for (let ms = 0; ms < 20_000 && received(b1) < cuts * 100; ms += 100) await run(100)
+    const had = received(b1)
+    assert.ok(had >= cuts * 100 && had < 400, `${had} had come`)
+    hub.cut(a1.id, b1.id)
+    await run(500)
+    hub.heal(a1.id, b1.id)
+  }
+  await run(30_000)
+  for (const document of documents) await assertSame(document, a1, b1)
+  assert.is(received(b1), 400)
+  assert.ok(repeated([b1]) <= 3 * 64, `${repeated([b1])} came twice`)
+})
+
+test('who may hold what changes while a round is open: what was granted comes, what was taken back does not', async () => {
+  const { world, run } = bench(narrow)
+  const { entitlement } = world
+  const documents = Array.from({ length: 400 }, (_, number) => documentOf(number))
+  const quarter = (number: number) => documents.filter((_, at) => at % 4 === number)
+  for (const document of [...quarter(0), ...quarter(1)]) entitlement.grant(document, b)
+  const a1 = await world.start(a, 0)
+  for (const document of documents) await a1.set(document, 'x', 1)
+  const b1 = await world.start(b, 0)
+  for (let ms = 0; ms < 20_000 && received(b1) < 40; ms += 100) await run(100)
+  assert.ok(received(b1) >= 40 && received(b1) < 180, 'in the midst of it')
+  const taken: DocumentId[] = []
+  for (const document of quarter(1)) {
+    if (await b1.digest(document)) continue
+    entitlement.grant(document)
+    taken.push(document)
+  }
+  for (const document of quarter(2)) entitlement.grant(document, b)
+  await run(30_000)
+  for (const document of [...quarter(0), ...quarter(2)]) await assertSame(document, a1, b1)
+  for (const document of quarter(3)) assert.is(await b1.digest(document), undefined, 'never granted')
+  let onTheWay = 0
+  for (const document of taken) if (await b1.digest(document)) onTheWay++
+  assert.ok(taken.length > 20 && onTheWay <= 8, `${onTheWay} of ${taken.length} came: more than were on the way`)
+})
+
 test('random writes, cuts, restarts and grants among four servers: in the end, the same', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), at: fc.nat(3), n: fc.nat(3) }) },
