@@ -1,4 +1,7 @@
 import {
+  type AlwaysOn,
+  alwaysOn,
+  browserPolicyStore,
   type MessageStore,
   type MessageStoreEvent,
   openBrowserReplica,
@@ -20,6 +23,8 @@ export interface ToldStore {
 declare global {
   var openStore: (told: ToldStore) => Promise<void>
   var store: MessageStore
+  var startAlwaysOn: (told: ToldStore) => void
+  var online: AlwaysOn
   /** Names of what was told, in order. */
   var events: MessageStoreEvent['kind'][]
 }
@@ -33,4 +38,9 @@ globalThis.openStore = async ({ session, key, ...told }) => {
     sync: { everyMs: 500 },
     onEvent: ({ kind }) => events.push(kind),
   })
+}
+
+globalThis.startAlwaysOn = ({ session, key }) => {
+  const credential = { kind: 'psk' as const, key: Uint8Array.from(key) }
+  globalThis.online = alwaysOn({ homes: [{ ...session, credential }], store: browserPolicyStore() })
 }

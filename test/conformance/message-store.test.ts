@@ -2,7 +2,8 @@
  * Proves, in a real browser against servers in processes of their own: a page that goes offline goes on with all that it had,
  * also when it is loaded again; what its user does there is shown at once; and when it comes back at another server of the
  * operator, because its own was killed, everything arrives, in both directions, and of two who flagged one message the later
- * one has it. It would fail if a change or a message were lost on the way, or a token were good only where it was given.
+ * one has it. It would fail if a change or a message were lost on the way, or a token were good only where it was given. A client
+ * that is always online is in the same page: it has the policy of the operator, and is at the other server by itself.
  *
  * Where no Chromium runs it is skipped and says so; with BROWSER_REQUIRED=1 it fails.
  */
@@ -80,6 +81,15 @@ test('a page comes back from offline at another server, and nothing is lost', as
     server: first.home.serverId,
     url: first.process.clientUrl,
   })
+  await page.evaluate(told => globalThis.startAlwaysOn(told), told)
+  const onlineAt = () =>
+    page.evaluate(() => {
+      const state = globalThis.online.homes[0]?.state
+      return state?.kind === 'online' ? state.server : state?.kind
+    })
+  await until(async () => (await onlineAt()) === first.home.serverId, { what: 'the client is online' })
+  await until(() => page.evaluate(() => localStorage.getItem('cpns-policy/a.example')), { what: 'it keeps the policy' })
+
   await page.evaluate(id => globalThis.store.setFlag(id, '\\Seen'), soup)
   await until(() => page.evaluate(() => globalThis.store.waiting.length === 0), { what: 'the flag is told' })
 
@@ -100,6 +110,7 @@ test('a page comes back from offline at another server, and nothing is lost', as
   )
   await page.evaluate(() => globalThis.store.goOffline())
   await first.process.stop('SIGKILL')
+  await until(async () => (await onlineAt()) === second.home.serverId, { what: 'the client is at the other server' })
   // The page is first with one message, the laptop with another; the last word is to count.
   await page.evaluate(id => globalThis.store.setFlag(id, '\\Flagged'), salad)
   await laptop.setFlag([salad, noodles], '\\Seen', '\\Flagged')

@@ -6,7 +6,7 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { policySet, policyShow } from '../../src/access/policy/methods.ts'
+import { policyGet, policySet, policyShow } from '../../src/access/policy/methods.ts'
 import { operatorPolicy, type PolicyInput } from '../../src/access/policy/rules.ts'
 import { type AlwaysOn, keepAlwaysOn } from '../../src/client/always-on/always-on.ts'
 import type { Home, HomeState } from '../../src/client/always-on/home.ts'
@@ -216,6 +216,12 @@ test('servers that cannot be reached: direct after a while, one operator apart f
   await stage.pass(minuteMs)
   assert.is(phone.state().kind, 'online')
   assert.is(phone.state('b.example').kind, 'online')
+  const { link } = phone.home()
+  const states: string[] = []
+  link.listen({
+    state: state => void states.push(state.kind === 'connecting' && state.isDirect ? 'direct' : state.kind),
+  })
+  assert.is(link.state.kind, 'connected')
   phone.told.length = 0
   const heal = stage.world.network.partition([
     ['a.example/1', 'a.example/2', 'a.example/3'],
@@ -229,6 +235,9 @@ test('servers that cannot be reached: direct after a while, one operator apart f
   heal()
   await stage.pass(2 * minuteMs)
   assert.is(phone.state().kind, 'online')
+  const order = states.filter((state, index) => state !== states[index - 1])
+  assert.equal(order, ['connecting', 'direct', 'connected'], 'what is built on the link hears the same')
+  assert.equal((await stage.inside(() => link.call(policyGet, {}))).text, JSON.stringify(phone.home().policy))
 })
 
 test('what was known is known after a restart, and the provisioned server may be gone by then', async () => {

@@ -9,6 +9,7 @@ import { fractionOf } from '../patience.ts'
 import { ClientSession } from '../session/client-session.ts'
 import type { ClientPorts, Session, SessionState } from '../session.ts'
 import type { Heartbeats } from './heartbeats.ts'
+import { HomeSessions, type Link } from './link.ts'
 import { type Provisioned, policyGuide } from './policy-guide.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import type { PolicyRefused } from './policy-trust.ts'
@@ -43,6 +44,8 @@ export interface Home {
   readonly state: HomeState
   /** While it is online or moving. It may be another one later: what is built on it begins anew at each change. */
   readonly session: Session | undefined
+  /** The same for as long as the client lives: for a channel, and whatever else outlasts single sessions. */
+  readonly link: Link
   /** As it is believed now; `undefined`: none is known yet. */
   readonly policy: ServedPolicy | undefined
   /** Tries to go to a server that the policy prefers, now. Answers whether the client is at one. */
@@ -69,6 +72,7 @@ const abnormal = 1006
 
 export class HomeLink implements Home {
   readonly operator: OperatorId
+  readonly #link: HomeSessions
   readonly #ports: ClientPorts
   readonly #options: Provisioned & { readonly timeoutMs?: number }
   readonly #keeper: PolicyKeeper
@@ -93,6 +97,7 @@ export class HomeLink implements Home {
   ) {
     this.operator = options.operator
     this.#at = options.operator
+    this.#link = new HomeSessions(this)
     this.#ports = ports
     this.#options = options
     this.#heartbeats = heartbeats
@@ -107,6 +112,10 @@ export class HomeLink implements Home {
 
   get session(): Session | undefined {
     return this.#state.kind === 'online' || this.#state.kind === 'moving' ? this.#session : undefined
+  }
+
+  get link(): Link {
+    return this.#link
   }
 
   get policy(): ServedPolicy | undefined {
@@ -134,6 +143,7 @@ export class HomeLink implements Home {
       moving: why => this.#moving(why),
     })
     this.#session = session
+    this.#link.carryOver(session)
     this.#offlineSinceMs = this.#ports.clock.elapsed()
     this.#become({ kind: 'connecting' })
     session.listen({
@@ -168,6 +178,7 @@ export class HomeLink implements Home {
   #end(reason: 'refused' | 'policy' | 'closed', why: string): void {
     const session = this.#session
     this.#session = undefined
+    this.#link.carryOver(undefined)
     this.#rest()
     this.#cancelDirect()
     session?.close()
@@ -321,5 +332,7 @@ export class HomeLink implements Home {
   #become(state: HomeState): void {
     this.#state = state
     this.#events.changed()
+    // Of a move what is built on the link hears when it has been made.
+    if (state.kind !== 'moving') this.#link.changed()
   }
 }

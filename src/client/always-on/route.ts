@@ -34,6 +34,8 @@ export function route(
 
 /** Whether a client is where it is to be: at a server that nothing in the policy is preferred to. */
 export function isPreferred({ servers, allocation }: Servers, server: ServerId): boolean {
+  // A policy that knows of no server says nothing about this one.
+  if (servers.length === 0) return true
   const found = servers.find(each => each.server === server)
   if (!found) return false
   return allocation === 'weighted' || found.order === Math.min(...servers.map(({ order }) => order))
