@@ -56,6 +56,7 @@ const sharedWithClient = new Set([
   'access/policy/methods.ts',
   'access/policy/rules.ts',
   'access/policy/served-policy.ts',
+  'access/roaming/methods.ts',
   'access/protocol.ts',
   'channels/fields.ts',
   'channels/methods.ts',

@@ -3,6 +3,7 @@ import type { AccessLimits } from './access/limits.ts'
 import type { LoadLimits } from './access/load/create-load.ts'
 import { policyChanged } from './access/policy/methods.ts'
 import { createPolicies } from './access/policy/policies.ts'
+import { createGuests } from './access/roaming/guests.ts'
 import { createActorSystem } from './actor/system.ts'
 import type { TraceEvent } from './actor/types.ts'
 import { createChannels } from './channels/create-channels.ts'
@@ -246,6 +247,9 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     ...(ports.media && { media: { store: ports.media, macKeys: () => secrets.macKeys } }),
     ...(limits.storage && { policy: limits.storage }),
   })
+  const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
+  const takesClientsOf = (of: OperatorId) => policies.takes(of)
+  const guests = createGuests({ identity, trust, takes: takesClientsOf, crypto, random, clock })
   const federation = createFederation({
     operator,
     identity,
@@ -253,6 +257,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     network,
     documents,
     entitlement: byKind(inventory.entitlement, storage.entitlement),
+    takesClientsOf,
     actors,
     crypto,
     clock,
@@ -264,8 +269,9 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   inventory.join(federation)
   storage.join(federation)
   const clientUrlsOf = (of: ServerId): readonly string[] =>
-    trust.manifestOf(operator)?.servers.find(({ peerId }) => peerId === of)?.clientUrls ?? []
-  const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
+    [operator, ...trust.operatorsOf(of).filter(trust.isValid)]
+      .flatMap(each => trust.manifestOf(each)?.servers ?? [])
+      .find(({ peerId }) => peerId === of)?.clientUrls ?? []
   const serversOfOwn = () => trust.manifestOf(operator)?.servers.map(({ peerId }) => peerId) ?? []
   const channels = createChannels({
     ...{ operator, server, documents, keys, clock, random, crypto, telemetry },
@@ -283,9 +289,16 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     listener,
     clientUrls: () => clientUrlsOf(server),
     documents,
-    commands: [...inventory.commands, ...storage.commands, ...policies.commands, ...channels.commands],
+    commands: [
+      ...inventory.commands,
+      ...storage.commands,
+      ...policies.commands,
+      ...guests.commands,
+      ...channels.commands,
+    ],
     notifications: [...inventoryNotifications, ...syncNotifications, policyChanged, ...channelNotifications],
     policies,
+    guests,
     attached: inventory.attached,
     mayRead: (principal, document) => (isOfStorage(document) ? storage : inventory).mayRead(principal, document),
     ...(storage.media && { media: storage.media }),

@@ -10,6 +10,7 @@ import { type Challenge, challengeBytes, normalUrl, proofBytes, pskInfo, pskSalt
 import type { ClientClass } from './policy/rules.ts'
 import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol.ts'
 import type { Resume, ResumeTickets } from './resume-tickets.ts'
+import type { Guests } from './roaming/guests.ts'
 
 export interface AuthenticationOptions {
   readonly identity: ServerIdentity
@@ -20,6 +21,8 @@ export interface AuthenticationOptions {
   readonly random: Random
   readonly clock: Clock
   readonly deadlineMs: number
+  /** Left out: clients of other operators are not taken. */
+  readonly guests?: Guests | undefined
   /** Whether a ticket was given for this credential. */
   readonly isFor: ResumeTickets['isFor']
 }
@@ -39,9 +42,9 @@ export interface Authentication {
   }
   /**
    * @throws {CommandRefused} 401, the same for a subscriber that does not exist, one with a credential of the other kind
-   * and a wrong proof, after the same work; 503 when the key source does not answer.
+   * and a wrong proof, after the same work; 403 when a guest may not come; 503 when the key source does not answer.
    */
-  verify(challenge: Challenge, request: z.infer<typeof proofRequest>, resumed?: Resumed): Promise<Admitted>
+  verify(challenge: Challenge, request: z.infer<typeof proofRequest>, brought?: Brought): Promise<Admitted>
 }
 
 /** A ticket that a client came back with. */
@@ -50,12 +53,21 @@ export interface Resumed {
   readonly key: Uint8Array
 }
 
+/** What a client has brought with its first word. */
+export interface Brought {
+  readonly resumed?: Resumed | undefined
+  /** Of the server that has sent it here. */
+  readonly redirect?: string | undefined
+}
+
 /** Who it is, and what is done for it under overload. */
 export interface Admitted {
   readonly principal: Principal
   readonly class: ClientClass
-  /** What it has proved itself with, now or when its ticket was given. */
-  readonly credential: Credential
+  /** What it has proved itself with, now or when its ticket was given; `undefined` of a guest. */
+  readonly credential?: Credential
+  /** Of a guest: until when it may stay, milliseconds since 1970. */
+  readonly until?: number
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
@@ -84,8 +96,9 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return { challenge, answer }
     },
 
-    async verify(challenge, request, resumed) {
+    async verify(challenge, request, { resumed, redirect } = {}) {
       if (request.mechanism === 'resume') return verifyResumed(challenge, request, resumed)
+      if (request.mechanism === 'device') return verifyGuest(challenge, request, redirect)
       const subscriber = await find(request.identity)
       const known = subscriber?.credential.kind === request.mechanism
       const credential = known ? subscriber.credential : nobody[request.mechanism]
@@ -117,6 +130,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       class: resumed.resume.class,
       credential: subscriber.credential,
     }
+  }
+
+  function verifyGuest(
+    challenge: Challenge,
+    { identity: name, proof, certificate }: z.infer<typeof proofRequest>,
+    ticket: string | undefined,
+  ): Admitted {
+    if (!options.guests || certificate === undefined) throw notProved()
+    const message = proofBytes(challenge, 'device', name)
+    const guest = options.guests.admit({ identity: name, certificate, ticket, message, signature: proof })
+    return { ...guest, class: 'standard' }
   }
 
   function ownUrl(dialled: string): string {

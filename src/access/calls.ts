@@ -1,12 +1,15 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
 import { splitParameters } from '../commands/common-parameters.ts'
 import { WriteFailed } from '../document/documents.ts'
-import { CommandRefused } from '../federation/command.ts'
+import { CommandRefused, type Principal } from '../federation/command.ts'
+import type { CommandProof } from '../federation/federation.ts'
+import type { OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
 import type { Caller, MethodTable, SessionMethod } from './methods.ts'
+import { sessionTicket } from './protocol.ts'
 
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
 export type Reply = (outcome: Outcome) => void
@@ -20,11 +23,13 @@ export interface Calls {
 export interface CallsOptions {
   readonly connection: Connection
   readonly methods: MethodTable
+  /** Whose server this is: subscribers of others are guests. */
+  readonly home: OperatorId
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
 }
 
-export function createCalls({ connection, methods, telemetry, limits }: CallsOptions): Calls {
+export function createCalls({ connection, methods, home, telemetry, limits }: CallsOptions): Calls {
   let inFlight = 0
   let faults = 0
 
@@ -36,6 +41,9 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
       if ('error' in split) return settle(name, { error: invalidParams(name, split.error) }, reply)
       const checked = method.spec.params.safeParse(split.own)
       if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
+      const { principal } = caller
+      if (principal.operator !== home && !isForGuests(method, principal, split.said))
+        return settle(name, { error: refusalOf(notForGuests(principal.operator)) }, reply)
       if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
       inFlight += 1
       void execute(method, checked.data, { ...caller, ...split.said }).then(outcome =>
@@ -73,6 +81,28 @@ export function createCalls({ connection, methods, telemetry, limits }: CallsOpt
     reply(outcome)
   }
 }
+
+/**
+ * What a subscriber of another operator may do here: what belongs to its connection, and commands that carry its own proof for
+ * whoever executes them. Nothing is done for it in this operator's name.
+ */
+function isForGuests(
+  { isCommand, spec }: SessionMethod,
+  { operator, identity }: Principal,
+  { proof }: { readonly proof?: CommandProof },
+): boolean {
+  if (!isCommand) return spec.method !== sessionTicket.method
+  return proof?.operator === operator && proof.identity === identity && proof.executor === operator
+}
+
+const notForGuests = (operator: OperatorId) =>
+  new CommandRefused(
+    403,
+    `To a guest this is done by servers of ${operator}; give a proof to have it forwarded.`,
+    'ELSEWHERE',
+    undefined,
+    { executor: operator },
+  )
 
 /** What a caller can do something about. */
 function errorOf(error: unknown): RpcError | undefined {

@@ -34,6 +34,7 @@ import { createMediaRequests } from './media-requests.ts'
 import { createService } from './methods.ts'
 import type { PolicySource } from './policy/policies.ts'
 import { clientPath, documentsPath, sessionRedirect, subprotocol } from './protocol.ts'
+import type { Guests } from './roaming/guests.ts'
 import { session } from './session.ts'
 import { createTickets } from './tickets.ts'
 
@@ -69,6 +70,8 @@ export interface AccessOptions {
   readonly urlsOf?: (server: ServerId) => readonly string[]
   /** What the operator wants of its clients. Left out: what holds as long as it says nothing, and clients are not told. */
   readonly policies?: PolicySource
+  /** Left out: clients are neither sent to other operators nor taken from them. */
+  readonly guests?: Guests
   readonly load?: Partial<LoadLimits>
   readonly limits?: Partial<AccessLimits>
 }
@@ -102,6 +105,7 @@ export function createAccess(options: AccessOptions): Access {
     federation: options.federation,
     urlsOf: options.urlsOf ?? (() => []),
     policies: options.policies,
+    guests: options.guests,
     ...{ macKeys: options.macKeys, clock, random, crypto, telemetry },
     ...(options.load && { limits: options.load }),
   })
@@ -122,6 +126,7 @@ export function createAccess(options: AccessOptions): Access {
     clock,
     deadlineMs: limits.authenticationDeadlineMs,
     isFor: entrance.isFor,
+    guests: options.guests,
   })
   const digestOf = async (document: DocumentId) => {
     const index = await options.documents.index(document)
@@ -198,6 +203,7 @@ export function createAccess(options: AccessOptions): Access {
             authentication,
             service,
             attached: options.attached,
+            home: identity.operator,
             policies: options.policies,
             documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
           }),

@@ -1,6 +1,6 @@
-import { CommandRefused, type Principal } from '../federation/command.ts'
+import { CommandRefused } from '../federation/command.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { Admitted, Authentication, Resumed } from './authentication.ts'
+import type { Admitted, Authentication, Brought } from './authentication.ts'
 import type { Outcome } from './calls.ts'
 import type { Connection } from './connection.ts'
 import type { Challenge } from './handshake.ts'
@@ -35,7 +35,7 @@ export interface GateOptions {
   /** Left out: clients are told of no policy. */
   readonly policies?: PolicySource | undefined
   /** Called once, before the client is told. */
-  readonly admit: (principal: Principal) => void
+  readonly admit: (admitted: Admitted) => void
 }
 
 /** What a client meets before it has proved who it is: few frames, short ones, one attempt, and nothing that costs much. */
@@ -45,7 +45,7 @@ export interface Gate {
 
 type Standing =
   | { readonly at: 'unknown' }
-  | { readonly at: 'challenged'; readonly challenge: Challenge; readonly resumed: Resumed | undefined }
+  | { readonly at: 'challenged'; readonly challenge: Challenge; readonly brought: Brought }
   | { readonly at: 'proving' }
 
 type Request = Extract<Incoming, { kind: 'request' }>
@@ -105,7 +105,7 @@ export function createGate(options: GateOptions): Gate {
     if (verdict.kind !== 'admitted') return sendAway(request, verdict)
     try {
       const { challenge, answer } = authentication.challenge(params, resumed)
-      standing = { at: 'challenged', challenge, resumed }
+      standing = { at: 'challenged', challenge, brought: { resumed, redirect: params.redirect } }
       reply(request, { result: answer })
     } catch (error) {
       turnAway(request, error)
@@ -120,14 +120,14 @@ export function createGate(options: GateOptions): Gate {
   function verify(
     request: Request,
     params: Parameters<Authentication['verify']>[1],
-    { challenge, resumed }: Extract<Standing, { at: 'challenged' }>,
+    { challenge, brought }: Extract<Standing, { at: 'challenged' }>,
   ) {
     standing = { at: 'proving' }
     const count = (outcome: string) =>
       telemetry.count('cpns_access_authentications_total', { mechanism: params.mechanism, outcome })
     const later = (what: string, run: () => void) => connection.tell({ type: 'done', what, run })
     entrance
-      .queue(resumed, () => authentication.verify(challenge, params, resumed))
+      .queue(brought.resumed, () => authentication.verify(challenge, params, brought))
       .then(
         admitted =>
           later('proved', () => {
@@ -146,12 +146,14 @@ export function createGate(options: GateOptions): Gate {
   function welcome(request: Request, admitted: Admitted) {
     if (outlet.closing !== undefined) return
     const { principal } = admitted
-    options.admit(principal)
+    options.admit(admitted)
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
     const resume = entrance.ticketFor(admitted)
-    const policy = options.policies?.version(admitted.class)
+    const isGuest = admitted.until !== undefined
+    const policy = isGuest ? undefined : options.policies?.version(admitted.class)
     const answer: SessionAnswer = {
-      ...{ session: connection.id, ...principal, aliveEveryMs, resume },
+      ...{ session: connection.id, ...principal, aliveEveryMs },
+      ...(resume && { resume }),
       ...(policy && { policy }),
     }
     reply(request, { result: answer })

@@ -10,6 +10,7 @@ import type { Mechanism } from './protocol.ts'
  *   client → server   mechanism, identity, proof over proofBytes:
  *                     psk      HMAC-SHA-256 under HKDF-SHA-256(key, salt = operator, info = pskInfo, 32 bytes)
  *                     ed25519  Ed25519(client key, 'cpns-authenticate-v1', SHA-256(proofBytes))
+ *                     device   as ed25519, with the key of a certificate of the client's own operator
  *                     resume   HMAC-SHA-256 under the key of the ticket
  *
  * With a ticket of a session before, the server's signature is HMAC-SHA-256 under the ticket's key over challengeBytes: the

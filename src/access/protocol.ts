@@ -84,7 +84,7 @@ const channel = z.int().min(1)
 const spec = <P, R>(spec: MethodSpec<P, R>): MethodSpec<P, R> => spec
 
 /** How a client can prove who it is. */
-export const mechanism = z.enum(['psk', 'ed25519', 'resume'])
+export const mechanism = z.enum(['psk', 'ed25519', 'resume', 'device'])
 export type Mechanism = z.infer<typeof mechanism>
 
 export const challengeRequest = z.strictObject({
@@ -96,12 +96,16 @@ export const challengeRequest = z.strictObject({
   resume: z.string().max(2_048).optional(),
   /** Of the server that has sent the client here. */
   redirect: z.string().max(2_048).optional(),
+  /** The client has a certificate of its operator, so that it may be sent to servers of others: see `roaming.certify`. */
+  roams: z.boolean().optional(),
 })
 export const proofRequest = z.strictObject({
   mechanism,
   identity: z.string().min(1).max(128),
   /** See `handshake.ts`. */
   proof: macOrSignature,
+  /** Of the mechanism `device`: by the client's own operator, whose server has sent it here with the ticket in `redirect`. */
+  certificate: z.string().max(2_048).optional(),
 })
 export const challengeAnswer = z.strictObject({
   challenge: bytes32,
@@ -121,8 +125,8 @@ export const sessionAnswer = z.strictObject({
   identity: z.string(),
   /** Something comes from the server at least this often, `session.alive` if nothing else: silence means a dead connection. */
   aliveEveryMs: z.int().positive(),
-  /** With it the client comes back, here or at another server of the operator, for as long as it is good. */
-  resume: z.strictObject({ ticket: z.string(), key: bytes32, expires: time }),
+  /** With it the client comes back, here or at another server of the operator, for as long as it is good. Guests get none. */
+  resume: z.strictObject({ ticket: z.string(), key: bytes32, expires: time }).optional(),
   /** Of the policy for this client, which `policy.get` answers. */
   policy: policyVersion.optional(),
 })

@@ -2,8 +2,9 @@ import type { Attached } from '../commands/attached.ts'
 import type { Principal } from '../federation/command.ts'
 import { tokenBucket } from '../federation/token-bucket.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { Authentication } from './authentication.ts'
+import type { Admitted, Authentication } from './authentication.ts'
 import { createCalls, type Outcome, type Reply } from './calls.ts'
 import { createClientConnection } from './client-connection.ts'
 import type { ConnectionBehaviour } from './connection.ts'
@@ -23,6 +24,8 @@ export interface SessionOptions extends SessionDocumentsOptions {
   /** Where the client connects from. */
   readonly address: string
   readonly service: Service
+  /** Whose server this is. */
+  readonly home: OperatorId
   readonly attached: Pick<Attached, 'enter'>
   readonly policies?: PolicySource | undefined
   readonly clock: Clock
@@ -43,7 +46,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   /** One is forgiven a second: an honest client errs now and then, a broken one all the time. */
   const strikes = tokenBucket(1, limits.maxStrikes, clock.elapsed())
   const documents = createSessionDocuments(options)
-  const calls = createCalls({ connection, methods: service.methods, telemetry, limits })
+  const calls = createCalls({ connection, methods: service.methods, home: options.home, telemetry, limits })
   /** Let go of once the client is in: nothing of it is needed any more, and there are many sessions. */
   let gate: Gate | undefined = createGate({ ...options, description: service.description, admit })
   const client = createClientConnection((method, params) =>
@@ -51,21 +54,25 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   )
   let principal: Principal | undefined
   let checkedMs = clock.elapsed()
+  /** Of a client of another operator: until when it may stay, by the wall clock. */
+  let guestUntil: number | undefined
   let heardMs = clock.elapsed()
   /** How often the client has said that it is heard; undefined: it has not. */
   let heardEveryMs: number | undefined
   let leave = () => {}
 
-  function admit(who: Principal) {
+  function admit({ principal: who, until }: Admitted) {
     principal = who
+    guestUntil = until
     gate = undefined
     connection.admitted()
     const ends = [
       options.attached.enter(who, client.tell),
-      options.policies?.subscribe(() => client.tell(policyChanged.method, { withinMs: policyWithinMs })),
+      until === undefined &&
+        options.policies?.subscribe(() => client.tell(policyChanged.method, { withinMs: policyWithinMs })),
     ]
     leave = () => {
-      for (const end of ends) end?.()
+      for (const end of ends) if (end) end()
     }
   }
 
@@ -121,6 +128,9 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     }
   }
 
+  const mayStay = (operator: OperatorId, until: number) =>
+    clock.now() < until && (options.policies ?? defaultPolicies).takes(operator)
+
   const callerOf = (principal: Principal) => ({ principal, documents, connection: client, pace })
 
   function channelFrame(frame: Uint8Array) {
@@ -149,6 +159,8 @@ export function session(options: SessionOptions): ConnectionBehaviour {
 
   function tick() {
     outlet.tick(keepAlive)
+    if (principal && guestUntil !== undefined && !mayStay(principal.operator, guestUntil))
+      return outlet.close('busy', 'The client is a guest, and is to go home, or to be sent here again.')
     if (heardEveryMs !== undefined && clock.elapsed() - heardMs > 2 * heardEveryMs)
       return outlet.close('silent', 'Nothing was heard for twice as long as was said.')
     if (!principal || clock.elapsed() - checkedMs < limits.recheckMs) return

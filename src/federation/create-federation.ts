@@ -60,6 +60,8 @@ export interface FederationOptions {
   readonly versions?: readonly number[]
   /** Servers of the own operator to link with. Default: all. Whoever else of them comes is welcome. */
   readonly neighbours?: ReadonlySet<ServerId>
+  /** Whether this server takes clients of another operator: those are told its load. Left out: of none. */
+  readonly takesClientsOf?: (operator: OperatorId) => boolean
   readonly links?: Partial<LinkLimits>
   readonly requests?: Partial<RequestLimits>
 }
@@ -76,7 +78,7 @@ interface Peer {
 export function createFederation(options: FederationOptions): Federation {
   const { operator, identity, trust, network, documents, entitlement, actors, crypto, clock, random, telemetry } =
     options
-  const { neighbours } = options
+  const { neighbours, takesClientsOf = () => false } = options
   const limits = { ...defaultLinkLimits, ...options.links }
   const requestLimits = { ...defaultRequestLimits, ...options.requests }
   const self = identity.server
@@ -131,7 +133,7 @@ export function createFederation(options: FederationOptions): Federation {
         isOwn: document => ownerOf(document) === operator,
         documents,
         offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
-        usedPercent: () => (of === operator ? usedPercent : 0),
+        usedPercent: () => (of === operator || takesClientsOf(of) ? usedPercent : 100),
         crypto,
         clock,
         random,
@@ -139,8 +141,7 @@ export function createFederation(options: FederationOptions): Federation {
         limits,
       }),
     heardLoad(server, percent) {
-      if (peers.get(server)?.status.operator === operator)
-        loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
+      loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
     },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
@@ -353,10 +354,11 @@ export function createFederation(options: FederationOptions): Federation {
     },
     links: () => [...peers.values()].map(({ status }) => status),
     linked: upServers,
-    loads: () => loads,
+    loads: (of = operator) => new Map([...loads].filter(([server]) => peers.get(server)?.status.operator === of)),
     reportLoad(percent) {
       usedPercent = percent
-      for (const { session, status } of peers.values()) if (status.operator === operator) session?.beat()
+      for (const { session, status } of peers.values())
+        if (status.operator === operator || takesClientsOf(status.operator)) session?.beat()
     },
     subscribe(listener) {
       linkListeners.add(listener)

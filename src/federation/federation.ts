@@ -113,10 +113,16 @@ export interface Federation {
   links(): readonly LinkStatus[]
   /** Servers of an operator that there is a link to now; of the own one: all others. */
   linked(operator: OperatorId): readonly ServerId[]
-  /** Tells the other servers of this operator how much of what it can take this one has, in percent. 0 until it is told. */
+  /**
+   * Tells the other servers of this operator, and those of operators whose clients it takes, how much of what it can take this one
+   * has, in percent. 0 until it is told; to all others it has nothing free.
+   */
   reportLoad(usedPercent: number): void
-  /** What other servers of this operator said last, as long as there is a link to them; `atMs` by the monotonic clock. */
-  loads(): ReadonlyMap<ServerId, { readonly usedPercent: number; readonly atMs: number }>
+  /**
+   * What other servers said last of what they have for clients of this operator, as long as there is a link to them: those of
+   * this operator, or of another one. `atMs` by the monotonic clock.
+   */
+  loads(of?: OperatorId): ReadonlyMap<ServerId, { readonly usedPercent: number; readonly atMs: number }>
   /** Hears of links that come up and go down from now on. */
   subscribe(listener: (change: LinkChange) => void): () => void
   /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */

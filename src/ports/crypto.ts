@@ -91,6 +91,8 @@ export interface ClientCrypto {
   sha256(bytes: Uint8Array): Promise<Uint8Array>
   hmacSha256(key: Uint8Array, bytes: Uint8Array): Promise<Uint8Array>
   hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthBytes: number): Promise<Uint8Array>
+  /** The public key that belongs to a private key. */
+  ed25519PublicKey(privateKey: Uint8Array): Promise<Uint8Array>
   ed25519Sign(privateKey: Uint8Array, message: Uint8Array): Promise<Uint8Array>
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>
   /** As {@link Crypto.aesGcm}: never two plaintexts under one key and nonce. */

@@ -11,6 +11,8 @@ export type SigningPurpose =
   | 'cpns-secrets-v1'
   | 'cpns-server-card-v1'
   | 'cpns-policy-v1'
+  | 'cpns-device-v1'
+  | 'cpns-redirect-v1'
 
 /** The bytes that are signed: the purpose, a zero byte, and a SHA-256. */
 export function signedBytes(purpose: SigningPurpose, digest: Uint8Array): Uint8Array {

@@ -57,6 +57,7 @@ export class Cryptography {
       sha256: async bytes => sha256(bytes),
       hmacSha256: async (key, bytes) => hmacSha256(key, bytes),
       hkdfSha256: async (secret, salt, info, lengthBytes) => hkdfSha256(secret, salt, info, lengthBytes),
+      ed25519PublicKey: async privateKey => ed25519.publicKey(privateKey),
       ed25519Sign: async (privateKey, message) => ed25519.sign(privateKey, message),
       ed25519Verify: async (publicKey, message, signature) => ed25519.verify(publicKey, message, signature),
       aesGcmSeal: async (key, nonce, plaintext, aad) => aesGcm.seal(key, nonce, plaintext, aad),

@@ -140,7 +140,7 @@ test('three overloaded servers end in direct fallback, never in a loop', () => {
     assert.ok(hops <= 3, 'it ends')
     const verdict = admissionAt('overloaded', candidates).decide({
       ...stranger,
-      redirection: { target: here, id: 'x', visited, expires: 1 },
+      visited,
     })
     if (verdict.kind === 'direct') break
     assert.is(verdict.kind, 'redirected')
@@ -180,6 +180,7 @@ test('under overload a stranger is told OVERLOADED, never that it failed; who re
   const rig = await startRig({ probe })
   const alice = await sessionAt(rig.base)
   const { resume } = await authenticateAt(rig.base, 'alice')
+  assert.ok(resume)
   await overload(rig, probe)
   const refused = await refusalOf(authenticateAt(rig.base, 'bob'))
   assert.is(`${refused.status} ${refused.reason} ${refused.redirect?.action}`, '503 OVERLOADED direct')

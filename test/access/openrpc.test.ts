@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { openRpc } from '../../src/access/openrpc.ts'
 import { policyMethods } from '../../src/access/policy/methods.ts'
 import { connectionMethods, connectionNotifications, rpcDiscover } from '../../src/access/protocol.ts'
+import { roamingCertify } from '../../src/access/roaming/methods.ts'
 import { channelMethods, channelNotifications } from '../../src/channels/methods.ts'
 import type { NotificationSpec } from '../../src/federation/command.ts'
 import { inventoryMethods, inventoryNotifications } from '../../src/inventory/methods.ts'
@@ -57,7 +58,7 @@ const openRpcDocument = z.strictObject({
   }),
 })
 
-const methods = [...inventoryMethods, ...policyMethods, ...channelMethods]
+const methods = [...inventoryMethods, ...policyMethods, roamingCertify, ...channelMethods]
 const notifications = [...inventoryNotifications, ...channelNotifications]
 const described = JSON.parse(JSON.stringify(openRpc(methods, notifications)))
 
@@ -128,9 +129,11 @@ test('says of both forms of session.authenticate what they take', () => {
     ['url', false],
     ['resume', false],
     ['redirect', false],
+      ['roams', false],
     ['mechanism', false],
     ['identity', false],
     ['proof', false],
+      ['certificate', false],
   ])
   assert.is(authenticate['x-before-authentication'], true)
 })

@@ -1,11 +1,10 @@
 import { type TokenBucket, tokenBucket } from '../../federation/token-bucket.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { ServerId } from '../../ports/names.ts'
+import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { PolicySource } from '../policy/policies.ts'
 import { type ClientClass, rankOf } from '../policy/rules.ts'
-import type { Redirection } from '../redirect-tickets.ts'
 import type { Resume } from '../resume-tickets.ts'
 import { isAtLeast } from './level.ts'
 import type { LoadMonitor } from './monitor.ts'
@@ -21,8 +20,12 @@ export interface Arrival {
   readonly address: string
   /** Has been here before, and can prove it cheaply. */
   readonly resume?: Resume | undefined
-  /** Was sent here by another server. */
-  readonly redirection?: Redirection | undefined
+  /** Was sent here by other servers: these. */
+  readonly visited?: readonly ServerId[] | undefined
+  /** Was sent here by another operator's server. */
+  readonly isGuest?: boolean
+  /** May be sent to servers of other operators. */
+  readonly roams?: boolean | undefined
 }
 
 export type Verdict =
@@ -58,6 +61,8 @@ export interface AdmissionLimits {
   /** Attempts to authenticate from one address: in the long run, and at once. */
   readonly perAddressPerSecond: number
   readonly addressBurst: number
+  /** Clients that are sent to other operators under overload, of all together: each costs a signature. */
+  readonly abroadPerSecond: number
   /** Those of the emergency class that pass under overload, of all clients together. */
   readonly emergencyPerSecond: number
   /** How long a client that finds no room stays away, spread over twice the time. */
@@ -67,9 +72,13 @@ export interface AdmissionLimits {
 export const defaultAdmissionLimits: AdmissionLimits = {
   perAddressPerSecond: 50,
   addressBurst: 500,
+  abroadPerSecond: 50,
   emergencyPerSecond: 20,
   retryAfterMs: 5_000,
 }
+
+/** The policy of an operator says nothing of the servers of another one. */
+const anyServer = { allocation: 'weighted', servers: [] } as const
 
 /** Addresses remembered; beyond it those that came least lately are forgotten. */
 const maxAddresses = 20_000
@@ -79,6 +88,11 @@ export function createAdmission(options: {
   readonly monitor: Pick<LoadMonitor, 'level' | 'freeCapacity'>
   readonly candidates: () => readonly Candidate[]
   readonly issue: (target: ServerId, visited: readonly ServerId[]) => string
+  /** Servers of other operators, by what each says of what it has free for this operator's clients. Left out: none. */
+  readonly partners?: {
+    candidates(operators: readonly OperatorId[]): readonly Candidate[]
+    issue(target: ServerId, visited: readonly ServerId[]): string
+  }
   readonly policies: Pick<PolicySource, 'rules'>
   /** Off: everybody is admitted, whatever comes of it. For comparison. */
   readonly isOn: boolean
@@ -90,6 +104,7 @@ export function createAdmission(options: {
   const { self, monitor, policies, clock, random, telemetry } = options
   const limits = { ...defaultAdmissionLimits, ...options.limits }
   const addresses = new Map<string, TokenBucket>()
+  const signatures = tokenBucket(limits.abroadPerSecond, limits.abroadPerSecond, clock.elapsed())
   const emergencies = tokenBucket(limits.emergencyPerSecond, limits.emergencyPerSecond, clock.elapsed())
 
   function bucketOf(address: string): TokenBucket {
@@ -125,6 +140,22 @@ export function createAdmission(options: {
     return { server, urls, ticket: options.issue(server, seen), hops: seen.length, ...(isPermanent && { isPermanent }) }
   }
 
+  /**
+   * Where another operator takes this one's clients, as the policy says. Its ticket takes a signature, which an overloaded server
+   * makes only so often.
+   */
+  function abroad({ visited = [], roams }: Arrival, kind: ClientClass): Elsewhere | undefined {
+    const rules = policies.rules(kind)
+    const seen = [...visited, self]
+    if (!roams || !options.partners || rules.partners.length === 0 || seen.length > rules.hops) return undefined
+    const candidates = options.partners.candidates(rules.partners)
+    const own = { freeCapacity: monitor.freeCapacity, visited: seen }
+    const target = chooseTarget(candidates, anyServer, own, clock.elapsed(), random.fraction())
+    if (!target || signatures.take(clock.elapsed()) > 0) return undefined
+    const { server, urls } = target
+    return { server, urls, ticket: options.partners.issue(server, seen), hops: seen.length }
+  }
+
   function noRoom(retryAfterMs: number, kind: ClientClass = 'standard'): Extract<Verdict, { kind: 'direct' | 'busy' }> {
     return { kind: policies.rules(kind).direct.allowed ? 'direct' : 'busy', retryAfterMs }
   }
@@ -136,7 +167,8 @@ export function createAdmission(options: {
     // Before it has proved itself, a client is of the class that its ticket says, if it has one.
     const kind = arrival.resume?.class ?? 'standard'
     if (!isAtLeast(monitor.level, 'overloaded') || passesOverload(arrival)) return { kind: 'admitted' }
-    const target = elsewhere(arrival.redirection?.visited, kind)
+    // A guest goes back to its own operator, which may send it to another host.
+    const target = arrival.isGuest ? undefined : (elsewhere(arrival.visited, kind) ?? abroad(arrival, kind))
     if (target) return { kind: 'redirected', ...target }
     return noRoom(Math.round(limits.retryAfterMs * (1 + random.fraction())), kind)
   }

@@ -9,6 +9,7 @@ import type { Telemetry } from '../../ports/telemetry.ts'
 import { defaultPolicies, type PolicySource } from '../policy/policies.ts'
 import { createRedirectTickets } from '../redirect-tickets.ts'
 import { createResumeTickets } from '../resume-tickets.ts'
+import type { Guests } from '../roaming/guests.ts'
 import { type Admission, type AdmissionLimits, createAdmission } from './admission.ts'
 import { createAuthenticationQueue } from './authentication-queue.ts'
 import { createEntrance, type Entrance } from './entrance.ts'
@@ -51,6 +52,8 @@ export function createLoad(options: {
   /** Left out where there are no other servers. */
   readonly federation?: Pick<Federation, 'loads' | 'reportLoad'> | undefined
   readonly urlsOf: (server: ServerId) => readonly string[]
+  /** Left out: clients are neither sent to other operators nor taken from them. */
+  readonly guests?: Guests | undefined
   /** Left out: what holds as long as an operator says nothing. */
   readonly policies?: PolicySource | undefined
   readonly macKeys: () => OperatorSecrets['macKeys']
@@ -60,7 +63,7 @@ export function createLoad(options: {
   readonly telemetry: Telemetry
   readonly limits?: Partial<LoadLimits>
 }): Load {
-  const { operator, self, probe, federation, urlsOf, macKeys, clock, random, crypto, telemetry } = options
+  const { operator, self, probe, federation, urlsOf, guests, macKeys, clock, random, crypto, telemetry } = options
   const limits = { ...defaultLoadLimits, ...options.limits }
   const queue = createAuthenticationQueue(clock)
   const monitor = createLoadMonitor({
@@ -77,12 +80,18 @@ export function createLoad(options: {
     candidates: () => reports?.candidates() ?? [],
     issue: (target, visited) => redirects.issue(target, visited),
     policies: options.policies ?? defaultPolicies,
+    ...(guests && {
+      partners: {
+        candidates: operators => reports?.candidates(operators) ?? [],
+        issue: (target, visited) => guests.send(target, visited),
+      },
+    }),
     isOn: limits.isControlled,
   })
   return {
     monitor,
     admission,
-    entrance: createEntrance({ admission, queue, resumes, redirects }),
+    entrance: createEntrance({ admission, queue, resumes, redirects, guests }),
     start() {
       monitor.start()
       reports?.start()

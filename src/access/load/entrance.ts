@@ -4,6 +4,7 @@ import type { RpcError } from '../json-rpc.ts'
 import type { challengeRequest, SessionAnswer } from '../protocol.ts'
 import type { RedirectTickets } from '../redirect-tickets.ts'
 import type { ResumeTickets } from '../resume-tickets.ts'
+import type { Guests } from '../roaming/guests.ts'
 import type { Admission, Verdict } from './admission.ts'
 import type { AuthenticationQueue } from './authentication-queue.ts'
 
@@ -34,13 +35,19 @@ export function createEntrance(options: {
   readonly queue: AuthenticationQueue
   readonly resumes: ResumeTickets
   readonly redirects: RedirectTickets
+  /** Left out: clients of other operators are not taken. */
+  readonly guests?: Pick<Guests, 'visited'> | undefined
 }): Entrance {
-  const { admission, queue, resumes, redirects } = options
+  const { admission, queue, resumes, redirects, guests } = options
   return {
-    consider(address, { resume, redirect }) {
+    consider(address, { resume, redirect, roams }) {
       const resumed = resume === undefined ? undefined : resumes.check(resume)
       const redirection = redirect === undefined ? undefined : redirects.take(redirect)
-      return { verdict: admission.decide({ address, resume: resumed?.resume, redirection }), resumed }
+      // Nothing is proved of what another operator's server says before this one has decided to let the client in.
+      const visited = redirection?.visited ?? (redirect === undefined ? undefined : guests?.visited(redirect))
+      const isGuest = redirection === undefined && visited !== undefined
+      const arrival = { address, resume: resumed?.resume, visited, isGuest, roams }
+      return { verdict: admission.decide(arrival), resumed }
     },
     queue: (resumed, work) => (resumed ? work() : queue.run(work)),
     crowded() {
@@ -48,7 +55,7 @@ export function createEntrance(options: {
       return target ? { kind: 'redirected', ...target } : admission.noRoom(crowdedRetryMs)
     },
     ticketFor: ({ principal: { identity }, class: kind, credential }) =>
-      resumes.issue({ identity, class: kind, credential }),
+      credential && resumes.issue({ identity, class: kind, credential }),
     isFor: resumes.isFor,
   }
 }

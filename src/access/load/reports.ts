@@ -1,6 +1,6 @@
 import type { Federation } from '../../federation/federation.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'
-import type { ServerId } from '../../ports/names.ts'
+import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { LoadMonitor } from './monitor.ts'
 import type { Candidate } from './targets.ts'
 
@@ -10,8 +10,8 @@ import type { Candidate } from './targets.ts'
  */
 
 export interface LoadReports {
-  /** The other servers of the operator that this one hears of. */
-  candidates(): Candidate[]
+  /** The other servers of the operator that this one hears of; or those of other operators, by what they have for this one's clients. */
+  candidates(of?: readonly OperatorId[]): Candidate[]
   start(): void
   stop(): void
 }
@@ -46,14 +46,16 @@ export function createLoadReports(options: {
   }
 
   return {
-    candidates: () =>
-      [...federation.loads()].map(([server, { usedPercent, atMs }]) => ({
-        server,
-        urls: urlsOf(server),
-        freeCapacity: 1 - usedPercent / 100,
-        // Who has said that it is idle, and whose link stands, is idle still, or it would say so.
-        reportedMs: usedPercent === 0 ? clock.elapsed() : atMs,
-      })),
+    candidates: of =>
+      [...(of ? of.flatMap(operator => [...federation.loads(operator)]) : federation.loads())].map(
+        ([server, { usedPercent, atMs }]) => ({
+          server,
+          urls: urlsOf(server),
+          freeCapacity: 1 - usedPercent / 100,
+          // Who has said that it is idle, and whose link stands, is idle still, or it would say so.
+          reportedMs: usedPercent === 0 ? clock.elapsed() : atMs,
+        }),
+      ),
     start() {
       tellLater()
       unsubscribe = monitor.subscribe(tell)

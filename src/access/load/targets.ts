@@ -33,7 +33,7 @@ interface Fit {
  */
 export function chooseTarget(
   candidates: readonly Candidate[],
-  rules: Pick<ClassRules, 'allocation' | 'servers'>,
+  rules: { readonly allocation: ClassRules['allocation']; readonly servers: Readonly<ClassRules['servers']> },
   own: { readonly freeCapacity: number; readonly visited: readonly ServerId[] },
   nowMs: number,
   fraction: number,

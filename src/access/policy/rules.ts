@@ -112,7 +112,7 @@ export const rulesFor = (policy: OperatorPolicy, kind: ClientClass): ClassRules 
 
 /** How a server of the operator ranks for a class; `undefined`: clients of that class do not use it. */
 export function rankOf(
-  { servers }: Pick<ClassRules, 'servers'>,
+  { servers }: { readonly servers: Readonly<ClassRules['servers']> },
   of: ServerId,
 ): { readonly weight: number; readonly order: number } | undefined {
   if (servers.length === 0) return { weight: 1, order: 1 }

@@ -32,14 +32,14 @@ export function webCrypto(): ClientCrypto {
 
     hkdfSha256: hkdf,
 
+    async ed25519PublicKey(privateKey) {
+      const { x = '' } = await subtle.exportKey('jwk', await signingKey(privateKey, true))
+      const text = atob(x.replaceAll('-', '+').replaceAll('_', '/'))
+      return Uint8Array.from(text, character => character.charCodeAt(0))
+    },
+
     async ed25519Sign(privateKey, message) {
-      if (privateKey.length !== 32) {
-        throw new RangeError(`An Ed25519 private key is a seed of 32 bytes, not ${privateKey.length}.`)
-      }
-      const pkcs8 = new Uint8Array(pkcs8Prefix.length + 32)
-      pkcs8.set(pkcs8Prefix)
-      pkcs8.set(privateKey, pkcs8Prefix.length)
-      const key = await subtle.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
+      const key = await signingKey(privateKey, false)
       return new Uint8Array(await subtle.sign('Ed25519', key, bytes(message)))
     },
 
@@ -70,6 +70,16 @@ export function webCrypto(): ClientCrypto {
 
     hpke: hpke(),
   }
+}
+
+function signingKey(privateKey: Uint8Array, isExtractable: boolean): Promise<CryptoKey> {
+  if (privateKey.length !== 32) {
+    throw new RangeError(`An Ed25519 private key is a seed of 32 bytes, not ${privateKey.length}.`)
+  }
+  const pkcs8 = new Uint8Array(pkcs8Prefix.length + 32)
+  pkcs8.set(pkcs8Prefix)
+  pkcs8.set(privateKey, pkcs8Prefix.length)
+  return crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', isExtractable, ['sign'])
 }
 
 async function aesGcmKey(key: Uint8Array, use: 'encrypt' | 'decrypt'): Promise<CryptoKey> {
