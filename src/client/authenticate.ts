@@ -21,6 +21,24 @@ export interface ClientIdentity {
   readonly servers: readonly ServerId[]
 }
 
+/** A key of a client that its operator has certified. */
+export interface DeviceCredential {
+  readonly kind: 'device'
+  readonly certificate: string
+  /** Ed25519. */
+  readonly privateKey: Uint8Array
+}
+
+/** The same client at servers of another operator, whose guest it is. */
+export interface GuestIdentity {
+  /** The host. */
+  readonly operator: OperatorId
+  readonly identity: string
+  readonly credential: DeviceCredential
+  /** Those of the host. */
+  readonly servers: readonly ServerId[]
+}
+
 /** An authenticated session, and the server that it is with. */
 export interface Authenticated extends SessionAnswer {
   readonly server: ServerId
@@ -32,6 +50,8 @@ export interface Entry {
   readonly resume?: SessionAnswer['resume'] | undefined
   /** Of the server that has sent it here. */
   readonly redirect?: string | undefined
+  /** Whether it may be sent to servers of other operators. */
+  readonly roams?: boolean | undefined
 }
 
 /**
@@ -41,10 +61,10 @@ export interface Entry {
 export async function authenticate(
   wire: Wire,
   url: string,
-  client: ClientIdentity,
+  client: ClientIdentity | GuestIdentity,
   crypto: ClientCrypto,
   timeoutMs: number,
-  { resume, redirect }: Entry = {},
+  { resume, redirect, roams }: Entry = {},
 ): Promise<Authenticated> {
   const dialled = normalUrl(url)
   if (dialled === undefined)
@@ -55,6 +75,7 @@ export async function authenticate(
     url: dialled,
     ...(resume && { resume: resume.ticket }),
     ...(redirect !== undefined && { redirect }),
+    ...(roams && { roams }),
   }
   const challenge = await wire.call(sessionAuthenticate, asked, timeoutMs)
   if (!('challenge' in challenge)) throw new ProtocolViolation('The server answered a nonce with a session.')
@@ -66,7 +87,8 @@ export async function authenticate(
   const proof = toBase64url(
     key ? await crypto.hmacSha256(key, message) : await prove(credential, client.operator, message, crypto),
   )
-  const session = await wire.call(sessionAuthenticate, { mechanism, identity, proof }, timeoutMs)
+  const certified = credential.kind === 'device' ? { certificate: credential.certificate } : {}
+  const session = await wire.call(sessionAuthenticate, { mechanism, identity, proof, ...certified }, timeoutMs)
   if (!('session' in session)) throw new ProtocolViolation('The server answered a proof with a challenge.')
   return { ...session, server }
 }
@@ -75,7 +97,7 @@ async function checkServer(
   challenge: ChallengeAnswer,
   nonce: string,
   dialled: string,
-  { operator, servers }: ClientIdentity,
+  { operator, servers }: Pick<ClientIdentity, 'operator' | 'servers'>,
   crypto: ClientCrypto,
   /** Of the ticket that the server has taken. */
   key: Uint8Array | undefined,
@@ -102,7 +124,7 @@ async function checkServer(
 }
 
 async function prove(
-  credential: ClientCredential,
+  credential: ClientCredential | DeviceCredential,
   operator: OperatorId,
   message: Uint8Array,
   crypto: ClientCrypto,
@@ -112,6 +134,7 @@ async function prove(
       const key = await crypto.hkdfSha256(credential.key, pskSalt(operator), pskInfo, 32)
       return crypto.hmacSha256(key, message)
     }
+    case 'device':
     case 'ed25519': {
       const digest = await crypto.sha256(message)
       return crypto.ed25519Sign(credential.privateKey, signedBytes('cpns-authenticate-v1', digest))

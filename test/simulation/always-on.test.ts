@@ -8,9 +8,12 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { policyGet, policySet, policyShow } from '../../src/access/policy/methods.ts'
 import { operatorPolicy, type PolicyInput } from '../../src/access/policy/rules.ts'
+import { sessionTicket } from '../../src/access/protocol.ts'
 import { type AlwaysOn, keepAlwaysOn } from '../../src/client/always-on/always-on.ts'
 import type { Home, HomeState } from '../../src/client/always-on/home.ts'
-import type { OperatorId, ServerId } from '../../src/ports/names.ts'
+import { RequestRefused } from '../../src/client/errors.ts'
+import { pnEstablish } from '../../src/inventory/methods.ts'
+import type { DocumentId, OperatorId, ServerId } from '../../src/ports/names.ts'
 import type { PolicyStore } from '../../src/ports/policy-store.ts'
 import { SimulatedFederation } from '../../src/simulation/federation/federation.ts'
 import { clientUrlOf } from '../../src/simulation/federation/operator.ts'
@@ -285,6 +288,88 @@ test('a policy that allows no second operator holds it back, and lets it go', as
     stage.federation.client(stage.federation.operator('a.example'), 'admin').insist(policyShow, {}),
   )
   assert.ok(shown.policy.standard.several)
+})
+
+const shedding = { loopDelayMs: 600, utilisation: 1, memory: 0 }
+const roaming = { home: { afterMs: 5 * minuteMs } }
+
+/** All servers of A have too much to do, and the one that the phone was at is gone: it has to come in anew. */
+async function crowd(stage: Stage): Promise<void> {
+  const servers = stage.federation.serversOf(stage.federation.operator('a.example'))
+  for (const { probe } of servers) probe.current = shedding
+  await stage.pass(5_000)
+  stage.federation.server('a.example/1').crash({ of: 'process' })
+}
+
+test('sent to another operator, as its guest: served there by its own operator’s word, and home again', async () => {
+  const stage = await Stage.start(6)
+  await stage.say('a.example', { standard: { ...roaming, partners: ['b.example' as OperatorId] } })
+  await stage.say('b.example', { takes: ['a.example' as OperatorId] })
+  await stage.pass(20_000)
+  const phone = stage.phone('phone', { operators: ['a.example'] })
+  await stage.pass(minuteMs)
+  const server = phone.at()
+  assert.ok(
+    stage.federation
+      .serversOf(stage.federation.operator('a.example'))
+      .some(each => each.card.identity.server === server),
+  )
+  assert.equal(
+    phone.home().policy?.partners.map(({ operator }) => operator),
+    ['b.example'],
+  )
+
+  await crowd(stage)
+  await stage.pass(minuteMs)
+  assert.equal(phone.state(), {
+    ...{ kind: 'online', operator: 'b.example', server: stage.serverId('b.example/1') },
+    ...{ url: clientUrlOf(stage.federation.server('b.example/1').card), isPreferred: false },
+  })
+  const { session } = phone.home()
+  assert.ok(session)
+  const params = { commandId: 'guest-establishes-0001', alias: 'Flat', pnId: 'flat' }
+  const prove = { executor: 'a.example' as OperatorId, document: 'pn/a.example/flat' as DocumentId }
+  const done = await stage.inside(() => session.call(pnEstablish, params, { prove }))
+  assert.is(done.home, 'a.example', 'its own operator does it, by its own proof')
+  const established = await stage.inside(() =>
+    session
+      .call(pnEstablish, { commandId: 'guest-establishes-0001', alias: 'Flat', pnId: 'flat' })
+      .catch(error => error),
+  )
+  assert.is(
+    established instanceof RequestRefused && established.reason,
+    'ELSEWHERE',
+    'what nobody can prove the host does not do',
+  )
+  const ticket = await stage.inside(() =>
+    session.call(sessionTicket, { document: 'pn/b.example/home' as DocumentId }).catch(error => error),
+  )
+  assert.is((ticket as RequestRefused).status, 403)
+  const policy = await stage.inside(() => session.call(policyGet, {}).catch(error => error))
+  assert.is((policy as RequestRefused).status, 403, 'the host’s policy is none of its business')
+
+  for (const { probe } of stage.federation.serversOf(stage.federation.operator('a.example'))) probe.current = calm
+  stage.federation.server('a.example/1').start()
+  phone.told.length = 0
+  await stage.pass(15 * minuteMs)
+  const state = phone.state()
+  assert.is(state.kind === 'online' && state.operator, 'a.example')
+  assert.not(
+    phone.told.some(line => line.endsWith('connecting')),
+    'it was never offline',
+  )
+})
+
+test('nobody is sent to an operator that does not take it', async () => {
+  const stage = await Stage.start(7)
+  await stage.say('a.example', { standard: { ...roaming, partners: ['b.example' as OperatorId] } })
+  const phone = stage.phone('phone', { operators: ['a.example'] })
+  await stage.pass(minuteMs)
+  await crowd(stage)
+  await stage.pass(minuteMs)
+  const state = phone.state()
+  assert.ok(state.kind === 'direct' || (state.kind === 'online' && state.operator === 'a.example'), state.kind)
+  assert.not(phone.told.some(line => line.includes('b.example')))
 })
 
 test.run()

@@ -8,6 +8,7 @@ import type { Authenticated } from '../authenticate.ts'
 import { fractionOf } from '../patience.ts'
 import { ClientSession } from '../session/client-session.ts'
 import type { ClientPorts, Session, SessionState } from '../session.ts'
+import { DeviceCertificate } from './device-certificate.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { HomeSessions, type Link } from './link.ts'
 import { type Provisioned, policyGuide } from './policy-guide.ts'
@@ -67,6 +68,8 @@ const withoutPolicy: Pick<Conduct, 'direct' | 'heartbeat' | 'home'> = {
   heartbeat: { leastMs: 15_000, mostMs: 60_000 },
   home: { returns: true, afterMs: 600_000 },
 }
+/** How often a certificate for partners is looked at: it is good for a day, and renewed after half of one. */
+const certifyEveryMs = 3_600_000
 /** A connection that ended without a closing handshake (RFC 6455 §7.1.5). */
 const abnormal = 1006
 
@@ -77,6 +80,7 @@ export class HomeLink implements Home {
   readonly #options: Provisioned & { readonly timeoutMs?: number }
   readonly #keeper: PolicyKeeper
   readonly #heartbeats: Heartbeats
+  readonly #device: DeviceCertificate
   readonly #events: HomeEvents
   #state: HomeState = { kind: 'offline', reason: 'closed', why: 'Not begun yet.' }
   #session: ClientSession | undefined
@@ -87,6 +91,7 @@ export class HomeLink implements Home {
   #cancelReturn: Cancel = () => {}
   #cancelDirect: Cancel = () => {}
   #cancelPolicy: Cancel = () => {}
+  #cancelCertify: Cancel = () => {}
 
   constructor(
     ports: ClientPorts,
@@ -101,6 +106,7 @@ export class HomeLink implements Home {
     this.#ports = ports
     this.#options = options
     this.#heartbeats = heartbeats
+    this.#device = new DeviceCertificate(ports.crypto, ports.clock)
     this.#events = events
     this.#offlineSinceMs = ports.clock.elapsed()
     this.#keeper = new PolicyKeeper(options, store, ports.crypto, refusal => events.refused(refusal))
@@ -129,7 +135,7 @@ export class HomeLink implements Home {
   start(): void {
     if (this.#session) return
     const fraction = () => fractionOf(this.#ports.crypto)
-    const guide = policyGuide(this.#options, this.#keeper, fraction)
+    const guide = policyGuide(this.#options, this.#keeper, fraction, () => this.#device.credential)
     const session = new ClientSession(this.#ports, this.#options, guide, {
       trying: () => this.#trying(),
       authenticated: (answer, as) => {
@@ -189,6 +195,7 @@ export class HomeLink implements Home {
     this.#leaveBeats()
     this.#cancelReturn()
     this.#cancelPolicy()
+    this.#cancelCertify()
   }
 
   /** As the policy says; with none that is known, as carefully as suits every operator. */
@@ -206,6 +213,18 @@ export class HomeLink implements Home {
     // At another operator the client is a guest: the policy is its own operator's.
     const isBehind = answer.policy && this.#at === this.operator && this.#keeper.isBehind(answer.policy)
     if (isBehind) this.#refreshWithin(0, session)
+    else this.#certify(session)
+  }
+
+  /** While it is at home the client gets what it needs to be sent to partners. What fails is made up for at the next chance. */
+  #certify(session: ClientSession, delayMs = 0): void {
+    this.#cancelCertify()
+    if (this.#at !== this.operator || !this.#keeper.policy?.partners.length) return
+    // Not before the connection stands: this is asked for over it.
+    this.#cancelCertify = this.#ports.clock.after(delayMs, () => {
+      void this.#device.renew(session).catch(() => {})
+      this.#certify(session, certifyEveryMs)
+    })
   }
 
   #sessionChanged(session: ClientSession, state: SessionState) {
@@ -306,7 +325,9 @@ export class HomeLink implements Home {
   #refresh(session: ClientSession): void {
     this.#keeper.refresh(session).then(
       isNew => {
-        if (isNew && this.#session === session) this.#obey()
+        if (this.#session !== session) return
+        if (isNew) this.#obey()
+        this.#certify(session)
       },
       () => {},
     )

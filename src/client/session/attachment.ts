@@ -2,7 +2,13 @@ import type { RedirectionShape } from '../../access/protocol.ts'
 import { clientPath, mayReconnect, sessionPing, sessionRedirect, subprotocol } from '../../access/protocol.ts'
 import type { Cancel } from '../../ports/clock.ts'
 import { type ServerId, serverId } from '../../ports/names.ts'
-import { type Authenticated, authenticate, type ClientIdentity, type Entry } from '../authenticate.ts'
+import {
+  type Authenticated,
+  authenticate,
+  type ClientIdentity,
+  type Entry,
+  type GuestIdentity,
+} from '../authenticate.ts'
 import { AnswerLost, NotConnected, RequestRefused, ServerNotTrusted } from '../errors.ts'
 import { backoffMs, fractionOf } from '../patience.ts'
 import type { ClientPorts, SessionState } from '../session.ts'
@@ -21,7 +27,7 @@ export interface AttachmentEvents {
   /** A round begins: the connection is not there, and is being tried for. */
   trying?(): void
   /** Connected anew, before the state says so; `as` is whom it was to be, and with whose servers. */
-  authenticated?(answer: Authenticated, as: ClientIdentity): void
+  authenticated?(answer: Authenticated, as: ClientIdentity | GuestIdentity): void
   /** The connection has ended; nothing had been heard on it for so long. */
   lost?(code: number, idleMs: number): void
   /** The connection that stands is about to be replaced by one elsewhere; `undefined`: it stays after all. */
@@ -47,7 +53,7 @@ export interface PingSign {
 
 /** Where to go, as whom, and with what. */
 interface Destination extends Place {
-  readonly as: ClientIdentity
+  readonly as: ClientIdentity | GuestIdentity
   readonly ticket?: string | undefined
   readonly server?: ServerId
   readonly isPermanent?: boolean
@@ -133,13 +139,17 @@ export class Attachment {
   async #arrive(first: Destination, avoid: readonly string[] = []): Promise<void> {
     const been = new Set([...first.urls, ...avoid])
     let to = first
+    let sent: RequestRefused | undefined
     for (let hops = 0; ; hops++) {
       try {
         await this.#attemptOneOf(to)
         if (to.isPermanent && to.server) this.#guide.moved(first.urls[0] ?? '', { urls: to.urls, server: to.server })
         return
       } catch (error) {
+        // A host that does not take the client, or cannot be reached, has no say about it: it is as if nobody had had room.
+        if (sent && to.as.operator !== first.as.operator && !isOverload(error)) throw sent
         const next = error instanceof RequestRefused ? this.#destination(error.redirect) : undefined
+        sent = error instanceof RequestRefused ? error : undefined
         const isRound = next?.urls.every(url => been.has(url))
         if (!next || isRound || hops >= this.#guide.hops()) throw error
         for (const url of next.urls) been.add(url)
@@ -183,7 +193,7 @@ export class Attachment {
       closed: (code, reason) => this.#lost(wire, code, reason),
     })
     try {
-      const entry: Entry = { resume: this.#ticketFor(as), redirect }
+      const entry: Entry = { resume: this.#ticketFor(as), redirect, roams: this.#guide.roams() }
       const session = await authenticate(wire, base, as, crypto, this.#timeoutMs, entry)
       if (this.#state.kind === 'closed') throw new NotConnected('The session was closed.')
       this.#resume = session.resume && { ticket: session.resume, at: as.operator }
@@ -202,7 +212,7 @@ export class Attachment {
   }
 
   /** The ticket of the last session, if it is good there, and for a little longer still. */
-  #ticketFor(as: ClientIdentity): Entry['resume'] {
+  #ticketFor(as: Pick<ClientIdentity, 'operator'>): Entry['resume'] {
     const { ticket, at } = this.#resume ?? {}
     if (!ticket || at !== as.operator) return undefined
     return ticket.expires > this.#ports.clock.now() + this.#timeoutMs ? ticket : undefined
@@ -316,6 +326,8 @@ export class Attachment {
     wire?.close()
   }
 }
+
+const isOverload = (error: unknown): boolean => error instanceof RequestRefused && error.status === 503
 
 /** A refusal that trying again will not change, unlike one for the moment (429, 503) or no answer at all. */
 const isFinal = (error: unknown): boolean =>

@@ -1,5 +1,5 @@
 import type { ServerId } from '../../ports/names.ts'
-import type { ClientIdentity } from '../authenticate.ts'
+import type { ClientIdentity, GuestIdentity } from '../authenticate.ts'
 
 /*
  * What a client that keeps a connection has to know besides how that is done: where to go, as whom, and how patiently.
@@ -16,7 +16,9 @@ export interface Guide {
   /** One round: where to try, one after another. At least one place. */
   round(): readonly Place[]
   /** As whom the client goes to a server that it is sent to; `undefined`: it does not go there. */
-  follow(server: string): ClientIdentity | undefined
+  follow(server: string): ClientIdentity | GuestIdentity | undefined
+  /** Whether the client may be sent to servers of other operators. */
+  roams(): boolean
   /** How often it follows from one server to the next before it gives up for now. */
   hops(): number
   /** Bounds of the pauses between rounds. */
@@ -41,6 +43,7 @@ export function fixedGuide(
     identity: () => options,
     round: () => [...places.slice(next), ...places.slice(0, next)],
     follow: server => (options.servers.some(known => known === server) ? options : undefined),
+    roams: () => false,
     hops: () => defaultHops,
     pauses: () => ({ firstMs: firstPauseMs, longestMs: options.longestPauseMs ?? defaultLongestPauseMs }),
     tried(place) {
