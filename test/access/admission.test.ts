@@ -262,6 +262,35 @@ test('a server that stops sends its clients on first: none of them is without a 
   await staying.stop()
 })
 
+test('who is sent to a server that has no room yet tries again there, and is connected all the time', async () => {
+  const federation = linkedPair()
+  const bases = new Map<ServerId, string>()
+  const urlsOf = (server: ServerId) => [bases.get(server) ?? '']
+  const leaving = await startRig({ server: 0, federation: federation(here), urlsOf, limits: { drainMs: 8_000 } })
+  const staying = await startRig({
+    server: 1,
+    federation: federation(there),
+    urlsOf,
+    limits: { maxConnections: 1 },
+    load: { thresholds: { connections: [2, 2, 2] } },
+  })
+  bases.set(here, leaving.base).set(there, staying.base)
+  federation(there).reportLoad(0)
+  const only = await sessionAt(staying.base)
+  const session = await sessionAt(leaving.base)
+  const states: string[] = []
+  session.listen({ state: ({ kind }) => void states.push(kind) })
+  const stopped = leaving.stop()
+  const refused = () => staying.telemetry.counter('cpns_access_upgrades_refused_total', { status: '503' }) > 0
+  await until(refused, { what: 'the server that stays has no room' })
+  only.close()
+  await stopped
+  assert.equal(session.state, { kind: 'connected', server: there, url: staying.base })
+  assert.not(states.includes('connecting'), 'make before break')
+  session.close()
+  await staying.stop()
+})
+
 test('a redirection to a server that the client does not know is not followed', async () => {
   const probe = new SimulatedLoadProbe()
   const federation = linkedPair()

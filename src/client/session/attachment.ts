@@ -227,15 +227,24 @@ export class Attachment {
     this.#cancelRetry = this.#ports.clock.after(told.data.withinMs * fractionOf(this.#ports.crypto), () => {
       if (this.#wire !== from) return
       this.#events.moving?.('The server sends its clients away.')
-      const arrived = to ? this.#attemptOneOf(to) : this.connect()
-      arrived.then(
-        () => {
-          if (to?.isPermanent && to.server) this.#guide.moved(base, { urls: to.urls, server: to.server })
-        },
-        // The connection that is left ends by itself, and the usual round begins.
-        () => {},
-      )
+      void this.#leave(from, base, to, 1)
     })
+  }
+
+  /** Others come there as well: as long as the connection that is to be left stands, a server without room is tried again. */
+  async #leave(from: Wire, base: string, to: Destination | undefined, attempt: number): Promise<void> {
+    if (this.#wire !== from) return
+    try {
+      await (to ? this.#attemptOneOf(to) : this.connect())
+      if (to?.isPermanent && to.server) this.#guide.moved(base, { urls: to.urls, server: to.server })
+    } catch (error) {
+      // What ends by itself is followed by the usual round.
+      if (isFinal(error) || this.#wire !== from) return
+      const refusal = error instanceof RequestRefused ? error : undefined
+      const next = this.#destination(refusal?.redirect) ?? to
+      const pauseMs = (refusal?.retryAfterMs ?? 0) + backoffMs(attempt, this.#ports.crypto, this.#guide.pauses())
+      this.#cancelRetry = this.#ports.clock.after(pauseMs, () => void this.#leave(from, base, next, attempt + 1))
+    }
   }
 
   #lost(wire: Wire, code: number, reason: string): void {
