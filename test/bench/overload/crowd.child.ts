@@ -50,11 +50,16 @@ const withoutMs: number[] = []
 let members: Member[] = []
 const bare: { close(): void }[] = []
 
+interface OpenSession {
+  readonly client: RawClient
+  readonly port: number
+}
+
 class Member {
   readonly identity: string
   readonly #index: number
   readonly #ports: readonly number[]
-  #session: { readonly client: RawClient; readonly port: number } | undefined
+  #session: OpenSession | undefined
   #resume: SessionAnswer['resume'] | undefined
   #lostMs: number | undefined
   #attempts = 0
@@ -110,7 +115,7 @@ class Member {
     return new Promise(resolve => this.#arrivals.push(resolve))
   }
 
-  #attempt(port: number, redirect: string | undefined): void {
+  #attempt(port: number, redirect: string | undefined, leaving?: OpenSession): void {
     let refusal: Refusal | undefined
     const client = openRawClient(
       {
@@ -126,7 +131,7 @@ class Member {
           refusal = told
         },
         redirected: ({ urls, ticket, withinMs }) => this.#follow(urls, ticket, withinMs),
-        closed: () => this.#closed(client, refusal),
+        closed: () => this.#closed(client, port, refusal, leaving),
       },
     )
   }
@@ -142,34 +147,43 @@ class Member {
     for (const resolve of this.#arrivals.splice(0)) resolve()
   }
 
-  #closed(client: RawClient, refusal: Refusal | undefined): void {
+  #closed(client: RawClient, port: number, refusal: Refusal | undefined, leaving: OpenSession | undefined): void {
     if (this.#hasLeft) return
     const wasSession = this.#session?.client === client
-    // Of a connection that another one has taken the place of, or that came second, nothing is to be done.
-    if (!wasSession && this.#session) return
+    if (this.#session && !wasSession) {
+      // Of a connection that another one has taken the place of nothing is to be done.
+      if (leaving && this.#session === leaving) this.#pause(refusal, () => this.#moveOn(leaving, port, undefined))
+      return
+    }
     if (wasSession) {
       this.#session = undefined
       this.#lostMs = performance.now()
     }
     const to = refusal?.redirect
     if (to?.action === 'redirect' && to.urls?.[0]) this.#attempt(portOf(to.urls[0]), to.ticket)
-    else this.#comeBack(refusal?.retryAfterMs ?? 0)
+    else {
+      this.#pause(refusal, () => {
+        if (!this.#session && !this.#hasLeft) this.#attempt(this.#nextPort(), undefined)
+      })
+    }
   }
 
-  #comeBack(atLeastMs: number): void {
+  /** For as long as the server says, and after it a back-off with full jitter. */
+  #pause(refusal: Refusal | undefined, then: () => void): void {
     this.#attempts += 1
     const mostMs = Math.min(backoff.longestMs, backoff.firstMs * 2 ** (this.#attempts - 1))
-    const waitMs = atLeastMs + Math.random() * mostMs
-    setTimeout(() => {
-      if (!this.#session && !this.#hasLeft) this.#attempt(this.#nextPort(), undefined)
-    }, waitMs)
+    setTimeout(then, (refusal?.retryAfterMs ?? 0) + Math.random() * mostMs)
   }
 
   #follow(urls: readonly string[] | undefined, ticket: string | undefined, withinMs: number): void {
     const port = urls?.[0] === undefined ? this.#nextPort() : portOf(urls[0])
-    setTimeout(() => {
-      if (!this.#hasLeft) this.#attempt(port, ticket)
-    }, Math.random() * withinMs)
+    const from = this.#session
+    if (from) setTimeout(() => this.#moveOn(from, port, ticket), Math.random() * withinMs)
+  }
+
+  /** As long as the connection that is to be left stands, a server without room is tried again. */
+  #moveOn(from: OpenSession, port: number, ticket: string | undefined): void {
+    if (this.#session === from && !this.#hasLeft) this.#attempt(port, ticket, from)
   }
 
   async #write(): Promise<void> {
@@ -217,20 +231,28 @@ class Member {
     })
   }
 
-  /** How often each message is in the mailbox. */
-  holdings(port: number): Promise<Map<string, number>> {
+  /** How often each message is in the mailbox; asked until the server has the time to answer. */
+  async holdings(port: number): Promise<Map<string, number>> {
+    for (;;) {
+      const found = await this.#askHoldings(port)
+      if (found) return found
+      await new Promise(resolve => setTimeout(resolve, backoff.firstMs))
+    }
+  }
+
+  #askHoldings(port: number): Promise<Map<string, number> | undefined> {
     const found = new Map<string, number>()
-    return new Promise((resolve, reject) => {
+    return new Promise(resolve => {
       const client = openRawClient(
         { port, identity: this.identity, localAddress: localAddressOf(this.#index) },
-        { welcome: () => page(undefined), closed: code => reject(new Error(`The connection ended: ${code}.`)) },
+        { welcome: () => page(undefined), closed: () => resolve(undefined) },
       )
       const page = (cursor: string | undefined) =>
         client.call(
           'mailbox.sync',
           { operator, user: this.identity, limit: pageObjects, ...(cursor !== undefined && { cursor }) },
           ({ result, error }) => {
-            if (error) return reject(new Error(`mailbox.sync was refused: ${error.status}.`))
+            if (error) return client.close()
             const { created, cursor: next } = result as SyncPage
             for (const { imdnMessageId } of created) found.set(imdnMessageId, (found.get(imdnMessageId) ?? 0) + 1)
             if (next !== undefined) return page(next)
