@@ -129,11 +129,11 @@ test('says of both forms of session.authenticate what they take', () => {
     ['url', false],
     ['resume', false],
     ['redirect', false],
-      ['roams', false],
+    ['roams', false],
     ['mechanism', false],
     ['identity', false],
     ['proof', false],
-      ['certificate', false],
+    ['certificate', false],
   ])
   assert.is(authenticate['x-before-authentication'], true)
 })
