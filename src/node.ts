@@ -1,6 +1,7 @@
 import { type Access, createAccess } from './access/create-access.ts'
 import type { AccessLimits } from './access/limits.ts'
 import type { LoadLimits } from './access/load/create-load.ts'
+import type { LoadLevel, Signals } from './access/load/level.ts'
 import { policyChanged } from './access/policy/methods.ts'
 import { createPolicies } from './access/policy/policies.ts'
 import { createGuests } from './access/roaming/guests.ts'
@@ -14,7 +15,8 @@ import type { Documents } from './document/documents.ts'
 import type { DocumentLimits } from './document/limits.ts'
 import { type DocumentName, parseDocumentId } from './document/names.ts'
 import { createFederation } from './federation/create-federation.ts'
-import type { Entitlement, Federation } from './federation/federation.ts'
+import type { Entitlement, Federation, LinkStatus } from './federation/federation.ts'
+import type { HandedOver } from './federation/handover.ts'
 import type { LinkLimits } from './federation/limits.ts'
 import { assertMember } from './federation/membership.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
@@ -95,6 +97,32 @@ export interface NodeSettings {
   readonly limits?: NodeLimits
 }
 
+export interface DrainOptions {
+  /** How long clients have to leave for other servers. */
+  readonly withinMs?: number
+  /** How long other servers have to say that they hold what was written here. */
+  readonly handOverMs?: number
+  readonly told?: (progress: DrainProgress) => void
+}
+
+/** What a node that drains is at: moving so many clients that are left, then handing over so many documents. */
+export type DrainProgress = { readonly phase: 'clients' | 'documents'; readonly left: number }
+
+export interface Drained extends HandedOver {
+  /** Clients that found no other server in time, and were closed. */
+  readonly clientsClosed: number
+}
+
+/** How a node is at one moment. */
+export interface NodeStatus {
+  readonly level: LoadLevel
+  readonly signals: Signals
+  readonly connections: number
+  /** Documents that no other server has said to hold as they are here. */
+  readonly unshared: number
+  readonly links: readonly LinkStatus[]
+}
+
 /** One CPNS server. */
 export interface CpnsNode {
   readonly documents: Documents
@@ -109,6 +137,13 @@ export interface CpnsNode {
   clientUrl(): string
   /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
   start(): Promise<void>
+  status(): NodeStatus
+  /**
+   * Makes itself dispensable, and goes on as a peer: says that it is about to go, takes no more clients, sends those that are here on
+   * to servers that have room, some at a time; then waits until another server durably holds what only this one had. To be
+   * stopped after that.
+   */
+  drain(options?: DrainOptions): Promise<Drained>
   /** Ends in the other order: takes nothing new, finishes what is under way, closes the store. */
   stop(): Promise<void>
 }
@@ -163,6 +198,9 @@ const byKind = (ofNetworks: Entitlement, ofStorage: Entitlement): Entitlement =>
     }
   },
 })
+
+/** For peers to fetch and to fsync what was just written takes less than a second; what they lack because they were away, more. */
+const defaultHandOverMs = 10_000
 
 /** Work that waits for somebody else may never end; a server that is told to stop does. */
 const drainLimitMs = 10_000
@@ -326,6 +364,14 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     trust,
     failed,
     clientUrl: () => access.url(),
+    status: () => ({
+      level: access.monitor.level,
+      signals: access.monitor.signals,
+      connections: access.connections(),
+      unshared: federation.unshared(),
+      links: federation.links(),
+    }),
+    drain,
     async start() {
       try {
         await inventory.start()
@@ -340,6 +386,13 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       }
     },
     stop,
+  }
+
+  async function drain(options: DrainOptions = {}): Promise<Drained> {
+    const { withinMs, handOverMs = defaultHandOverMs, told = () => {} } = options
+    const clientsClosed = await access.drain({ withinMs, told: left => told({ phase: 'clients', left }) })
+    const handedOver = await federation.handOver(handOverMs, left => told({ phase: 'documents', left }))
+    return { clientsClosed, ...handedOver }
   }
 
   async function stop(): Promise<void> {

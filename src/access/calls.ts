@@ -18,6 +18,8 @@ export type Reply = (outcome: Outcome) => void
 export interface Calls {
   /** `reply` is called once, at once or later; never after the connection has ended. */
   begin(method: string, params: unknown, caller: Caller, reply: Reply): void
+  /** Runs it once nothing is being executed: at once, or after the last answer. From then on calls are refused with 503. */
+  finish(then: () => void): void
 }
 
 export interface CallsOptions {
@@ -32,9 +34,11 @@ export interface CallsOptions {
 export function createCalls({ connection, methods, home, telemetry, limits }: CallsOptions): Calls {
   let inFlight = 0
   let faults = 0
+  let finished: (() => void) | undefined
 
   return {
     begin(name, params, caller, reply) {
+      if (finished) return settle('unknown', { error: leaving }, reply)
       const method = methods.get(name)
       if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
       const split = method.isCommand ? splitParameters(params ?? {}) : { own: params ?? {}, said: {} }
@@ -53,9 +57,15 @@ export function createCalls({ connection, methods, home, telemetry, limits }: Ca
           run() {
             inFlight -= 1
             settle(name, outcome, reply)
+            if (inFlight === 0) finished?.()
           },
         }),
       )
+    },
+
+    finish(then) {
+      finished = then
+      if (inFlight === 0) then()
     },
   }
 
@@ -117,6 +127,8 @@ function errorOf(error: unknown): RpcError | undefined {
   }
   return undefined
 }
+
+const leaving = refuse(503, 'This server shuts down. Repeat it at another one.', 'SHUTTING_DOWN', 1_000)
 
 const tooManyInFlight = (max: number): RpcError =>
   refuse(429, `A session may have ${max} requests open. Wait for answers.`, undefined, 100)

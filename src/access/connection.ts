@@ -6,6 +6,7 @@ import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { DocumentReader } from './document-reader.ts'
 import type { SharedFrame } from './frames.ts'
+import type { Movable, MovableConnection } from './leaving.ts'
 import type { AccessLimits } from './limits.ts'
 import { createOutlet, type Outlet } from './outlet.ts'
 import type { Closing } from './protocol.ts'
@@ -31,8 +32,11 @@ export interface Connection {
   readonly outlet: Outlet
   /** Sends itself a message, from outside of its turn. After the end it does nothing; a full mailbox ends it. */
   tell(message: ConnectionMessage): void
-  /** The client has proved who it is: it no longer counts among those who have not. */
-  admitted(): void
+  /**
+   * The client has proved who it is: it no longer counts among those who have not.
+   * @param movable left out: it cannot be told to go elsewhere
+   */
+  admitted(movable?: Movable): void
 }
 
 export type ConnectionBehaviour = Behaviour<ConnectionMessage>
@@ -43,11 +47,11 @@ export interface Connections {
   readonly count: number
   /** Of these, the ones whose client has not proved who it is. */
   readonly unproved: number
-  /** Tells each client something, in the turn of its connection. */
-  tellAll(what: string, frame: () => string): void
+  /** Those whose client can be told to go elsewhere, in the order in which they came. */
+  movable(): MovableConnection[]
   /** Resolves when all are gone, or after so long. */
   emptied(withinMs: number): Promise<void>
-  /** Asks every connection to end; resolves when all are gone or the time is up. */
+  /** Asks every connection to end, once what its client has asked is answered; resolves when all are gone or the time is up. */
   end(closing: Closing, reason: string): Promise<void>
 }
 
@@ -57,7 +61,10 @@ export function createConnections(
   telemetry: Telemetry,
   limits: AccessLimits,
 ): Connections {
-  const live = new Map<string, { readonly connection: Connection; behaviour: ConnectionBehaviour | undefined }>()
+  const live = new Map<
+    string,
+    { readonly connection: Connection; behaviour: ConnectionBehaviour | undefined; movable?: Movable | undefined }
+  >()
   const unproved = new Set<string>()
   const waiting = new Set<() => void>()
 
@@ -95,9 +102,11 @@ export function createConnections(
           if (error instanceof MailboxFull) outlet.close('messageRate', 'Too many messages at once.')
         }
       }
-      const admitted = () => {
+      const admitted = (movable?: Movable) => {
         unproved.delete(id)
         socket.proved?.()
+        const entry = live.get(id)
+        if (entry) entry.movable = movable
       }
       const connection = { id, outlet, tell, admitted }
       unproved.add(id)
@@ -115,10 +124,10 @@ export function createConnections(
       tell({ type: 'tick' })
     },
 
-    tellAll(what, frame) {
-      for (const { connection } of live.values())
-        connection.tell({ type: 'done', what, run: () => connection.outlet.send(frame()) })
-    },
+    movable: () =>
+      [...live.values()].flatMap(({ connection, movable }) =>
+        movable && connection.outlet.closing === undefined ? [{ ...connection, movable }] : [],
+      ),
 
     emptied,
 

@@ -24,7 +24,7 @@ import { createChannelRequests } from './channel-requests.ts'
 import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
 import { createFeeds } from './feeds.ts'
-import { encodeCall } from './json-rpc.ts'
+import { createLeaving } from './leaving.ts'
 import { type AccessLimits, defaultLimits } from './limits.ts'
 import { createLoad, type LoadLimits } from './load/create-load.ts'
 import { isAtLeast } from './load/level.ts'
@@ -33,7 +33,7 @@ import type { MayRead } from './may-read.ts'
 import { createMediaRequests } from './media-requests.ts'
 import { createService } from './methods.ts'
 import type { PolicySource } from './policy/policies.ts'
-import { clientPath, documentsPath, sessionRedirect, subprotocol } from './protocol.ts'
+import { clientPath, documentsPath, subprotocol } from './protocol.ts'
 import type { Guests } from './roaming/guests.ts'
 import { session } from './session.ts'
 import { createTickets } from './tickets.ts'
@@ -76,11 +76,23 @@ export interface AccessOptions {
   readonly limits?: Partial<AccessLimits>
 }
 
+export interface DrainClients {
+  /** How long clients have to leave. */
+  readonly withinMs?: number | undefined
+  /** Hears how many clients are left to be moved. */
+  readonly told?: (left: number) => void
+}
+
 /** Where clients attach to this server. */
 export interface Access {
   /** @throws {ListenRefused} */
   start(): Promise<void>
-  /** Sends every client on to where there is room, waits until they have gone, then closes. */
+  /**
+   * Takes no more clients, sends those that are here on to where there is room, and in the end closes the rest. Once: whoever
+   * asks again waits for the same. Answers how many clients were closed though they might have been sent on.
+   */
+  drain(options?: DrainClients): Promise<number>
+  /** Drains, unless that was done, and ends. */
   stop(): Promise<void>
   /** The base URL that clients use, once started. */
   url(): string
@@ -109,7 +121,15 @@ export function createAccess(options: AccessOptions): Access {
     ...{ macKeys: options.macKeys, clock, random, crypto, telemetry },
     ...(options.load && { limits: options.load }),
   })
-  const { entrance, monitor } = load
+  const { entrance, monitor, admission } = load
+  const leaving = createLeaving({
+    here: () => connections.movable(),
+    emptied: withinMs => connections.emptied(withinMs),
+    elsewhere: kind => admission.elsewhere([], kind),
+    hasOthers: load.hasOthers,
+    clock,
+  })
+  let drained: Promise<number> | undefined
   const tickets = createTickets({
     operator: identity.operator,
     macKeys: options.macKeys,
@@ -148,27 +168,28 @@ export function createAccess(options: AccessOptions): Access {
       await listener.listen(decide, answer)
       load.start()
     },
+    drain,
     async stop() {
-      await sendOn()
+      await drain()
       load.stop()
-      await connections.end('shuttingDown', 'This server shuts down: go to another one.')
       await listener.stop()
     },
     url: () => listener.url(),
     connections: () => connections.count,
   }
 
-  /** Clients that have somewhere to go leave one after another, each with a ticket, before the rest is closed. */
-  async function sendOn(): Promise<void> {
+  function drain(options: DrainClients = {}): Promise<number> {
+    drained ??= emptied(options)
+    return drained
+  }
+
+  async function emptied({ withinMs = limits.drainMs, told = () => {} }: DrainClients): Promise<number> {
     monitor.drain()
-    if (connections.count === 0 || !load.admission.elsewhere()) return
-    const withinMs = Math.round(limits.drainMs / 2)
-    connections.tellAll(sessionRedirect.method, () => {
-      const { server, urls, ticket } = load.admission.elsewhere() ?? {}
-      const place = server && urls && ticket ? { server, urls: [...urls], ticket } : {}
-      return encodeCall(sessionRedirect.method, { action: server ? 'redirect' : 'direct', ...place, withinMs })
-    })
-    await connections.emptied(limits.drainMs)
+    listener.refuseNew()
+    await leaving.empty(withinMs, told)
+    const left = connections.movable().length
+    await connections.end('shuttingDown', 'This server shuts down: go to another one.')
+    return left
   }
 
   async function decide(upgrade: Upgrade): Promise<UpgradeAnswer> {

@@ -15,7 +15,7 @@ import type { Entrance } from './load/entrance.ts'
 import type { Service } from './methods.ts'
 import { policyChanged } from './policy/methods.ts'
 import { defaultPolicies, type PolicySource } from './policy/policies.ts'
-import { sessionAlive } from './protocol.ts'
+import { sessionAlive, sessionPing } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
 
 export interface SessionOptions extends SessionDocumentsOptions {
@@ -57,15 +57,17 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   /** Of a client of another operator: until when it may stay, by the wall clock. */
   let guestUntil: number | undefined
   let heardMs = clock.elapsed()
+  /** When it last asked for something other than to be heard. */
+  let askedMs = clock.elapsed()
   /** How often the client has said that it is heard; undefined: it has not. */
   let heardEveryMs: number | undefined
   let leave = () => {}
 
-  function admit({ principal: who, until }: Admitted) {
+  function admit({ principal: who, class: kind, until }: Admitted) {
     principal = who
     guestUntil = until
     gate = undefined
-    connection.admitted()
+    connection.admitted({ class: kind, idleMs: () => clock.elapsed() - askedMs })
     const ends = [
       options.attached.enter(who, client.tell),
       until === undefined &&
@@ -114,6 +116,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   function handle(message: Incoming, caller: Principal, answer: (answer: Answer) => void) {
     switch (message.kind) {
       case 'request': {
+        if (message.method !== sessionPing.method) askedMs = clock.elapsed()
         const reply: Reply = (outcome: Outcome) => answer({ id: message.id, ...outcome })
         return calls.begin(message.method, message.params, callerOf(caller), reply)
       }
@@ -187,7 +190,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
         case 'done':
           return message.run()
         case 'end':
-          return outlet.close(message.closing, message.reason)
+          return calls.finish(() => outlet.close(message.closing, message.reason))
         case 'gone':
           return context.stop()
       }

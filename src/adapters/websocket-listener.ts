@@ -69,13 +69,19 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
   })
   const silent = new WeakSet<WebSocket>()
   const minded = new WeakSet<WebSocket>()
-  const running: { server: Server | TlsServer | undefined; line: ConnectionLine | undefined; stops: (() => void)[] } = {
+  const running: {
+    server: Server | TlsServer | undefined
+    line: ConnectionLine | undefined
+    port: number
+    stops: (() => void)[]
+  } = {
     server: undefined,
     line: undefined,
+    port: 0,
     stops: [],
   }
 
-  return { listen, url, stop }
+  return { listen, url, refuseNew, stop }
 
   async function listen(decide: Decide, answer: AnswerRequest = async () => undefined): Promise<void> {
     if (running.server) throw new ListenRefused('This listener listens already.')
@@ -107,7 +113,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
       running.line = line
       running.stops.push(line.close)
     }
-    await started(server, address, options)
+    running.port = await started(server, address, options)
     running.server = server
     running.stops.push(every(pingEveryMs, sweep))
   }
@@ -220,10 +226,13 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
   }
 
   function url(): string {
-    const address = running.server?.address()
-    if (!address || typeof address === 'string') throw new Error('The listener has no URL before it listens.')
+    if (!running.server) throw new Error('The listener has no URL before it listens.')
     const host = options.host.includes(':') ? `[${options.host}]` : options.host
-    return `${tls ? 'wss' : 'ws'}://${host}:${address.port}`
+    return `${tls ? 'wss' : 'ws'}://${host}:${running.port}`
+  }
+
+  function refuseNew(): void {
+    if (running.server?.listening) running.server.close()
   }
 
   async function stop(): Promise<void> {
@@ -251,14 +260,18 @@ async function resolved(host: string): Promise<string> {
   }
 }
 
-function started(server: Server, address: string, { host, port }: { host: string; port: number }): Promise<void> {
+/** Returns the port. */
+function started(server: Server, address: string, { host, port }: { host: string; port: number }): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const advice =
         error.code === 'EADDRINUSE' ? ' Another program listens there: stop it, or choose another port.' : ''
       reject(new ListenRefused(`Cannot listen on ${host}:${port} (${error.code ?? error.message}).${advice}`))
     })
-    server.listen(port, address, resolve)
+    server.listen(port, address, () => {
+      const bound = server.address()
+      resolve(bound && typeof bound !== 'string' ? bound.port : port)
+    })
   })
 }
 

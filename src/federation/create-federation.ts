@@ -4,7 +4,7 @@ import { ownerOf } from '../document/names.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { ServerIdentity } from '../ports/identity.ts'
-import type { OperatorId, ServerId } from '../ports/names.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -20,6 +20,7 @@ import type {
   MediaSource,
 } from './federation.ts'
 import { createGreeter, type PeerRefusal } from './greeting.ts'
+import { type HandedOver, Unshared } from './handover.ts'
 import { defaultLinkLimits, type LinkLimits } from './limits.ts'
 import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
 import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
@@ -42,6 +43,12 @@ export const protocolVersions: readonly number[] = [2]
 
 /** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
 const tendMs = 10_000
+/** How often it is looked whether everything was handed over, and every how many times peers are asked what they hold. */
+const handOverTurnMs = 100
+const turnsBetweenAsks = 10
+const asksAtOnce = 64
+/** How long a drain waits for another server of the operator to be linked at all. */
+const relinkMs = 3_000
 /** Requests and media that a peer asks for while it waits for its link to be up here too. */
 const maxEarlyRequests = 64
 
@@ -107,6 +114,7 @@ export function createFederation(options: FederationOptions): Federation {
   let telling: Cancel | undefined
   const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
   let usedPercent = 0
+  const unshared = new Unshared()
   let lives = 0
   let isRunning = false
 
@@ -143,6 +151,13 @@ export function createFederation(options: FederationOptions): Federation {
     heardLoad(server, percent) {
       loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
     },
+    received: (document, version) => unshared.received(document, version),
+    differs(server, document) {
+      if (ownerOf(document) === operator && isOfOwn(server)) void doubt(document)
+    },
+    compared(server) {
+      if (isOfOwn(server)) unshared.compared()
+    },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
 
@@ -152,6 +167,40 @@ export function createFederation(options: FederationOptions): Federation {
     budgets.set(of, budget)
     return budget
   }
+
+  const isOfOwn = (server: ServerId): boolean => peers.get(server)?.status.operator === operator
+
+  async function doubt(document: DocumentId): Promise<void> {
+    try {
+      unshared.doubted(document, await documents.index(document))
+    } catch (error) {
+      telemetry.log('error', 'handover.unreadable', { document, message: String(error) })
+    }
+  }
+
+  /** Asking again is for what got lost on its way: receipts come by themselves, a moment after the entries. */
+  async function handOver(withinMs: number, told: (left: number) => void): Promise<HandedOver> {
+    const endMs = clock.elapsed() + withinMs
+    const linkedByMs = clock.elapsed() + Math.min(withinMs, relinkMs)
+    /** A server of the operator that is away may be back in a moment, as when all are started anew one after another. */
+    const mayComeBack = () => clock.elapsed() < linkedByMs && trust.servers(operator).some(server => server !== self)
+    const hasTaker = () =>
+      upServers(operator).length > 0 || unshared.documents().some(isGivenToSomebody) || mayComeBack()
+    const isWanting = () => unshared.size > 0 || (!unshared.isSure && upServers(operator).length > 0)
+    let said = -1
+    for (let turn = 1; isWanting() && clock.elapsed() < endMs && hasTaker(); turn++) {
+      if (unshared.size !== said) told(unshared.size)
+      said = unshared.size
+      if (turn % turnsBetweenAsks === 0) for (const document of unshared.documents().slice(0, asksAtOnce)) ask(document)
+      await new Promise<void>(resolve => clock.after(Math.min(handOverTurnMs, endMs - clock.elapsed()), resolve))
+    }
+    return { alone: unshared.documents(), isSure: unshared.isSure }
+  }
+
+  const ask = (document: DocumentId) => eachSession(session => session.review(document))
+
+  const isGivenToSomebody = (document: DocumentId): boolean =>
+    [...peers.values()].some(({ session }) => session?.mayGive(document))
 
   function tell(server: ServerId, message: LinkMessage): void {
     if (!isRunning) return
@@ -329,7 +378,10 @@ export function createFederation(options: FederationOptions): Federation {
       })
       tendForEver()
       ends.push(
-        documents.subscribe(notice => eachSession(session => session.push(notice))),
+        documents.subscribe(notice => {
+          if (ownerOf(notice.document) === operator) unshared.noticed(notice)
+          eachSession(session => session.push(notice))
+        }),
         entitlement.subscribe(document => eachSession(session => session.review(document))),
         trust.subscribe(trustChanged),
       )
@@ -347,6 +399,8 @@ export function createFederation(options: FederationOptions): Federation {
 
     request,
     requestAt,
+    unshared: () => unshared.size,
+    handOver,
     handle: (method, handler) => void handlers.set(method, handler),
     fetchMedia: (peer, name, take) => fetchMedia(peer, name, take, { network, clock, limits: mediaLimits }),
     serveMedia(source) {

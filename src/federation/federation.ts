@@ -1,6 +1,7 @@
 import type { Json } from '../document/documents.ts'
 import type { MediaFacts, MediaName } from '../ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { HandedOver } from './handover.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
 export interface ForwardedCommand {
@@ -123,6 +124,14 @@ export interface Federation {
    * this operator, or of another one. `atMs` by the monotonic clock.
    */
   loads(of?: OperatorId): ReadonlyMap<ServerId, { readonly usedPercent: number; readonly atMs: number }>
+  /** Documents that no other server has said to hold as they are here. */
+  unshared(): number
+  /**
+   * Waits until another server has said that it durably holds what this one has written, or the time is up; asks for that
+   * meanwhile. Nobody is waited for where there is nobody to take it.
+   * @param told hears how many documents are left
+   */
+  handOver(withinMs: number, told: (left: number) => void): Promise<HandedOver>
   /** Hears of links that come up and go down from now on. */
   subscribe(listener: (change: LinkChange) => void): () => void
   /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */

@@ -1,6 +1,7 @@
 import type { ActorContext, ActorKind, Behaviour, Envelope, StopReason } from '../actor/types.ts'
+import type { Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
-import type { OperatorId, ServerId } from '../ports/names.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -57,6 +58,12 @@ export interface LinkSurroundings {
   cutOff(server: ServerId, durationMs: number): void
   /** A peer has said how much of what it can take it has. */
   heardLoad(server: ServerId, usedPercent: number): void
+  /** A peer holds this of a document of this operator, durably. */
+  received(document: DocumentId, version: Version): void
+  /** A peer does not hold the same of a document as this server. */
+  differs(server: ServerId, document: DocumentId): void
+  /** All documents were compared with a peer, and those that differed were told of. */
+  compared(server: ServerId): void
 }
 
 /**
@@ -288,9 +295,14 @@ class Link implements Behaviour<LinkMessage> {
       conduct: this.#conduct,
       events: {
         ended: reason => this.#tell({ type: 'broken', life, reason }),
-        reconciled: () => this.#tell({ type: 'reconciled', life }),
+        reconciled: () => {
+          this.#around.compared(this.#peer)
+          this.#tell({ type: 'reconciled', life })
+        },
         clock: peerMs => this.#heardClock(peerMs),
         load: usedPercent => this.#around.heardLoad(this.#peer, usedPercent),
+        received: (document, version) => this.#around.received(document, version),
+        differs: document => this.#around.differs(this.#peer, document),
       },
     })
     this.#become({ at: 'up', operator, session })

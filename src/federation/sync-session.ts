@@ -61,6 +61,10 @@ export interface SyncEvents {
   clock(peerMs: number): void
   /** How much of what it can take the peer says it has. */
   load(usedPercent: number): void
+  /** The peer holds this of a document of this operator, durably. */
+  received(document: DocumentId, version: Version): void
+  /** The peer does not hold the same of a document as this server. */
+  differs(document: DocumentId): void
 }
 
 /**
@@ -122,7 +126,10 @@ export class SyncSession {
     this.#reconciler = new Reconciler({
       drives,
       grown,
-      see: (document, isAlone) => this.#ask(document, isAlone),
+      see: (document, isAlone) => {
+        events.differs(document)
+        return this.#ask(document, isAlone)
+      },
       maxSeen: limits.maxAsks,
       minRoundMs: limits.minRoundMs,
       crypto,
@@ -152,6 +159,11 @@ export class SyncSession {
     const bytes = entries.map(entry => entry.bytes)
     if (!this.#outbox.push(document, bytes)) this.#fallBehind()
     this.#sender.wake()
+  }
+
+  /** Whether the peer may be given a document that is held here. */
+  mayGive(document: DocumentId): boolean {
+    return this.#options.exchange.mayGive(document)
   }
 
   /** Who may hold the document has changed: compares it with the peer, if it may pass at all. */
@@ -301,8 +313,12 @@ export class SyncSession {
   }
 
   async #have({ document, heads, purpose }: Have): Promise<void> {
-    const { documents, exchange, isOwn } = this.#options
-    if (isOwn(document) && exchange.mayGive(document)) this.#receipts.note(document, versionOf(heads))
+    const { documents, exchange, isOwn, events } = this.#options
+    if (isOwn(document) && exchange.mayGive(document)) {
+      const version = versionOf(heads)
+      this.#receipts.note(document, version)
+      events.received(document, version)
+    }
     if (purpose === 'ask') {
       if (!this.#outbox.answer(document, heads)) this.#fallBehind()
       this.#sender.wake()

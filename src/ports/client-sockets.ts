@@ -61,6 +61,8 @@ export interface ClientListener {
   listen(decide: (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>, answer?: AnswerRequest): Promise<void>
   /** The base URL that clients use, `ws://…` or `wss://…`, once listening. */
   url(): string
+  /** Takes no more connections; what is open stays so, and `url` answers as before. */
+  refuseNew(): void
   /** Stops listening and closes what is open. */
   stop(): Promise<void>
 }

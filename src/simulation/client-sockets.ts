@@ -82,6 +82,10 @@ export function simulatedListener({ scheduler, transport, party }: SocketPlace, 
       return `ws://${party.station.address}:${port}`
     },
 
+    refuseNew() {
+      if (party.run.admits()) listening?.deaf()
+    },
+
     async stop() {
       if (!party.run.admits()) return never()
       listening?.deaf()

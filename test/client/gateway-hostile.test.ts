@@ -222,6 +222,7 @@ test('who does not read what it is answered is cut off', async () => {
         decide = upgrade => given({ ...upgrade, origin: undefined, remoteAddress: '127.0.0.1' })
       },
       url: () => 'ws://test',
+      refuseNew: () => {},
       stop: async () => {},
     },
     clientPorts().clock,

@@ -214,6 +214,8 @@ export async function world(
     links: () => [],
     loads: () => new Map(),
     reportLoad() {},
+    unshared: () => 0,
+    handOver: async () => ({ alone: [], isSure: true }),
     fingerprintOf: operator =>
       servers.some(other => other.operator === operator) ? fingerprintOf(operator) : undefined,
     handle: (method, handler) => server.handlers.set(method, handler),

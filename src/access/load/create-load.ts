@@ -22,6 +22,8 @@ export interface Load {
   readonly monitor: LoadMonitor
   readonly admission: Admission
   readonly entrance: Entrance
+  /** Whether there is another server of the operator, which has said how it is, that clients could be sent to. */
+  hasOthers(): boolean
   start(): void
   stop(): void
 }
@@ -67,7 +69,7 @@ export function createLoad(options: {
   const limits = { ...defaultLoadLimits, ...options.limits }
   const queue = createAuthenticationQueue(clock)
   const monitor = createLoadMonitor({
-    ...{ probe, clock, telemetry, thresholds: limits.thresholds },
+    ...{ probe, clock, telemetry, thresholds: limits.thresholds, isControlled: limits.isControlled },
     connections: options.connections,
     authenticationWaitMs: () => queue.shortestWaitMs(),
   })
@@ -91,6 +93,7 @@ export function createLoad(options: {
   return {
     monitor,
     admission,
+    hasOthers: () => reports?.candidates().some(({ urls }) => urls.length > 0) ?? false,
     entrance: createEntrance({ admission, queue, resumes, redirects, guests }),
     start() {
       monitor.start()

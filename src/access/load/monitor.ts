@@ -21,7 +21,7 @@ import { SlidingMaximum, slidingPercentile } from './windows.ts'
 export interface LoadMonitor {
   readonly level: LoadLevel
   readonly signals: Signals
-  /** Share of what this server could still take, 0 to 1: 0 from `overloaded` on. */
+  /** Share of what this server could still take, 0 to 1: 0 from `overloaded` on, unless it takes everybody anyway. */
   readonly freeCapacity: number
   start(): void
   stop(): void
@@ -48,8 +48,10 @@ export function createLoadMonitor(options: {
   readonly clock: Clock
   readonly telemetry: Telemetry
   readonly thresholds?: Partial<Thresholds>
+  /** No: nobody is turned away for its load, so that only connections take room. Default: yes. */
+  readonly isControlled?: boolean
 }): LoadMonitor {
-  const { probe, clock, telemetry } = options
+  const { probe, clock, telemetry, isControlled = true } = options
   const thresholds = { ...defaultThresholds, ...options.thresholds }
   const delays = new SlidingMaximum(delayWindow)
   const commits = slidingPercentile(commitsRemembered, commitsMatterMs, 0.99)
@@ -112,6 +114,8 @@ export function createLoadMonitor(options: {
       return signals
     },
     get freeCapacity() {
+      if (isDraining) return 0
+      if (!isControlled) return Math.max(0, 1 - signals.connections)
       if (isAtLeast(level(), 'overloaded')) return 0
       const used = Math.max(signals.connections, signals.memory, Math.min(1, signals.utilisation))
       return Math.max(0, 1 - used)

@@ -174,7 +174,11 @@ export class SimulatedServer {
     if (!node || !run) return
     this.#node = undefined
     this.#isStopping = true
-    node.stop().then(
+    const ended = async () => {
+      await node.drain()
+      await node.stop()
+    }
+    ended().then(
       () => {
         if (run.isOver) return
         this.#isStopping = false
