@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
+import { drainCommand } from './drain.ts'
 import { initCommand } from './init.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
@@ -12,6 +13,7 @@ import { isExpected } from './problems.ts'
 import { secretCommand } from './secret.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
+import { statusCommand } from './status.ts'
 import { subscriberCommand } from './subscriber.ts'
 import { userCommand } from './user.ts'
 
@@ -36,6 +38,8 @@ for (const command of [
   startCommand(),
   configCommand(),
   doctorCommand(),
+  statusCommand(),
+  drainCommand(),
   peerCommand(),
   manifestCommand(),
   subscriberCommand(),

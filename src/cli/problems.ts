@@ -1,3 +1,4 @@
+import { NodeNotReached } from '../adapters/control-socket.ts'
 import { FileProblem } from '../adapters/files.ts'
 import { UnknownFormat } from '../adapters/record-format.ts'
 import { RequestRefused, ServerNotTrusted } from '../client/errors.ts'
@@ -22,6 +23,7 @@ const expected = [
   InvalidManifest,
   InvalidName,
   ListenRefused,
+  NodeNotReached,
   NotAMember,
   Refused,
   RequestRefused,

@@ -1,4 +1,5 @@
-import { Command } from 'commander'
+import { constants } from 'node:os'
+import { Command, Option } from 'commander'
 import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'
@@ -8,7 +9,8 @@ import { passphrase } from './passphrase.ts'
 const diskFailed = 75
 
 /**
- * `cpns start`: serves until SIGINT or SIGTERM, then ends cleanly with exit code 0. When its disk fails it ends too, with exit code
+ * `cpns start`: serves until SIGINT, SIGTERM or `cpns drain`, then drains and ends cleanly with exit code 0; at a second signal it
+ * ends at once. When its disk fails it ends too, with exit code
  * 75: what is on the disk is known only after a restart, which is the supervisor's to do.
  */
 export function startCommand(): Command {
@@ -25,15 +27,25 @@ export function startCommand(): Command {
       const node = await launch(folder.configuration, folder.at, passphrase())
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
-      const ending = await Promise.race([interruption, node.failed])
-      if (ending instanceof Error) {
-        process.exitCode = diskFailed
-        node.telemetry.log('error', 'node.failed', { message: ending.message })
-      } else node.telemetry.log('info', 'node.stopping', { signal: ending })
+      const { draining, telemetry } = node
+      const ending = await Promise.race([interruption, node.failed, draining.begun.then(() => 'drain' as const)])
+      if (ending instanceof Error) failed(ending)
+      else {
+        telemetry.log('info', 'node.stopping', { by: ending })
+        draining.begin({})
+        // Where the disk fails meanwhile nothing can be handed over any more.
+        const ended = await Promise.race([draining.done, node.failed])
+        if (ended instanceof Error) failed(ended)
+      }
       await node.stop()
       node.telemetry.log('info', 'node.counted', countsOf(node.telemetry.counters()))
       node.telemetry.log('info', 'node.stopped')
       clearInterval(alive)
+
+      function failed(error: Error): void {
+        process.exitCode = diskFailed
+        telemetry.log('error', 'node.failed', { message: error.message })
+      }
     })
 }
 
@@ -46,7 +58,7 @@ function interrupted(): Promise<NodeJS.Signals> {
   return new Promise(resolve => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
-        process.once(signal, () => process.exit(130))
+        process.once(signal, () => process.exit(128 + constants.signals[signal]))
         resolve(signal)
       })
     }

@@ -23,14 +23,19 @@ import type { CertificateCheck } from '../ports/certificates.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Configuration } from './configuration-schema.ts'
+import { startControl } from './control.ts'
+import { controlPath } from './control-path.ts'
+import { createDraining, type Draining } from './draining.ts'
 
 export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
 export { InvalidConfiguration, readConfiguration } from './configuration.ts'
 export type { Configuration } from './configuration-schema.ts'
 
-/** A node on production adapters, with its log. */
+/** A node on production adapters, with its log; reached by commands on this machine through the socket in its data folder. */
 export interface RunningNode extends CpnsNode {
   readonly telemetry: CountingTelemetry
+  /** Its drain, which others may have begun. */
+  readonly draining: Draining
 }
 
 /**
@@ -93,6 +98,14 @@ export async function launch(
     }
     const node = await createNode(ports, settings)
     await node.start()
+    const draining = createDraining(node, telemetry)
+    const control = await startControl({
+      path: controlPath(configuration, at),
+      ...{ operator: identity.operator, server: identity.server, node, draining, clock: ports.clock },
+    }).catch(async error => {
+      await node.stop()
+      throw error
+    })
     telemetry.log('info', 'node.ready', {
       operator: identity.operator,
       server: identity.server,
@@ -102,9 +115,11 @@ export async function launch(
     return {
       ...node,
       telemetry,
+      draining,
       async stop() {
         stopFollowing()
         await node.stop()
+        await control.stop()
         await searchIndex.close()
         push?.close()
         keys.close()

@@ -1,0 +1,61 @@
+import { Command, Option } from 'commander'
+import { askNode } from '../adapters/control-socket.ts'
+import type { StatusAnswer } from '../operations/control.ts'
+import { controlPath } from '../operations/control-path.ts'
+import { openNodeFolder } from './node-folder.ts'
+import { configOption } from './options.ts'
+import { Refused } from './problems.ts'
+
+interface Options {
+  readonly config: string
+  readonly json?: true
+}
+
+/** `cpns status`: how the node of this folder is, over its socket. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('Shows how the node that runs here is: state, load, clients, links.')
+    .addOption(configOption())
+    .addOption(new Option('--json', 'prints JSON'))
+    .action(async ({ config, json }: Options) => {
+      const { configuration, at } = await openNodeFolder(config)
+      const { status, lines } = await askNode(controlPath(configuration, at), 'GET', '/v1/status')
+      const text = (await Array.fromAsync(lines)).join('\n')
+      if (status !== 200) throw new Refused(`The node answered ${status}: ${text}`)
+      // What the node of the same release says of itself, to its owner.
+      console.log(json ? text : table(JSON.parse(text) as StatusAnswer))
+    })
+}
+
+function table(status: StatusAnswer): string {
+  const { operator, server, clientUrl, state, isReady, level, signals, connections, unshared, links, upMs } = status
+  const percent = (share: number) => `${Math.round(share * 100)} %`
+  const rows: readonly (readonly [string, string])[] = [
+    ['operator', operator],
+    ['server', server],
+    ['clients at', clientUrl],
+    ['state', `${state}${isReady ? ', ready' : ', not ready for clients'}, for ${duration(upMs)}`],
+    ['load', level],
+    ['  event loop', `${Math.round(signals.loopDelayMs)} ms late, ${percent(signals.utilisation)} used`],
+    ['  memory', percent(signals.memory)],
+    ['  commits', `${Math.round(signals.commitMs)} ms`],
+    ['  log-ins wait', `${Math.round(signals.authenticationWaitMs)} ms`],
+    ['clients', `${connections} (${percent(signals.connections)} of what there may be)`],
+    ['here alone', `${unshared} documents`],
+    ...links.map(({ server, operator, state, reason }) => {
+      const why = reason === undefined ? '' : ` (${reason})`
+      return ['link', `${state.padEnd(10)} ${operator} ${server}${why}`] as const
+    }),
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+}
+
+function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000)
+  const parts = [Math.floor(seconds / 86_400), Math.floor(seconds / 3_600) % 24, Math.floor(seconds / 60) % 60]
+  const [days = 0, hours = 0, minutes = 0] = parts
+  if (days > 0) return `${days} d ${hours} h`
+  if (hours > 0) return `${hours} h ${minutes} min`
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`
+}
