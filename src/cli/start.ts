@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'
