@@ -97,7 +97,7 @@ export class SyncSession {
   #cancelRetry: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
-    const { stream, drives, grown, budget, crypto, clock, random, limits, conduct } = options
+    const { stream, events, drives, grown, budget, crypto, clock, random, limits, conduct } = options
     const failed = (error: unknown) => this.#failed(error)
     this.#options = options
     this.#conduct = conduct
