@@ -44,7 +44,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     attach(document, channel, connection) {
       const ofDocument = receivers.get(document) ?? new Map<string, Receiver>()
       receivers.set(document, ofDocument)
-      ofDocument.get(channel)?.end()
+      const before = ofDocument.get(channel)
+      if (before?.isOn(connection)) return before.look()
+      before?.close('taken')
       const receiver = new Receiver(document, channel, connection, options)
       ofDocument.set(channel, receiver)
       connection.onEnd(() => leave(document, channel, receiver))
@@ -92,6 +94,15 @@ class Receiver {
     this.#cancel?.()
   }
 
+  isOn(connection: ClientConnection): boolean {
+    return this.#connection === connection
+  }
+
+  close(why: 'closed' | 'taken'): void {
+    this.end()
+    this.#connection.tell(channelClosed.method, { channel: this.#channel, why })
+  }
+
   look(): void {
     this.#hasChanged = true
     if (this.#isLooking || this.#hasEnded) return
@@ -109,18 +120,13 @@ class Receiver {
         this.#hasChanged = false
         const registers = await documents.read(this.#document)
         if (this.#hasEnded) return
-        if (registers.get(keys.channel(this.#channel))?.value === null) return this.#closed()
+        if (registers.get(keys.channel(this.#channel))?.value === null) return this.close('closed')
         this.#give(registers, clock.now())
       }
     } catch (error) {
       telemetry.log('warn', 'channels.unreadable', { document: this.#document, message: String(error) })
       this.#later(retryMs)
     }
-  }
-
-  #closed(): void {
-    this.end()
-    this.#connection.tell(channelClosed.method, { channel: this.#channel })
   }
 
   #give(registers: Registers, now: number): void {

@@ -147,9 +147,10 @@ export const channelMessages = {
 
 export const channelClosed = {
   method: 'channel.closed',
-  summary: 'The channel was closed, on another connection of the subscriber.',
-  params: z.strictObject({ channel }),
-  example: { channel: exampleChannel },
+  summary:
+    'Nothing of the channel is given on this connection any more: the subscriber has closed it, or has opened it on another connection to this server.',
+  params: z.strictObject({ channel, why: z.enum(['closed', 'taken']) }),
+  example: { channel: exampleChannel, why: 'taken' },
 } as const satisfies NotificationSpec<unknown>
 
 export const channelNotifications = [channelMessages, channelClosed] as const

@@ -96,6 +96,11 @@ export interface ChannelPorts {
   readonly crypto: Pick<ClientCrypto, 'randomBytes'>
 }
 
+const whys = {
+  closed: 'The subscriber has closed the channel.',
+  taken: 'Another process of the subscriber has opened the channel. Give each an instance of its own.',
+} as const
+
 /** What was given and not yet dealt with. Servers give far less at once; a server that gives more is not listened to. */
 const maxHeld = 1_024
 /** Acknowledgements of one call. */
@@ -219,8 +224,7 @@ class OpenChannel implements Channel {
     }
     if (method !== channelClosed.method) return
     const closed = channelClosed.params.safeParse(params)
-    if (closed.success && closed.data.channel === this.#address?.channel)
-      this.#end('The subscriber has closed the channel.')
+    if (closed.success && closed.data.channel === this.#address?.channel) this.#end(whys[closed.data.why])
   }
 
   // --- messages

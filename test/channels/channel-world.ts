@@ -178,10 +178,13 @@ export class ChannelWorld {
 
   /** How many messages are in a server's document of the subscriber. */
   waiting(app: App, server = 'a.example/1'): Promise<number> {
-    return this.world.inside(async () => {
-      const registers = await this.world.server(server).node?.documents.read(documentOf(app))
-      return [...(registers?.entries('message/') ?? [])].filter(([, { value }]) => value !== null).length
-    })
+    return this.world.inside(() => this.holding(app, server))
+  }
+
+  /** How many registers under a prefix are there that are no marks. Inside. */
+  async holding(app: App, server: string, prefix = 'message/'): Promise<number> {
+    const registers = await this.world.server(server).node?.documents.read(documentOf(app))
+    return [...(registers?.entries(prefix) ?? [])].filter(([, { value }]) => value !== null).length
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { channelClose } from '../../src/channels/methods.ts'
 import { ChannelWorld } from './channel-world.ts'
 
 const first = 'a.example/1'
@@ -124,6 +125,50 @@ test('bytes that are no text come as they were sent; a handler that fails gets t
   assert.equal(seen, ['ff00fe', 'ff00fe', 'ff00fe', Buffer.from('\ufeffbom').toString('hex')])
   assert.equal(failures, [1, 2])
   await channels.isSaid(app, next.body.message, 'acknowledged')
+})
+
+test('another process that opens the same channel takes it; what the subscriber closes elsewhere is closed', async () => {
+  const channels = await ChannelWorld.start(2)
+  const one = await channels.app('alice', [0])
+  const two = await channels.app('alice', [0])
+  const taken = 'closed: Another process of the subscriber has opened the channel. Give each an instance of its own.'
+  await channels.world.until(() => one.events.includes(taken), 'the first is told')
+  await channels.post(two, 'for one of them', second)
+  await channels.isGiven(two, 1)
+  assert.equal(one.texts, [])
+  const { channel = '' } = two.channel.address ?? {}
+  const elsewhere = channels.world.client('alice', second)
+  await channels.world.inside(() => elsewhere.insist(channelClose, { channel }))
+  await channels.world.until(() => two.channel.state === 'closed', 'the second is told, at the other server')
+  assert.is(two.events.at(-1), 'closed: The subscriber has closed the channel.')
+})
+
+test('what was acknowledged leaves the disks of all servers; what has ended goes, and all of a removed subscriber', async () => {
+  const sweepEveryMs = 60_000
+  const channels = await ChannelWorld.start(2, { channels: { sweepEveryMs } })
+  const app = await channels.app('alice', [0])
+  const servers = [first, second]
+  const text = (name: string) => `${name} `.padEnd(4_000, '.')
+  for (let number = 0; number < 12; number++) {
+    const { body } = await channels.post(app, text(`given-${number}`), number % 2 ? first : second)
+    await channels.isSaid(app, body.message, 'acknowledged', first)
+    if (number === 0) assert.ok(servers.some(server => channels.world.isOnDisk(server, text('given-0'))))
+  }
+  const isGone = () => servers.every(server => !channels.world.isOnDisk(server, text('given-0')))
+  await channels.world.until(isGone, 'what was acknowledged first is on no disk')
+
+  await channels.end(app)
+  await channels.post(app, text('ended'), first, { ttl: '5' })
+  for (const server of servers)
+    await channels.world.until(async () => (await channels.holding(app, server)) === 1, `${server} has it`)
+  await channels.world.pass(2 * sweepEveryMs)
+  for (const server of servers) assert.is(await channels.waiting(app, server), 0)
+
+  await channels.post(app, text('for nobody'), first)
+  channels.world.federation.operators[0]?.subscribers.remove('alice')
+  await channels.world.pass(2 * sweepEveryMs)
+  const there = async () => (await Promise.all(servers.map(server => channels.holding(app, server, '')))).join()
+  await channels.world.until(async () => (await there()) === '0,0', 'nothing is there')
 })
 
 test.run()
