@@ -108,7 +108,8 @@ async function drive(writer: Writer, count: number, ms: number): Promise<number>
 }
 
 export async function documentPath(folder: string): Promise<Writer> {
-  const clock = systemClock()
+  // Nothing else does, while the server takes a breath.
+  const clock = systemClock({ holdsProcess: true })
   const random = systemRandom()
   const store = await openLevelLogStore(folder)
   const actors = createActorSystem({ clock, random })

@@ -37,7 +37,8 @@ export async function storageServer(
   folder: string,
   { maxActive, policy = {} }: { readonly maxActive?: number; readonly policy?: Partial<StoragePolicy> } = {},
 ): Promise<StorageServer> {
-  const clock = systemClock()
+  // Nothing else does, while the server takes a breath.
+  const clock = systemClock({ holdsProcess: true })
   const identity = serverIdentity(home, new Uint8Array(32).fill(1), crypto)
   const store = await openLevelLogStore(folder)
   const actors = createActorSystem({ clock, random })
