@@ -155,7 +155,8 @@ export const connect = (options: SessionOptions, ports: ClientPorts = platformPo
   openSession(ports, options)
 
 /**
- * Keeps a client connected to its operators, each by its policy; begins at once, and never gives up by itself.
+ * Keeps a client connected to its operators, each by its policy; begins at once, and tries on until it is closed, or an operator
+ * refuses it for good.
  * @throws {RangeError} without an operator, a URL or a server to begin with
  */
 export const alwaysOn = (options: AlwaysOnOptions, ports: ClientPorts = platformPorts()): AlwaysOn =>

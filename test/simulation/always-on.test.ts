@@ -273,6 +273,25 @@ test('what was known is known after a restart, and the provisioned server may be
   assert.is(third.home().policy?.hops, 3, 'and is told anew')
 })
 
+test('whoever answers in its server’s place is told nothing, and is not the end of it', async () => {
+  const stage = await Stage.start(8)
+  const { sockets, clientCrypto: crypto, clock } = stage.world.host('phone').boot()
+  const { id: operator, servers, keyOf } = stage.federation.operator('a.example')
+  const [first, second] = servers
+  assert.ok(first && second)
+  const credential = { kind: 'psk' as const, key: keyOf('phone') }
+  const homes = [
+    { operator, identity: 'phone', credential, servers: [second.identity.server], urls: [clientUrlOf(first)] },
+  ]
+  const phone = new Phone(keepAlwaysOn({ sockets, crypto, clock }, { homes }))
+  await stage.pass(minuteMs)
+  const said = new Set(phone.told)
+  assert.not(said.has('a.example online') || said.has('a.example offline'))
+  assert.ok(said.has('a.example backing-off'))
+  assert.ok(phone.told.length > 2, 'it tries on')
+  phone.client.close()
+})
+
 test('a policy that allows no second operator holds it back, and lets it go', async () => {
   const stage = await Stage.start(5)
   await stage.say('a.example', { standard: { several: false } })

@@ -170,7 +170,7 @@ export class HomeLink implements Home {
     }
     if (this.#session !== session) return
     try {
-      await session.begin()
+      await session.begin(true)
     } catch (error) {
       if (this.#session === session) this.#end('refused', error instanceof Error ? error.message : String(error))
     }

@@ -93,12 +93,17 @@ export class Attachment {
     return this.#wire
   }
 
-  /** One round, and further ones if it was in vain for the moment. @throws what trying again will not change */
-  async begin(): Promise<void> {
+  /**
+   * One round, and further ones if it was in vain for the moment. Whoever answers in a server's place may be gone later: who is
+   * `isPatient` tries on.
+   * @throws what trying again will not change
+   */
+  async begin(isPatient = false): Promise<void> {
     try {
       await this.connect()
     } catch (error) {
-      if (isFinal(error) || error instanceof ServerNotTrusted) throw error
+      if (this.#state.kind === 'closed') return
+      if (isFinal(error) || (error instanceof ServerNotTrusted && !isPatient)) throw error
       this.#retryAfter(error)
     }
   }

@@ -46,8 +46,8 @@ export class ClientSession implements Session {
   }
 
   /** One round, and further ones if it was in vain for the moment. @throws as {@link keepSession} */
-  begin(): Promise<void> {
-    return this.#attachment.begin()
+  begin(isPatient = false): Promise<void> {
+    return this.#attachment.begin(isPatient)
   }
 
   /** Goes elsewhere, and stays here until it has arrived there. Answers whether it has. */
