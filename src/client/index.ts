@@ -27,6 +27,7 @@ import {
   type MediaUploadOptions,
   uploadMedia as upload,
 } from './media.ts'
+import { createMediaCache, type MediaCache, type MediaCacheOptions } from './media-cache.ts'
 import {
   openMessageStore as keepMessages,
   type MessageStore,
@@ -111,6 +112,7 @@ export type {
   MediaTransfer,
   MediaUploadOptions,
 } from './media.ts'
+export type { MediaCache, MediaCacheOptions, WantedMedia } from './media-cache.ts'
 export { ChangeImpossible } from './message-store/edits.ts'
 export type { ConnectionState, MessageStoreEvent, Refusal } from './message-store/events.ts'
 export { AddressUnknown } from './message-store/in-step.ts'
@@ -258,6 +260,10 @@ export const uploadMedia = (
   options: MediaUploadOptions,
   ports: MediaPorts = platformMediaPorts(),
 ): Promise<MediaReference> => upload(session, ports, options)
+
+/** Keeps media in memory that were received, up to a bound, so that what is shown again is not received again. */
+export const mediaCache = (options: MediaCacheOptions = {}, ports: MediaPorts = platformMediaPorts()): MediaCache =>
+  createMediaCache(ports, options)
 
 /**
  * Receives a media of a mailbox, or a part of one, as it comes, and goes on after a cut. When it ends without an error, the whole
