@@ -36,6 +36,8 @@ import type { PolicySource } from './policy/policies.ts'
 import { clientPath, documentsPath, subprotocol } from './protocol.ts'
 import type { Guests } from './roaming/guests.ts'
 import { session } from './session.ts'
+import { createShedding } from './shedding.ts'
+import { createSubscriberLimits } from './subscriber-limits.ts'
 import { createTickets } from './tickets.ts'
 
 export interface AccessOptions {
@@ -129,6 +131,13 @@ export function createAccess(options: AccessOptions): Access {
     hasOthers: load.hasOthers,
     clock,
   })
+  const shedding = createShedding({
+    monitor,
+    here: () => connections.movable(),
+    send: connection => leaving.send(connection),
+    shed: count => telemetry.count('cpns_access_shed_total', {}, count),
+    clock,
+  })
   let drained: Promise<number> | undefined
   const tickets = createTickets({
     operator: identity.operator,
@@ -152,6 +161,7 @@ export function createAccess(options: AccessOptions): Access {
     const index = await options.documents.index(document)
     return index ? toBase64url(index.digest) : ''
   }
+  const subscribers = createSubscriberLimits(clock, limits)
   const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
   const media = options.media && createMediaRequests({ media: options.media, telemetry, limits })
@@ -167,9 +177,11 @@ export function createAccess(options: AccessOptions): Access {
     async start() {
       await listener.listen(decide, answer)
       load.start()
+      if (options.load?.isControlled !== false) shedding.start()
     },
     drain,
     async stop() {
+      shedding.stop()
       await drain()
       load.stop()
       await listener.stop()
@@ -223,6 +235,7 @@ export function createAccess(options: AccessOptions): Access {
             address,
             authentication,
             service,
+            subscribers,
             attached: options.attached,
             home: identity.operator,
             policies: options.policies,

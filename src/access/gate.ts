@@ -16,11 +16,10 @@ import {
   refuse,
 } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
-import type { Verdict } from './load/admission.ts'
 import { WaitedTooLong } from './load/authentication-queue.ts'
-import { awayError, type Entrance } from './load/entrance.ts'
+import { type Away, awayError, type Entrance } from './load/entrance.ts'
 import type { PolicySource } from './policy/policies.ts'
-import { rpcDiscover, type SessionAnswer, sessionAuthenticate } from './protocol.ts'
+import { type Closing, rpcDiscover, type SessionAnswer, sessionAuthenticate } from './protocol.ts'
 
 export interface GateOptions {
   readonly connection: Connection
@@ -34,7 +33,7 @@ export interface GateOptions {
   readonly entrance: Entrance
   /** Left out: clients are told of no policy. */
   readonly policies?: PolicySource | undefined
-  /** Called once, before the client is told. */
+  /** Called once, before the client is told. @throws {CommandRefused} when it may not be let in all the same */
   readonly admit: (admitted: Admitted) => void
 }
 
@@ -112,9 +111,9 @@ export function createGate(options: GateOptions): Gate {
     }
   }
 
-  function sendAway(request: Request, verdict: Exclude<Verdict, { kind: 'admitted' }>) {
+  function sendAway(request: Request, verdict: Away) {
     reply(request, { error: awayError(verdict) })
-    outlet.close(verdict.kind === 'limited' ? 'messageRate' : 'busy', 'Not here, and not now.')
+    outlet.close(closingOf(verdict), 'Not here, and not now.')
   }
 
   function verify(
@@ -146,7 +145,11 @@ export function createGate(options: GateOptions): Gate {
   function welcome(request: Request, admitted: Admitted) {
     if (outlet.closing !== undefined) return
     const { principal } = admitted
-    options.admit(admitted)
+    try {
+      options.admit(admitted)
+    } catch (error) {
+      return turnAway(request, error)
+    }
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
     const resume = entrance.ticketFor(admitted)
     const isGuest = admitted.until !== undefined
@@ -167,7 +170,20 @@ export function createGate(options: GateOptions): Gate {
       return outlet.close('internal', 'The server failed.')
     }
     reply(request, { error: refusalOf(error) })
-    outlet.close(error.status === 503 ? 'busy' : 'notAuthorised', error.message)
+    const why = { 429: 'connectionRate', 503: 'busy' } as const
+    outlet.close(error.status === 429 || error.status === 503 ? why[error.status] : 'notAuthorised', error.message)
+  }
+}
+
+function closingOf(verdict: Away): Closing {
+  switch (verdict.kind) {
+    case 'redirected':
+      return verdict.isPermanent ? 'moved' : 'useAnother'
+    case 'limited':
+      return 'connectionRate'
+    case 'direct':
+    case 'busy':
+      return 'busy'
   }
 }
 

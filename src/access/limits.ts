@@ -11,6 +11,9 @@ export interface AccessLimits {
   /** Frames per second in the long run, and how many may come at once: less than a mailbox holds. */
   readonly framesPerSecond: number
   readonly frameBurst: number
+  /** Of one subscriber over all of its sessions here: frames per second in the long run, and sessions. */
+  readonly framesPerSecondOfOne: number
+  readonly maxSessionsOfOne: number
   /** Frames refused for their rate, or because they are no messages, before the connection is closed. */
   readonly maxStrikes: number
   /** Requests of one session that are being executed. */
@@ -47,6 +50,8 @@ export const defaultLimits: AccessLimits = {
   maxFrameCharsUnauthenticated: 4_096,
   framesPerSecond: 500,
   frameBurst: 1_000,
+  framesPerSecondOfOne: 1_000,
+  maxSessionsOfOne: 100,
   maxStrikes: 50,
   maxInFlight: 64,
   maxChannels: 256,

@@ -39,6 +39,11 @@ export const closings = {
   /** The client has said how often it would be heard, and was not. */
   silent: { code: 4141, retry: true },
   tooLarge: { code: 4149, retry: false },
+  /** The answer before says which server has room now (`useAnother`), or takes this client from now on (`moved`). */
+  useAnother: { code: 4156, retry: true },
+  moved: { code: 4157, retry: true },
+  /** Too many attempts of one address, or sessions of one subscriber. */
+  connectionRate: { code: 4159, retry: true },
   messageRate: { code: 4150, retry: true },
   /** The client does not take what it is sent. */
   slowReader: { code: 4151, retry: true },

@@ -17,6 +17,7 @@ import { policyChanged } from './policy/methods.ts'
 import { defaultPolicies, type PolicySource } from './policy/policies.ts'
 import { sessionAlive, sessionPing } from './protocol.ts'
 import { createSessionDocuments, type SessionDocumentsOptions } from './session-documents.ts'
+import type { SubscriberLimits } from './subscriber-limits.ts'
 
 export interface SessionOptions extends SessionDocumentsOptions {
   readonly authentication: Authentication
@@ -24,6 +25,7 @@ export interface SessionOptions extends SessionDocumentsOptions {
   /** Where the client connects from. */
   readonly address: string
   readonly service: Service
+  readonly subscribers: SubscriberLimits
   /** Whose server this is. */
   readonly home: OperatorId
   readonly attached: Pick<Attached, 'enter'>
@@ -64,11 +66,13 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   let leave = () => {}
 
   function admit({ principal: who, class: kind, until }: Admitted) {
+    const exit = options.subscribers.enter(who)
     principal = who
     guestUntil = until
     gate = undefined
     connection.admitted({ class: kind, idleMs: () => clock.elapsed() - askedMs })
     const ends = [
+      exit,
       options.attached.enter(who, client.tell),
       until === undefined &&
         options.policies?.subscribe(() => client.tell(policyChanged.method, { withinMs: policyWithinMs })),
@@ -91,13 +95,15 @@ export function session(options: SessionOptions): ConnectionBehaviour {
     heardMs = clock.elapsed()
     if (outlet.closing !== undefined) return
     if (!principal) return gate?.receive(frame)
-    const waitMs = frames.take(clock.elapsed())
+    const waitMs = waitOf(principal)
     if (waitMs > 0) return tooFast(frame, waitMs)
     if (typeof frame !== 'string') return channelFrame(frame)
     const parsed = parseFrame(frame)
     if (parsed.kind === 'batch') return batch(parsed.messages, principal)
     handle(parsed.message, principal, answer => outlet.send(encodeAnswer(answer)))
   }
+
+  const waitOf = (caller: Principal): number => frames.take(clock.elapsed()) || options.subscribers.take(caller)
 
   function batch(messages: readonly Incoming[], caller: Principal) {
     const expected = messages.filter(({ kind }) => kind === 'request' || kind === 'invalid').length
@@ -107,7 +113,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
       if (answers.length === expected) outlet.send(encodeBatch(answers))
     }
     for (const [index, message] of messages.entries()) {
-      const waitMs = index === 0 ? 0 : frames.take(clock.elapsed())
+      const waitMs = index === 0 ? 0 : waitOf(caller)
       if (waitMs > 0 && message.kind === 'request') collect({ id: message.id, error: slowDown(waitMs) })
       else handle(message, caller, collect)
     }

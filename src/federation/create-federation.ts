@@ -95,7 +95,7 @@ export function createFederation(options: FederationOptions): Federation {
   /** Until when peers are cut off, by the clock's elapsed milliseconds. */
   const cutOffs = new Map<ServerId, number>()
   const earlyRequests = new Map<ServerId, PeerStream[]>()
-  const requests = createRequestServer({ handlers, limits: requestLimits, clock, telemetry })
+  const requests = createRequestServer({ handlers, own: operator, limits: requestLimits, clock, telemetry })
   let mediaSource: MediaSource | undefined
   const mediaLimits = defaultMediaLimits
   const media = createMediaServer({ source: () => mediaSource, limits: mediaLimits, clock, telemetry })

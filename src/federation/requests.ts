@@ -3,6 +3,7 @@ import { type PeerNetwork, type PeerStream, PeerUnreachable, StreamClosed } from
 import type { Telemetry } from '../ports/telemetry.ts'
 import { CommandRefused, type Status, statuses } from './command.ts'
 import type { CommandAnswer, CommandHandler, ForwardedCommand, Forwarder } from './federation.ts'
+import { type TokenBucket, tokenBucket } from './token-bucket.ts'
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MalformedFrame, type Request } from './wire.ts'
 
 /*
@@ -17,11 +18,20 @@ export interface RequestLimits {
   readonly timeoutMs: number
   /** Commands of one peer that are executed at once, those that go on after their time included; more are refused. */
   readonly maxPerPeer: number
+  /** Commands of all servers of one other operator: in the long run, and at once. */
+  readonly perOperatorPerSecond: number
+  readonly operatorBurst: number
   /** What a peer with too many is told. */
   readonly retryAfterMs: number
 }
 
-export const defaultRequestLimits: RequestLimits = { timeoutMs: 10_000, maxPerPeer: 64, retryAfterMs: 1_000 }
+export const defaultRequestLimits: RequestLimits = {
+  timeoutMs: 10_000,
+  maxPerPeer: 64,
+  perOperatorPerSecond: 500,
+  operatorBurst: 1_000,
+  retryAfterMs: 1_000,
+}
 
 type Refusal = Extract<CommandAnswer, { ok: false }>
 
@@ -91,12 +101,25 @@ export interface RequestServer {
 /** Executes what peers forward. */
 export function createRequestServer(options: {
   readonly handlers: ReadonlyMap<string, CommandHandler>
+  /** The operator of this server. */
+  readonly own: Forwarder['operator']
   readonly limits: RequestLimits
   readonly clock: Clock
   readonly telemetry: Telemetry
 }): RequestServer {
   const { handlers, limits, clock, telemetry } = options
   const running = new Map<Forwarder['server'], number>()
+  /** One for each operator that there is a link to: no more than are trusted. */
+  const rates = new Map<Forwarder['operator'], TokenBucket>()
+
+  /** The milliseconds until the operator may send another one, 0: now. Servers of one's own are not counted. */
+  function waitOf({ operator }: Forwarder): number {
+    if (operator === options.own) return 0
+    const nowMs = clock.elapsed()
+    const rate = rates.get(operator) ?? tokenBucket(limits.perOperatorPerSecond, limits.operatorBurst, nowMs)
+    rates.set(operator, rate)
+    return rate.take(nowMs)
+  }
 
   async function answerTo({ command }: Request, from: Forwarder): Promise<CommandAnswer> {
     const handler = handlers.get(command.method)
@@ -140,6 +163,11 @@ export function createRequestServer(options: {
   async function answered(stream: PeerStream, from: Forwarder): Promise<CommandAnswer | undefined> {
     if ((running.get(from.server) ?? 0) >= limits.maxPerPeer) {
       return { ...refusal(503, 'Too many commands of this server are under way.'), retryAfterMs: limits.retryAfterMs }
+    }
+    const waitMs = waitOf(from)
+    if (waitMs > 0) {
+      const text = `At most ${limits.perOperatorPerSecond} commands of ${from.operator} a second in the long run.`
+      return { ...refusal(429, text), retryAfterMs: waitMs }
     }
     const leave = enter(from)
     let executed: Promise<CommandAnswer> | undefined

@@ -192,6 +192,23 @@ test('one peer occupies so many handlers and no more', async () => {
   assert.ok((await a1.federation.request(b.id, command)).ok)
 })
 
+test('one operator has so many commands a second, whichever of its servers sends them; others do not notice', async () => {
+  const links = { requests: { perOperatorPerSecond: 2, operatorBurst: 4 } }
+  const a1 = await bench.world.start(a, 0, { federation: links })
+  const [b1, b2] = await bench.start([b, 0], [b, 1])
+  for (const { federation } of [a1, b2]) federation.handle('pn.update', async () => ({ ok: true, value: 'done' }))
+  const answers = []
+  for (let turn = 0; turn < 3; turn++) {
+    for (const server of [b1, b2]) answers.push(await server.federation.request(a.id, command))
+  }
+  assert.equal(answers.map(status), [200, 200, 200, 200, 429, 429])
+  const [last] = answers.slice(-1)
+  assert.ok(last && !last.ok && last.cause === 'RATE_LIMITED' && (last.retryAfterMs ?? 0) > 0)
+  assert.is(status(await b1.federation.requestAt(b2.id, command)), 200, 'servers of one operator are not counted')
+  await bench.run(1_000)
+  assert.is(status(await b1.federation.request(a.id, command)), 200)
+})
+
 test('a handler that goes on after its time is counted until it ends', async () => {
   const [a1, b1] = await bench.start([a, 0], [b, 0])
   let running = 0
