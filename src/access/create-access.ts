@@ -5,7 +5,6 @@ import { toBase64url } from '../commands/framing.ts'
 import type { Documents } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
 import type { Command, NotificationSpec } from '../federation/command.ts'
-import type { Federation } from '../federation/federation.ts'
 import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -26,7 +25,7 @@ import { documentConnection } from './document-connection.ts'
 import { createFeeds } from './feeds.ts'
 import { createLeaving } from './leaving.ts'
 import { type AccessLimits, defaultLimits } from './limits.ts'
-import { createLoad, type LoadLimits } from './load/create-load.ts'
+import { createLoad, type LoadFederation, type LoadLimits } from './load/create-load.ts'
 import { isAtLeast } from './load/level.ts'
 import type { LoadMonitor } from './load/monitor.ts'
 import type { MayRead } from './may-read.ts'
@@ -67,7 +66,7 @@ export interface AccessOptions {
   readonly telemetry: Telemetry
   readonly probe: LoadProbe
   /** Left out where there are no other servers. */
-  readonly federation?: Pick<Federation, 'loads' | 'reportLoad'>
+  readonly federation?: LoadFederation
   /** Where clients reach another server of the operator, by its manifest. */
   readonly urlsOf?: (server: ServerId) => readonly string[]
   /** What the operator wants of its clients. Left out: what holds as long as it says nothing, and clients are not told. */

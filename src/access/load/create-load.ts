@@ -22,11 +22,14 @@ export interface Load {
   readonly monitor: LoadMonitor
   readonly admission: Admission
   readonly entrance: Entrance
-  /** Whether there is another server of the operator, which has said how it is, that clients could be sent to. */
+  /** Whether there is another server of the operator that clients could be sent to, though it may not have said yet how it is. */
   hasOthers(): boolean
   start(): void
   stop(): void
 }
+
+/** What is used of the federation; who says nothing of links is told of servers by their reports alone. */
+export type LoadFederation = Pick<Federation, 'loads' | 'reportLoad'> & Partial<Pick<Federation, 'linked'>>
 
 export interface LoadLimits {
   /** Off: everybody is let in at all times, whatever comes of it. */
@@ -52,7 +55,7 @@ export function createLoad(options: {
   /** Connections of those that there may be, 0 to 1. */
   readonly connections: () => number
   /** Left out where there are no other servers. */
-  readonly federation?: Pick<Federation, 'loads' | 'reportLoad'> | undefined
+  readonly federation?: LoadFederation | undefined
   readonly urlsOf: (server: ServerId) => readonly string[]
   /** Left out: clients are neither sent to other operators nor taken from them. */
   readonly guests?: Guests | undefined
@@ -93,7 +96,10 @@ export function createLoad(options: {
   return {
     monitor,
     admission,
-    hasOthers: () => reports?.candidates().some(({ urls }) => urls.length > 0) ?? false,
+    hasOthers() {
+      const linked = federation?.linked?.(operator) ?? reports?.candidates().map(({ server }) => server) ?? []
+      return linked.some(server => server !== self && urlsOf(server).length > 0)
+    },
     entrance: createEntrance({ admission, queue, resumes, redirects, guests }),
     start() {
       monitor.start()
