@@ -26,6 +26,7 @@ import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.
 import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
 import { ByteBudget } from './reconciliation/byte-budget.ts'
 import { Forest } from './reconciliation/forest.ts'
+import { type Reduction, Reductions } from './reductions.ts'
 import {
   createRequestServer,
   defaultRequestLimits,
@@ -114,6 +115,8 @@ export function createFederation(options: FederationOptions): Federation {
   let telling: Cancel | undefined
   const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
   let usedPercent = 0
+  const reductions = new Reductions(clock, random)
+  let wanted: Reduction | undefined
   const unshared = new Unshared()
   let lives = 0
   let isRunning = false
@@ -142,6 +145,7 @@ export function createFederation(options: FederationOptions): Federation {
         documents,
         offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
         usedPercent: () => (of === operator || takesClientsOf(of) ? usedPercent : 100),
+        reduction: () => (of === operator ? undefined : wanted),
         crypto,
         clock,
         random,
@@ -151,6 +155,7 @@ export function createFederation(options: FederationOptions): Federation {
     heardLoad(server, percent) {
       loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
     },
+    heardReduction: (server, reduction) => reductions.heard(server, reduction),
     received: (document, version) => unshared.received(document, version),
     differs(server, document) {
       if (ownerOf(document) === operator && isOfOwn(server)) void doubt(document)
@@ -325,11 +330,22 @@ export function createFederation(options: FederationOptions): Federation {
       return refusal(403, `${to} is not trusted here: its manifest is missing or has expired.`, 'OPERATOR_NOT_TRUSTED')
     }
     const deadlineMs = clock.elapsed() + requestLimits.timeoutMs
+    let soonestMs = Number.POSITIVE_INFINITY
     for (const server of shuffled(upServers(to))) {
+      const keptBackMs = reductions.keptBackMs(server)
+      if (keptBackMs > 0) {
+        soonestMs = Math.min(soonestMs, keptBackMs)
+        continue
+      }
       const leftMs = deadlineMs - clock.elapsed()
       if (leftMs <= 0) return refusal(504, `${to} did not answer within ${requestLimits.timeoutMs} ms.`)
       const sent = await sendRequest(server, command, leftMs, { network, clock })
       if (sent.type === 'answered') return sent.answer
+    }
+    if (soonestMs < Number.POSITIVE_INFINITY) {
+      telemetry.count('cpns_requests_kept_back_total', { operator: to })
+      const overloaded = refusal(503, `${to} has too much to do, and asked for fewer requests; repeat this one later.`)
+      return { ...overloaded, retryAfterMs: Math.ceil(soonestMs) }
     }
     return refusal(423, `No server of ${to} can be reached; try again when the link is back.`)
   }
@@ -413,6 +429,10 @@ export function createFederation(options: FederationOptions): Federation {
       usedPercent = percent
       for (const { session, status } of peers.values())
         if (status.operator === operator || takesClientsOf(status.operator)) session?.beat()
+    },
+    reduce(reduction) {
+      wanted = reduction
+      for (const { session, status } of peers.values()) if (status.operator !== operator) session?.beat()
     },
     subscribe(listener) {
       linkListeners.add(listener)

@@ -2,6 +2,7 @@ import type { Json } from '../document/documents.ts'
 import type { MediaFacts, MediaName } from '../ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { HandedOver } from './handover.ts'
+import type { Reduction } from './reductions.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
 export interface ForwardedCommand {
@@ -119,6 +120,8 @@ export interface Federation {
    * has, in percent. 0 until it is told; to all others it has nothing free.
    */
   reportLoad(usedPercent: number): void
+  /** Asks the servers of other operators to keep back a share of what they forward to this one; `undefined`: of nothing any more. */
+  reduce(reduction: Reduction | undefined): void
   /**
    * What other servers said last of what they have for clients of this operator, as long as there is a link to them: those of
    * this operator, or of another one. `atMs` by the monotonic clock.

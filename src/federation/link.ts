@@ -9,6 +9,7 @@ import { after, type Conduct, good, hasty, sentence } from './conduct.ts'
 import type { LinkStatus } from './federation.ts'
 import { type Greeted, type Greeter, greet, type PeerRefusal } from './greeting.ts'
 import { backoffMs, type LinkLimits } from './limits.ts'
+import type { Reduction } from './reductions.ts'
 import type { SyncEvents, SyncSession } from './sync-session.ts'
 import type { Trust } from './trust.ts'
 
@@ -58,6 +59,7 @@ export interface LinkSurroundings {
   cutOff(server: ServerId, durationMs: number): void
   /** A peer has said how much of what it can take it has. */
   heardLoad(server: ServerId, usedPercent: number): void
+  heardReduction(server: ServerId, reduction: Reduction | undefined): void
   /** A peer holds this of a document of this operator, durably. */
   received(document: DocumentId, version: Version): void
   /** A peer does not hold the same of a document as this server. */
@@ -301,6 +303,7 @@ class Link implements Behaviour<LinkMessage> {
         },
         clock: peerMs => this.#heardClock(peerMs),
         load: usedPercent => this.#around.heardLoad(this.#peer, usedPercent),
+        reduction: reduction => this.#around.heardReduction(this.#peer, reduction),
         received: (document, version) => this.#around.received(document, version),
         differs: document => this.#around.differs(this.#peer, document),
       },

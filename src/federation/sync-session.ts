@@ -20,6 +20,7 @@ import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import type { Grown } from './reconciliation/forest.ts'
 import { Reconciler } from './reconciliation/reconciler.ts'
 import { OutOfTurn } from './reconciliation/walk.ts'
+import type { Reduction } from './reductions.ts'
 import { Relaying } from './relaying.ts'
 import { Sender } from './sender.ts'
 import { decodeSync, type Entries, type Have, type Head, MalformedFrame, type SyncMessage } from './wire.ts'
@@ -42,6 +43,8 @@ export interface SyncSessionOptions {
   readonly offerManifest: (manifest: Uint8Array) => Promise<void>
   /** What to tell the peer of this server's load. */
   readonly usedPercent: () => number
+  /** What to ask of the peer while there is too much to do here. */
+  readonly reduction: () => Reduction | undefined
   readonly crypto: Pick<Crypto, 'sha256'>
   readonly clock: Clock
   readonly random: Random
@@ -61,6 +64,8 @@ export interface SyncEvents {
   clock(peerMs: number): void
   /** How much of what it can take the peer says it has. */
   load(usedPercent: number): void
+  /** What the peer wants kept back of what is forwarded to it; `undefined`: nothing. */
+  reduction(reduction: Reduction | undefined): void
   /** The peer holds this of a document of this operator, durably. */
   received(document: DocumentId, version: Version): void
   /** The peer does not hold the same of a document as this server. */
@@ -245,6 +250,7 @@ export class SyncSession {
         return this.#lanes.enter('manifests', () => offerManifest(message.manifest))
       case 'beat':
         events.load(message.usedPercent)
+        events.reduction(message.reduction)
         return events.clock(message.clock)
       case 'behind':
         return this.#reconciler.behind()
@@ -445,7 +451,8 @@ export class SyncSession {
   /** Says at once what the next heartbeat would. */
   beat(): void {
     const { clock, usedPercent } = this.#options
-    this.#send({ type: 'beat', clock: clock.now(), usedPercent: usedPercent() })
+    const reduction = this.#options.reduction()
+    this.#send({ type: 'beat', clock: clock.now(), usedPercent: usedPercent(), ...(reduction && { reduction }) })
   }
 
   #beat(): void {

@@ -16,6 +16,7 @@ import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation
 import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
 import { type Answer, type Query, saltBytes } from './reconciliation/parts.ts'
 import { assertQueried, partsFields, partsFrom } from './reconciliation/parts-wire.ts'
+import { longestReductionMs, type Reduction } from './reductions.ts'
 import {
   AnswerSchema,
   GreetingSchema,
@@ -94,7 +95,13 @@ export type SyncMessage =
   | Have
   | Entries
   | { readonly type: 'manifest'; readonly manifest: Uint8Array }
-  | { readonly type: 'beat'; readonly clock: number; readonly usedPercent: number }
+  | {
+      readonly type: 'beat'
+      readonly clock: number
+      readonly usedPercent: number
+      /** Left out: none is asked for. */
+      readonly reduction?: Reduction
+    }
   | { readonly type: 'behind' }
   /** See `Linked` in wire.proto. */
   | { readonly type: 'linked'; readonly lives: ReadonlyMap<ServerId, number> }
@@ -181,7 +188,15 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
     case 'manifest':
       return { case: 'manifest', value: sync.manifest }
     case 'beat':
-      return { case: 'beat', value: { clockMs: BigInt(sync.clock), usedPercent: sync.usedPercent } }
+      return {
+        case: 'beat',
+        value: {
+          clockMs: BigInt(sync.clock),
+          usedPercent: sync.usedPercent,
+          reductionPercent: sync.reduction?.percent ?? 0,
+          reductionValidMs: sync.reduction?.validMs ?? 0,
+        },
+      }
     case 'behind':
       return { case: 'behind', value: {} }
     case 'linked':
@@ -220,12 +235,20 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
       return { type: 'entries', document: documentFrom(content.value.document), entries: content.value.entries }
     case 'manifest':
       return { type: 'manifest', manifest: content.value }
-    case 'beat':
+    case 'beat': {
+      const { clockMs, usedPercent, reductionPercent, reductionValidMs } = content.value
       return {
         type: 'beat',
-        clock: timeFrom(content.value.clockMs),
-        usedPercent: Math.min(100, content.value.usedPercent),
+        clock: timeFrom(clockMs),
+        usedPercent: Math.min(100, usedPercent),
+        ...(reductionPercent > 0 && {
+          reduction: {
+            percent: Math.min(100, reductionPercent),
+            validMs: Math.min(longestReductionMs, reductionValidMs),
+          },
+        }),
       }
+    }
     case 'behind':
       return { type: 'behind' }
     case 'linked':

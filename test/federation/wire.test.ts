@@ -82,6 +82,7 @@ const syncs: SyncMessage[] = [
   { type: 'entries', document, entries: [bytes(1), bytes(300), new Uint8Array()] },
   { type: 'manifest', manifest: bytes(40) },
   { type: 'beat', clock: 1_800_000_000_000, usedPercent: 40 },
+  { type: 'beat', clock: 1_800_000_000_000, usedPercent: 100, reduction: { percent: 30, validMs: 5_000 } },
   { type: 'behind' },
   { type: 'linked', lives: new Map() },
   { type: 'linked', lives: new Map([[serverOfPublicKey(bytes(32)), 4_000_000_000]]) },

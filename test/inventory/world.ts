@@ -214,6 +214,7 @@ export async function world(
     links: () => [],
     loads: () => new Map(),
     reportLoad() {},
+    reduce() {},
     unshared: () => 0,
     handOver: async () => ({ alone: [], isSure: true }),
     fingerprintOf: operator =>

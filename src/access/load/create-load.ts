@@ -29,7 +29,7 @@ export interface Load {
 }
 
 /** What is used of the federation; who says nothing of links is told of servers by their reports alone. */
-export type LoadFederation = Pick<Federation, 'loads' | 'reportLoad'> & Partial<Pick<Federation, 'linked'>>
+export type LoadFederation = Pick<Federation, 'loads' | 'reportLoad'> & Partial<Pick<Federation, 'linked' | 'reduce'>>
 
 export interface LoadLimits {
   /** Off: everybody is let in at all times, whatever comes of it. */

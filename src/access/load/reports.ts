@@ -1,6 +1,7 @@
 import type { Federation } from '../../federation/federation.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
+import type { LoadLevel } from './level.ts'
 import type { LoadMonitor } from './monitor.ts'
 import type { Candidate } from './targets.ts'
 
@@ -17,16 +18,27 @@ export interface LoadReports {
 }
 
 const everyMs = 1_000
+/** Said again every second: whoever hears nothing any more is not bound for long. */
+const reductionMs = 5_000
+/** Of what other operators forward; the operator's own clients are turned away first (see admission.ts). */
+const keptBackPercent: Readonly<Record<LoadLevel, number>> = {
+  normal: 0,
+  elevated: 0,
+  overloaded: 30,
+  shedding: 80,
+  draining: 100,
+}
 
 export function createLoadReports(options: {
   readonly monitor: LoadMonitor
-  readonly federation: Pick<Federation, 'loads' | 'reportLoad'>
+  readonly federation: Pick<Federation, 'loads' | 'reportLoad'> & Partial<Pick<Federation, 'reduce'>>
   /** Where clients reach a server, by the operator's manifest: nobody is sent to any other place. */
   readonly urlsOf: (server: ServerId) => readonly string[]
   readonly clock: Clock
 }): LoadReports {
   const { monitor, federation, urlsOf, clock } = options
   let said = 0
+  let isLess = false
   let cancel: Cancel = () => {}
   let unsubscribe: Cancel = () => {}
 
@@ -38,10 +50,19 @@ export function createLoadReports(options: {
     federation.reportLoad(usedPercent)
   }
 
+  /** Others than the operator's own servers are asked to do their part while there is too much to do. */
+  function askForLess(): void {
+    const percent = keptBackPercent[monitor.level]
+    if (percent === 0 && !isLess) return
+    isLess = percent > 0
+    federation.reduce?.(isLess ? { percent, validMs: reductionMs } : undefined)
+  }
+
   function tellLater(): void {
     cancel = clock.after(everyMs, () => {
       tellLater()
       tell()
+      askForLess()
     })
   }
 
@@ -58,7 +79,10 @@ export function createLoadReports(options: {
       ),
     start() {
       tellLater()
-      unsubscribe = monitor.subscribe(tell)
+      unsubscribe = monitor.subscribe(() => {
+        tell()
+        askForLess()
+      })
     },
     stop() {
       cancel()
