@@ -98,7 +98,7 @@ export interface ChannelPorts {
 
 const whys = {
   closed: 'The subscriber has closed the channel.',
-  taken: 'Another process of the subscriber has opened the channel. Give each an instance of its own.',
+  taken: 'Somebody else who is the subscriber has opened the channel. Give each an instance of its own.',
 } as const
 
 /** What was given and not yet dealt with. Servers give far less at once; a server that gives more is not listened to. */
