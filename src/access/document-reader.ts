@@ -37,6 +37,11 @@ export function createDocumentReader({ send, sendShared, onDiff, onFailure }: Do
   let closed = false
   /** What it has, not answered yet. The newest is enough: its answer serves all that came before. */
   let asked: Uint8Array | undefined
+  /**
+   * Changes that came before the answer to what it has; they go after it. Yjs would put aside what a change writes until then, but
+   * not what it deletes: a register that is overwritten would be gone for a moment.
+   */
+  let early: SharedFrame[] = []
 
   function ask() {
     if (!following || !asked || asking || closed) return
@@ -69,9 +74,10 @@ export function createDocumentReader({ send, sendShared, onDiff, onFailure }: Do
       }
     },
 
-    // A change may overtake the answer to SyncStep1; Yjs puts it aside until the answer is there.
     update(frame) {
-      if (live && !closed) sendShared(frame)
+      if (!live || closed) return
+      if (asking || asked) early.push(frame)
+      else sendShared(frame)
     },
 
     answer(update) {
@@ -79,11 +85,15 @@ export function createDocumentReader({ send, sendShared, onDiff, onFailure }: Do
       if (closed) return
       if (!update) return onFailure()
       send({ kind: 'step2', update })
+      const late = early
+      early = []
+      for (const frame of late) sendShared(frame)
       ask()
     },
 
     close() {
       closed = true
+      early = []
       following?.close()
     },
   }
