@@ -29,9 +29,9 @@ export class YState {
     return this.#waiting.length
   }
 
-  /** Takes an update that counts; those of one log in their order. */
+  /** Takes an update that counts; those of one log in their order. An entry may have none, to say something of its log alone. */
   add(update: CountedUpdate): void {
-    this.#waiting.push(update)
+    if (update.update.length > 0) this.#waiting.push(update)
   }
 
   /** What the document holds beyond a Yjs state vector (empty: everything), as a V1 update. */
@@ -42,7 +42,6 @@ export class YState {
 
   #takeIn(): void {
     const waiting = this.#waiting
-    this.#waiting = []
     transact(this.#doc, () => {
       for (const { update, own } of waiting) if (own) applyUpdate(this.#doc, update)
     })
@@ -52,5 +51,7 @@ export class YState {
       applyUpdate(this.#doc, update)
       keepApart(this.#doc, clientId, from)
     }
+    // Only now: taken in twice is as good as once, and what was not must not be missing when somebody asks again.
+    this.#waiting = []
   }
 }
