@@ -131,7 +131,7 @@ test('another process that opens the same channel takes it; what the subscriber 
   const channels = await ChannelWorld.start(2)
   const one = await channels.app('alice', [0])
   const two = await channels.app('alice', [0])
-  const taken = 'closed: Another process of the subscriber has opened the channel. Give each an instance of its own.'
+  const taken = 'closed: Somebody else who is the subscriber has opened the channel. Give each an instance of its own.'
   await channels.world.until(() => one.events.includes(taken), 'the first is told')
   await channels.post(two, 'for one of them', second)
   await channels.isGiven(two, 1)
