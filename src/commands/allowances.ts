@@ -6,14 +6,14 @@ import type { Clock } from '../ports/clock.ts'
  * used longest ago is forgotten, so whoever makes up names makes room for itself alone.
  */
 export class Allowances {
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'elapsed'>
   readonly #perSecond: number
   readonly #burst: number
   readonly #maxNames: number
   /** The least recently used first. */
   readonly #buckets = new Map<string, TokenBucket>()
 
-  constructor(clock: Clock, perSecond: number, burst: number, maxNames = 10_000) {
+  constructor(clock: Pick<Clock, 'elapsed'>, perSecond: number, burst: number, maxNames = 10_000) {
     this.#clock = clock
     this.#perSecond = perSecond
     this.#burst = burst

@@ -1,4 +1,5 @@
-import { type TokenBucket, tokenBucket } from '../../federation/token-bucket.ts'
+import { Allowances } from '../../commands/allowances.ts'
+import { tokenBucket } from '../../federation/token-bucket.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { Random } from '../../ports/random.ts'
@@ -103,24 +104,9 @@ export function createAdmission(options: {
 }): Admission {
   const { self, monitor, policies, clock, random, telemetry } = options
   const limits = { ...defaultAdmissionLimits, ...options.limits }
-  const addresses = new Map<string, TokenBucket>()
+  const addresses = new Allowances(clock, limits.perAddressPerSecond, limits.addressBurst, maxAddresses)
   const signatures = tokenBucket(limits.abroadPerSecond, limits.abroadPerSecond, clock.elapsed())
   const emergencies = tokenBucket(limits.emergencyPerSecond, limits.emergencyPerSecond, clock.elapsed())
-
-  function bucketOf(address: string): TokenBucket {
-    const nowMs = clock.elapsed()
-    const bucket = addresses.get(address) ?? tokenBucket(limits.perAddressPerSecond, limits.addressBurst, nowMs)
-    // Least lately seen first.
-    addresses.delete(address)
-    addresses.set(address, bucket)
-    if (addresses.size > maxAddresses) for (const oldest of addresses.keys()) return forget(oldest, bucket)
-    return bucket
-  }
-
-  function forget(address: string, bucket: TokenBucket): TokenBucket {
-    addresses.delete(address)
-    return bucket
-  }
 
   function passesOverload({ resume }: Arrival): boolean {
     if (!resume || monitor.level === 'draining') return false
@@ -162,7 +148,7 @@ export function createAdmission(options: {
 
   function verdictOn(arrival: Arrival): Verdict {
     if (!options.isOn) return { kind: 'admitted' }
-    const waitMs = bucketOf(arrival.address).take(clock.elapsed())
+    const waitMs = addresses.take(arrival.address)
     if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
     // Before it has proved itself, a client is of the class that its ticket says, if it has one.
     const kind = arrival.resume?.class ?? 'standard'
