@@ -30,11 +30,8 @@ export async function examine(patient: Patient, host: Host): Promise<Finding[]> 
   try {
     configuration = readConfiguration({ text: await readText(configFile), name: configFile }, environment, flags)
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error)
-    return [
-      ...machine,
-      on.fault(found, 'Mend the setting; the rest is examined then. cpns config print shows them all.'),
-    ]
+    const advice = 'Mend the setting; the rest is examined then. cpns config print shows them all.'
+    return [...machine, on.failed(error, advice)]
   }
   const peers = await examinePeers(configuration, at, host)
   return [

@@ -30,4 +30,9 @@ export const findingsOn = (examined: Examined) => ({
   good: (found: string): Finding => ({ examined, gravity: 'good', found }),
   warning: (found: string, advice: string): Finding => ({ examined, gravity: 'warning', found, advice }),
   fault: (found: string, advice: string): Finding => ({ examined, gravity: 'fault', found, advice }),
+  /** What the examination was refused with says what is wrong. */
+  failed: (error: unknown, advice: string): Finding => ({
+    ...{ examined, gravity: 'fault', advice },
+    found: error instanceof Error ? error.message : String(error),
+  }),
 })

@@ -26,7 +26,7 @@ export async function examineKeys({ keys }: Configuration, at: (path: string) =>
       await reading(file)
       found.push(on.good(`${file} is there, and nobody else's to read.`))
     } catch (error) {
-      found.push(on.fault(messageOf(error), 'Do that, or restore the file from a backup.'))
+      found.push(on.failed(error, 'Do that, or restore the file from a backup.'))
     }
   }
   await read(at(keys.server), readServerKeys)
@@ -71,9 +71,7 @@ export async function examineManifest(
     )
     return [...findings, on.good(`It names this server, ${server}.`)]
   } catch (error) {
-    return [
-      on.fault(messageOf(error), 'Mend that first: no other server talks to one that its operator does not name.'),
-    ]
+    return [on.failed(error, 'Mend that first: no other server talks to one that its operator does not name.')]
   }
 }
 
@@ -92,7 +90,7 @@ export async function examineSubscribers(
     const all = await readSubscribers(passphrase === undefined ? files : { ...files, passphrase })
     return on.good(`${all.size} subscribers can be read.`)
   } catch (error) {
-    return on.fault(messageOf(error), 'Give the passphrase in CPNS_PASSPHRASE, or restore both files from one backup.')
+    return on.failed(error, 'Give the passphrase in CPNS_PASSPHRASE, or restore both files from one backup.')
   }
 }
 
@@ -116,8 +114,6 @@ export async function examineCertificate(
     const found = `${files.certificateFile} is good for ${days} days.`
     return leftMs < warnBeforeMs ? on.warning(found, advice) : on.good(found)
   } catch (error) {
-    return on.fault(messageOf(error), 'Put a certificate chain and the key of its first certificate there, as PEM.')
+    return on.failed(error, 'Put a certificate chain and the key of its first certificate there, as PEM.')
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -74,7 +74,7 @@ export async function examinePeers(
       manifests.push(signed)
       findings.push(examineExpiry(signed, 'peers', host, again))
     } catch (error) {
-      findings.push(on.fault(error instanceof Error ? error.message : String(error), again))
+      findings.push(on.failed(error, again))
     }
   }
   if (findings.length === 0) findings.push(on.good('No other operator is trusted.'))
