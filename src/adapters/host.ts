@@ -3,6 +3,7 @@ import { open, readFile, rm, stat, statfs } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { askNode, NodeNotReached } from './control-socket.ts'
 
 /** What can be found out about the machine that a server runs on, and about its surroundings. */
 export interface Host {
@@ -18,6 +19,8 @@ export interface Host {
   syncMs(path: string): Promise<number>
   /** Whether a server could listen there. */
   portUse(host: string, port: number): Promise<'free' | 'in use' | 'refused'>
+  /** Whether a node answers at its socket, {@link askNode}. */
+  runs(socket: string): Promise<boolean>
   /** Whether something listens there. */
   reaches(host: string, port: number): Promise<boolean>
   /** How far this clock is ahead of the one of whoever serves HTTP there, give or take a second; `undefined` when nobody answers. */
@@ -39,6 +42,7 @@ export const thisHost = (): Host => ({
   },
   syncMs,
   portUse,
+  runs,
   reaches,
   clockAheadMs,
   certificateEnds: async file => new X509Certificate(await readFile(file)).validToDate.getTime(),
@@ -86,6 +90,17 @@ async function portUse(host: string, port: number): Promise<'free' | 'in use' | 
     return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' ? 'in use' : 'refused'
   } finally {
     server.close()
+  }
+}
+
+async function runs(socket: string): Promise<boolean> {
+  try {
+    const { status, lines } = await askNode(socket, 'GET', '/livez')
+    await Array.fromAsync(lines)
+    return status === 200
+  } catch (error) {
+    if (error instanceof NodeNotReached) return false
+    throw error
   }
 }
 

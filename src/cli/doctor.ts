@@ -27,7 +27,6 @@ export function doctorCommand(): Command {
         at: (path: string) => resolve(folder, path),
         environment: process.env,
         flags: set,
-        isRunning: false,
         ...(lockedBy !== undefined && { passphrase: lockedBy }),
       }
       const findings = await examine(patient, thisHost())

@@ -9,6 +9,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { systemClock } from '../../src/adapters/clock.ts'
 import { askNode, NodeNotReached, socketPath } from '../../src/adapters/control-socket.ts'
+import { thisHost } from '../../src/adapters/host.ts'
 import type { Drained, DrainOptions } from '../../src/node.ts'
 import { startControl } from '../../src/operations/control.ts'
 import { createDraining } from '../../src/operations/draining.ts'
@@ -57,7 +58,9 @@ test('how it is, for its owner alone', async () => {
   assert.equal([state, isReady, connections, clientUrl], ['serving', true, 3, 'ws://127.0.0.1:4680'])
   assert.is((await ask('GET', '/livez')).status, 200)
   assert.is((await ask('GET', '/readyz')).status, 200)
+  assert.is(await thisHost().runs(path), true)
   await end()
+  assert.is(await thisHost().runs(path), false)
   assert.instance(await askNode(path, 'GET', '/livez').catch(error => error), NodeNotReached)
 })
 

@@ -67,7 +67,7 @@ async function found(
   await cp(well, copy, { recursive: true })
   const at = (path: string) => resolve(copy, path)
   await plant(at)
-  const patient = { configFile: at('cpns.toml'), at, environment: {}, flags, isRunning: false }
+  const patient = { configFile: at('cpns.toml'), at, environment: {}, flags }
   return examine(patient, { ...wellHost, ...host })
 }
 
@@ -195,6 +195,13 @@ test('a port that another program has', async context => {
   } finally {
     server.close()
   }
+})
+
+test('the ports of a node that runs are its own, and something is wrong where nobody listens', async context => {
+  const running = { runs: async () => true }
+  assert.equal(faults(await found(context, nothing, running, { 'clients.port': '1' })), [])
+  const deaf = { ...running, reaches: async () => false }
+  only(await found(context, nothing, deaf, { 'clients.port': '1' }), 'ports', /nothing listens for clients/)
 })
 
 test('a certificate that is not one', async context => {

@@ -1,6 +1,7 @@
 import { readText } from '../../adapters/files.ts'
 import type { Host } from '../../adapters/host.ts'
 import { readConfiguration } from '../configuration.ts'
+import { controlPath } from '../control-path.ts'
 import { type Finding, findingsOn } from './finding.ts'
 import { examineDisk, examineFiles, examineNode, examinePorts } from './machine.ts'
 import { examineCertificate, examineKeys, examineManifest, examineSubscribers } from './secrets.ts'
@@ -14,8 +15,6 @@ export interface Patient {
   readonly flags: Readonly<Record<string, string>>
   /** Of the subscribers' key, if it is locked by one. */
   readonly passphrase?: string
-  /** Whether the node runs now. */
-  readonly isRunning: boolean
 }
 
 /**
@@ -23,7 +22,7 @@ export interface Patient {
  * small file that is written and removed again in the data folder.
  */
 export async function examine(patient: Patient, host: Host): Promise<Finding[]> {
-  const { configFile, at, environment, flags, passphrase, isRunning } = patient
+  const { configFile, at, environment, flags, passphrase } = patient
   const machine = [examineNode(host), await examineFiles(host)]
   const on = findingsOn('settings')
   let configuration: ReturnType<typeof readConfiguration>
@@ -44,7 +43,7 @@ export async function examine(patient: Patient, host: Host): Promise<Finding[]> 
     ...(await examineReach(peers.manifests, host)),
     examineClock(peers.manifests, host),
     ...(await examineDisk(configuration, at, host)),
-    ...(await examinePorts(configuration, host, isRunning)),
+    ...(await examinePorts(configuration, host, await host.runs(controlPath(configuration, at)))),
     await examineCertificate(configuration, at, host),
   ]
 }
