@@ -1,4 +1,4 @@
-import { Allowances } from '../commands/allowances.ts'
+import { Allowances } from '../federation/allowances.ts'
 import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AccessLimits } from './limits.ts'

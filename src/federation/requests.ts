@@ -1,9 +1,9 @@
 import type { Clock } from '../ports/clock.ts'
 import { type PeerNetwork, type PeerStream, PeerUnreachable, StreamClosed } from '../ports/peer-network.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { Allowances } from './allowances.ts'
 import { CommandRefused, type Status, statuses } from './command.ts'
 import type { CommandAnswer, CommandHandler, ForwardedCommand, Forwarder } from './federation.ts'
-import { type TokenBucket, tokenBucket } from './token-bucket.ts'
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MalformedFrame, type Request } from './wire.ts'
 
 /*
@@ -109,17 +109,10 @@ export function createRequestServer(options: {
 }): RequestServer {
   const { handlers, limits, clock, telemetry } = options
   const running = new Map<Forwarder['server'], number>()
-  /** One for each operator that there is a link to: no more than are trusted. */
-  const rates = new Map<Forwarder['operator'], TokenBucket>()
+  const rates = new Allowances(clock, limits.perOperatorPerSecond, limits.operatorBurst)
 
   /** The milliseconds until the operator may send another one, 0: now. Servers of one's own are not counted. */
-  function waitOf({ operator }: Forwarder): number {
-    if (operator === options.own) return 0
-    const nowMs = clock.elapsed()
-    const rate = rates.get(operator) ?? tokenBucket(limits.perOperatorPerSecond, limits.operatorBurst, nowMs)
-    rates.set(operator, rate)
-    return rate.take(nowMs)
-  }
+  const waitOf = ({ operator }: Forwarder): number => (operator === options.own ? 0 : rates.take(operator))
 
   async function answerTo({ command }: Request, from: Forwarder): Promise<CommandAnswer> {
     const handler = handlers.get(command.method)

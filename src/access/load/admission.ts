@@ -1,4 +1,4 @@
-import { Allowances } from '../../commands/allowances.ts'
+import { Allowances } from '../../federation/allowances.ts'
 import { tokenBucket } from '../../federation/token-bucket.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'

@@ -1,6 +1,6 @@
-import { Allowances } from '../../commands/allowances.ts'
 import { toBase64url } from '../../commands/framing.ts'
 import { asJson } from '../../commands/plain.ts'
+import { Allowances } from '../../federation/allowances.ts'
 import type { CommandHandler, Federation } from '../../federation/federation.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { Allowances } from '../../commands/allowances.ts'
 import type { Attached } from '../../commands/attached.ts'
 import type { Json } from '../../document/documents.ts'
+import { Allowances } from '../../federation/allowances.ts'
 import type { NotificationSpec, Principal } from '../../federation/command.ts'
 import type { CommandHandler, Federation } from '../../federation/federation.ts'
 import type { Clock } from '../../ports/clock.ts'

@@ -1,7 +1,7 @@
-import { Allowances } from '../../commands/allowances.ts'
 import type { Attached } from '../../commands/attached.ts'
 import { asJson } from '../../commands/plain.ts'
 import type { Documents } from '../../document/documents.ts'
+import { Allowances } from '../../federation/allowances.ts'
 import type { Principal } from '../../federation/command.ts'
 import type { CommandHandler, Federation } from '../../federation/federation.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'

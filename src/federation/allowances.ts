@@ -1,5 +1,5 @@
-import { type TokenBucket, tokenBucket } from '../federation/token-bucket.ts'
 import type { Clock } from '../ports/clock.ts'
+import { type TokenBucket, tokenBucket } from './token-bucket.ts'
 
 /**
  * How often each of many may do something: a token bucket for each, by name. Of names beyond `maxNames` the one that was
