@@ -6,6 +6,7 @@ import { nodeCrypto } from '../adapters/crypto.ts'
 import { exists, readText, writeText } from '../adapters/files.ts'
 import { formatManifest, parseManifest, rootFingerprint, verifyManifest } from '../federation/manifest.ts'
 import { readConfiguration } from '../operations/configuration.ts'
+import { readTrusted } from '../operations/doctor/trusted.ts'
 import { operatorId } from '../ports/names.ts'
 import { withoutPin, withPin } from './configuration-text.ts'
 import { openNodeFolder } from './node-folder.ts'
@@ -82,9 +83,7 @@ async function listPeers({ config, json }: Asked): Promise<void> {
 async function known(operator: string, fingerprint: string, file: string): Promise<Peer> {
   if (!(await exists(file))) return { operator, fingerprint, state: 'missing' }
   try {
-    const signed = parseManifest(await readText(file))
-    verifyManifest(signed, nodeCrypto())
-    const { seq, servers, expires } = signed.manifest
+    const { seq, servers, expires } = (await readTrusted(file, fingerprint)).manifest
     const state = expires > systemClock().now() ? 'good' : 'expired'
     return { operator, fingerprint, state, seq, servers: servers.length, expires }
   } catch {
