@@ -10,6 +10,9 @@ export interface TokenBucket {
 export const tokenBucket = (perSecond: number, burst: number, nowMs: number): TokenBucket =>
   new Bucket(perSecond, burst, nowMs)
 
+/** What adding up fractions may lose, in tokens: whoever waited as told must not be refused for the last digit. */
+const ROUNDING = 1e-6
+
 /** A class, since every session has some. */
 class Bucket implements TokenBucket {
   readonly #perSecond: number
@@ -27,8 +30,8 @@ class Bucket implements TokenBucket {
   take(nowMs: number, wanted = 1): number {
     this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#countedMs) * this.#perSecond) / 1000)
     this.#countedMs = nowMs
-    if (this.#tokens < wanted) return Math.ceil(((wanted - this.#tokens) * 1000) / this.#perSecond)
-    this.#tokens -= wanted
+    if (this.#tokens + ROUNDING < wanted) return Math.ceil(((wanted - this.#tokens) * 1000) / this.#perSecond)
+    this.#tokens = Math.max(0, this.#tokens - wanted)
     return 0
   }
 }
