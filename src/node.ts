@@ -15,6 +15,7 @@ import type { Documents } from './document/documents.ts'
 import type { DocumentLimits } from './document/limits.ts'
 import { type DocumentName, parseDocumentId } from './document/names.ts'
 import { createFederation } from './federation/create-federation.ts'
+import { EvidenceArchive } from './federation/evidence-archive.ts'
 import type { Entitlement, Federation, LinkStatus } from './federation/federation.ts'
 import type { HandedOver } from './federation/handover.ts'
 import type { LinkLimits } from './federation/limits.ts'
@@ -128,6 +129,8 @@ export interface CpnsNode {
   readonly documents: Documents
   readonly federation: Federation
   readonly trust: Trust
+  /** What it has against operators. */
+  readonly evidence: Pick<EvidenceArchive, 'list'>
   /**
    * Resolves with the reason when the node cannot go on, as it stands: its disk has failed and takes nothing any more. It is
    * to be stopped then, and another one made on the store opened again. Else it never settles.
@@ -230,7 +233,9 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       telemetry.count('cpns_actor_failures_total', { outcome })
     },
   })
-  const trust = await createTrust({ own: settings.manifest, pins: settings.pins, store, crypto, clock, telemetry })
+  const evidence = new EvidenceArchive({ store, crypto, telemetry })
+  const { manifest, pins } = settings
+  const trust = await createTrust({ own: manifest, pins, store, evidence, crypto, clock, telemetry })
   try {
     const own = trust.manifestOf(trust.operator)
     if (own) assertMember(own, identity, secrets)
@@ -250,6 +255,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     authorship: trust,
     telemetry,
+    forked: found => evidence.notice(found, trust.path),
     ...(limits.documents && { limits: limits.documents }),
   })
   const inventory = createInventory({
@@ -362,6 +368,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     documents,
     federation,
     trust,
+    evidence,
     failed,
     clientUrl: () => access.url(),
     status: () => ({
@@ -380,6 +387,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
         channels.start()
         await federation.start()
         await access.start()
+        void evidence.recover(trust.path)
       } catch (error) {
         await stop()
         throw error

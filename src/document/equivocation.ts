@@ -1,7 +1,8 @@
 import type { LocalRecord, LogHead, LogStore } from '../ports/log-store.ts'
 import type { Fork } from './admission.ts'
-import { encodeEquivocation, hashOfStored, openStoredEntry, type SealedEntry } from './entry.ts'
+import { type Equivocation, encodeEquivocation, hashOfStored, openStoredEntry, type SealedEntry } from './entry.ts'
 import { guardUpdate } from './guard.ts'
+import type { Ledger } from './ledger.ts'
 import { clientIdOf } from './log.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
 
@@ -11,10 +12,11 @@ import type { DocumentsContext, Replica } from './replica.ts'
  * doubts it can be shown.
  */
 
-/** A forked log as it remains, and the record of the two entries. */
+/** A forked log as it remains, the two entries, and the records by which they are kept instead of those of a later fork. */
 export interface Cut {
   readonly head: LogHead
-  readonly evidence: LocalRecord
+  readonly found: Equivocation
+  readonly evidence: readonly LocalRecord[]
 }
 
 /**
@@ -25,6 +27,7 @@ export interface Cut {
 export async function cutBelow(
   fork: Fork,
   appended: readonly SealedEntry[],
+  ledger: Ledger,
   replica: Replica,
   context: DocumentsContext,
 ): Promise<Cut> {
@@ -55,8 +58,11 @@ export async function cutBelow(
     forked: true,
   }
   if (!first) throw new Error(`Entry ${seq} of log ${log} is forked, but not held.`)
-  const value = encodeEquivocation({ first, second: second.bytes })
-  return { head, evidence: { key: replica.keys.evidenceOf(log, seq), value } }
+  const found = { first, second: second.bytes }
+  const record = { key: replica.keys.evidenceOf(log, seq), value: encodeEquivocation(found) }
+  const later = ledger.heads.find(head => head.log === log && head.forked && head.length > seq)
+  const outdated = later ? [{ key: replica.keys.evidenceOf(log, later.length), value: undefined }] : []
+  return { head, found, evidence: [record, ...outdated] }
 }
 
 /** The log's entries, stored ones and then those just admitted. */
@@ -66,12 +72,11 @@ async function* entriesOf({ log }: Fork, appended: readonly SealedEntry[], { doc
 }
 
 /** Tells the operator. Their own server's key in somebody else's hands is the worst that it can mean. */
-export function alarm(
-  { log, length, server }: LogHead,
-  { document }: Replica,
-  { telemetry, identity }: DocumentsContext,
-): void {
+export function alarm({ head, found }: Cut, { document }: Replica, context: DocumentsContext): void {
+  const { log, length, server } = head
+  const { telemetry, identity, forked } = context
   const own = server === identity.server
   telemetry.count('cpns_equivocations_total')
   telemetry.log('error', 'document.equivocation', { document, log, seq: length, server, own })
+  forked?.(found)
 }

@@ -34,7 +34,9 @@ export async function ingest(
   if (admission.appended.length === 0 && admission.forks.length === 0)
     return { result: { stored: 0, known, refused, gaps }, appended: [], rebuilt: false }
 
-  const cuts = await Promise.all(admission.forks.map(fork => cutBelow(fork, admission.appended, replica, context)))
+  const cuts = await Promise.all(
+    admission.forks.map(fork => cutBelow(fork, admission.appended, ledger, replica, context)),
+  )
   const { ledger: next, dropped } = settle(ledgerAfter(ledger, admission, cuts))
   const lost = new Map(cuts.map(({ head }) => [head.log, head.length]))
   for (const log of dropped) lost.set(log, 0)
@@ -45,9 +47,9 @@ export async function ingest(
     ledger: next,
     append: appended.map(({ entry, bytes }) => ({ log: entry.log, seq: entry.seq, bytes })),
     drop: [...lost].map(([log, from]) => ({ log, from })),
-    local: cuts.map(({ evidence }) => evidence),
+    local: cuts.flatMap(({ evidence }) => evidence),
   })
-  for (const { head } of cuts) alarm(head, replica, context)
+  for (const cut of cuts) alarm(cut, replica, context)
   for (const { log } of admission.heads) revenants.release(log)
   const stored = admission.appended.length
   return { result: { stored, known, refused, gaps }, appended, rebuilt: next.epoch !== ledger.epoch }

@@ -22,10 +22,13 @@ export interface LocalKeys {
   evidenceOf(log: LogId, seq: number): string
 }
 
+/** All evidence against servers, of whatever document. */
+export const evidencePrefix = 'evidence/'
+
 export function localKeys(document: DocumentId, crypto: Pick<Crypto, 'sha256'>): LocalKeys {
   const name = base64url.baseEncode(crypto.sha256(new TextEncoder().encode(document)))
   const receipts = `receipt/${name}/`
-  const evidence = `evidence/${name}/`
+  const evidence = `${evidencePrefix}${name}/`
   return {
     claims: `claims/${name}`,
     receipts,

@@ -7,7 +7,7 @@ import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Content } from './content.ts'
 import type { Authorship } from './documents.ts'
-import { hashOfStored, openStoredEntry } from './entry.ts'
+import { type Equivocation, hashOfStored, openStoredEntry } from './entry.ts'
 import { type Claim, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
@@ -24,6 +24,8 @@ export interface DocumentsContext {
   readonly authorship: Authorship
   readonly telemetry: Telemetry
   readonly limits: DocumentLimits
+  /** Hears of two entries that a server signed under one number, once they are durable. */
+  readonly forked?: (found: Equivocation) => void
 }
 
 /** A change of a document that is to become durable. */

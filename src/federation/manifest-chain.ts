@@ -10,6 +10,22 @@ import {
 } from './manifest.ts'
 
 /**
+ * Whether `other`, verified by itself, and the manifests of `path`, each of which may follow the one before, cannot both be the
+ * operator's: it has the number of one of them, or follows one and names another as the one before; and the keys of that one,
+ * or those that it had to satisfy itself, signed it. What nobody but its own keys signed, anybody can make.
+ */
+export function contradicts(path: readonly SignedManifest[], other: SignedManifest, crypto: Crypto): boolean {
+  const isSignedBy = (keys: SignedManifest | undefined) =>
+    keys !== undefined && validSignatures(other, keys.manifest, crypto) >= keys.manifest.threshold
+  const hashOf = ({ manifest }: SignedManifest) => base64url.baseEncode(manifestHash(manifest, crypto))
+  return path.some((known, at) => {
+    const distance = other.manifest.seq - known.manifest.seq
+    if (distance === 0) return hashOf(known) !== hashOf(other) && (isSignedBy(known) || isSignedBy(path[at - 1]))
+    return distance === 1 && other.manifest.prev !== hashOf(known) && isSignedBy(known)
+  })
+}
+
+/**
  * Whether `next`, verified by itself, may follow `known`: numbers may be missing in between as long as the keys of the
  * known one signed. @throws {InvalidManifest}
  */
@@ -22,10 +38,11 @@ export function verifySuccession(known: SignedManifest, next: SignedManifest, cr
   const hash = base64url.baseEncode(manifestHash(before, crypto))
   if (manifest.seq < before.seq)
     throw refuse('rollback', `is older than number ${before.seq}, which is known; use that.`)
-  if (manifest.seq === before.seq && base64url.baseEncode(manifestHash(manifest, crypto)) !== hash) {
-    throw refuse('equivocation', 'contradicts the known one of the same number; ask the operator which holds.')
-  }
-  if (manifest.seq === before.seq) return
+  if (manifest.seq === before.seq && base64url.baseEncode(manifestHash(manifest, crypto)) === hash) return
+  if (contradicts([known], next, crypto))
+    throw refuse('equivocation', 'contradicts the known one; ask the operator which holds.')
+  if (manifest.seq === before.seq)
+    throw refuse('succession', 'is another one than the known, whose keys did not sign it.')
   if (manifest.seq === before.seq + 1 && manifest.prev !== hash) {
     throw refuse('succession', `does not name the known number ${before.seq} as the one before it.`)
   }

@@ -5,18 +5,18 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { LogStore } from '../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { LogLevel, Telemetry } from '../ports/telemetry.ts'
+import type { EvidenceArchive } from './evidence-archive.ts'
 import {
   encodeManifest,
   InvalidManifest,
   type Manifest,
   type ManifestRefusal,
-  manifestHash,
   parseManifest,
   rootFingerprint,
   type SignedManifest,
   verifyManifest,
 } from './manifest.ts'
-import { verifySuccession } from './manifest-chain.ts'
+import { contradicts, verifySuccession } from './manifest-chain.ts'
 
 /** Why a server may not connect: a fixed set, fit for a metric's label. */
 export type ServerRefusal = 'unknown-server' | 'manifest-expired' | 'revoked' | 'retired'
@@ -75,8 +75,6 @@ export interface Trust extends Authorship {
   stop(): void
 }
 
-/** Contradicting manifests kept for each operator: one proves the point, a few help to find out. */
-const maxContradictions = 8
 /** How often expiry is looked at, at least: the wall clock may be set while a timer runs. */
 const maxWatchMs = 60 * 60 * 1000
 const dayMs = 24 * 60 * 60 * 1000
@@ -86,11 +84,12 @@ const soonMs = 30 * dayMs
 const recordSchema = z.strictObject({
   pin: z.string(),
   path: z.array(z.unknown()).transform(items => items.map(signedFrom)),
-  contradictions: z.array(z.unknown()).transform(items => items.map(signedFrom)),
+  /** Written by earlier versions; what can be proved of them stands in the archive of evidence. */
+  contradictions: z.array(z.unknown()).optional(),
 })
 
 /** What is remembered of one operator. `path` ends with the newest manifest; those before it each brought new roots. */
-type Memory = z.infer<typeof recordSchema>
+type Memory = Omit<z.infer<typeof recordSchema>, 'contradictions'>
 
 export interface TrustOptions {
   /** This operator's signed manifest. */
@@ -98,13 +97,22 @@ export interface TrustOptions {
   /** Root fingerprints of the operators that this one federates with; its own too, if its file is to be held to it. */
   readonly pins: ReadonlyMap<OperatorId, string>
   readonly store: Pick<LogStore, 'local' | 'commit'>
+  readonly evidence: Pick<EvidenceArchive, 'keepManifests'>
   readonly crypto: Crypto
   readonly clock: Clock
   readonly telemetry: Telemetry
 }
 
 /** @throws {InvalidManifest} when this operator's own manifest does not hold, or contradicts what is remembered. */
-export async function createTrust({ own, pins, store, crypto, clock, telemetry }: TrustOptions): Promise<Trust> {
+export async function createTrust({
+  own,
+  pins,
+  store,
+  evidence,
+  crypto,
+  clock,
+  telemetry,
+}: TrustOptions): Promise<Trust> {
   const ownSigned = parseManifest(own)
   const operator = ownSigned.manifest.operator
   const roots = new Map([[operator, rootFingerprint(ownSigned.manifest, crypto)], ...pins])
@@ -120,10 +128,10 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
   for (const [pinned, pin] of roots) memories.set(pinned, await recalled(pinned, pin))
 
   async function recalled(of: OperatorId, pin: string): Promise<Memory> {
-    const none = { pin, path: [], contradictions: [] }
+    const none = { pin, path: [] }
     const stored = await store.local(recordKey(of))
     if (!stored) return none
-    const memory = recordSchema.parse(JSON.parse(new TextDecoder().decode(stored)))
+    const { contradictions: _, ...memory } = recordSchema.parse(JSON.parse(new TextDecoder().decode(stored)))
     const known = memory.path.map(({ manifest }) => rootFingerprint(manifest, crypto))
     // This operator's own file is judged below, by the keys remembered unless others are pinned.
     const isPinned = of !== operator || pins.has(of)
@@ -147,6 +155,7 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
     }
     verifyManifest(signed, crypto)
     const known = memory.path.at(-1)
+    if (contradicts(memory.path, signed, crypto)) throw await contradiction(memory.path, signed)
     if (known) verifySuccession(known, signed, crypto)
     else verifyRoot(manifest, memory.pin)
     if (known?.manifest.seq === manifest.seq) return false
@@ -179,15 +188,16 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
     memories.set(of, memory)
   }
 
-  /** Keeps the proof that an operator, or a thief of its keys, signed two different manifests with one number. */
-  async function keepContradiction(signed: SignedManifest): Promise<void> {
+  /** Keeps the proof that an operator, or a thief of its keys, has signed two manifests that exclude each other. */
+  async function contradiction(path: readonly SignedManifest[], signed: SignedManifest): Promise<InvalidManifest> {
     const { operator: of, seq } = signed.manifest
     telemetry.log('error', 'trust.equivocation', { operator: of, seq })
-    const memory = memories.get(of)
-    if (!memory || memory.contradictions.length >= maxContradictions) return
-    const hash = (it: SignedManifest) => manifestHash(it.manifest, crypto).join()
-    if (memory.contradictions.some(kept => hash(kept) === hash(signed))) return
-    await remember(of, { ...memory, contradictions: [...memory.contradictions, signed] })
+    telemetry.count('cpns_manifest_equivocations_total')
+    await evidence.keepManifests(path, signed)
+    return new InvalidManifest(
+      'equivocation',
+      `Manifest ${seq} of ${of} contradicts what is known; ask the operator which holds. cpns peer evidence shows both.`,
+    )
   }
 
   async function judge(signed: SignedManifest): Promise<Offer> {
@@ -198,7 +208,6 @@ export async function createTrust({ own, pins, store, crypto, clock, telemetry }
       return { accepted: true, operator: of, seq, news }
     } catch (error) {
       if (!(error instanceof InvalidManifest)) throw error
-      if (error.reason === 'equivocation') await keepContradiction(signed)
       return { accepted: false, operator: of, seq, reason: error.reason, detail: error.message }
     }
   }

@@ -8,6 +8,7 @@ import { memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { MethodSpec } from '../../src/federation/command.ts'
+import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import { formatManifest, nextManifest, rootFingerprint } from '../../src/federation/manifest.ts'
 import { createTrust } from '../../src/federation/trust.ts'
 import type { SubscriberRight } from '../../src/ports/key-source.ts'
@@ -50,7 +51,8 @@ export async function policiesAt(ends: (() => unknown)[]) {
   )
   const partner = testOperator('b.example')
   const pins = new Map([[partner.id, rootFingerprint(partner.manifest().manifest, crypto)]])
-  const trust = await createTrust({ own: formatManifest(manifest), pins, store, crypto, clock, telemetry })
+  const evidence = new EvidenceArchive({ store, crypto, telemetry })
+  const trust = await createTrust({ own: formatManifest(manifest), pins, store, evidence, crypto, clock, telemetry })
   await trust.offer([formatManifest(partner.manifest())], 'test')
   const documents = createDocuments({
     ...{ operator: operator.id, identity, actors, store, crypto, clock, random, telemetry },

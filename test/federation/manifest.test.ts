@@ -134,9 +134,16 @@ test('an older one, a contradiction, another past, a vanished or a pardoned serv
   refused('rollback', () => verifySuccession(second, first, crypto))
   refused('equivocation', () => verifySuccession(second, seal({ issued: now + 5 }), crypto))
   const elsewhere = Buffer.from(manifestHash(second.manifest, crypto)).toString('base64url')
-  refused('succession', () => verifySuccession(first, seal({ prev: elsewhere }), crypto))
+  refused('equivocation', () => verifySuccession(first, seal({ prev: elsewhere }), crypto))
+  const [stranger] = otherRoots
+  if (!stranger) throw new Error('no key')
+  const rootKeys = [Buffer.from(crypto.ed25519.publicKey(stranger)).toString('base64url')]
+  refused('succession', () => verifySuccession(second, seal({ rootKeys }, [stranger]), crypto))
+  refused('succession', () => verifySuccession(first, seal({ rootKeys, prev: elsewhere }, [stranger]), crypto))
   refused('succession', () => verifySuccession(first, seal({ revoked: [] }), crypto))
-  refused('succession', () => verifySuccession(second, seal({ seq: 3, revoked: [], retired: [a2.id] }), crypto))
+  refused('succession', () =>
+    verifySuccession(second, seal({ seq: 3, prev: elsewhere, revoked: [], retired: [a2.id] }), crypto),
+  )
   verifySuccession(second, second, crypto)
 })
 

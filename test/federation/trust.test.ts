@@ -5,7 +5,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { nodeCrypto } from '../../src/adapters/crypto.ts'
+import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import {
+  createManifest,
   encodeManifest,
   formatManifest,
   InvalidManifest,
@@ -34,6 +36,9 @@ function records() {
     values,
     failing: false,
     local: async (key: string) => values.get(key),
+    async *localScan(prefix: string) {
+      for (const [key, value] of values) if (key.startsWith(prefix)) yield { key, value }
+    },
     async commit({ local }: Commit) {
       if (this.failing) throw new Error('disk full')
       for (const { key, value } of local) if (value) values.set(key, value)
@@ -45,6 +50,7 @@ interface Bench {
   readonly clock: ManualClock
   readonly telemetry: RecordingTelemetry
   readonly store: ReturnType<typeof records>
+  readonly evidence: EvidenceArchive
   readonly changes: TrustChange[]
   start(options?: { pin?: string; own?: SignedManifest }): Promise<Trust>
 }
@@ -53,15 +59,17 @@ function bench(): Bench {
   const clock = new ManualClock()
   const telemetry = new RecordingTelemetry()
   const store = records()
+  const evidence = new EvidenceArchive({ store, crypto, telemetry })
   const changes: TrustChange[] = []
   return {
     clock,
     telemetry,
     store,
+    evidence,
     changes,
     async start({ pin = fingerprint(b), own = firstOf(a) } = {}) {
       const pins = new Map([[b.id, pin]])
-      const trust = await createTrust({ own: formatManifest(own), pins, store, crypto, clock, telemetry })
+      const trust = await createTrust({ own: formatManifest(own), pins, store, evidence, crypto, clock, telemetry })
       trust.subscribe(change => changes.push(change))
       return trust
     },
@@ -189,7 +197,7 @@ test('what could not be stored is not accepted', async () => {
 })
 
 test('two manifests of one number: the first holds, the other is kept as evidence, and an alarm raised', async () => {
-  const { start, store, telemetry } = bench()
+  const { start, evidence, telemetry } = bench()
   const trust = await start()
   const contradiction = without(b, firstOf(b), [b2], 'retired')
   await offer(trust, without(b, firstOf(b), [b2], 'revoked'))
@@ -197,8 +205,52 @@ test('two manifests of one number: the first holds, the other is kept as evidenc
   assert.is(await offer(trust, contradiction), 'equivocation')
   assert.is(trust.refuse(b2), 'revoked')
   assert.equal(telemetry.events('trust.equivocation')[0], { operator: b.id, seq: 2 })
-  const kept = JSON.parse(new TextDecoder().decode(store.values.get(`manifest/${b.id}`)))
-  assert.equal(kept.contradictions, [contradiction])
+  const kept = await Array.fromAsync(evidence.list(b.id))
+  assert.equal(
+    kept.map(({ proven, evidence }) => [
+      proven.kind,
+      proven.fingerprint,
+      evidence.kind === 'manifests' && evidence.other,
+    ]),
+    [['manifests', fingerprint(b), contradiction]],
+  )
+  trust.stop()
+})
+
+test('who has not the keys cannot make a manifest that looks like a contradiction', async () => {
+  const { start, evidence, telemetry } = bench()
+  const trust = await start()
+  await offer(trust, without(b, firstOf(b), [b2], 'revoked'))
+  const thief = crypto.sha256(Uint8Array.of(77))
+  const content = { expires: started + dayMs, threshold: 1, servers: [], registrationKeys: [] }
+  const made = createManifest(b.id, content, [thief], crypto, started)
+  assert.is(await offer(trust, made), 'rollback')
+  assert.is(await offer(trust, nextManifest(made, {}, [thief], crypto, started + 1)), 'succession')
+  assert.is(
+    await offer(trust, nextManifest(nextManifest(made, {}, [thief], crypto, 1), {}, [thief], crypto, 2)),
+    'succession',
+  )
+  assert.equal(await Array.fromAsync(evidence.list()), [])
+  assert.equal(telemetry.events('trust.equivocation'), [])
+  trust.stop()
+})
+
+test('a root key that was replaced proves against its owner if it signs another successor', async () => {
+  const { start, evidence } = bench()
+  const trust = await start()
+  const newKey = crypto.sha256(Uint8Array.of(12))
+  const rotated = nextManifest(
+    firstOf(b),
+    { rootKeys: [crypto.ed25519.publicKey(newKey)] },
+    [b.rootKey, newKey],
+    crypto,
+    started + 1,
+  )
+  await offer(trust, firstOf(b), rotated)
+  assert.is(await offer(trust, nextManifest(firstOf(b), {}, [b.rootKey], crypto, started + 2)), 'equivocation')
+  const later = nextManifest(rotated, {}, [newKey], crypto, started + 3)
+  assert.is(await offer(trust, later), 'news')
+  assert.is((await Array.fromAsync(evidence.list(b.id))).length, 1)
   trust.stop()
 })
 

@@ -5,6 +5,7 @@ import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Documents, Json } from '../../src/document/documents.ts'
 import { createFederation, type FederationOptions } from '../../src/federation/create-federation.ts'
+import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import type { Entitlement, Federation } from '../../src/federation/federation.ts'
 import { encodeManifest, formatManifest, rootFingerprint, type SignedManifest } from '../../src/federation/manifest.ts'
 import { createTrust, type Trust } from '../../src/federation/trust.ts'
@@ -59,6 +60,7 @@ export class WorldServer {
   readonly federation: Federation
   readonly trust: Trust
   readonly store: LogStore
+  readonly evidence: EvidenceArchive
   readonly #actors: ActorSystem
 
   constructor(parts: {
@@ -69,6 +71,7 @@ export class WorldServer {
     readonly federation: Federation
     readonly trust: Trust
     readonly store: LogStore
+    readonly evidence: EvidenceArchive
     readonly actors: ActorSystem
   }) {
     this.id = parts.id
@@ -78,6 +81,7 @@ export class WorldServer {
     this.federation = parts.federation
     this.trust = parts.trust
     this.store = parts.store
+    this.evidence = parts.evidence
     this.#actors = parts.actors
   }
 
@@ -174,7 +178,8 @@ export class World {
       (how.pins ?? others).map(each => [each.id, rootFingerprint(this.manifest(each).manifest, crypto)]),
     )
     const own = formatManifest(how.own ?? this.manifest(operator))
-    const trust = await createTrust({ own, pins, store, crypto, clock, telemetry })
+    const evidence = new EvidenceArchive({ store, crypto, telemetry })
+    const trust = await createTrust({ own, pins, store, evidence, crypto, clock, telemetry })
     await trust.offer((how.knows ?? others.map(each => this.manifest(each))).map(encodeManifest), 'test')
     const documents = createDocuments({
       operator: operator.id,
@@ -186,6 +191,7 @@ export class World {
       random,
       authorship: trust,
       telemetry,
+      forked: found => evidence.notice(found, trust.path),
     })
     const federation = createFederation({
       operator: operator.id,
@@ -210,6 +216,7 @@ export class World {
       federation,
       trust,
       store,
+      evidence,
       actors,
     })
     await federation.start()

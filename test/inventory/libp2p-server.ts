@@ -5,6 +5,7 @@ import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/
 import { systemRandom } from '../../src/adapters/random.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import { createFederation } from '../../src/federation/create-federation.ts'
+import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import { encodeManifest, formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
 import { createTrust } from '../../src/federation/trust.ts'
 import { createInventory } from '../../src/inventory/create-inventory.ts'
@@ -34,6 +35,7 @@ export async function startOverLibp2p(
     own: formatManifest(manifest),
     pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
     store,
+    evidence: new EvidenceArchive({ store, crypto, telemetry }),
     crypto,
     clock,
     telemetry,
