@@ -42,7 +42,12 @@ export interface ControlAnswer {
 }
 
 /** Asks the node behind the socket. @throws {NodeNotReached} when none listens there */
-export function askNode(path: string, method: 'GET' | 'POST', target: string, body?: object): Promise<ControlAnswer> {
+export function askNode(
+  path: string,
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  target: string,
+  body?: object,
+): Promise<ControlAnswer> {
   const content = body && JSON.stringify(body)
   const headers = content === undefined ? {} : { 'content-type': 'application/json' }
   return new Promise((resolve, reject) => {

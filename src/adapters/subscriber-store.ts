@@ -1,8 +1,7 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Subscriber } from '../ports/key-source.ts'
-import { exists, FileProblem, makeFolderOf, readSecret, writeSecret } from './files.ts'
+import { withFileLock } from './file-lock.ts'
+import { exists, FileProblem, readSecret, writeSecret } from './files.ts'
 import { type KeyRing, newRingKey, openText, readKeyRing, sealText, writeKeyRing } from './key-ring.ts'
 import { recordOf, subscriberOf, subscriberRecord } from './subscriber-record.ts'
 
@@ -151,34 +150,6 @@ function parseJson(path: string, text: string): unknown {
   }
 }
 
-/** Longer than any change takes. */
-const lockWaitMs = 10_000
-const lockPollMs = 20
-
-/** One change after another, whichever process makes them: each is made on what the one before has left. */
-async function locked<T>({ store }: SubscriberFiles, work: () => Promise<T>): Promise<T> {
-  const path = `${store}.lock`
-  await makeFolderOf(path)
-  const lock = await lockAt(path)
-  try {
-    return await work()
-  } finally {
-    await lock.close()
-    await rm(path, { force: true })
-  }
-}
-
-async function lockAt(path: string): Promise<FileHandle> {
-  for (let waitedMs = 0; ; waitedMs += lockPollMs) {
-    try {
-      return await open(path, 'wx', 0o600)
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined
-      if (code !== 'EEXIST') throw new FileProblem(`Cannot write ${path}: ${String(error)}.`)
-      if (waitedMs >= lockWaitMs) {
-        throw new FileProblem(`Another command is changing the subscribers. If none is running, remove ${path}.`)
-      }
-      await delay(lockPollMs)
-    }
-  }
-}
+/** One change after another, whichever process makes them. */
+const locked = <T>({ store }: SubscriberFiles, work: () => Promise<T>): Promise<T> =>
+  withFileLock(store, 'subscribers', work)

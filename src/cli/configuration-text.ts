@@ -80,6 +80,11 @@ port = ${port}
 # [load]
 # controlled = true
 
+# Status, metrics and actions over HTTP, for whoever has a token: cpns token create. On this machine the commands of
+# cpns need none: they use the socket in the data folder.
+# [admin]
+# listen = "127.0.0.1:4690"
+
 [log]
 # debug, info, warn or error
 level = "info"

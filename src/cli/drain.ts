@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { askNode } from '../adapters/control-socket.ts'
-import type { DrainEnd, DrainLine } from '../operations/control.ts'
+import type { DrainEnd, DrainLine } from '../operations/admin/drain.ts'
 import { controlPath } from '../operations/control-path.ts'
+import { durationOf } from './duration.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
@@ -75,10 +76,4 @@ function report({ clientsClosed, alone, documents, isSure }: DrainEnd): string[]
     clients,
     'No other server of the operator was compared with it in this run: keep the data folder, it may be the only one.',
   ]
-}
-
-function durationOf(text: string): number {
-  const [, amount, unit = 's'] = /^(\d{1,6})(ms|s|m|h)?$/.exec(text) ?? []
-  if (amount === undefined) throw new InvalidArgumentError('expected a time such as 500ms, 30s or 5m')
-  return Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']
 }

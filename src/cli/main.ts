@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { version } from '../adapters/release.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
@@ -15,14 +15,13 @@ import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
 import { subscriberCommand } from './subscriber.ts'
+import { tokenCommand } from './token.ts'
 import { userCommand } from './user.ts'
 
 /*
  * The `cpns` command. Exit codes: 0 done, 1 refused or failed with a message that says what to do, 2 wrong usage,
  * 70 a fault of the program itself, 75 the disk of a server has failed: it is to be started again.
  */
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
 const program = new Command('cpns')
   .description('A peer-to-peer CPNS server: install it, trust other operators, serve clients.')
@@ -40,6 +39,7 @@ for (const command of [
   doctorCommand(),
   statusCommand(),
   drainCommand(),
+  tokenCommand(),
   peerCommand(),
   manifestCommand(),
   subscriberCommand(),

@@ -1,9 +1,9 @@
-import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { readText } from '../adapters/files.ts'
 import { nodeHpke } from '../adapters/node-hpke.ts'
+import { version } from '../adapters/release.ts'
 import { tableLogStore } from '../adapters/table-log-store.ts'
 import { treeMediaStore } from '../adapters/tree-media-store.ts'
 import type { Production } from '../simulation/production.ts'
@@ -202,11 +202,7 @@ function nameOf(run: PlannedRun | undefined): string {
   return [...swept, `seed-${run.seed}`].join(',').replaceAll(/[\\/]/g, '_')
 }
 
-function provenance() {
-  const require = createRequire(import.meta.url)
-  const { version } = require('../../package.json') as { version: string }
-  return provenanceOf(join(import.meta.dirname, '../..'), version)
-}
+const provenance = () => provenanceOf(join(import.meta.dirname, '../..'), version)
 
 /** Prints a {@link Fingerprint} of the first run, with the lines asked for. */
 async function fingerprint(run: PlannedRun | undefined, { lines = [0, 0] }: SimulateOptions): Promise<number> {

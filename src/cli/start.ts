@@ -24,7 +24,8 @@ export function startCommand(): Command {
       const interruption = interrupted()
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
-      const node = await launch(folder.configuration, folder.at, passphrase())
+      const lockedBy = passphrase()
+      const node = await launch(folder.configuration, folder.at, lockedBy === undefined ? {} : { passphrase: lockedBy })
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const { draining, telemetry } = node

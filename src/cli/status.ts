@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { askNode } from '../adapters/control-socket.ts'
-import type { StatusAnswer } from '../operations/control.ts'
+import type { StatusAnswer } from '../operations/admin/status.ts'
 import { controlPath } from '../operations/control-path.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'

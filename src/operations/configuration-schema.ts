@@ -226,6 +226,20 @@ export const configurationSchema = z.strictObject({
         .describe('Whether an overloaded server turns new clients away, or sends them to another one.'),
     })
     .prefault({}),
+  admin: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, {
+          error: 'expected an address and a port such as 127.0.0.1:4690',
+        })
+        .refine(listen => URL.canParse(`http://${listen}`), { error: 'expected a port up to 65535' })
+        .optional()
+        .describe(
+          'Where the admin API listens for requests with a token (cpns token create), besides the socket in the data folder. Plain HTTP: keep it on loopback, or behind a proxy that terminates TLS.',
+        ),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 

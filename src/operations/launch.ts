@@ -22,34 +22,47 @@ import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { Route } from './admin/route.ts'
+import { adminRoutes } from './admin/routes.ts'
+import { serveAdmin } from './admin/serve.ts'
+import { statusOf } from './admin/status.ts'
 import type { Configuration } from './configuration-schema.ts'
-import { startControl } from './control.ts'
-import { controlPath } from './control-path.ts'
+import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
 
 export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
+export { AdminRefusal } from './admin/refusal.ts'
+export { events, json, lines, type Route, raw, route } from './admin/route.ts'
 export { InvalidConfiguration, readConfiguration } from './configuration.ts'
 export type { Configuration } from './configuration-schema.ts'
 
-/** A node on production adapters, with its log; reached by commands on this machine through the socket in its data folder. */
+/** A node on production adapters, with its log and its admin API, over the socket in its data folder and, if configured, over TCP. */
 export interface RunningNode extends CpnsNode {
   readonly telemetry: CountingTelemetry
   /** Its drain, which others may have begun. */
   readonly draining: Draining
+  /** Where its admin API listens for TCP; `undefined` if it does not. */
+  readonly adminUrl: string | undefined
+}
+
+export interface LaunchOptions {
+  /** Of the key of the file of subscribers, if it is locked by one. */
+  readonly passphrase?: string
+  /** What the admin API serves besides, for whoever embeds the node. */
+  readonly adminRoutes?: readonly Route[]
 }
 
 /**
  * Opens the store, starts a node as configured, and resolves when it serves.
  *
  * @param at resolves a path of the configuration against the folder that it stands in
- * @param passphrase of the key of the file of subscribers, if it is locked by one
  * @throws {FileProblem} {@link InvalidManifest} {@link NotAMember} {@link ListenRefused} {@link StoreInUse}
  *   {@link StoreDamaged} each saying what to do; nothing is left running
  */
 export async function launch(
   configuration: Configuration,
   at: (path: string) => string,
-  passphrase?: string,
+  { passphrase, adminRoutes: more }: LaunchOptions = {},
 ): Promise<RunningNode> {
   const telemetry = pinoTelemetry({ level: configuration.log.level })
   const crypto = nodeCrypto()
@@ -99,27 +112,37 @@ export async function launch(
     const node = await createNode(ports, settings)
     await node.start()
     const draining = createDraining(node, telemetry)
-    const control = await startControl({
-      path: controlPath(configuration, at),
-      ...{ operator: identity.operator, server: identity.server, node, draining, clock: ports.clock },
+    const { operator, server } = identity
+    const status = statusOf({ operator, server, node, draining, clock: ports.clock })
+    const admin = await serveAdmin({
+      routes: adminRoutes({ node, draining, status }, more),
+      at: {
+        socket: controlPath(configuration, at),
+        tokens: adminTokensPath(configuration, at),
+        audit: adminAuditPath(configuration, at),
+        ...(configuration.admin.listen !== undefined && { listen: configuration.admin.listen }),
+      },
+      ...{ clock: ports.clock, random: ports.random, telemetry },
     }).catch(async error => {
       await node.stop()
       throw error
     })
     telemetry.log('info', 'node.ready', {
-      operator: identity.operator,
-      server: identity.server,
+      operator,
+      server,
       clientUrl: node.clientUrl(),
+      adminUrl: admin.url,
     })
     const stopFollowing = followManifests([at(configuration.manifest), ...peerFiles], node, telemetry)
     return {
       ...node,
       telemetry,
       draining,
+      adminUrl: admin.url,
       async stop() {
         stopFollowing()
         await node.stop()
-        await control.stop()
+        await admin.stop()
         await searchIndex.close()
         push?.close()
         keys.close()

@@ -321,4 +321,28 @@ test('start refuses keys that others can read, and settings that do not exist', 
   await refused(/chmod 600/, 'start', '--config', config)
 })
 
+test('token makes tokens for the admin API, lists them without what they are, and takes them back', async ({
+  folder,
+}) => {
+  const a = join(folder, 'a')
+  await done('init', a, '--operator', 'a.example')
+  const config = ['--config', join(a, 'cpns.toml')]
+  const text = (await done('token', 'create', 'monitor', '--for', '30d', ...config)).trim()
+  assert.match(text, /^cpns_[\w-]{8}_[\w-]{43}$/)
+  await refused(/token monitor already/, 'token', 'create', 'monitor', ...config)
+  await refused(/A-Z a-z 0-9/, 'token', 'create', 'two words', ...config)
+  const made = JSON.parse(await done('token', 'create', 'night', '--scope', 'operate', '--json', ...config))
+  assert.equal([made.scope, made.expires - made.created], ['operate', 90 * 86_400_000])
+  const listed = await done('token', 'list', ...config)
+  assert.match(listed, /monitor .* read .*\nnight .* operate /)
+  assert.not.match(listed, text.slice(-43))
+  await done('token', 'revoke', 'monitor', ...config)
+  await refused(/no token monitor/, 'token', 'revoke', 'monitor', ...config)
+  assert.equal(
+    JSON.parse(await done('token', 'list', '--json', ...config)).map(({ name }: { name: string }) => name),
+    ['night'],
+  )
+  assert.is((await cpns('token', 'create', 'x', '--for', 'ever', ...config)).code, 2)
+})
+
 test.run()

@@ -3,54 +3,18 @@
  * answers how the node is; a drain is begun once, whoever asks how often, and everybody who asks hears how it ends. What is no
  * request is refused with what is wrong. Fails when a second drain restarted the first, or hung.
  */
-import { stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { systemClock } from '../../src/adapters/clock.ts'
-import { askNode, NodeNotReached, socketPath } from '../../src/adapters/control-socket.ts'
-import { thisHost } from '../../src/adapters/host.ts'
-import type { Drained, DrainOptions } from '../../src/node.ts'
-import { startControl } from '../../src/operations/control.ts'
-import { createDraining } from '../../src/operations/draining.ts'
-import type { DocumentId } from '../../src/ports/names.ts'
-import { testOperator } from '../fixtures/operators.ts'
-import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
-import { temporaryFolder } from '../fixtures/temporary-folder.ts'
+import { askNode, NodeNotReached, socketPath } from '../../../src/adapters/control-socket.ts'
+import { thisHost } from '../../../src/adapters/host.ts'
+import type { DocumentId } from '../../../src/ports/names.ts'
+import { adminRig as rig } from './rig.ts'
 
-const test = suite('Control socket')
-const operator = testOperator('a.example', 1)
-const signals = { loopDelayMs: 0, utilisation: 0, memory: 0, authenticationWaitMs: 0, commitMs: 0, connections: 0 }
-
-async function rig(level: 'normal' | 'overloaded' = 'normal') {
-  const folder = await temporaryFolder()
-  const path = join(folder.path, 'control.sock')
-  // What a process that was killed has left.
-  await writeFile(path, '')
-  const drains: DrainOptions[] = []
-  const { promise: drained, resolve: finish } = Promise.withResolvers<Drained>()
-  const node = {
-    status: () => ({ level, signals, connections: 3, unshared: 1, links: [] }),
-    clientUrl: () => 'ws://127.0.0.1:4680',
-    drain(options: DrainOptions = {}) {
-      drains.push(options)
-      return drained
-    },
-  }
-  const draining = createDraining(node, new RecordingTelemetry())
-  const { id, servers } = operator
-  const server = servers[0]?.id
-  if (!server) throw new Error('The operator has a server.')
-  const control = await startControl({ path, operator: id, server, node, draining, clock: systemClock() })
-  const ask = async (method: 'GET' | 'POST', target: string, body?: object) => {
-    const { status, lines } = await askNode(path, method, target, body)
-    return { status, lines: (await Array.fromAsync(lines)).map(line => JSON.parse(line)) }
-  }
-  return { path, drains, finish, draining, ask, end: () => control.stop().then(folder.remove) }
-}
+const test = suite('Admin API over the socket')
 
 test('how it is, for its owner alone', async () => {
-  const { path, ask, end } = await rig()
+  const { socket: path, ask, end } = await rig()
   assert.is((await stat(path)).mode & 0o777, 0o600)
   const { status, lines } = await ask('GET', '/v1/status')
   assert.is(status, 200)

@@ -1,0 +1,84 @@
+import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
+import type { Telemetry } from '../../ports/telemetry.ts'
+import type { Recorded } from './audit.ts'
+import { type Guard, suffices } from './guard.ts'
+import { AdminRefusal } from './refusal.ts'
+import type { Principal, Route } from './route.ts'
+
+/*
+ * Serves routes over HTTP behind a guard. First it is found out who asks and whether they may, before their body is read; then what they
+ * ask is checked; what changes something is recorded, done, and recorded with its outcome.
+ */
+
+const defaultBodyBytes = 4_096
+/** Whoever sends a request more slowly holds a connection for nothing. */
+const requestTimeoutMs = 10_000
+
+export function adminApp(of: {
+  readonly routes: readonly Route[]
+  readonly guard: Guard
+  /** Records requests that change something. */
+  readonly recorded: Recorded
+  readonly telemetry: Telemetry
+}): FastifyInstance {
+  const { routes, guard, recorded, telemetry } = of
+  const app = fastify({
+    logger: false,
+    bodyLimit: defaultBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  })
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  })
+  for (const route of routes) serve(app, route, guard, recorded)
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ message: `There is no ${request.method} ${request.url} here.` }),
+  )
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error instanceof AdminRefusal ? error.status : (error.statusCode ?? 500)
+    telemetry.count('cpns_admin_refused_total', { status: String(status) })
+    if (status === 401) reply.header('www-authenticate', 'Bearer')
+    if (error instanceof AdminRefusal || status < 500) return reply.code(status).send({ message: error.message })
+    telemetry.log('error', 'admin.failed', {
+      method: request.method,
+      path: request.routeOptions.url,
+      message: error.message,
+    })
+    return reply.code(500).send({ message: 'The node failed at this; its log says why (admin.failed).' })
+  })
+  return app
+}
+
+function serve(app: FastifyInstance, route: Route, guard: Guard, recorded: Recorded): void {
+  const { method, path, scope, maxBodyBytes = defaultBodyBytes } = route
+  const principals = new WeakMap<FastifyRequest, Principal>()
+  const actOf = (request: FastifyRequest, by: Principal) => ({
+    ...{ method, by: by.name, from: request.ip || 'socket' },
+    path: request.url,
+  })
+
+  app.route({
+    method,
+    url: path,
+    bodyLimit: maxBodyBytes,
+    async onRequest(request) {
+      if (scope === 'open') return
+      const by = await guard(request.headers.authorization)
+      principals.set(request, by)
+      if (suffices(by.scope, scope)) return
+      const refuse = async (): Promise<never> => {
+        throw new AdminRefusal(403, `This takes a token with the scope ${scope}; yours has ${by.scope}.`)
+      }
+      await (method === 'GET' ? refuse() : recorded(actOf(request, by), refuse))
+    },
+    async handler(request, reply) {
+      const by = principals.get(request)
+      const { params, query, body } = request
+      const work = () => route.serve({ params, query, body, by })
+      const served = await (method === 'GET' || !by ? work() : recorded(actOf(request, by), work))
+      return reply.code(served.status).headers(served.headers).send(served.payload)
+    },
+  })
+}

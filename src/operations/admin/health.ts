@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { loadLevels } from '../../access/load/level.ts'
+import { json, type Route, route } from './route.ts'
+import { nodeStates, type StatusAnswer } from './status.ts'
+
+/*
+ * For supervisors and load balancers: whether the process answers, and whether clients may be sent to it.
+ */
+
+const readiness = z.object({
+  isReady: z.boolean(),
+  state: z.enum(nodeStates),
+  level: z.enum(loadLevels),
+})
+
+export function healthRoutes(status: () => StatusAnswer): readonly Route[] {
+  const live = route({
+    method: 'GET',
+    path: '/livez',
+    scope: 'open',
+    summary: 'Answers as long as the process does.',
+    answers: { 200: json('It is alive.', z.object({ isLive: z.literal(true) })) },
+    handle: (_, answer) => answer(200, { isLive: true }),
+  })
+
+  const ready = route({
+    method: 'GET',
+    path: '/readyz',
+    scope: 'open',
+    summary: 'Whether clients may be sent here: not while it is overloaded or draining.',
+    answers: { 200: json('They may.', readiness), 503: json('They may not.', readiness) },
+    handle: (_, answer) => {
+      const { isReady, state, level } = status()
+      return answer(isReady ? 200 : 503, { isReady, state, level })
+    },
+  })
+
+  return [live, ready]
+}

@@ -1,0 +1,21 @@
+import { version } from '../../adapters/release.ts'
+import type { CpnsNode } from '../../node.ts'
+import type { Draining } from '../draining.ts'
+import { drainRoutes } from './drain.ts'
+import { healthRoutes } from './health.ts'
+import { describingRoute } from './openapi.ts'
+import type { Route } from './route.ts'
+import { type StatusAnswer, statusRoutes } from './status.ts'
+
+/** What the routes of a running node answer from. */
+export interface AdminParts {
+  readonly node: CpnsNode
+  readonly draining: Draining
+  readonly status: () => StatusAnswer
+}
+
+/** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
+export function adminRoutes({ draining, status }: AdminParts, more: readonly Route[] = []): readonly Route[] {
+  const routes = [...healthRoutes(status), ...statusRoutes(status), ...drainRoutes(draining), ...more]
+  return [...routes, describingRoute(routes, version)]
+}

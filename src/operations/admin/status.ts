@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { loadLevels } from '../../access/load/level.ts'
+import { operator } from '../../commands/fields.ts'
+import type { CpnsNode } from '../../node.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { OperatorId, ServerId } from '../../ports/names.ts'
+import type { Draining } from '../draining.ts'
+import { json, type Route, route } from './route.ts'
+
+/*
+ * How the node is, as one JSON object.
+ */
+
+export const nodeStates = ['serving', 'draining'] as const
+
+const share = z.number().min(0).describe('Of what there is, 0 to 1.')
+const durationMs = z.number().min(0)
+
+const link = z.object({
+  server: z.string(),
+  operator,
+  state: z.enum(['connecting', 'greeting', 'up', 'down']),
+  reason: z.string().optional().describe('Why it is not up, when it is not.'),
+  clockSkewMs: z.number().optional().describe("The peer's clock minus this one's, as of the last hello."),
+})
+
+export const statusAnswer = z.object({
+  operator,
+  server: z.string(),
+  clientUrl: z.string(),
+  state: z.enum(nodeStates),
+  upMs: durationMs,
+  isReady: z.boolean().describe('Whether clients may be sent here.'),
+  level: z.enum(loadLevels),
+  signals: z.object({
+    loopDelayMs: durationMs.describe('Longest delay of the event loop within the last second.'),
+    utilisation: share,
+    memory: share,
+    authenticationWaitMs: durationMs,
+    commitMs: durationMs.describe('99th percentile of a durable commit.'),
+    connections: share,
+  }),
+  connections: z.int().min(0),
+  unshared: z.int().min(0).describe('Documents that no other server has said to hold as they are here.'),
+  links: z.array(link),
+})
+export type StatusAnswer = z.output<typeof statusAnswer>
+
+/** What answers how the node is. */
+export function statusOf(of: {
+  readonly operator: OperatorId
+  readonly server: ServerId
+  readonly node: Pick<CpnsNode, 'status' | 'clientUrl'>
+  readonly draining: Pick<Draining, 'progress'>
+  readonly clock: Pick<Clock, 'elapsed'>
+}): () => StatusAnswer {
+  const { operator, server, node, draining, clock } = of
+  const startedMs = clock.elapsed()
+  return () => {
+    const found = node.status()
+    const state = draining.progress ? 'draining' : 'serving'
+    return {
+      ...{ operator, server, state },
+      clientUrl: node.clientUrl(),
+      upMs: Math.round(clock.elapsed() - startedMs),
+      isReady: state === 'serving' && (found.level === 'normal' || found.level === 'elevated'),
+      ...found,
+      links: [...found.links],
+    }
+  }
+}
+
+export const statusRoutes = (status: () => StatusAnswer): readonly Route[] => [
+  route({
+    method: 'GET',
+    path: '/v1/status',
+    scope: 'read',
+    summary: 'How the node is: state, load, clients, links.',
+    answers: { 200: json('How it is at this moment.', statusAnswer) },
+    handle: (_, answer) => answer(200, status()),
+  }),
+]
