@@ -20,6 +20,7 @@ import type { Entitlement, Federation, LinkStatus } from './federation/federatio
 import type { HandedOver } from './federation/handover.ts'
 import type { LinkLimits } from './federation/limits.ts'
 import { assertMember } from './federation/membership.ts'
+import { Quarantines } from './federation/quarantines.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import type { InventoryLimits } from './inventory/limits.ts'
@@ -129,6 +130,8 @@ export interface CpnsNode {
   readonly documents: Documents
   readonly federation: Federation
   readonly trust: Trust
+  /** The operators that this one keeps off. */
+  readonly quarantines: Pick<Quarantines, 'list' | 'impose' | 'release'>
   /** What it has against operators. */
   readonly evidence: Pick<EvidenceArchive, 'list'>
   /**
@@ -292,7 +295,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     ...(limits.storage && { policy: limits.storage }),
   })
   const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
-  const takesClientsOf = (of: OperatorId) => policies.takes(of)
+  const quarantines = new Quarantines({ documents, trust, telemetry, clock })
+  const takesClientsOf = (of: OperatorId) => policies.takes(of) && !trust.isQuarantined(of)
   const guests = createGuests({ identity, trust, takes: takesClientsOf, crypto, random, clock })
   const federation = createFederation({
     operator,
@@ -369,6 +373,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     federation,
     trust,
     evidence,
+    quarantines,
     failed,
     clientUrl: () => access.url(),
     status: () => ({
@@ -384,6 +389,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
         await inventory.start()
         await storage.start()
         await policies.start()
+        await quarantines.start()
         channels.start()
         await federation.start()
         await access.start()
@@ -406,6 +412,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   async function stop(): Promise<void> {
     await access.stop()
     policies.stop()
+    quarantines.stop()
     channels.stop()
     await federation.stop()
     await withinMs(clock, drainLimitMs, storage.stop())

@@ -104,7 +104,7 @@ export function createFederation(options: FederationOptions): Federation {
   const forest = new Forest({
     own: operator,
     operators: trust.operators(),
-    exchangeWith: of => exchangeWith(of, operator, entitlement),
+    exchangeWith: of => exchangeWith(of, operator, entitlement, trust.isQuarantined),
     documents,
     entitlement,
     crypto,
@@ -136,7 +136,7 @@ export function createFederation(options: FederationOptions): Federation {
       new SyncSession({
         ...session,
         peer: session.stream.peer,
-        exchange: exchangeWith(of, operator, entitlement),
+        exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
         mayHold: (document, server) =>
@@ -326,6 +326,7 @@ export function createFederation(options: FederationOptions): Federation {
       const handler = handlers.get(command.method)
       return handler ? handler(command, { operator, server: self }) : refusal(404, `There is no ${command.method}.`)
     }
+    if (trust.isQuarantined(to)) return quarantined(to)
     if (!trust.isValid(to)) {
       return refusal(403, `${to} is not trusted here: its manifest is missing or has expired.`, 'OPERATOR_NOT_TRUSTED')
     }
@@ -350,8 +351,17 @@ export function createFederation(options: FederationOptions): Federation {
     return refusal(423, `No server of ${to} can be reached; try again when the link is back.`)
   }
 
+  const quarantined = (of: OperatorId): CommandAnswer =>
+    refusal(
+      403,
+      `${of} is in quarantine at ${operator}: nothing is sent to it, or taken from it, until it is released.`,
+      'OPERATOR_QUARANTINED',
+    )
+
   async function requestAt(server: ServerId, command: ForwardedCommand): Promise<CommandAnswer> {
     const isUp = peers.get(server)?.status.state === 'up'
+    const of = trust.operatorsOf(server).find(trust.isQuarantined)
+    if (!isUp && of !== undefined) return quarantined(of)
     const sent = isUp && (await sendRequest(server, command, requestLimits.timeoutMs, { network, clock }))
     if (sent && sent.type === 'answered') return sent.answer
     return refusal(423, `There is no link to ${server} now.`)

@@ -17,15 +17,23 @@ export interface Exchange {
  * hold it, but for two cases. An owner that has lost its disks, or was set back to an old backup, takes its own documents back
  * from whoever has them: also from those who may not hold them any more, or what was revoked would be granted again. And the
  * documents that say themselves who may hold them (`pn/…`, `mailbox/…`) have to be seen first. What is taken is signed by the owner all the same.
+ * Of the documents of an operator in quarantine nothing is taken from anybody: what is here stays as it is, and may be given on.
  */
-export function exchangeWith(peer: OperatorId, own: OperatorId, entitlement: Entitlement): Exchange {
-  if (peer === own) return { mayGive: () => true, mayTake: () => true, isTaken: () => true }
+export function exchangeWith(
+  peer: OperatorId,
+  own: OperatorId,
+  entitlement: Entitlement,
+  isQuarantined: (owner: OperatorId) => boolean = () => false,
+): Exchange {
+  const isKept = (document: DocumentId): boolean => isQuarantined(ownerOf(document))
+  if (peer === own) return { mayGive: () => true, mayTake: document => !isKept(document), isTaken: () => true }
   const mayHold = (document: DocumentId, operator: OperatorId): boolean =>
     ownerOf(document) === operator || entitlement.mayHold(document, operator)
   return {
     mayGive: document => ownerOf(document) === peer || (mayHold(document, peer) && mayHold(document, own)),
     mayTake(document) {
       if (ownerOf(document) === own) return true
+      if (isKept(document)) return false
       return mayHold(document, own) ? mayHold(document, peer) : saysWhoMayHold(document)
     },
     isTaken: document => ownerOf(document) === peer || saysWhoMayHold(document),

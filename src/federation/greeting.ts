@@ -56,9 +56,7 @@ export function createGreeter(options: {
       const offered = offers.find(({ operator }) => operator === hello.operator)
       const refused = offered ? refusalOf(offered) : 'manifest-invalid'
       if (refused) return refused
-      if (trust.operatorsOf(peer).includes(hello.operator)) {
-        return trust.isValid(hello.operator) ? undefined : 'manifest-expired'
-      }
+      if (trust.operatorsOf(peer).includes(hello.operator)) return trust.refuse(peer, hello.operator)
       return trust.refuse(peer) ?? 'unknown-server'
     },
   }

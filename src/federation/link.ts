@@ -184,7 +184,8 @@ class Link implements Behaviour<LinkMessage> {
 
   /** Ends the link if there may be none. Returns whether there may. */
   #tend(): boolean {
-    const refused = this.#around.trust.refuse(this.#peer)
+    const as = 'operator' in this.#state ? this.#state.operator : undefined
+    const refused = this.#around.trust.refuse(this.#peer, as)
     if (!refused) return true
     if (this.#state.at !== 'down') this.#refuse(refused)
     this.#context?.stop()

@@ -1,11 +1,11 @@
-import { z } from 'zod'
 import type { Authorship } from '../document/documents.ts'
-import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { LogStore } from '../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { LogLevel, Telemetry } from '../ports/telemetry.ts'
 import type { EvidenceArchive } from './evidence-archive.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
 import {
   encodeManifest,
   InvalidManifest,
@@ -17,9 +17,11 @@ import {
   verifyManifest,
 } from './manifest.ts'
 import { contradicts, verifySuccession } from './manifest-chain.ts'
+import { lengthened, type Memory, recalled, remember } from './manifest-memory.ts'
+import { type Role, rolesIn } from './roles.ts'
 
 /** Why a server may not connect: a fixed set, fit for a metric's label. */
-export type ServerRefusal = 'unknown-server' | 'manifest-expired' | 'revoked' | 'retired'
+export type ServerRefusal = 'unknown-server' | 'manifest-expired' | 'revoked' | 'retired' | 'quarantined'
 
 /** What became of a manifest that somebody offered. */
 export type Offer =
@@ -39,6 +41,10 @@ export type TrustChange =
   | { readonly type: 'manifest'; readonly operator: OperatorId }
   /** The newest known manifest has run out. */
   | { readonly type: 'expired'; readonly operator: OperatorId }
+  /** It is not among the trusted operators any more. */
+  | { readonly type: 'distrusted'; readonly operator: OperatorId }
+  /** It was put into quarantine, or released. */
+  | { readonly type: 'quarantine'; readonly operator: OperatorId }
 
 /**
  * Who belongs to whom: a closed list of operators, each pinned to its root, with the newest manifest of each.
@@ -54,12 +60,25 @@ export interface Trust extends Authorship {
   operators(): readonly OperatorId[]
   /** Operators in whose newest manifest the server stands as current, valid or not. */
   operatorsOf(server: ServerId): readonly OperatorId[]
-  /** `undefined` if a valid manifest names the server. */
-  refuse(server: ServerId): ServerRefusal | undefined
+  /**
+   * `undefined` if a valid manifest names the server, of an operator that is not in quarantine.
+   * @param as whose server it has proved to be: what others say of it does not count then
+   */
+  refuse(server: ServerId, as?: OperatorId): ServerRefusal | undefined
   /** The newest manifest known, expired or not. */
   manifestOf(operator: OperatorId): Manifest | undefined
   /** Whether the newest manifest is valid now. */
   isValid(operator: OperatorId): boolean
+  /** Whether this operator works with it now: its manifest is valid, and it is not in quarantine. */
+  isOpen(operator: OperatorId): boolean
+  isQuarantined(operator: OperatorId): boolean
+  /** Says which operators are in quarantine: with those this one has nothing to do until they are released. */
+  quarantine(operators: ReadonlySet<OperatorId>): void
+  /**
+   * Says which operators are trusted from now on, and by which roots; the own one stays. Of those that are not any more what is known
+   * is kept, for the case that they are again. In force when it resolves. @throws what the store throws
+   */
+  pin(pins: ReadonlyMap<OperatorId, string>): Promise<void>
   /** The root fingerprint of the newest manifest, if that is valid. */
   fingerprintOf(operator: OperatorId): string | undefined
   /** Signed manifests that lead from the pinned root to the newest: what somebody who knows the pin alone has to be sent. */
@@ -74,22 +93,6 @@ export interface Trust extends Authorship {
   /** Stops watching the clock. */
   stop(): void
 }
-
-/** How often expiry is looked at, at least: the wall clock may be set while a timer runs. */
-const maxWatchMs = 60 * 60 * 1000
-const dayMs = 24 * 60 * 60 * 1000
-/** How long before it runs out a manifest is warned of, once a day: time to fetch root keys from where they are kept. */
-const soonMs = 30 * dayMs
-
-const recordSchema = z.strictObject({
-  pin: z.string(),
-  path: z.array(z.unknown()).transform(items => items.map(signedFrom)),
-  /** Written by earlier versions; what can be proved of them stands in the archive of evidence. */
-  contradictions: z.array(z.unknown()).optional(),
-})
-
-/** What is remembered of one operator. `path` ends with the newest manifest; those before it each brought new roots. */
-type Memory = Omit<z.infer<typeof recordSchema>, 'contradictions'>
 
 export interface TrustOptions {
   /** This operator's signed manifest. */
@@ -118,26 +121,29 @@ export async function createTrust({
   const roots = new Map([[operator, rootFingerprint(ownSigned.manifest, crypto)], ...pins])
   const memories = new Map<OperatorId, Memory>()
   const listeners = new Set<(change: TrustChange) => void>()
-  /** Operators whose expiry has been announced. */
-  const expired = new Set<OperatorId>()
-  /** Days that were left when a manifest was last warned of. */
-  const warned = new Map<OperatorId, number>()
-  let cancelWatch: Cancel = () => {}
+  const watch = new ExpiryWatch({
+    clock,
+    telemetry,
+    manifests: () => [...memories.keys()].flatMap(of => newest(of)?.manifest ?? []),
+    ended: of => tell({ type: 'expired', operator: of }),
+  })
+  let quarantined: ReadonlySet<OperatorId> = new Set()
   let turn: Promise<unknown> = Promise.resolve()
 
-  for (const [pinned, pin] of roots) memories.set(pinned, await recalled(pinned, pin))
+  const leadsFrom = (memory: Memory, pin: string): boolean =>
+    memory.pin === pin || memory.path.some(({ manifest }) => rootFingerprint(manifest, crypto) === pin)
 
-  async function recalled(of: OperatorId, pin: string): Promise<Memory> {
-    const none = { pin, path: [] }
-    const stored = await store.local(recordKey(of))
-    if (!stored) return none
-    const { contradictions: _, ...memory } = recordSchema.parse(JSON.parse(new TextDecoder().decode(stored)))
-    const known = memory.path.map(({ manifest }) => rootFingerprint(manifest, crypto))
+  for (const [pinned, pin] of roots) memories.set(pinned, await memoryOf(pinned, pin))
+
+  /** What is remembered of an operator, if it leads on from the pin. */
+  async function memoryOf(of: OperatorId, pin: string): Promise<Memory> {
+    const memory = await recalled(store, of)
+    if (!memory) return { pin, path: [] }
     // This operator's own file is judged below, by the keys remembered unless others are pinned.
     const isPinned = of !== operator || pins.has(of)
-    if (!isPinned || memory.pin === pin || known.includes(pin)) return memory
+    if (!isPinned || leadsFrom(memory, pin)) return memory
     telemetry.log('warn', 'trust.repinned', { operator: of, fingerprint: pin })
-    return none
+    return { pin, path: [] }
   }
 
   const newest = (of: OperatorId): SignedManifest | undefined => memories.get(of)?.path.at(-1)
@@ -159,7 +165,9 @@ export async function createTrust({
     if (known) verifySuccession(known, signed, crypto)
     else verifyRoot(manifest, memory.pin)
     if (known?.manifest.seq === manifest.seq) return false
-    await remember(manifest.operator, { ...memory, path: lengthened(memory.path, signed) })
+    const next = { ...memory, path: lengthened(memory.path, signed, crypto) }
+    await remember(store, manifest.operator, next)
+    memories.set(manifest.operator, next)
     return true
   }
 
@@ -170,22 +178,6 @@ export async function createTrust({
       'root',
       `The root keys of ${manifest.operator} have the fingerprint ${found}, pinned is ${pin}; ask the operator which holds.`,
     )
-  }
-
-  /** The path with `next` at its end; a manifest goes that stands between two of the same root. */
-  function lengthened(path: readonly SignedManifest[], next: SignedManifest): SignedManifest[] {
-    const [last, before] = path.slice(-2).reverse()
-    const neededToFollow = before !== undefined && last !== undefined && rootOf(before) !== rootOf(last)
-    const spare = last !== undefined && rootOf(last) === rootOf(next) && !neededToFollow
-    return spare ? [...path.slice(0, -1), next] : [...path, next]
-  }
-
-  const rootOf = ({ manifest }: SignedManifest): string => rootFingerprint(manifest, crypto)
-
-  async function remember(of: OperatorId, memory: Memory): Promise<void> {
-    const value = new TextEncoder().encode(JSON.stringify(memory))
-    await store.commit({ documents: [], local: [{ key: recordKey(of), value }] })
-    memories.set(of, memory)
   }
 
   /** Keeps the proof that an operator, or a thief of its keys, has signed two manifests that exclude each other. */
@@ -235,64 +227,44 @@ export async function createTrust({
   }
 
   function announce(change: TrustChange): void {
-    if (change.type === 'manifest') {
-      expired.delete(change.operator)
-      warned.delete(change.operator)
-    }
+    if (change.type === 'manifest') watch.renewed(change.operator)
+    tell(change)
+    watch.look()
+  }
+
+  function tell(change: TrustChange): void {
     for (const listener of listeners) listener(change)
-    watch()
   }
 
-  /** Says so when a manifest runs out, and looks again when the next one will. */
-  function watch(): void {
-    cancelWatch()
-    for (const of of memories.keys()) {
-      if (!newest(of) || isValid(of) || expired.has(of)) continue
-      expired.add(of)
-      telemetry.log('error', 'trust.expired', { operator: of })
-      for (const listener of listeners) listener({ type: 'expired', operator: of })
+  async function pin(to: ReadonlyMap<OperatorId, string>): Promise<void> {
+    for (const of of [...memories.keys()]) {
+      if (of === operator || to.has(of)) continue
+      memories.delete(of)
+      telemetry.log('warn', 'trust.distrusted', { operator: of })
+      announce({ type: 'distrusted', operator: of })
     }
-    warn()
-    const left = [...memories.keys()]
-      .filter(of => !expired.has(of))
-      .map(of => (newest(of)?.manifest.expires ?? Number.POSITIVE_INFINITY) - clock.now())
-    if (left.length > 0) cancelWatch = clock.after(Math.min(...left, maxWatchMs), watch)
-  }
-
-  /** Says each day that a manifest is about to run out, so that it is renewed before its links end. */
-  function warn(): void {
-    for (const of of memories.keys()) {
-      const manifest = newest(of)?.manifest
-      const leftMs = manifest ? manifest.expires - clock.now() : 0
-      // One that never was good for much longer is renewed often anyway: the last third of its time tells as much.
-      const isSoon = manifest && leftMs <= Math.min(soonMs, (manifest.expires - manifest.issued) / 3)
-      const days = Math.ceil(leftMs / dayMs)
-      if (!isSoon || leftMs <= 0 || warned.get(of) === days) continue
-      warned.set(of, days)
-      telemetry.log('warn', 'trust.expires-soon', { operator: of, days })
+    for (const [of, fingerprint] of to) {
+      const memory = memories.get(of)
+      if (of === operator || (memory && leadsFrom(memory, fingerprint))) continue
+      memories.set(of, await memoryOf(of, fingerprint))
+      telemetry.log('info', 'trust.pinned', { operator: of, fingerprint })
+      announce({ type: 'manifest', operator: of })
     }
-  }
-
-  /** Asked for every entry of a peer, so read from each manifest once. */
-  const read = new WeakMap<Manifest, Facts>()
-  function facts(manifest: Manifest): Facts {
-    const known = read.get(manifest) ?? factsOf(manifest)
-    read.set(manifest, known)
-    return known
   }
 
   function roleOf(of: OperatorId, server: ServerId): Role | undefined {
     const manifest = newest(of)?.manifest
-    return manifest && facts(manifest).roles.get(server)
+    return manifest && rolesIn(manifest).roles.get(server)
   }
 
   const trust: Trust = {
     operator,
     operators: () => [...memories.keys()],
     operatorsOf: server => [...memories.keys()].filter(of => roleOf(of, server) === 'current'),
-    refuse(server) {
-      const naming = trust.operatorsOf(server)
-      if (naming.some(isValid)) return undefined
+    refuse(server, as) {
+      const naming = trust.operatorsOf(server).filter(of => as === undefined || of === as)
+      if (naming.some(trust.isOpen)) return undefined
+      if (naming.some(of => quarantined.has(of))) return 'quarantined'
       if (naming.length > 0) return 'manifest-expired'
       const past = [...memories.keys()].map(of => roleOf(of, server))
       if (past.includes('revoked')) return 'revoked'
@@ -300,6 +272,19 @@ export async function createTrust({
     },
     manifestOf: of => newest(of)?.manifest,
     isValid,
+    isOpen: of => isValid(of) && !quarantined.has(of),
+    isQuarantined: of => quarantined.has(of),
+    quarantine(operators) {
+      const next = new Set([...operators].filter(of => of !== operator))
+      const changed = [...new Set([...quarantined, ...next])].filter(of => quarantined.has(of) !== next.has(of))
+      quarantined = next
+      for (const of of changed) tell({ type: 'quarantine', operator: of })
+    },
+    pin(to) {
+      const pinned = turn.then(() => pin(to))
+      turn = pinned.catch(() => {}) // who pins hears of the failure
+      return pinned
+    },
     fingerprintOf(of) {
       const manifest = newest(of)?.manifest
       return manifest && isValid(of) ? rootFingerprint(manifest, crypto) : undefined
@@ -314,11 +299,11 @@ export async function createTrust({
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    stop: () => cancelWatch(),
+    stop: () => watch.stop(),
     mayHaveWritten: (owner, server) => ['current', 'retired'].includes(roleOf(owner, server) ?? 'unknown'),
     servers(owner) {
       const manifest = newest(owner)?.manifest
-      return manifest ? facts(manifest).servers : []
+      return manifest ? rolesIn(manifest).servers : []
     },
   }
 
@@ -326,28 +311,9 @@ export async function createTrust({
   if (offered && !offered.accepted && offered.reason !== 'rollback') {
     throw new InvalidManifest(offered.reason, offered.detail)
   }
-  watch()
+  watch.look()
   return trust
 }
-
-type Role = 'current' | 'retired' | 'revoked'
-
-interface Facts {
-  readonly roles: ReadonlyMap<ServerId, Role>
-  readonly servers: readonly ServerId[]
-}
-
-/** A server that stands in several lists is what the first of current, revoked, retired says. */
-const factsOf = ({ servers, revoked, retired }: Manifest): Facts => ({
-  roles: new Map<ServerId, Role>([
-    ...retired.map(server => [server, 'retired'] as const),
-    ...revoked.map(server => [server, 'revoked'] as const),
-    ...servers.map(({ peerId }) => [peerId, 'current'] as const),
-  ]),
-  servers: servers.map(({ peerId }) => peerId),
-})
-
-const recordKey = (operator: OperatorId): string => `manifest/${operator}`
 
 /** How loud a refused manifest is: an older one, or one of a stranger, is what gossip brings every day. */
 const levels: Readonly<Record<ManifestRefusal, LogLevel>> = {
@@ -359,8 +325,6 @@ const levels: Readonly<Record<ManifestRefusal, LogLevel>> = {
   unpinned: 'debug',
   rollback: 'info',
 }
-
-const signedFrom = (item: unknown): SignedManifest => parseManifest(JSON.stringify(item))
 
 /** Those that can be read; the others go into `offers` as refused. */
 function readable(manifests: readonly (Uint8Array | string)[], offers: Offer[]): SignedManifest[] {

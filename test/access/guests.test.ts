@@ -38,7 +38,7 @@ function party(gone: readonly ServerId[] = []) {
       identity,
       trust: {
         operatorsOf: server => [owners.get(server)].filter(found => found !== undefined),
-        isValid: operator => !invalid.has(operator),
+        isOpen: operator => !invalid.has(operator),
       },
       takes: operator => takes.includes(operator),
       crypto,

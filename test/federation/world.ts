@@ -8,6 +8,7 @@ import { createFederation, type FederationOptions } from '../../src/federation/c
 import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import type { Entitlement, Federation } from '../../src/federation/federation.ts'
 import { encodeManifest, formatManifest, rootFingerprint, type SignedManifest } from '../../src/federation/manifest.ts'
+import { Quarantines } from '../../src/federation/quarantines.ts'
 import { createTrust, type Trust } from '../../src/federation/trust.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
@@ -61,6 +62,7 @@ export class WorldServer {
   readonly trust: Trust
   readonly store: LogStore
   readonly evidence: EvidenceArchive
+  readonly quarantines: Quarantines
   readonly #actors: ActorSystem
 
   constructor(parts: {
@@ -72,6 +74,7 @@ export class WorldServer {
     readonly trust: Trust
     readonly store: LogStore
     readonly evidence: EvidenceArchive
+    readonly quarantines: Quarantines
     readonly actors: ActorSystem
   }) {
     this.id = parts.id
@@ -82,6 +85,7 @@ export class WorldServer {
     this.trust = parts.trust
     this.store = parts.store
     this.evidence = parts.evidence
+    this.quarantines = parts.quarantines
     this.#actors = parts.actors
   }
 
@@ -114,6 +118,7 @@ export class WorldServer {
   }
 
   async stop(): Promise<void> {
+    this.quarantines.stop()
     await this.federation.stop()
     await this.#actors.drain()
     this.trust.stop()
@@ -208,6 +213,7 @@ export class World {
       ...this.#options.federation,
       ...how.federation,
     })
+    const quarantines = new Quarantines({ documents, trust, telemetry, clock })
     const started = new WorldServer({
       id: server.id,
       operator,
@@ -217,8 +223,10 @@ export class World {
       trust,
       store,
       evidence,
+      quarantines,
       actors,
     })
+    await quarantines.start()
     await federation.start()
     this.#running.add(started)
     return started
@@ -233,6 +241,7 @@ export class World {
   async kill(server: WorldServer): Promise<void> {
     this.#running.delete(server)
     this.#disks.get(server.id)?.crash('lost')
+    server.quarantines.stop()
     await server.federation.stop()
     server.trust.stop()
   }

@@ -67,7 +67,7 @@ const unsaid: Standing = { policy: defaultOperatorPolicy, stamp: 0, origin: '' }
 export function createPolicies(options: {
   readonly identity: ServerIdentity
   readonly documents: Pick<Documents, 'read' | 'write' | 'subscribe'>
-  readonly trust: Pick<Trust, 'manifestOf' | 'isValid' | 'operators' | 'subscribe'>
+  readonly trust: Pick<Trust, 'manifestOf' | 'isOpen' | 'operators' | 'subscribe'>
   readonly keys: KeySource
   readonly crypto: Pick<Crypto, 'sha256'>
   readonly telemetry: Telemetry
@@ -124,9 +124,9 @@ export function createPolicies(options: {
     return { stamp: standing.stamp, origin: standing.origin, manifests }
   }
 
-  /** The servers that a valid manifest names, and by which URLs clients reach them. */
+  /** The servers of an operator that this one works with, by its manifest, and by which URLs clients reach them. */
   function placesOf(operator: OperatorId): { server: ServerId; urls: string[] }[] {
-    const manifest = trust.isValid(operator) ? trust.manifestOf(operator) : undefined
+    const manifest = trust.isOpen(operator) ? trust.manifestOf(operator) : undefined
     return (manifest?.servers ?? [])
       .filter(({ clientUrls }) => clientUrls.length > 0)
       .map(({ peerId, clientUrls }) => ({ server: peerId, urls: [...clientUrls] }))
@@ -235,7 +235,11 @@ export function createPolicies(options: {
         documents.subscribe(notice => {
           if (notice.document === document) follow()
         }),
-        trust.subscribe(changed),
+        trust.subscribe(() => {
+          // Where clients of a partner are sent changes with its manifest, and with who is in quarantine.
+          signed.clear()
+          changed()
+        }),
       ]
       await read()
     },

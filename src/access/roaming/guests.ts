@@ -60,7 +60,7 @@ const idBytes = 12
 
 export function createGuests(options: {
   readonly identity: ServerIdentity
-  readonly trust: Pick<Trust, 'operatorsOf' | 'isValid'>
+  readonly trust: Pick<Trust, 'operatorsOf' | 'isOpen'>
   /** Whether clients of an operator are taken here. */
   readonly takes: (operator: OperatorId) => boolean
   readonly crypto: Pick<Crypto, 'sha256' | 'ed25519'>
@@ -93,7 +93,7 @@ export function createGuests(options: {
   const taken = new Map<string, number>()
 
   const isServerOf = ({ operator, signer }: Signer): boolean =>
-    trust.isValid(operator) && trust.operatorsOf(signer).includes(operator)
+    trust.isOpen(operator) && trust.operatorsOf(signer).includes(operator)
 
   function forgetEnded(now: number): void {
     for (const [key, expires] of taken) {
