@@ -67,6 +67,7 @@ const sharedWithClient = new Set([
   'document/names.ts',
   'document/registers-view.ts',
   'federation/command.ts',
+  'federation/durability.ts',
   'inventory/capabilities/methods.ts',
   'inventory/administrators.ts',
   'federation/proof.ts',

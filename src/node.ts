@@ -354,6 +354,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     keys,
     probe: ports.probe,
     federation,
+    replicated: federation.replicated,
     urlsOf: clientUrlsOf,
     ...(limits.load && { load: limits.load }),
     macKeys: () => secrets.macKeys,

@@ -5,6 +5,7 @@ import { toBase64url } from '../commands/framing.ts'
 import type { Documents } from '../document/documents.ts'
 import { asDocumentId } from '../document/names.ts'
 import type { Command, NotificationSpec } from '../federation/command.ts'
+import type { Federation } from '../federation/federation.ts'
 import type { ClientListener, Upgrade, UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -67,6 +68,8 @@ export interface AccessOptions {
   readonly probe: LoadProbe
   /** Left out where there are no other servers. */
   readonly federation?: LoadFederation
+  /** Waits until other servers hold what a command has written. */
+  readonly replicated: Federation['replicated']
   /** Where clients reach another server of the operator, by its manifest. */
   readonly urlsOf?: (server: ServerId) => readonly string[]
   /** What the operator wants of its clients. Left out: what holds as long as it says nothing, and clients are not told. */
@@ -107,7 +110,7 @@ export function createAccess(options: AccessOptions): Access {
   const limits = { ...defaultLimits, ...options.limits }
   const clientUrls = () => [...(options.clientUrls?.() ?? []), listener.url()]
   const publicUrl = () => clientUrls()[0] ?? listener.url()
-  const service = createService(options.commands, options.notifications)
+  const service = createService(options.commands, options.notifications, options)
   const feeds = createFeeds(options.documents)
   const connections = createConnections(actors, clock, telemetry, limits)
   const load = createLoad({

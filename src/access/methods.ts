@@ -1,3 +1,4 @@
+import { executeDurably } from '../commands/durably.ts'
 import type {
   ClientConnection,
   Command,
@@ -6,7 +7,7 @@ import type {
   NotificationSpec,
   Principal,
 } from '../federation/command.ts'
-import type { CommandProof } from '../federation/federation.ts'
+import type { CommandProof, Federation } from '../federation/federation.ts'
 import { openRpc } from './openrpc.ts'
 import {
   documentClose,
@@ -33,7 +34,7 @@ export interface Caller {
 
 export interface SessionMethod {
   readonly spec: MethodSpec
-  /** Whether a client may add the parameters that all commands have: `commandProof` and `ifUnreachable`. */
+  /** Whether a client may add the parameters that all commands have: `commandProof` and others. */
   readonly isCommand?: boolean
   /** `params` have passed the schema. @throws {CommandRefused} */
   execute(params: unknown, caller: Caller): Promise<unknown>
@@ -51,6 +52,7 @@ export interface Service {
 export function createService(
   commands: readonly Command[],
   notifications: readonly NotificationSpec<unknown>[],
+  federation: Pick<Federation, 'replicated'>,
 ): Service {
   // Made when it is first asked for: it takes longer than all else that a server does to begin.
   let made: ReturnType<typeof openRpc> | undefined
@@ -58,6 +60,7 @@ export function createService(
     made ??= openRpc(
       commands.map(command => command.spec),
       notifications,
+      new Set(commands.flatMap(({ spec, concern }) => (concern ? [spec.method] : []))),
     )
     return made
   }
@@ -68,7 +71,7 @@ export function createService(
     method(documentClose, async ({ channel }, { documents }) => documents.close(channel)),
     method(rpcDiscover, async () => description()),
   ]
-  const all = [...own, ...commands.map(ofCommand)]
+  const all = [...own, ...commands.map(command => ofCommand(command, federation))]
   const methods = new Map(all.map(method => [method.spec.method, method]))
   if (methods.size < all.length || methods.has(sessionAuthenticate.method)) {
     throw new Error('Two commands have the same method name.')
@@ -83,9 +86,9 @@ function method<P, R>(
   return { spec, execute }
 }
 
-const ofCommand = (command: Command): SessionMethod => ({
+const ofCommand = (command: Command, federation: Pick<Federation, 'replicated'>): SessionMethod => ({
   spec: command.spec,
   isCommand: true,
   execute: (params, { principal, proof, options, connection }) =>
-    command.execute(params, principal, proof, { ...options, connection }),
+    executeDurably(command, params, { principal, proof, options: { ...options, connection } }, federation),
 })

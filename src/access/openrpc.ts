@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { commandProof, ifUnreachable } from '../commands/common-parameters.ts'
 import { type MethodSpec, type NotificationSpec, type Status, statuses } from '../federation/command.ts'
+import { durabilityWish, durable } from '../federation/durability.ts'
 import {
   connectionMethods,
   connectionNotifications,
@@ -34,8 +35,15 @@ const errorData = z.object({
   redirect: redirection.optional().meta({ description: 'Of REDIRECT and OVERLOADED: where to go instead' }),
 })
 
-/** The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with. */
-export function openRpc(commands: readonly MethodSpec[], notifications: readonly NotificationSpec<unknown>[]) {
+/**
+ * The service as an OpenRPC 1.3 document, generated from the schemas that the server itself checks with.
+ * @param writing the commands of which it can be waited for until other servers hold what they write
+ */
+export function openRpc(
+  commands: readonly MethodSpec[],
+  notifications: readonly NotificationSpec<unknown>[],
+  writing: ReadonlySet<string>,
+) {
   const methods = [...connectionMethods, ...commands]
   const used = new Set([...everywhere, ...ofCommands, ...methods.flatMap(({ refusals }) => refusals)])
   return {
@@ -53,7 +61,10 @@ export function openRpc(commands: readonly MethodSpec[], notifications: readonly
     },
     methods: [
       ...connectionMethods.map(spec => methodObject(spec, [])),
-      ...commands.map(spec => methodObject(spec, [proofParameter, ifUnreachableParameter], ofCommands)),
+      ...commands.map(spec => {
+        const common = writing.has(spec.method) ? [...ofAll, durabilityParameter] : ofAll
+        return methodObject(spec, common, ofCommands)
+      }),
       ...[...connectionNotifications, ...notifications].map(notificationObject),
     ],
     components: {
@@ -64,6 +75,8 @@ export function openRpc(commands: readonly MethodSpec[], notifications: readonly
       schemas: {
         errorData: schemaOf(errorData, 'output'),
         commandProof: schemaOf(commandProof, 'input'),
+        durability: schemaOf(durabilityWish, 'input'),
+        durable: schemaOf(durable(z.unknown()), 'input'),
         ...Object.assign({}, ...commands.map(({ params }) => definitionsOf(params))),
       },
     },
@@ -79,6 +92,13 @@ const ifUnreachableParameter = {
   name: 'ifUnreachable',
   required: false,
   schema: schemaOf(ifUnreachable, 'input'),
+}
+const ofAll = [proofParameter, ifUnreachableParameter]
+/** With it a command is answered when other servers hold what it writes, too. */
+const durabilityParameter = {
+  name: 'durability',
+  required: false,
+  schema: { $ref: '#/components/schemas/durability' },
 }
 const refusalObject = (status: Status) => withData({ code: status, message: statuses[status] })
 

@@ -3,6 +3,7 @@ import type { Documents } from '../document/documents.ts'
 import { ownerOf } from '../document/names.ts'
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { Federation } from '../federation/federation.ts'
+import type { Concern } from '../federation/lacking.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
@@ -71,26 +72,36 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
     return channelsDocument(self, identity, crypto)
   }
 
+  const concern = (principal: Principal): Concern => [documentOf(principal)]
+
   const urlsOf = (channel: string): string[] =>
     options.urls().map(url => `${url.replace(/^ws/, 'http').replace(/\/+$/, '')}${messagesPath(channel)}`)
 
   const commands = [
-    command(channelOpen, async ({ application, instance, renew }, principal, connection) => {
-      const document = documentOf(principal)
-      const { identity } = principal
-      const channel = channelOf({ operator: self, identity, application, instance }, crypto)
-      const place = { channel, application, instance, identity }
-      const { generation, opened } = await documents.write(document, opening(place, renew, limits))
-      // By way of others it is opened, and nothing is given.
-      if (connection) delivery.attach(document, channel, connection)
-      const credential = credentials.sign({ channel, identity, application, generation })
-      return { channel, urls: urlsOf(channel), credential, generation, opened }
-    }),
+    command(
+      channelOpen,
+      async ({ application, instance, renew }, principal, connection) => {
+        const document = documentOf(principal)
+        const { identity } = principal
+        const channel = channelOf({ operator: self, identity, application, instance }, crypto)
+        const place = { channel, application, instance, identity }
+        const { generation, opened } = await documents.write(document, opening(place, renew, limits))
+        // By way of others it is opened, and nothing is given.
+        if (connection) delivery.attach(document, channel, connection)
+        const credential = credentials.sign({ channel, identity, application, generation })
+        return { channel, urls: urlsOf(channel), credential, generation, opened }
+      },
+      concern,
+    ),
 
-    command(channelClose, async ({ channel }, principal) => {
-      await documents.write(documentOf(principal), closing(channel, server))
-      return {}
-    }),
+    command(
+      channelClose,
+      async ({ channel }, principal) => {
+        await documents.write(documentOf(principal), closing(channel, server))
+        return {}
+      },
+      concern,
+    ),
 
     command(channelList, async (_, principal) => {
       const registers = await documents.read(documentOf(principal))
@@ -102,11 +113,15 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
       return { channels }
     }),
 
-    command(channelAcknowledge, async ({ channel, messages }, principal) => {
-      await documents.write(documentOf(principal), acknowledging(channel, messages, limits))
-      telemetry.count('cpns_channel_messages_acknowledged_total', {}, messages.length)
-      return {}
-    }),
+    command(
+      channelAcknowledge,
+      async ({ channel, messages }, principal) => {
+        await documents.write(documentOf(principal), acknowledging(channel, messages, limits))
+        telemetry.count('cpns_channel_messages_acknowledged_total', {}, messages.length)
+        return {}
+      },
+      concern,
+    ),
   ]
 
   return {
@@ -137,10 +152,12 @@ type Connection = NonNullable<NonNullable<Parameters<Command['execute']>[3]>['co
 function command<Params, Result>(
   spec: MethodSpec<Params, Result>,
   execute: (params: Params, principal: Principal, connection: Connection | undefined) => Promise<Result>,
+  concern?: (principal: Principal) => Concern,
 ): Command {
   const made: Command<Params, Result> = {
     spec,
     execute: (params, principal, _, options) => execute(params, principal, options?.connection).catch(asCommandRefusal),
+    ...(concern && { concern: (_, principal) => concern(principal) }),
   }
   return made as Command
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asDocumentId } from '../document/names.ts'
 import type { CommandOptions } from '../federation/command.ts'
+import { durabilityWish } from '../federation/durability.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { operator, time } from './fields.ts'
@@ -37,7 +38,16 @@ export const ifUnreachable = z
   .enum(['refuse', 'wait'])
   .meta({ description: 'What becomes of the command when its executing operator cannot be reached' })
 
-const common = z.object({ commandProof: commandProof.optional(), ifUnreachable: ifUnreachable.optional() })
+const common = z
+  .object({
+    commandProof: commandProof.optional(),
+    ifUnreachable: ifUnreachable.optional(),
+    durability: durabilityWish.optional(),
+  })
+  .refine(({ ifUnreachable: how, durability }) => how !== 'wait' || typeof durability !== 'object', {
+    path: ['durability'],
+    error: 'a command that may be kept for later is not waited for: repeat it when its outcome is there',
+  })
 
 /** What a caller says of a command beside its parameters. */
 export interface Said {
@@ -50,15 +60,19 @@ export function splitParameters(
   params: unknown,
 ): { readonly own: unknown; readonly said: Said } | { readonly error: z.ZodError } {
   if (typeof params !== 'object' || params === null || Array.isArray(params)) return { own: params, said: {} }
-  const { commandProof: proof, ifUnreachable: how, ...own } = params as Readonly<Record<string, unknown>>
-  const checked = common.safeParse({ commandProof: proof, ifUnreachable: how })
+  const { commandProof: proof, ifUnreachable: how, durability, ...own } = params as Readonly<Record<string, unknown>>
+  const checked = common.safeParse({ commandProof: proof, ifUnreachable: how, durability })
   if (!checked.success) return { error: checked.error }
   const { data } = checked
+  const options = {
+    ...(data.ifUnreachable === 'wait' && { ifUnreachable: data.ifUnreachable }),
+    ...(typeof data.durability === 'object' && { durability: data.durability }),
+  }
   return {
     own,
     said: {
       ...(data.commandProof && { proof: data.commandProof }),
-      ...(data.ifUnreachable === 'wait' && { options: { ifUnreachable: data.ifUnreachable } }),
+      ...(Object.keys(options).length > 0 && { options }),
     },
   }
 }

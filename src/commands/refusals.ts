@@ -12,6 +12,12 @@ export const commandRefusals = {
   malformed: (message: string) => new CommandRefused(400, message, 'MALFORMED'),
   proofRefused: (why: string) => new CommandRefused(401, `The proof of the command ${why}.`, 'PROOF_REFUSED'),
   notAuthorised: (what: string) => new CommandRefused(403, what),
+  nothingToReplicate: (method: string) =>
+    new CommandRefused(
+      400,
+      `${method} changes no documents: there is nothing to replicate. Leave out "durability".`,
+      'MALFORMED',
+    ),
   elsewhere: (operator: OperatorId) =>
     new CommandRefused(
       403,

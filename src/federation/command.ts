@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type { OperatorId } from '../ports/names.ts'
+import type { Durability, DurabilityWish } from './durability.ts'
 import type { CommandProof } from './federation.ts'
+import type { Concern } from './lacking.ts'
 
 /** The response codes that clients and servers see, with the cause each stands for by default. */
 export const statuses = {
@@ -75,6 +77,8 @@ export interface MethodSpec<Params = unknown, Result = unknown> {
   readonly refusals: readonly Status[]
   /** A call and its answer, for whoever reads the description; both pass the schemas. */
   readonly example?: { readonly params: object; readonly result: unknown }
+  /** Of a client's call: how many servers are to hold what it writes before it is answered. The result says which do. */
+  readonly durability?: DurabilityWish
 }
 
 /** What a server tells without being asked: notifications, to which there is no answer. */
@@ -106,6 +110,10 @@ export interface CommandOptions {
   readonly ifUnreachable?: 'wait' | undefined
   /** What the command came on; absent where it came by way of somebody else: another server, or a gateway. */
   readonly connection?: ClientConnection
+  /** How many other servers are to hold what the command writes before it is answered. */
+  readonly durability?: DurabilityWish
+  /** Hears who holds it, where servers of another operator have executed it. */
+  readonly heldElsewhere?: (durability: Durability) => void
 }
 
 /** A method with what executes it. `params` have passed the schema. */
@@ -116,4 +124,6 @@ export interface Command<Params = unknown, Result = unknown> {
    * @throws {CommandRefused}
    */
   execute(params: Params, principal: Principal, proof?: CommandProof, options?: CommandOptions): Promise<Result>
+  /** The documents of this operator that hold what it writes. Left out: it writes none. */
+  concern?(params: Params, principal: Principal): Concern
 }

@@ -27,6 +27,7 @@ import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from
 import { ByteBudget } from './reconciliation/byte-budget.ts'
 import { Forest } from './reconciliation/forest.ts'
 import { type Reduction, Reductions } from './reductions.ts'
+import { Replication } from './replication.ts'
 import {
   createRequestServer,
   defaultRequestLimits,
@@ -96,7 +97,20 @@ export function createFederation(options: FederationOptions): Federation {
   /** Until when peers are cut off, by the clock's elapsed milliseconds. */
   const cutOffs = new Map<ServerId, number>()
   const earlyRequests = new Map<ServerId, PeerStream[]>()
-  const requests = createRequestServer({ handlers, own: operator, limits: requestLimits, clock, telemetry })
+  const replication = new Replication({
+    self,
+    servers: () => trust.servers(operator),
+    ask: (server, document) => attempt(peers.get(server)?.session, session => session.review(document)),
+    clock,
+  })
+  const requests = createRequestServer({
+    handlers,
+    own: operator,
+    replicated: (concern, wish) => replication.reach(concern, wish),
+    limits: requestLimits,
+    clock,
+    telemetry,
+  })
   let mediaSource: MediaSource | undefined
   const mediaLimits = defaultMediaLimits
   const media = createMediaServer({ source: () => mediaSource, limits: mediaLimits, clock, telemetry })
@@ -117,7 +131,10 @@ export function createFederation(options: FederationOptions): Federation {
   let usedPercent = 0
   const reductions = new Reductions(clock, random)
   let wanted: Reduction | undefined
-  const unshared = new Unshared()
+  /** Held by no other server at all. */
+  const unshared = new Unshared(source => source !== 'own')
+  /** Indexes that are still read, of documents that a server has otherwise. */
+  const doubts = new Map<ServerId, Promise<boolean>>()
   let lives = 0
   let isRunning = false
 
@@ -156,12 +173,17 @@ export function createFederation(options: FederationOptions): Federation {
       loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
     },
     heardReduction: (server, reduction) => reductions.heard(server, reduction),
-    received: (document, version) => unshared.received(document, version),
+    received(server, document, version) {
+      unshared.received(document, version)
+      replication.received(server, document, version)
+    },
     differs(server, document) {
-      if (ownerOf(document) === operator && isOfOwn(server)) void doubt(document)
+      if (ownerOf(document) !== operator || !isOfOwn(server)) return
+      const read = doubt(server, document)
+      doubts.set(server, both(doubts.get(server), read))
     },
     compared(server) {
-      if (isOfOwn(server)) unshared.compared()
+      if (isOfOwn(server)) void compared(server)
     },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
@@ -175,12 +197,27 @@ export function createFederation(options: FederationOptions): Federation {
 
   const isOfOwn = (server: ServerId): boolean => peers.get(server)?.status.operator === operator
 
-  async function doubt(document: DocumentId): Promise<void> {
+  /** Returns whether it could be read what is here of the document. */
+  async function doubt(server: ServerId, document: DocumentId): Promise<boolean> {
     try {
-      unshared.doubted(document, await documents.index(document))
+      const index = await documents.index(document)
+      unshared.doubted(document, index)
+      replication.doubted(server, document, index)
+      return true
     } catch (error) {
       telemetry.log('error', 'handover.unreadable', { document, message: String(error) })
+      return false
     }
+  }
+
+  /** Only a round of which every difference is known says what the server holds. */
+  async function compared(server: ServerId): Promise<void> {
+    const life = peers.get(server)?.life
+    const read = doubts.get(server)
+    doubts.delete(server)
+    if ((await read) === false || peers.get(server)?.life !== life) return
+    unshared.compared()
+    replication.compared(server)
   }
 
   /** Asking again is for what got lost on its way: receipts come by themselves, a moment after the entries. */
@@ -223,6 +260,10 @@ export function createFederation(options: FederationOptions): Federation {
     const life = session && session !== before?.session ? ++lives : (before?.life ?? 0)
     if (status) peers.set(server, { status, session, life })
     else peers.delete(server)
+    if (session !== before?.session) {
+      if (session && status?.operator === operator) replication.began(server)
+      else replication.ended(server)
+    }
     if (session !== before?.session) linksChanged(session)
     if (session || !status || status.state === 'down') releaseRequests(server)
     if (session === before?.session) return
@@ -281,13 +322,7 @@ export function createFederation(options: FederationOptions): Federation {
   }
 
   function eachSession(act: (session: SyncSession) => void): void {
-    for (const { session } of peers.values()) {
-      try {
-        if (session) act(session)
-      } catch (error) {
-        session?.fail(error instanceof Error ? error.message : String(error))
-      }
-    }
+    for (const { session } of peers.values()) attempt(session, act)
   }
 
   // --- requests of others
@@ -405,7 +440,10 @@ export function createFederation(options: FederationOptions): Federation {
       tendForEver()
       ends.push(
         documents.subscribe(notice => {
-          if (ownerOf(notice.document) === operator) unshared.noticed(notice)
+          if (ownerOf(notice.document) === operator) {
+            unshared.noticed(notice)
+            replication.noticed(notice)
+          }
           eachSession(session => session.push(notice))
         }),
         entitlement.subscribe(document => eachSession(session => session.review(document))),
@@ -418,6 +456,7 @@ export function createFederation(options: FederationOptions): Federation {
       isRunning = false
       for (const end of ends) end()
       forest.stop()
+      replication.stop()
       telling?.()
       await Promise.all([...peers.keys()].map(server => actors.stop(link, server)))
       await network.stop()
@@ -427,6 +466,7 @@ export function createFederation(options: FederationOptions): Federation {
     requestAt,
     unshared: () => unshared.size,
     handOver,
+    replicated: (concern, wish) => replication.reach(concern, wish),
     handle: (method, handler) => void handlers.set(method, handler),
     fetchMedia: (peer, name, take) => fetchMedia(peer, name, take, { network, clock, limits: mediaLimits }),
     serveMedia(source) {
@@ -451,3 +491,15 @@ export function createFederation(options: FederationOptions): Federation {
     fingerprintOf: of => trust.fingerprintOf(of),
   }
 }
+
+/** If it fails, the session does; the others are not to suffer. */
+function attempt(session: SyncSession | undefined, act: (session: SyncSession) => void): void {
+  try {
+    if (session) act(session)
+  } catch (error) {
+    session?.fail(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const both = async (before: Promise<boolean> | undefined, next: Promise<boolean>): Promise<boolean> =>
+  (await next) && (await before) !== false

@@ -1,7 +1,9 @@
 import type { Json } from '../document/documents.ts'
 import type { MediaFacts, MediaName } from '../ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { Durability, DurabilityWish } from './durability.ts'
 import type { HandedOver } from './handover.ts'
+import type { Concern } from './lacking.ts'
 import type { Reduction } from './reductions.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
@@ -11,6 +13,8 @@ export interface ForwardedCommand {
   readonly params: Json
   /** The client's own proof; without it the command has only the rights granted to the forwarding operator. */
   readonly proof?: CommandProof
+  /** How many other servers of the executing operator are to hold what it writes before it is answered. */
+  readonly durability?: DurabilityWish
 }
 
 /**
@@ -39,7 +43,14 @@ export interface Forwarder {
 
 /** The answer to a command: a value, or a status of the design's response codes with a cause. */
 export type CommandAnswer =
-  | { readonly ok: true; readonly value: Json }
+  | {
+      readonly ok: true
+      readonly value: Json
+      /** Of a handler: the documents that it is about, for whoever waits until they are held elsewhere too. */
+      readonly concern?: Concern
+      /** Of another operator: who holds what was written, if that was asked for. */
+      readonly durability?: Durability
+    }
   | {
       readonly ok: false
       readonly status: number
@@ -135,6 +146,11 @@ export interface Federation {
    * @param told hears how many documents are left
    */
   handOver(withinMs: number, told: (left: number) => void): Promise<HandedOver>
+  /**
+   * Waits until so many other servers of this operator hold what is durable here now of its documents, or the time is up.
+   * Answers which do.
+   */
+  replicated(concern: Concern, wish: DurabilityWish): Promise<Durability>
   /** Hears of links that come up and go down from now on. */
   subscribe(listener: (change: LinkChange) => void): () => void
   /** SHA-256 over the operator's root keys in its newest valid manifest, base64url; `undefined` if there is none. */

@@ -1,6 +1,7 @@
 import type { DocumentNotice, Version } from '../document/documents.ts'
 import type { IndexRecord } from '../ports/log-store.ts'
-import type { DocumentId, LogId } from '../ports/names.ts'
+import type { DocumentId } from '../ports/names.ts'
+import { type Concern, Lacking } from './lacking.ts'
 
 /** What became of what this server may have held alone. */
 export interface HandedOver {
@@ -17,17 +18,22 @@ export interface HandedOver {
 const maxDocuments = 100_000
 
 /**
- * Documents of which something is here that no other server has said to hold durably: what this run has written, and what a
- * comparison with another server has shown to be unlike there. Receipts take them off.
+ * Documents of which something is here that others have not said to hold durably: what became durable here and was not brought
+ * by them, and what a comparison with them has shown to be unlike there. Receipts take them off.
  */
 export class Unshared {
-  /** Of each log: up to which length it has to be held elsewhere. */
-  readonly #waiting = new Map<DocumentId, Map<LogId, number>>()
+  readonly #lacking = new Lacking()
+  readonly #isHeldBy: (source: DocumentNotice['source']) => boolean
   #isComplete = true
   #isCompared = false
 
+  /** @param isHeldBy whether what came from there is held by those others anyway */
+  constructor(isHeldBy: (source: DocumentNotice['source']) => boolean) {
+    this.#isHeldBy = isHeldBy
+  }
+
   get size(): number {
-    return this.#waiting.size
+    return this.#lacking.size
   }
 
   /** Whether what does not stand here is held by another server too. */
@@ -36,20 +42,27 @@ export class Unshared {
   }
 
   documents(): DocumentId[] {
-    return [...this.#waiting.keys()]
+    return [...this.#lacking.documents()]
+  }
+
+  /** What of it concerns somebody, as it is now. */
+  part(concern: Concern): Lacking {
+    return this.#lacking.part(concern)
   }
 
   /** Something became durable here; of what a peer has brought, that peer holds it. */
   noticed({ document, entries, source, index }: DocumentNotice): void {
-    if (source === 'own') {
-      for (const { log, seq } of entries) this.#add(document, log, seq + 1)
+    if (!this.#isHeldBy(source)) {
+      for (const { log, seq } of entries) this.#lacking.add(document, log, seq + 1)
+      this.#bound()
     }
-    this.#prune(document, index)
+    this.#lacking.prune(document, index)
   }
 
-  /** Another server of the operator has something else of the document, perhaps less. */
+  /** Another server has something else of the document, perhaps less. */
   doubted(document: DocumentId, index: IndexRecord | undefined): void {
-    for (const { log, length } of index?.heads ?? []) this.#add(document, log, length)
+    this.#lacking.addAll(document, index)
+    this.#bound()
   }
 
   /** All documents were compared with another server of the operator; those that differed were doubted. */
@@ -59,30 +72,14 @@ export class Unshared {
 
   /** Another server holds this. */
   received(document: DocumentId, version: Version): void {
-    const logs = this.#waiting.get(document)
-    if (!logs) return
-    for (const [log, length] of logs) if ((version.get(log) ?? 0) >= length) logs.delete(log)
-    if (logs.size === 0) this.#waiting.delete(document)
+    this.#lacking.received(document, version)
   }
 
-  #add(document: DocumentId, log: LogId, length: number): void {
-    const logs = this.#waiting.get(document) ?? new Map<LogId, number>()
-    logs.set(log, Math.max(length, logs.get(log) ?? 0))
-    this.#waiting.set(document, logs)
-    if (this.#waiting.size <= maxDocuments) return
-    for (const oldest of this.#waiting.keys()) {
-      this.#waiting.delete(oldest)
+  #bound(): void {
+    for (const oldest of this.#lacking.documents()) {
+      if (this.#lacking.size <= maxDocuments) return
+      this.#lacking.forget(oldest)
       this.#isComplete = false
-      return
     }
-  }
-
-  /** A log that was superseded need not be held anywhere: what counts of it was copied. */
-  #prune(document: DocumentId, index: IndexRecord | undefined): void {
-    const logs = this.#waiting.get(document)
-    if (!logs) return
-    const counting = new Set(index?.heads.map(({ log }) => log))
-    for (const log of logs.keys()) if (!counting.has(log)) logs.delete(log)
-    if (logs.size === 0) this.#waiting.delete(document)
   }
 }

@@ -61,7 +61,7 @@ export interface LinkSurroundings {
   heardLoad(server: ServerId, usedPercent: number): void
   heardReduction(server: ServerId, reduction: Reduction | undefined): void
   /** A peer holds this of a document of this operator, durably. */
-  received(document: DocumentId, version: Version): void
+  received(server: ServerId, document: DocumentId, version: Version): void
   /** A peer does not hold the same of a document as this server. */
   differs(server: ServerId, document: DocumentId): void
   /** All documents were compared with a peer, and those that differed were told of. */
@@ -305,7 +305,7 @@ class Link implements Behaviour<LinkMessage> {
         clock: peerMs => this.#heardClock(peerMs),
         load: usedPercent => this.#around.heardLoad(this.#peer, usedPercent),
         reduction: reduction => this.#around.heardReduction(this.#peer, reduction),
-        received: (document, version) => this.#around.received(document, version),
+        received: (document, version) => this.#around.received(this.#peer, document, version),
         differs: document => this.#around.differs(this.#peer, document),
       },
     })

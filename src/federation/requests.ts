@@ -3,7 +3,8 @@ import { type PeerNetwork, type PeerStream, PeerUnreachable, StreamClosed } from
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Allowances } from './allowances.ts'
 import { CommandRefused, type Status, statuses } from './command.ts'
-import type { CommandAnswer, CommandHandler, ForwardedCommand, Forwarder } from './federation.ts'
+import { defaultReplicationMs } from './durability.ts'
+import type { CommandAnswer, CommandHandler, Federation, ForwardedCommand, Forwarder } from './federation.ts'
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MalformedFrame, type Request } from './wire.ts'
 
 /*
@@ -23,6 +24,8 @@ export interface RequestLimits {
   readonly operatorBurst: number
   /** What a peer with too many is told. */
   readonly retryAfterMs: number
+  /** What an answer needs for its way: what waits until others hold something ends so long before the time of a request. */
+  readonly answerMs: number
 }
 
 export const defaultRequestLimits: RequestLimits = {
@@ -31,6 +34,7 @@ export const defaultRequestLimits: RequestLimits = {
   perOperatorPerSecond: 500,
   operatorBurst: 1_000,
   retryAfterMs: 1_000,
+  answerMs: 1_000,
 }
 
 type Refusal = Extract<CommandAnswer, { ok: false }>
@@ -103,22 +107,27 @@ export function createRequestServer(options: {
   readonly handlers: ReadonlyMap<string, CommandHandler>
   /** The operator of this server. */
   readonly own: Forwarder['operator']
+  readonly replicated: Federation['replicated']
   readonly limits: RequestLimits
   readonly clock: Clock
   readonly telemetry: Telemetry
 }): RequestServer {
-  const { handlers, limits, clock, telemetry } = options
+  const { handlers, replicated, limits, clock, telemetry } = options
   const running = new Map<Forwarder['server'], number>()
   const rates = new Allowances(clock, limits.perOperatorPerSecond, limits.operatorBurst)
 
   /** The milliseconds until the operator may send another one, 0: now. Servers of one's own are not counted. */
   const waitOf = ({ operator }: Forwarder): number => (operator === options.own ? 0 : rates.take(operator))
 
-  async function answerTo({ command }: Request, from: Forwarder): Promise<CommandAnswer> {
+  async function answerTo(request: Request, from: Forwarder): Promise<CommandAnswer> {
+    const { command } = request
     const handler = handlers.get(command.method)
     if (!handler) return refusal(404, `This server executes no ${command.method}.`, 'METHOD_UNKNOWN')
+    const beganMs = clock.elapsed()
     try {
-      return await handler(command, from)
+      const answer = await handler(command, from)
+      const leftMs = timeoutOf(request) - (clock.elapsed() - beganMs) - limits.answerMs
+      return await durably(answer, command, Math.max(0, leftMs))
     } catch (error) {
       if (error instanceof CommandRefused) {
         const { status, reason, message, retryAfterMs } = error
@@ -130,9 +139,22 @@ export function createRequestServer(options: {
     }
   }
 
+  async function durably(
+    answer: CommandAnswer,
+    { durability }: ForwardedCommand,
+    leftMs: number,
+  ): Promise<CommandAnswer> {
+    if (!answer.ok || !answer.concern || !durability) return answer
+    const { replicated: wanted, timeoutMs = defaultReplicationMs } = durability
+    const wish = { replicated: wanted, timeoutMs: Math.min(timeoutMs, leftMs) }
+    return { ...answer, durability: await replicated(answer.concern, wish) }
+  }
+
+  const timeoutOf = (request: Request): number => Math.min(request.timeoutMs, limits.timeoutMs)
+
   /** The answer, or 504 at the deadline that the asker has named. */
   function inTime(executed: Promise<CommandAnswer>, request: Request): Promise<CommandAnswer> {
-    const timeoutMs = Math.min(request.timeoutMs, limits.timeoutMs)
+    const timeoutMs = timeoutOf(request)
     return new Promise(resolve => {
       const late = () => resolve(refusal(504, `The command was not executed within ${timeoutMs} ms.`))
       const cancel = clock.after(timeoutMs, late)

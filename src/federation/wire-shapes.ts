@@ -89,9 +89,19 @@ const proofShape = message(
   [6, number()],
   [7, bytes(64)],
 )
-export const requestShape = shape([1, bytes(64)], [2, bytes(maxJsonBytes)], [3, proofShape], [4, number()])
+export const requestShape = shape(
+  [1, bytes(64)],
+  [2, bytes(maxJsonBytes)],
+  [3, proofShape],
+  [4, number()],
+  [5, message([1, number()], [2, number()])],
+)
 const refusalShape = message([1, number()], [2, bytes(64)], [3, bytes(2_048)], [4, number()])
-export const answerShape = shape([1, bytes(maxJsonBytes)], [2, refusalShape])
+export const answerShape = shape(
+  [1, bytes(maxJsonBytes)],
+  [2, refusalShape],
+  [3, message([1, bytes(maxServerIdBytes)], [2, bytes(maxServerIdBytes, maxLinked)], [3, number()])],
+)
 
 /** Bytes of a media in one frame. */
 export const maxMediaChunkBytes = 256 * 1024

@@ -12,6 +12,7 @@ import {
   type ServerId,
   serverId,
 } from '../ports/names.ts'
+import { type Durability, type DurabilityWish, maxReplicas, maxReplicationMs } from './durability.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
 import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
 import { type Answer, type Query, saltBytes } from './reconciliation/parts.ts'
@@ -22,6 +23,8 @@ import {
   GreetingSchema,
   RequestSchema,
   SyncSchema,
+  type Durability as WireDurability,
+  type DurabilityWish as WireDurabilityWish,
   type Have as WireHave,
   type Linked as WireLinked,
   type Query as WireQuery,
@@ -289,7 +292,7 @@ function livesFrom({ servers, lives }: WireLinked): ReadonlyMap<ServerId, number
 // --- request
 
 export function encodeRequest({ command, timeoutMs }: Request): Uint8Array {
-  const { method, params, proof } = command
+  const { method, params, proof, durability } = command
   return toBinary(
     RequestSchema,
     create(RequestSchema, {
@@ -297,6 +300,7 @@ export function encodeRequest({ command, timeoutMs }: Request): Uint8Array {
       params: jsonBytes(params),
       timeoutMs,
       ...(proof && { proof: proofFields(proof) }),
+      ...(durability && { durability }),
     }),
   )
 }
@@ -309,15 +313,22 @@ const proofFields = ({ expires, signature, ...names }: CommandProof) => ({
 
 /** @throws {MalformedFrame} */
 export function decodeRequest(frame: Uint8Array): Request {
-  const { method, params, proof, timeoutMs } = decoded(RequestSchema, requestShape, frame)
+  const { method, params, proof, timeoutMs, durability: wish } = decoded(RequestSchema, requestShape, frame)
   if (!/^[a-z]+(\.[a-zA-Z]+)+$/.test(method)) throw new MalformedFrame('The method is not one.')
-  if (!proof) return { command: { method, params: jsonFrom(params) }, timeoutMs }
+  const durability = wish && { durability: wishFrom(wish) }
+  if (!proof) return { command: { method, params: jsonFrom(params), ...durability }, timeoutMs }
   const { operator, identity, executor, document, commandId, expiresMs, signature } = proof
   if (!isOperatorId(operator) || !isOperatorId(executor))
     throw new MalformedFrame('An operator of the proof is not one.')
   const names = { operator, identity, executor, document: documentFrom(document), commandId }
   const checked = { ...names, expires: timeFrom(expiresMs), signature: base64url.baseEncode(signature) }
-  return { command: { method, params: jsonFrom(params), proof: checked }, timeoutMs }
+  return { command: { method, params: jsonFrom(params), proof: checked, ...durability }, timeoutMs }
+}
+
+function wishFrom({ replicated, timeoutMs }: WireDurabilityWish): DurabilityWish {
+  if (replicated < 1 || replicated > maxReplicas || (timeoutMs ?? 0) > maxReplicationMs)
+    throw new MalformedFrame('More is wanted of the durability than can be.')
+  return { replicated, ...(timeoutMs !== undefined && { timeoutMs }) }
 }
 
 export function encodeAnswer(answer: CommandAnswer): Uint8Array {
@@ -332,15 +343,26 @@ export function encodeAnswer(answer: CommandAnswer): Uint8Array {
           ...(answer.retryAfterMs !== undefined && { retryAfterMs: Math.max(0, Math.round(answer.retryAfterMs)) }),
         },
       }
-  return toBinary(AnswerSchema, create(AnswerSchema, { content }))
+  const durability = answer.ok ? answer.durability : undefined
+  return toBinary(
+    AnswerSchema,
+    create(AnswerSchema, {
+      content,
+      ...(durability && { durability: { ...durability, replicated: [...durability.replicated] } }),
+    }),
+  )
 }
 
 /** @throws {MalformedFrame} */
 export function decodeAnswer(frame: Uint8Array): CommandAnswer {
-  const { content } = decoded(AnswerSchema, answerShape, frame)
+  const { content, durability } = decoded(AnswerSchema, answerShape, frame)
   switch (content.case) {
     case 'value':
-      return { ok: true, value: jsonFrom(content.value) }
+      return {
+        ok: true,
+        value: jsonFrom(content.value),
+        ...(durability && { durability: durabilityFrom(durability) }),
+      }
     case 'refusal': {
       const { status, cause, message, retryAfterMs } = content.value
       return { ok: false, status, cause, message, ...(retryAfterMs !== undefined && { retryAfterMs }) }
@@ -349,6 +371,12 @@ export function decodeAnswer(frame: Uint8Array): CommandAnswer {
       throw new MalformedFrame('The answer says nothing.')
   }
 }
+
+const durabilityFrom = ({ stored, replicated, isReached }: WireDurability): Durability => ({
+  stored: serverFrom(stored),
+  replicated: replicated.map(serverFrom),
+  isReached,
+})
 
 /** The JSON of a command or answer, or a frame too large for it. @throws {MalformedFrame} */
 function jsonBytes(value: Json): Uint8Array {

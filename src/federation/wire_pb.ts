@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wire.proto.
  */
 export const file_wire: GenFile = /*@__PURE__*/
-  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiogIKBFN5bmMSHQoEaGF2ZRgDIAEoCzINLmNwbnMudjEuSGF2ZUgAEiMKB2VudHJpZXMYBCABKAsyEC5jcG5zLnYxLkVudHJpZXNIABISCghtYW5pZmVzdBgFIAEoDEgAEh0KBGJlYXQYBiABKAsyDS5jcG5zLnYxLkJlYXRIABIhCgZiZWhpbmQYByABKAsyDy5jcG5zLnYxLkJlaGluZEgAEiEKBmxpbmtlZBgIIAEoCzIPLmNwbnMudjEuTGlua2VkSAASHwoFcXVlcnkYCSABKAsyDi5jcG5zLnYxLlF1ZXJ5SAASJQoGYW5zd2VyGAogASgLMhMuY3Bucy52MS5UcmVlQW5zd2VySABCCQoHY29udGVudEoECAEQAkoECAIQAyJTCgVRdWVyeRIKCgJpZBgBIAEoDRIMCgRzYWx0GAIgASgMEhEKCWRvY3VtZW50cxgDIAEoDRIdCgVwYXJ0cxgEIAEoCzIOLmNwbnMudjEuUGFydHMiWAoKVHJlZUFuc3dlchIKCgJpZBgBIAEoDRIRCglkb2N1bWVudHMYAiABKA0SHQoFcGFydHMYAyABKAsyDi5jcG5zLnYxLlBhcnRzEgwKBGJ1c3kYBCABKAgihgEKBVBhcnRzEg0KBW5vZGVzGAEgASgMEg8KB3ByZXNlbnQYAiABKAwSDwoHYnVja2V0cxgDIAEoDBIUCgxidWNrZXRfc2l6ZXMYBCADKA0SDwoHbGFja2luZxgFIAEoDBIVCg1sYWNraW5nX3NpemVzGAYgAygNEg4KBmhhc2hlcxgHIAEoDCJoCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSDgoGZm9ya2VkGAUgAygNEg8KB3B1cnBvc2UYBiABKA0iLAoHRW50cmllcxIQCghkb2N1bWVudBgBIAEoCRIPCgdlbnRyaWVzGAIgAygMImUKBEJlYXQSEAoIY2xvY2tfbXMYASABKAQSFAoMdXNlZF9wZXJjZW50GAIgASgNEhkKEXJlZHVjdGlvbl9wZXJjZW50GAMgASgNEhoKEnJlZHVjdGlvbl92YWxpZF9tcxgEIAEoDSIICgZCZWhpbmQiKAoGTGlua2VkEg8KB3NlcnZlcnMYASADKAkSDQoFbGl2ZXMYAiADKA0iXAoHUmVxdWVzdBIOCgZtZXRob2QYASABKAkSDgoGcGFyYW1zGAIgASgMEh0KBXByb29mGAMgASgLMg4uY3Bucy52MS5Qcm9vZhISCgp0aW1lb3V0X21zGAQgASgNIooBCgVQcm9vZhIQCghvcGVyYXRvchgBIAEoCRIQCghpZGVudGl0eRgCIAEoCRIQCghleGVjdXRvchgDIAEoCRIQCghkb2N1bWVudBgEIAEoCRISCgpjb21tYW5kX2lkGAUgASgJEhIKCmV4cGlyZXNfbXMYBiABKAQSEQoJc2lnbmF0dXJlGAcgASgMIkkKBkFuc3dlchIPCgV2YWx1ZRgBIAEoDEgAEiMKB3JlZnVzYWwYAiABKAsyEC5jcG5zLnYxLlJlZnVzYWxIAEIJCgdjb250ZW50ImkKB1JlZnVzYWwSDgoGc3RhdHVzGAEgASgNEg0KBWNhdXNlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXMinAEKBU1lZGlhEiEKBndhbnRlZBgBIAEoCzIPLmNwbnMudjEuV2FudGVkSAASHwoFZm91bmQYAiABKAsyDi5jcG5zLnYxLkZvdW5kSAASDgoEZnJvbRgDIAEoBEgAEg8KBWNodW5rGAQgASgMSAASIwoHcmVmdXNhbBgFIAEoCzIQLmNwbnMudjEuUmVmdXNhbEgAQgkKB2NvbnRlbnQiNgoGV2FudGVkEhAKCG9wZXJhdG9yGAEgASgJEgwKBHVzZXIYAiABKAkSDAoEaGFzaBgDIAEoDCIjCgVGb3VuZBIMCgRzaXplGAEgASgEEgwKBHR5cGUYAiABKAliBnByb3RvMw");
+  fileDesc("Cgp3aXJlLnByb3RvEgdjcG5zLnYxIlsKCEdyZWV0aW5nEh8KBWhlbGxvGAEgASgLMg4uY3Bucy52MS5IZWxsb0gAEiMKB3ZlcmRpY3QYAiABKAsyEC5jcG5zLnYxLlZlcmRpY3RIAEIJCgdjb250ZW50Il0KBUhlbGxvEhAKCHZlcnNpb25zGAEgAygNEhAKCG9wZXJhdG9yGAIgASgJEhEKCW1hbmlmZXN0cxgDIAMoDBILCgNydW4YBCABKAwSEAoIY2xvY2tfbXMYBSABKAQiKwoHVmVyZGljdBIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiogIKBFN5bmMSHQoEaGF2ZRgDIAEoCzINLmNwbnMudjEuSGF2ZUgAEiMKB2VudHJpZXMYBCABKAsyEC5jcG5zLnYxLkVudHJpZXNIABISCghtYW5pZmVzdBgFIAEoDEgAEh0KBGJlYXQYBiABKAsyDS5jcG5zLnYxLkJlYXRIABIhCgZiZWhpbmQYByABKAsyDy5jcG5zLnYxLkJlaGluZEgAEiEKBmxpbmtlZBgIIAEoCzIPLmNwbnMudjEuTGlua2VkSAASHwoFcXVlcnkYCSABKAsyDi5jcG5zLnYxLlF1ZXJ5SAASJQoGYW5zd2VyGAogASgLMhMuY3Bucy52MS5UcmVlQW5zd2VySABCCQoHY29udGVudEoECAEQAkoECAIQAyJTCgVRdWVyeRIKCgJpZBgBIAEoDRIMCgRzYWx0GAIgASgMEhEKCWRvY3VtZW50cxgDIAEoDRIdCgVwYXJ0cxgEIAEoCzIOLmNwbnMudjEuUGFydHMiWAoKVHJlZUFuc3dlchIKCgJpZBgBIAEoDRIRCglkb2N1bWVudHMYAiABKA0SHQoFcGFydHMYAyABKAsyDi5jcG5zLnYxLlBhcnRzEgwKBGJ1c3kYBCABKAgihgEKBVBhcnRzEg0KBW5vZGVzGAEgASgMEg8KB3ByZXNlbnQYAiABKAwSDwoHYnVja2V0cxgDIAEoDBIUCgxidWNrZXRfc2l6ZXMYBCADKA0SDwoHbGFja2luZxgFIAEoDBIVCg1sYWNraW5nX3NpemVzGAYgAygNEg4KBmhhc2hlcxgHIAEoDCJoCgRIYXZlEhAKCGRvY3VtZW50GAEgASgJEgwKBGxvZ3MYAiABKAwSDwoHbGVuZ3RocxgDIAMoDRIOCgZoYXNoZXMYBCABKAwSDgoGZm9ya2VkGAUgAygNEg8KB3B1cnBvc2UYBiABKA0iLAoHRW50cmllcxIQCghkb2N1bWVudBgBIAEoCRIPCgdlbnRyaWVzGAIgAygMImUKBEJlYXQSEAoIY2xvY2tfbXMYASABKAQSFAoMdXNlZF9wZXJjZW50GAIgASgNEhkKEXJlZHVjdGlvbl9wZXJjZW50GAMgASgNEhoKEnJlZHVjdGlvbl92YWxpZF9tcxgEIAEoDSIICgZCZWhpbmQiKAoGTGlua2VkEg8KB3NlcnZlcnMYASADKAkSDQoFbGl2ZXMYAiADKA0iiQEKB1JlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg4KBnBhcmFtcxgCIAEoDBIdCgVwcm9vZhgDIAEoCzIOLmNwbnMudjEuUHJvb2YSEgoKdGltZW91dF9tcxgEIAEoDRIrCgpkdXJhYmlsaXR5GAUgASgLMhcuY3Bucy52MS5EdXJhYmlsaXR5V2lzaCJMCg5EdXJhYmlsaXR5V2lzaBISCgpyZXBsaWNhdGVkGAEgASgNEhcKCnRpbWVvdXRfbXMYAiABKA1IAIgBAUINCgtfdGltZW91dF9tcyKKAQoFUHJvb2YSEAoIb3BlcmF0b3IYASABKAkSEAoIaWRlbnRpdHkYAiABKAkSEAoIZXhlY3V0b3IYAyABKAkSEAoIZG9jdW1lbnQYBCABKAkSEgoKY29tbWFuZF9pZBgFIAEoCRISCgpleHBpcmVzX21zGAYgASgEEhEKCXNpZ25hdHVyZRgHIAEoDCJyCgZBbnN3ZXISDwoFdmFsdWUYASABKAxIABIjCgdyZWZ1c2FsGAIgASgLMhAuY3Bucy52MS5SZWZ1c2FsSAASJwoKZHVyYWJpbGl0eRgDIAEoCzITLmNwbnMudjEuRHVyYWJpbGl0eUIJCgdjb250ZW50IkQKCkR1cmFiaWxpdHkSDgoGc3RvcmVkGAEgASgJEhIKCnJlcGxpY2F0ZWQYAiADKAkSEgoKaXNfcmVhY2hlZBgDIAEoCCJpCgdSZWZ1c2FsEg4KBnN0YXR1cxgBIAEoDRINCgVjYXVzZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhsKDnJldHJ5X2FmdGVyX21zGAQgASgNSACIAQFCEQoPX3JldHJ5X2FmdGVyX21zIpwBCgVNZWRpYRIhCgZ3YW50ZWQYASABKAsyDy5jcG5zLnYxLldhbnRlZEgAEh8KBWZvdW5kGAIgASgLMg4uY3Bucy52MS5Gb3VuZEgAEg4KBGZyb20YAyABKARIABIPCgVjaHVuaxgEIAEoDEgAEiMKB3JlZnVzYWwYBSABKAsyEC5jcG5zLnYxLlJlZnVzYWxIAEIJCgdjb250ZW50IjYKBldhbnRlZBIQCghvcGVyYXRvchgBIAEoCRIMCgR1c2VyGAIgASgJEgwKBGhhc2gYAyABKAwiIwoFRm91bmQSDAoEc2l6ZRgBIAEoBBIMCgR0eXBlGAIgASgJYgZwcm90bzM");
 
 /**
  * /cpns/hello/1. Each side sends `hello`, reads the other's, then sends `verdict`; both must accept.
@@ -521,6 +521,13 @@ export type Request = Message<"cpns.v1.Request"> & {
    * @generated from field: uint32 timeout_ms = 4;
    */
   timeoutMs: number;
+
+  /**
+   * Left out: an answer as soon as it is stored.
+   *
+   * @generated from field: cpns.v1.DurabilityWish durability = 5;
+   */
+  durability?: DurabilityWish | undefined;
 };
 
 /**
@@ -529,6 +536,31 @@ export type Request = Message<"cpns.v1.Request"> & {
  */
 export const RequestSchema: GenMessage<Request> = /*@__PURE__*/
   messageDesc(file_wire, 12);
+
+/**
+ * How many other servers of the executing operator are to hold durably what the command writes before it is answered, and how long
+ * that is waited for; what was reached by then is answered. At most 16 servers and 30,000 ms.
+ *
+ * @generated from message cpns.v1.DurabilityWish
+ */
+export type DurabilityWish = Message<"cpns.v1.DurabilityWish"> & {
+  /**
+   * @generated from field: uint32 replicated = 1;
+   */
+  replicated: number;
+
+  /**
+   * @generated from field: optional uint32 timeout_ms = 2;
+   */
+  timeoutMs?: number | undefined;
+};
+
+/**
+ * Describes the message cpns.v1.DurabilityWish.
+ * Use `create(DurabilityWishSchema)` to create a new message.
+ */
+export const DurabilityWishSchema: GenMessage<DurabilityWish> = /*@__PURE__*/
+  messageDesc(file_wire, 13);
 
 /**
  * The client's own proof; see proof.ts.
@@ -577,7 +609,7 @@ export type Proof = Message<"cpns.v1.Proof"> & {
  * Use `create(ProofSchema)` to create a new message.
  */
 export const ProofSchema: GenMessage<Proof> = /*@__PURE__*/
-  messageDesc(file_wire, 13);
+  messageDesc(file_wire, 14);
 
 /**
  * @generated from message cpns.v1.Answer
@@ -601,6 +633,13 @@ export type Answer = Message<"cpns.v1.Answer"> & {
     value: Refusal;
     case: "refusal";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of a value, if that was asked for.
+   *
+   * @generated from field: cpns.v1.Durability durability = 3;
+   */
+  durability?: Durability | undefined;
 };
 
 /**
@@ -608,7 +647,38 @@ export type Answer = Message<"cpns.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_wire, 14);
+  messageDesc(file_wire, 15);
+
+/**
+ * Who holds what a command has written: the server that executed it, and other servers of its operator, at most 4,096.
+ *
+ * @generated from message cpns.v1.Durability
+ */
+export type Durability = Message<"cpns.v1.Durability"> & {
+  /**
+   * @generated from field: string stored = 1;
+   */
+  stored: string;
+
+  /**
+   * @generated from field: repeated string replicated = 2;
+   */
+  replicated: string[];
+
+  /**
+   * Whether those are as many as were wanted.
+   *
+   * @generated from field: bool is_reached = 3;
+   */
+  isReached: boolean;
+};
+
+/**
+ * Describes the message cpns.v1.Durability.
+ * Use `create(DurabilitySchema)` to create a new message.
+ */
+export const DurabilitySchema: GenMessage<Durability> = /*@__PURE__*/
+  messageDesc(file_wire, 16);
 
 /**
  * @generated from message cpns.v1.Refusal
@@ -640,7 +710,7 @@ export type Refusal = Message<"cpns.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_wire, 15);
+  messageDesc(file_wire, 17);
 
 /**
  * /cpns/media/1: one stream for each media. The asker says what it wants; hears what it is, or a refusal; says from where on;
@@ -692,7 +762,7 @@ export type Media = Message<"cpns.v1.Media"> & {
  * Use `create(MediaSchema)` to create a new message.
  */
 export const MediaSchema: GenMessage<Media> = /*@__PURE__*/
-  messageDesc(file_wire, 16);
+  messageDesc(file_wire, 18);
 
 /**
  * A media of a mailbox, by its SHA-256.
@@ -721,7 +791,7 @@ export type Wanted = Message<"cpns.v1.Wanted"> & {
  * Use `create(WantedSchema)` to create a new message.
  */
 export const WantedSchema: GenMessage<Wanted> = /*@__PURE__*/
-  messageDesc(file_wire, 17);
+  messageDesc(file_wire, 19);
 
 /**
  * @generated from message cpns.v1.Found
@@ -745,5 +815,5 @@ export type Found = Message<"cpns.v1.Found"> & {
  * Use `create(FoundSchema)` to create a new message.
  */
 export const FoundSchema: GenMessage<Found> = /*@__PURE__*/
-  messageDesc(file_wire, 18);
+  messageDesc(file_wire, 20);
 

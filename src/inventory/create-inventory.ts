@@ -176,7 +176,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
     handlers.set(procedure.spec.method, vouchedFor(procedure, handlerOf(procedure, dispatch)))
     specs.set(procedure.spec.method, procedure.spec)
   }
-  const execute = executing(() => commands, telemetry)
+  const execute = executing(() => commands, federation, telemetry)
   const sessions = createSecureSessions({
     server,
     actors,

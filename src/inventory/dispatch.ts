@@ -1,3 +1,4 @@
+import { passOn } from '../commands/durably.ts'
 import { isUnanswered, refusedBy } from '../commands/foreign-refusal.ts'
 import { asJson } from '../commands/plain.ts'
 import type { ProofCheck } from '../commands/proofs.ts'
@@ -5,6 +6,7 @@ import { asCommandRefusal } from '../commands/refusals.ts'
 import { DocumentFull } from '../document/limits.ts'
 import { type Command, type CommandOptions, CommandRefused, type Principal } from '../federation/command.ts'
 import type { CommandAnswer, CommandProof, Federation, ForwardedCommand, Forwarder } from '../federation/federation.ts'
+import type { Concern } from '../federation/lacking.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Caller } from './authority.ts'
 import type { Waiting } from './forwarding/waiting.ts'
@@ -48,7 +50,7 @@ export function commandOf<Params, Result>(
     params: Params,
     principal: Principal,
     proof: CommandProof | undefined,
-    { ifUnreachable }: CommandOptions,
+    given: CommandOptions,
   ): Promise<Result> {
     const caller: Caller = { kind: 'subscriber', principal }
     const name = procedure.network(params, caller)
@@ -60,10 +62,19 @@ export function commandOf<Params, Result>(
     if (!carried && !procedure.isVouchedFor) {
       throw view || executor === principal.operator ? refusals.elsewhere(executor) : refusals.pnUnknown(name)
     }
-    const command = { method: procedure.spec.method, params: asJson(params), ...(carried && { proof: carried }) }
+    const { ifUnreachable, durability } = given
+    const command = {
+      method: procedure.spec.method,
+      params: asJson(params),
+      ...(carried && { proof: carried }),
+      ...(durability && { durability }),
+    }
     if (carried) await proofs.checkOwn(command, carried)
     const answer = await options.federation().request(executor, command)
-    if (answer.ok) return resultOf(answer.value, executor)
+    if (answer.ok) {
+      passOn(answer, executor, given)
+      return resultOf(answer.value, executor)
+    }
     if (carried && ifUnreachable === 'wait' && isUnanswered(answer)) {
       const kept = await waiting.keep(principal, { ...command, proof: carried })
       if (kept.state === 'done') return resultOf(kept.result, executor)
@@ -80,15 +91,22 @@ export function commandOf<Params, Result>(
   return {
     spec: procedure.spec,
     execute: (params, principal, proof, how = {}) => route(params, principal, proof, how).catch(asRefusal),
+    ...(!procedure.isQuery && {
+      concern: (params, principal) => concernOf(procedure.network(params, { kind: 'subscriber', principal }), options),
+    }),
   }
 }
+
+/** What this operator says of a PN stands in one document of its own. */
+const concernOf = (name: NetworkName, { networks }: DispatchOptions): Concern => [networks.ownDocument(name)]
 
 /** The procedure as other operators' servers call it. Refuses by throwing, as commands do. */
 export function handlerOf<Params, Result>(
   { spec, network, executor, isReady, execute }: Procedure<Params, Result>,
-  { self, networks, proofs, replicaWaitMs }: DispatchOptions,
+  options: DispatchOptions,
 ): (command: ForwardedCommand, from: Forwarder) => Promise<CommandAnswer> {
-  async function run(command: ForwardedCommand, from: Forwarder): Promise<Result> {
+  const { self, networks, proofs, replicaWaitMs } = options
+  async function run(command: ForwardedCommand, from: Forwarder): Promise<CommandAnswer> {
     const parsed = spec.params.safeParse(command.params)
     if (!parsed.success) throw refusals.malformed(`The parameters of ${spec.method} are not what they should be.`)
     const params = parsed.data
@@ -110,13 +128,13 @@ export function handlerOf<Params, Result>(
     try {
       const by = executor(params, caller, view)
       if (by !== self) throw refusals.elsewhere(by)
-      return await execute(params, caller)
+      return { ok: true, value: asJson(await execute(params, caller)), concern: concernOf(name, options) }
     } catch (error) {
       throw isReady === undefined || isReady(params, view) ? error : unlessOnItsWay(error, name.home === self)
     }
   }
 
-  return async (command, from) => ({ ok: true, value: asJson(await run(command, from).catch(asRefusal)) })
+  return (command, from) => run(command, from).catch(asRefusal)
 }
 
 /**

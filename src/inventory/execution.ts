@@ -64,7 +64,7 @@ export function createExecution(options: {
         turns.take(flow.network(params, caller), flow.spec.method, attempts => flow.perform(params, caller, attempts)),
     }),
 
-    query: query => ({ ...query, execute: query.perform }),
+    query: query => ({ ...query, isQuery: true, execute: query.perform }),
   }
 }
 

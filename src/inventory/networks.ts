@@ -31,7 +31,9 @@ export interface NetworkDecision<T> {
 /** The Personal Networks that this server holds documents of. */
 export interface Networks {
   view(name: NetworkName, at?: number): Promise<NetworkView | undefined>
-  /** This operator's own document of the PN. */
+  /** Where this operator says what it has to say of the PN. */
+  ownDocument(name: NetworkName): DocumentId
+  /** What it says there. */
   own(name: NetworkName): Promise<Registers>
   /**
    * Decides and writes, durably, in this operator's own document of the PN; local records go into the same batch.
@@ -112,6 +114,7 @@ export function createNetworks(options: {
   return {
     view,
 
+    ownDocument,
     own: name => records.registers(ownDocument(name)),
 
     async write(name, decide, local) {

@@ -22,6 +22,8 @@ interface Routed<Params, Result> {
   readonly isVouchedFor?: true
   /** Whether it is also for who knows nothing of the PN, and whose operator need not hold anything of it, now or any more. */
   readonly isForStrangers?: true
+  /** Whether it writes nothing. */
+  readonly isQuery?: true
   /** Whether what a forwarded command rests on has arrived here: it may still be on its way when the command comes. */
   isReady?(params: Params, view: NetworkView | undefined): boolean
 }

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+import { passOn } from '../commands/durably.ts'
 import { refusedBy } from '../commands/foreign-refusal.ts'
 import { asJson } from '../commands/plain.ts'
 import type { ProofCheck } from '../commands/proofs.ts'
@@ -6,8 +8,9 @@ import type { Documents } from '../document/documents.ts'
 import { DocumentFull } from '../document/limits.ts'
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Federation } from '../federation/federation.ts'
+import type { Concern } from '../federation/lacking.ts'
 import type { OperatorId } from '../ports/names.ts'
-import { type MailboxName, mailboxDocument } from './names.ts'
+import { directoryDocument, type MailboxName, mailboxDocument, mailboxDocuments } from './names.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -20,6 +23,8 @@ export interface Procedure<Params, Result> {
   readonly spec: MethodSpec<Params, Result>
   /** `operator`: about this operator's users and directory; it is not forwarded. */
   readonly kind: 'change' | 'read' | 'operator'
+  /** Of an operator's: it writes nothing. */
+  readonly isQuery?: true
   execute(params: Params, principal: Principal): Promise<Result>
 }
 
@@ -40,7 +45,8 @@ export function commandOf<Params, Result>(
   const { spec, kind, execute } = procedure
   return {
     spec,
-    async execute(params, principal, proof) {
+    ...(kind !== 'read' && !procedure.isQuery && { concern: concernOf(kind, self) }),
+    async execute(params, principal, proof, given = {}) {
       const isHere =
         kind === 'operator' ||
         mailboxIn(params).operator === self ||
@@ -48,16 +54,28 @@ export function commandOf<Params, Result>(
       if (isHere) return execute(params, principal).catch(asRefusal)
       const { operator: executor } = mailboxIn(params)
       if (kind === 'read' || proof?.executor !== executor) throw refusals.elsewhere(executor)
-      const command = { method: spec.method, params: asJson(params), proof }
+      const { durability } = given
+      const command = { method: spec.method, params: asJson(params), proof, ...(durability && { durability }) }
       await proofs.checkOwn(command, proof)
       const answer = await federation().request(executor, command)
       if (!answer.ok) throw refusedBy(answer)
+      passOn(answer, executor, given)
       const result = spec.result.safeParse(answer.value)
       if (!result.success) throw refusals.badAnswer(executor)
       return result.data
     },
   }
 }
+
+/** What changes a mailbox may write in all of its documents; what the operator does for its users, in the directory, too. */
+const concernOf =
+  (kind: 'change' | 'operator', self: OperatorId) =>
+  (params: unknown): Concern => {
+    if (kind === 'change') return mailboxDocuments(mailboxIn(params))
+    const { user } = ofUser.parse(params)
+    return [directoryDocument(self), ...(user === undefined ? [] : mailboxDocuments({ operator: self, user }))]
+  }
+const ofUser = z.object({ user: z.string().optional() })
 
 /** The procedure as other operators' servers bring it: with a proof, or not at all. */
 export function handlerOf<Params, Result>(
@@ -71,7 +89,8 @@ export function handlerOf<Params, Result>(
     if (!command.proof || name.operator !== self) throw refusals.elsewhere(name.operator)
     const principal = await proofs.check(command, command.proof, from.operator)
     if (command.proof.document !== mailboxDocument(name)) throw refusals.proofRefused('is for another document')
-    return { ok: true, value: asJson(await execute(parsed.data, principal).catch(asRefusal)) }
+    const value = asJson(await execute(parsed.data, principal).catch(asRefusal))
+    return { ok: true, value, concern: mailboxDocuments(name) }
   }
 }
 

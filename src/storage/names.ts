@@ -19,6 +19,13 @@ export const mailboxDocument = ({ operator, user }: MailboxName): DocumentId =>
 export const partDocument = ({ operator, user }: MailboxName, container: string, part: number): DocumentId =>
   documentId({ kind: 'conversation', owner: operator, user, conversation: container, part })
 
+/** All documents of a mailbox: ids, and the beginning of those of its parts. */
+export const mailboxDocuments = (name: MailboxName): readonly string[] => [
+  mailboxDocument(name),
+  documentId({ kind: 'devices', owner: name.operator, user: name.user }),
+  `conversation/${name.operator}/${name.user}/`,
+]
+
 export const directoryDocument = (operator: OperatorId): DocumentId =>
   documentId({ kind: 'directory', owner: operator })
 

@@ -21,10 +21,15 @@ export function userProcedures(
   { users, authority, admit }: { readonly users: Users; readonly authority: Authority; readonly admit: Admit },
 ): void {
   /** For an operator's own systems alone. */
-  const provision = <P, R>(spec: MethodSpec<P, R>, execute: Procedure<P, R>['execute']): void =>
+  const provision = <P, R>(
+    spec: MethodSpec<P, R>,
+    execute: Procedure<P, R>['execute'],
+    query: Pick<Procedure<P, R>, 'isQuery'> = {},
+  ): void =>
     offer({
       spec,
       kind: 'operator',
+      ...query,
       async execute(params, principal) {
         await authority.requireProvisioning(principal)
         return execute(params, principal)
@@ -42,8 +47,8 @@ export function userProcedures(
       return users.shape(name)
     },
   })
-  provision(userList, params => users.list(params))
-  offer({ spec: directoryFind, kind: 'operator', execute: params => users.find(params) })
+  provision(userList, params => users.list(params), { isQuery: true })
+  offer({ spec: directoryFind, kind: 'operator', isQuery: true, execute: params => users.find(params) })
   provision(directorySetGroup, params => users.setGroup(params))
   offer({
     spec: mailboxGrantMethod,

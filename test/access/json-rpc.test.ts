@@ -292,4 +292,37 @@ test('a command may keep the connection it came on, tell on it alone, and hear o
   other.end()
 })
 
+test('`replicated` gives another result, beside who holds it; `stored` the plain one; nothing else is taken', async () => {
+  const wishes: unknown[] = []
+  const held = { stored: operator.servers[0]?.id as never, replicated: [], isReached: false }
+  const writing = { ...echo, spec: { ...echo.spec, method: 'test.write' }, concern: () => ['pn/a.example/home'] }
+  const { client } = await admitted({
+    commands: [echo, writing] as never,
+    replicated: async (...asked) => {
+      wishes.push(asked)
+      return held
+    },
+  })
+  const said = async (method: string, more: object) => {
+    const { result, error } = await exchange(client, call(1, method, { text: 'hi', ...more }))
+    return result ?? error?.data?.reason
+  }
+  assert.equal(await said('test.write', { durability: 'stored' }), { text: 'alice: hi' })
+  const two = { replicated: 2, timeoutMs: 0 }
+  assert.equal(await said('test.write', { durability: two }), { result: { text: 'alice: hi' }, durability: held })
+  assert.equal(wishes, [[['pn/a.example/home'], two]])
+  assert.is(await said('test.echo', { durability: two }), 'MALFORMED', 'it writes nothing')
+  for (const wrong of [
+    'replicated',
+    { replicated: 0 },
+    { replicated: 17 },
+    { replicated: 1, timeoutMs: 30_001 },
+    {},
+    2,
+  ])
+    assert.is(await said('test.write', { durability: wrong }), 'MALFORMED')
+  assert.is(await said('test.write', { durability: two, ifUnreachable: 'wait' }), 'MALFORMED')
+  assert.is(wishes.length, 1)
+})
+
 test.run()

@@ -65,6 +65,7 @@ export interface RigOptions {
   readonly probe?: LoadProbe
   readonly load?: Partial<LoadLimits>
   readonly federation?: AccessOptions['federation']
+  readonly replicated?: AccessOptions['replicated']
   readonly urlsOf?: AccessOptions['urlsOf']
   readonly policies?: AccessOptions['policies']
 }
@@ -109,6 +110,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     commands: options.commands ?? [echo, refusing, broken],
     notifications: [],
     attached,
+    replicated: options.replicated ?? (async () => ({ stored: identity.server, replicated: [], isReached: false })),
     mayRead: options.mayRead ?? (() => true),
     keys: options.keys ?? { find: async identity => subscriberOf(identity) },
     macKeys: () => macKeys,

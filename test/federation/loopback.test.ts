@@ -130,6 +130,24 @@ test('three servers, two of one operator, of which one is killed while all are a
   assert.is(Object.keys(await b1.content(home)).length, 80)
 })
 
+test('what is wanted at another server of the operator is there when that is said; not what a cut keeps from it', async context => {
+  const { world, cut, heal } = context
+  const [a1, a2] = [await world.start(a, 0), await world.start(a, 1)]
+  await linked(a1, a2)
+  await a1.set(home, 'alias', 'Home')
+  const reached = await a1.federation.replicated([home], { replicated: 1, timeoutMs: 30_000 })
+  assert.equal(reached, { stored: a1.id, replicated: [a2.id], isReached: true })
+  assert.equal(await a2.content(home), { alias: 'Home' })
+  cut()
+  await a1.set(home, 'alias', 'House')
+  const missed = await a1.federation.replicated([home], { replicated: 1, timeoutMs: 100 })
+  assert.equal(missed, { stored: a1.id, replicated: [], isReached: false })
+  heal()
+  const healed = await a1.federation.replicated([home], { replicated: 1, timeoutMs: 30_000 })
+  assert.equal(healed.replicated, [a2.id])
+  assert.equal(await a2.content(home), { alias: 'House' })
+})
+
 test('a server that its operator revokes loses its links at once, and gets no other', async ({ world }) => {
   const [a1, a2, b1] = [await world.start(a, 0), await world.start(a, 1), await world.start(b)]
   await linked(a1, b1)

@@ -96,12 +96,17 @@ const proof = {
   expires: 1_800_000_000_000,
   signature: Buffer.from(bytes(64)).toString('base64url'),
 }
+const server = (seed: number): ServerId => serverOfPublicKey(bytes(32, seed))
 const requests: Request[] = [
   { command: { method: 'pne.register', params: { a: [1, 'x', null] } }, timeoutMs: 10_000 },
   { command: { method: 'pn.update', params: {}, proof }, timeoutMs: 1 },
+  { command: { method: 'pn.update', params: {}, proof, durability: { replicated: 2 } }, timeoutMs: 1 },
+  { command: { method: 'pn.update', params: {}, durability: { replicated: 16, timeoutMs: 0 } }, timeoutMs: 1 },
 ]
 const answers: CommandAnswer[] = [
   { ok: true, value: { deep: { er: [true] } } },
+  { ok: true, value: 1, durability: { stored: server(1), replicated: [server(2), server(3)], isReached: true } },
+  { ok: true, value: 1, durability: { stored: server(1), replicated: [], isReached: false } },
   { ok: false, status: 409, cause: 'CONFLICT', message: 'There is one already.' },
   { ok: false, status: 503, cause: 'OVERLOADED', message: 'Later.', retryAfterMs: 0 },
 ]
@@ -193,6 +198,8 @@ test('what is too long, does not fit together, or is out of order is refused', (
     { type: 'linked' as const, lives: new Map([['12D3KooWnobody' as ServerId, 1]]) },
   ])
     refuses(decodeSync, encodeSync(wrong))
+  for (const durability of [{ replicated: 0 }, { replicated: 17 }, { replicated: 1, timeoutMs: 30_001 }])
+    refuses(decodeRequest, encodeRequest({ command: { method: 'pn.update', params: {}, durability }, timeoutMs: 1 }))
   // One log, two lengths.
   const have = encodeSync({ type: 'have', document, heads: [{ log, length: 5, hash: bytes(32) }], purpose: 'ask' })
   const at = have.indexOf(0x1a, 2 + document.length)

@@ -56,7 +56,12 @@ test('a fault of the server is told inside a secure session as one, and says not
     },
   }
   const telemetry = new RecordingTelemetry()
-  const execute = executing(() => [broken as never], telemetry)
+  const replicated = () => Promise.reject(new Error('nobody asked for that'))
+  const execute = executing(
+    () => [broken as never],
+    () => ({ replicated }),
+    telemetry,
+  )
   const call = { method: pnRelease.method, params: pnRelease.example?.params }
   const outcome = await execute(call, { operator: a, identity: 'lamp' })
   assert.is('error' in outcome ? outcome.error.data?.reason : undefined, 'INTERNAL')

@@ -217,6 +217,7 @@ export async function world(
     reduce() {},
     unshared: () => 0,
     handOver: async () => ({ alone: [], isSure: true }),
+    replicated: async () => ({ stored: server.id, replicated: [], isReached: false }),
     fingerprintOf: operator =>
       servers.some(other => other.operator === operator) ? fingerprintOf(operator) : undefined,
     handle: (method, handler) => server.handlers.set(method, handler),

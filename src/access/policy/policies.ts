@@ -4,6 +4,7 @@ import { asCommandRefusal, commandRefusals } from '../../commands/refusals.ts'
 import type { Documents, Registers } from '../../document/documents.ts'
 import { documentId } from '../../document/names.ts'
 import { type Command, CommandRefused, type MethodSpec, type Principal } from '../../federation/command.ts'
+import type { Concern } from '../../federation/lacking.ts'
 import type { Trust } from '../../federation/trust.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { ServerIdentity } from '../../ports/identity.ts'
@@ -200,25 +201,29 @@ export function createPolicies(options: {
       await requireProvisioning(principal)
       return shown()
     }),
-    command(policySet, async ({ policy, expectedStamp, time }, principal) => {
-      await requireProvisioning(principal)
-      requireKnown(policy)
-      await documents
-        .write(document, registers => {
-          const value = asJson(policy)
-          const { stamp = 0, value: before } = registers.get(policyKey) ?? {}
-          // The same command once more, or the same policy: it is said already.
-          if (JSON.stringify(before) === JSON.stringify(value)) return { writes: [], answer: undefined }
-          const isOutdated =
-            (expectedStamp !== undefined && expectedStamp !== stamp) || (time !== undefined && time <= stamp)
-          if (isOutdated)
-            throw new CommandRefused(409, `The policy is another one by now, said at ${stamp}.`, 'VERSION_CONFLICT')
-          return { writes: [{ key: policyKey, value, ...(time !== undefined && { at: time }) }], answer: undefined }
-        })
-        .catch(asCommandRefusal)
-      await read()
-      return shown()
-    }),
+    command(
+      policySet,
+      async ({ policy, expectedStamp, time }, principal) => {
+        await requireProvisioning(principal)
+        requireKnown(policy)
+        await documents
+          .write(document, registers => {
+            const value = asJson(policy)
+            const { stamp = 0, value: before } = registers.get(policyKey) ?? {}
+            // The same command once more, or the same policy: it is said already.
+            if (JSON.stringify(before) === JSON.stringify(value)) return { writes: [], answer: undefined }
+            const isOutdated =
+              (expectedStamp !== undefined && expectedStamp !== stamp) || (time !== undefined && time <= stamp)
+            if (isOutdated)
+              throw new CommandRefused(409, `The policy is another one by now, said at ${stamp}.`, 'VERSION_CONFLICT')
+            return { writes: [{ key: policyKey, value, ...(time !== undefined && { at: time }) }], answer: undefined }
+          })
+          .catch(asCommandRefusal)
+        await read()
+        return shown()
+      },
+      () => [document],
+    ),
   ] as readonly Command[]
 
   return {
@@ -254,6 +259,7 @@ export function createPolicies(options: {
 const command = <P, R>(
   spec: MethodSpec<P, R>,
   execute: (params: P, principal: Principal) => Promise<R>,
-): Command<P, R> => ({ spec, execute })
+  concern?: () => Concern,
+): Command<P, R> => ({ spec, execute, ...(concern && { concern }) })
 
 const refused = (message: string, reason: string) => new CommandRefused(400, message, reason)

@@ -1,7 +1,9 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../../actor/errors.ts'
 import { splitParameters } from '../../commands/common-parameters.ts'
+import { executeDurably } from '../../commands/durably.ts'
 import { WriteFailed } from '../../document/documents.ts'
 import { type Command, CommandRefused, type Principal } from '../../federation/command.ts'
+import type { Federation } from '../../federation/federation.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import { refusals } from '../refusals.ts'
 import type { InnerCall, InnerOutcome } from './messages.ts'
@@ -11,7 +13,7 @@ import type { InnerCall, InnerOutcome } from './messages.ts'
  * carrying sessions is for gateways; it makes no sense in one.
  */
 export const executing =
-  (commands: () => readonly Command[], telemetry: Telemetry) =>
+  (commands: () => readonly Command[], federation: () => Pick<Federation, 'replicated'>, telemetry: Telemetry) =>
   async ({ method, params }: InnerCall, principal: Principal): Promise<InnerOutcome> => {
     const command = commands().find(({ spec }) => spec.method === method)
     if (!command || method.startsWith('secure.')) {
@@ -24,8 +26,9 @@ export const executing =
     const parsed = command.spec.params.safeParse(split.own)
     if (!parsed.success) return malformed(parsed.error)
     try {
-      const { proof, options } = split.said
-      return { result: (await command.execute(parsed.data, principal, proof, options)) ?? null }
+      return {
+        result: (await executeDurably(command, parsed.data, { principal, ...split.said }, federation())) ?? null,
+      }
     } catch (error) {
       const refused = refusalOf(error)
       if (refused) return refusedWith(refused)
