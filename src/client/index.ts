@@ -58,6 +58,7 @@ export * from '../channels/methods.ts'
 export type { Json, Register, Registers } from '../document/documents.ts'
 export { asDocumentId, documentId } from '../document/names.ts'
 export { readRegisters } from '../document/registers-view.ts'
+export type { Durability, DurabilityWish, Durable } from '../federation/durability.ts'
 export {
   type Capabilities,
   capabilities,
@@ -102,6 +103,7 @@ export type {
   ChannelState,
 } from './channels.ts'
 export type { ClientDocument, DocumentListener } from './document.ts'
+export { durably } from './durably.ts'
 export * from './errors.ts'
 export type { GroupKey, GroupName, SealedGroupContent } from './group-content.ts'
 export type { InventoryListener, InventoryReader } from './inventory-reader.ts'

@@ -5,6 +5,7 @@ import { type SecureNotice, secureNotice, secureNotices, secureSend } from '../i
 import type { Cancel } from '../ports/clock.ts'
 import { DecryptionFailed } from '../ports/crypto.ts'
 import type { OperatorId } from '../ports/names.ts'
+import { waitOf, withDurability } from './durably.ts'
 import { AnswerLost, NotConnected, ProtocolViolation, RequestRefused } from './errors.ts'
 import { gatewayDiscover, gatewayPath, gatewaySubprotocol } from './gateway-protocol.ts'
 import { backoffMs, isOpen, sleep } from './patience.ts'
@@ -218,10 +219,11 @@ class RegisteredSession implements SecureSession {
   /* Calls. */
 
   async call<P, R>(spec: MethodSpec<P, R>, params: P, options: { readonly timeoutMs?: number } = {}): Promise<R> {
-    const deadlineMs = this.#ports.clock.elapsed() + (options.timeoutMs ?? this.#options.timeoutMs ?? 15_000)
+    const deadlineMs =
+      this.#ports.clock.elapsed() + (options.timeoutMs ?? this.#options.timeoutMs ?? 15_000) + waitOf(spec)
     await this.#enter()
     try {
-      const outcome = await this.#ask(spec.method, params, deadlineMs)
+      const outcome = await this.#ask(spec.method, withDurability(params, spec), deadlineMs)
       if ('error' in outcome) throw refusedBy(spec.method, outcome.error)
       const result = spec.result.safeParse(outcome.result)
       if (result.success) return result.data

@@ -2,6 +2,7 @@ import { encodeCall, type Incoming, parseFrame, type RpcError } from '../access/
 import type { MethodSpec } from '../federation/command.ts'
 import type { Socket } from '../ports/client-sockets.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
+import { withDurability } from './durably.ts'
 import { AnswerLost, ProtocolViolation, RequestRefused } from './errors.ts'
 
 /** What comes unasked. */
@@ -140,7 +141,7 @@ export function openWire(socket: Socket, clock: Clock, events: WireEvents = {}):
     idleMs: () => clock.elapsed() - heardMs,
     abandon,
     async call(spec, params, timeoutMs) {
-      const answer = ask(spec.method, params, timeoutMs)
+      const answer = ask(spec.method, withDurability(params, spec), timeoutMs)
       const result = spec.result.safeParse(
         await answer.catch((error: Error) => Promise.reject(named(spec.method, error))),
       )

@@ -1,6 +1,7 @@
 import type { MethodSpec } from '../../federation/command.ts'
 import { commandCompleted, commandOutcome } from '../../inventory/forwarding/methods.ts'
 import type { ClientIdentity } from '../authenticate.ts'
+import { waitOf } from '../durably.ts'
 import { AnswerLost, CommandPending, NotConnected, ProtocolViolation, RequestRefused } from '../errors.ts'
 import { backoffMs } from '../patience.ts'
 import { type ProofTarget, type Prover, Proving, proofLifetimesMs, targetOf } from '../proving.ts'
@@ -40,7 +41,7 @@ export class Calls {
   }
 
   async call<P, R>(spec: MethodSpec<P, R>, params: P, options: CallOptions = {}): Promise<R> {
-    const deadlineMs = this.#ports.clock.elapsed() + (options.timeoutMs ?? this.#timeoutMs)
+    const deadlineMs = this.#ports.clock.elapsed() + (options.timeoutMs ?? this.#timeoutMs) + waitOf(spec)
     const leftMs = () => Math.ceil(deadlineMs - this.#ports.clock.elapsed())
     try {
       return await this.#callProved(spec, params, options, leftMs)
