@@ -17,7 +17,8 @@ const defaultLifetimeMs = 90 * dayMs
 
 /** `cpns token …`: who may ask the admin API over TCP. A token is shown once, when it is made; the file keeps its hash. */
 export function tokenCommand(): Command {
-  const create = command('create <name>', 'Makes a token, and prints it: it is kept nowhere. It counts from now on.')
+  const create = command('create', 'Makes a token, and prints it: it is kept nowhere. It counts from now on.')
+    .argument('<name>', 'for whom it is, such as monitoring')
     .addOption(
       new Option('--scope <scope>', 'read: may look; operate: may also change things, such as drain')
         .choices(tokenScopes)
@@ -51,12 +52,12 @@ export function tokenCommand(): Command {
     },
   )
 
-  const revoke = command('revoke <name>', 'Takes a token back: it is refused from now on.').action(
-    async (name: string, options: Common) => {
+  const revoke = command('revoke', 'Takes a token back: it is refused from now on.')
+    .argument('<name>')
+    .action(async (name: string, options: Common) => {
       const token = await revokeToken(await tokensOf(options), name)
       console.log(options.json ? JSON.stringify(token) : `${name} is good for nothing any more.`)
-    },
-  )
+    })
 
   return new Command('token')
     .description('Tokens for the admin API over TCP (admin.listen).')
