@@ -75,8 +75,9 @@ export class Content {
    * Takes in an entry that passed the guard, or was written here; entries of one log come in their order. Answers whether
    * it counts: the guard looks once more, now that the log's past is at hand, and may end the log. Every replica ends it
    * at the same entry.
+   * @param said hears each register that the entry brings, whether it wins or not
    */
-  apply({ log, seq, update }: ContentEntry, own: boolean): boolean {
+  apply({ log, seq, update }: ContentEntry, own: boolean, said?: (key: string, register: Register) => void): boolean {
     const at = this.#log(log)
     if (own) this.#ownBytes += update.length
     if (at.ended || update.length === 0) return !at.ended
@@ -86,8 +87,10 @@ export class Content {
     const place = { log, seq, own, registerBytes: update.length / items.length }
     let next = 0
     for (const register of registersIn(update, items)) {
-      const { key, origin } = items[next++] as GuardedItem
-      this.#take(key ?? at.keyAt(origin), { register, place }, at)
+      const item = items[next++] as GuardedItem
+      const key = item.key ?? at.keyAt(item.origin)
+      this.#take(key, { register, place }, at)
+      said?.(key, register)
     }
     return true
   }

@@ -72,7 +72,8 @@ function isJsonContainer(value: object, depth: number): boolean {
   return Object.keys(value).every(key => key !== '__proto__' && isJson((value as Record<string, unknown>)[key], depth))
 }
 
-function registersOf(winners: ReadonlyMap<string, Register>): Registers {
+/** Winners, as readers see them. */
+export function registersOf(winners: ReadonlyMap<string, Register>): Registers {
   let sorted: readonly string[] | undefined
   return {
     get: key => winners.get(key),
