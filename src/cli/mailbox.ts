@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { sessionTicket } from '../client/node.ts'
 import { documentId } from '../document/names.ts'
 import { operatorId } from '../ports/names.ts'
+import { mailboxInspection } from './mailbox-inspection.ts'
 import { atNode, type NodeOptions, withNode } from './node-session.ts'
 import { Refused } from './problems.ts'
 import { liveProgress } from './progress.ts'
@@ -15,7 +16,7 @@ interface Asked extends NodeOptions {
   readonly format: 'mbox' | 'zip'
 }
 
-/** `cpns mailbox …`: a user's messages as an archive that other programs read, and back. */
+/** `cpns mailbox …`: mailboxes by their counts; and a user's messages as an archive that other programs read, and back. */
 export function mailboxCommand(): Command {
   const exportOne = archiveCommand('export')
     .description('Writes a mailbox that you may read as an archive; to standard output, if the file is -.')
@@ -46,10 +47,11 @@ export function mailboxCommand(): Command {
       if (report.problems > 0) process.exitCode = 1
     })
 
-  return new Command('mailbox')
-    .description('Mailboxes of users as archives (mbox, or .eml in a ZIP).')
-    .addCommand(exportOne)
-    .addCommand(importOne)
+  const all = new Command('mailbox').description(
+    'Mailboxes of users: what they count, and as archives (mbox, or .eml in a ZIP).',
+  )
+  for (const one of [...mailboxInspection(), exportOne, importOne]) all.addCommand(one)
+  return all
 }
 
 const archiveCommand = (name: string): Command =>

@@ -1,76 +1,8 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
-import { version } from '../adapters/release.ts'
-import { configCommand } from './config.ts'
-import { doctorCommand } from './doctor.ts'
-import { drainCommand } from './drain.ts'
-import { initCommand } from './init.ts'
-import { mailboxCommand } from './mailbox.ts'
-import { manifestCommand } from './manifest.ts'
-import { peerCommand } from './peer.ts'
-import { policyCommand } from './policy.ts'
-import { isExpected } from './problems.ts'
-import { secretCommand } from './secret.ts'
-import { simulateCommand } from './simulate.ts'
-import { startCommand } from './start.ts'
-import { statusCommand } from './status.ts'
-import { subscriberCommand } from './subscriber.ts'
-import { tokenCommand } from './token.ts'
-import { userCommand } from './user.ts'
-
-/*
- * The `cpns` command. Exit codes: 0 done, 1 refused or failed with a message that says what to do, 2 wrong usage,
- * 70 a fault of the program itself, 75 the disk of a server has failed: it is to be started again.
- */
-
-const program = new Command('cpns')
-  .description('A peer-to-peer CPNS server: install it, trust other operators, serve clients.')
-  .version(version)
-  .showSuggestionAfterError()
-  .showHelpAfterError('(cpns --help lists the commands)')
-  // An option behind the name of a sub-command is that one's, also where the command before it has one of the same name.
-  .enablePositionalOptions()
-  .exitOverride()
-
-for (const command of [
-  initCommand(),
-  startCommand(),
-  configCommand(),
-  doctorCommand(),
-  statusCommand(),
-  drainCommand(),
-  tokenCommand(),
-  peerCommand(),
-  manifestCommand(),
-  subscriberCommand(),
-  secretCommand(),
-  userCommand(),
-  mailboxCommand(),
-  policyCommand(),
-  simulateCommand(),
-]) {
-  program.addCommand(inherit(command))
-}
-
-/** Sub-commands built apart do not take over their parent's settings by themselves. */
-function inherit(command: Command): Command {
-  command.copyInheritedSettings(program)
-  for (const child of command.commands) inherit(child as Command)
-  return command
-}
+import { cpnsProgram, exitCodeOf } from './program.ts'
 
 try {
-  await program.parseAsync()
+  await cpnsProgram().parseAsync()
 } catch (error) {
   process.exitCode = exitCodeOf(error)
-}
-
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (isExpected(error)) {
-    console.error(error.message)
-    return 1
-  }
-  console.error(error)
-  return 70
 }

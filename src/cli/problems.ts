@@ -2,9 +2,12 @@ import { NodeNotReached } from '../adapters/control-socket.ts'
 import { FileProblem } from '../adapters/files.ts'
 import { UnknownFormat } from '../adapters/record-format.ts'
 import { RequestRefused, ServerNotTrusted } from '../client/errors.ts'
+import { HistoryUnsteady } from '../document/history.ts'
 import { InvalidManifest } from '../federation/manifest.ts'
 import { NotAMember } from '../federation/membership.ts'
 import { InvalidConfiguration } from '../operations/configuration.ts'
+import { ContentWithheld, NotHeld } from '../operations/inspection/held.ts'
+import { InspectionRefused } from '../operations/inspection/over-socket.ts'
 import { ConnectFailed, ListenRefused } from '../ports/client-sockets.ts'
 import { CommitRefused, CorruptRecord, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { InvalidName } from '../ports/names.ts'
@@ -17,14 +20,18 @@ export class Refused extends Error {
 const expected = [
   CommitRefused,
   ConnectFailed,
+  ContentWithheld,
   CorruptRecord,
   FileProblem,
+  HistoryUnsteady,
+  InspectionRefused,
   InvalidConfiguration,
   InvalidManifest,
   InvalidName,
   ListenRefused,
   NodeNotReached,
   NotAMember,
+  NotHeld,
   Refused,
   RequestRefused,
   ServerNotTrusted,
