@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { version } from '../adapters/release.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { documentCommand } from './document.ts'
@@ -23,8 +23,6 @@ import { userCommand } from './user.ts'
  * The `cpns` command and all that stand below it. Exit codes: 0 done, 1 refused or failed with a message that says what to do,
  * 2 wrong usage, 70 a fault of the program itself, 75 the disk of a server has failed: it is to be started again.
  */
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
 export function cpnsProgram(): Command {
   const program = new Command('cpns')

@@ -29,6 +29,7 @@ import { statusOf } from './admin/status.ts'
 import type { Configuration } from './configuration-schema.ts'
 import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
+import { type Inspection, inspectionOf } from './inspection/inspection.ts'
 
 export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
 export { AdminRefusal } from './admin/refusal.ts'
@@ -41,6 +42,8 @@ export interface RunningNode extends CpnsNode {
   readonly telemetry: CountingTelemetry
   /** Its drain, which others may have begun. */
   readonly draining: Draining
+  /** What of its documents an operator may look into. */
+  readonly inspection: Inspection
   /** Where its admin API listens for TCP; `undefined` if it does not. */
   readonly adminUrl: string | undefined
 }
@@ -114,8 +117,9 @@ export async function launch(
     const draining = createDraining(node, telemetry)
     const { operator, server } = identity
     const status = statusOf({ operator, server, node, draining, clock: ports.clock })
+    const inspection = inspectionOf({ store, crypto, now: ports.clock.now })
     const admin = await serveAdmin({
-      routes: adminRoutes({ node, draining, status }, more),
+      routes: adminRoutes({ node, draining, status, inspection }, more),
       at: {
         socket: controlPath(configuration, at),
         tokens: adminTokensPath(configuration, at),
@@ -138,6 +142,7 @@ export async function launch(
       ...node,
       telemetry,
       draining,
+      inspection,
       adminUrl: admin.url,
       async stop() {
         stopFollowing()

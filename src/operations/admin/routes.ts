@@ -1,8 +1,10 @@
 import { version } from '../../adapters/release.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { Draining } from '../draining.ts'
+import type { Inspection } from '../inspection/inspection.ts'
 import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
+import { inspectionRoutes } from './inspection.ts'
 import { describingRoute } from './openapi.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
@@ -12,10 +14,18 @@ export interface AdminParts {
   readonly node: CpnsNode
   readonly draining: Draining
   readonly status: () => StatusAnswer
+  readonly inspection: Inspection
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
-export function adminRoutes({ draining, status }: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const routes = [...healthRoutes(status), ...statusRoutes(status), ...drainRoutes(draining), ...more]
+export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
+  const { draining, status, inspection } = parts
+  const routes = [
+    ...healthRoutes(status),
+    ...statusRoutes(status),
+    ...drainRoutes(draining),
+    ...inspectionRoutes(inspection),
+    ...more,
+  ]
   return [...routes, describingRoute(routes, version)]
 }

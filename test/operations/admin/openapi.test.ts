@@ -23,7 +23,8 @@ test('every route of a node is described, and answers so', async () => {
   const description = await descriptionAt(adminUrl)
   const { operator, server } = node.federation
   const status = statusOf({ operator, server, node, draining: node.draining, clock: systemClock() })
-  const routes = adminRoutes({ node, draining: node.draining, status })
+  const { draining, inspection } = node
+  const routes = adminRoutes({ node, draining, status, inspection })
   const described = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
   )
