@@ -97,7 +97,10 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     server.on('request', serve)
     // Answered before the body comes, if it is refused.
     server.on('checkContinue', serve)
-    server.on('upgrade', (request, stream, head) => void upgrade(request, stream, head, decide))
+    server.on('upgrade', (request, stream, head) => {
+      stream.on('error', ignored)
+      step(() => void upgrade(request, stream, head, decide))
+    })
     server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
       telemetry.count('cpns_listener_refused_total', { reason: 'malformed' })
       const [status, text] =
@@ -159,7 +162,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
   }
 
   async function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, decide: Decide): Promise<void> {
-    stream.on('error', ignored)
+    if (stream.destroyed) return
     const { origin } = request.headers
     if (origin !== undefined && !allowedOrigins.has(origin)) {
       telemetry.count('cpns_listener_refused_total', { reason: 'origin' })
@@ -173,14 +176,24 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     upgrader.handleUpgrade(request, stream, head, websocket => decision.opened(opened(websocket, socket)))
   }
 
+  /** What is done for a stranger takes its turn, where there is a line. */
+  function step(work: () => void): void {
+    if (running.line) running.line.step(work)
+    else work()
+  }
+
   /** Apart, so that what is kept for as long as the connection stands holds on to nothing of its request. */
   function opened(websocket: WebSocket, { remoteAddress, remotePort }: IncomingMessage['socket']): Socket {
     const heard = () => void silent.delete(websocket)
     websocket.on('message', heard)
     websocket.on('pong', heard)
+    let isStranger = running.line !== undefined
     return {
-      ...socketOf(websocket),
-      proved: () => running.line?.passed({ remoteAddress, remotePort }),
+      ...socketOf(websocket, work => (isStranger ? step(work) : work())),
+      proved() {
+        isStranger = false
+        running.line?.passed({ remoteAddress, remotePort })
+      },
       minded: () => void minded.add(websocket),
     }
   }

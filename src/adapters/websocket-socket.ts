@@ -5,16 +5,34 @@ type Arrival =
   | { readonly kind: 'frame'; readonly frame: string | Uint8Array }
   | { readonly kind: 'closed'; readonly code: number; readonly reason: string }
 
-/** An open websocket of `ws`, of either end, as the port has it. */
-export function socketOf(websocket: WebSocket): Socket {
-  const early: Arrival[] = []
+/**
+ * An open websocket of `ws`, of either end, as the port has it. Frames are delivered by `inTurn`, at once unless it says
+ * otherwise; those that wait for it when the websocket has gone are not.
+ */
+export function socketOf(websocket: WebSocket, inTurn: (deliver: () => void) => void = deliver => deliver()): Socket {
+  let arrived: Arrival[] = []
   let events: SocketEvents | undefined
+  let isTurnAwaited = false
 
   function arrive(arrival: Arrival): void {
-    if (!events) early.push(arrival)
-    else if (arrival.kind === 'frame') events.message(arrival.frame)
-    else events.closed(arrival.code, arrival.reason)
+    if (arrival.kind === 'closed' && isTurnAwaited) arrived = []
+    arrived.push(arrival)
+    if (!events) return
+    if (arrival.kind === 'closed') deliver()
+    else if (!isTurnAwaited) {
+      isTurnAwaited = true
+      inTurn(deliver)
+    }
   }
+
+  function deliver(): void {
+    isTurnAwaited = false
+    for (const arrival of arrived.splice(0)) {
+      if (arrival.kind === 'frame') events?.message(arrival.frame)
+      else events?.closed(arrival.code, arrival.reason)
+    }
+  }
+
   websocket.on('message', (data, isBinary) => arrive({ kind: 'frame', frame: isBinary ? bytesOf(data) : String(data) }))
   websocket.on('close', (code, reason) => arrive({ kind: 'closed', code, reason: String(reason) }))
   // What the peer sent cannot be read (too large, not UTF-8, no frame at all): ws closes with the code that says so.
@@ -28,7 +46,7 @@ export function socketOf(websocket: WebSocket): Socket {
     close: (code, reason) => websocket.close(code, reason),
     listen(listener) {
       events = listener
-      for (const arrival of early.splice(0)) arrive(arrival)
+      deliver()
     },
   }
 }

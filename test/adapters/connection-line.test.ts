@@ -6,9 +6,10 @@ import { lineUp } from '../../src/adapters/connection-line.ts'
 import { until } from '../fixtures/until.ts'
 
 /*
- * Proves: however many connect at once, the event loop has a turn for everybody else between one stranger and the next; only so
- * many strangers are past the line, and who has proved itself or has gone makes room for the next, in the order in which they
- * came; who finds the line full is turned away, and told from; a line that closes leaves nobody standing. Real sockets.
+ * Proves: however many connect at once, the event loop has a turn for everybody else between one stranger and the next, and
+ * between one dear step for them and the next; steps are done in order, before anybody else is let in; only so many strangers are
+ * past the line, and who has proved itself or has gone makes room for the next, in the order in which they came; who finds the
+ * line full is turned away, and told from; a line that closes leaves nobody standing. Real sockets.
  */
 const test = suite('connection line')
 const endings: (() => void)[] = []
@@ -25,7 +26,7 @@ interface Rig {
 }
 
 async function rig(
-  options: { readonly begin?: number; readonly least?: number; readonly most: number; readonly longest: number },
+  options: { readonly most: number; readonly longest: number },
   took: () => void = () => {},
 ): Promise<Rig> {
   const taken: Socket[] = []
@@ -35,8 +36,7 @@ async function rig(
     taken.push(socket)
     took()
   })
-  const { most, begin = most, least = most, longest } = options
-  const line = lineUp(server, { turnedAway: () => turnedAway++, longest, atOnce: { begin, least, most } })
+  const line = lineUp(server, { turnedAway: () => turnedAway++, ...options })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -105,37 +105,67 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
   )
 })
 
-test('has fewer strangers at once where they take long, and more where they do not', async () => {
-  const letIn = async (atLeast: number, work: () => void) => {
-    const { connect, taken } = await rig({ begin: 4, least: 1, most: 100, longest: 100 }, work)
-    await Promise.all(Array.from({ length: 20 }, connect))
-    await until(() => taken.length >= atLeast, { what: 'as many as may be are let in' })
-    // Who could come in now has, once the loop has been round for each.
-    for (let turn = 0; turn < 40; turn++) await new Promise(resolve => setImmediate(resolve))
-    return taken.length
+test('does steps in their order, as many in a turn as fit it, and lets nobody in before those inside are served', async () => {
+  const { connect, line, taken } = await rig({ most: 10, longest: 10 })
+  let turn = 0
+  const next = () => {
+    turn += 1
+    immediate = setImmediate(next)
   }
-  assert.is(await letIn(3, () => work(25)), 3)
-  await letIn(5, () => {})
+  let immediate = setImmediate(next)
+  endings.push(() => clearImmediate(immediate))
+  const done: { readonly step: number; readonly turn: number; readonly isAlone: boolean }[] = []
+  for (let step = 0; step < 40; step++) {
+    line.step(() => {
+      if (step < 20) spend(2)
+      done.push({ step, turn, isAlone: taken.length === 0 })
+    })
+  }
+  await connect()
+  await until(() => done.length === 40 && taken.length === 1, { what: 'all is done' })
+  assert.equal(
+    done.map(({ step }) => step),
+    Array.from({ length: 40 }, (_, step) => step),
+  )
+  assert.ok(done.every(({ isAlone }) => isAlone))
+  const dear = done.slice(0, 20).map(({ turn }) => turn)
+  assert.is(new Set(dear).size, 20, 'each dear one has a turn of its own')
 })
 
-function work(processorMs: number): void {
-  const begun = process.cpuUsage()
-  for (;;) {
-    const { user, system } = process.cpuUsage(begun)
-    if ((user + system) / 1000 >= processorMs) return
-  }
+function spend(ms: number): void {
+  const endMs = performance.now() + ms
+  while (performance.now() < endMs);
 }
 
-test('leaves nobody standing when it closes', async () => {
+test('what a step sets off in microtasks is done before the next', async () => {
+  const { line } = await rig({ most: 10, longest: 10 })
+  const seen: string[] = []
+  for (const name of ['first', 'second']) {
+    line.step(async () => {
+      seen.push(`${name} begins`)
+      for (let hop = 0; hop < 5; hop++) await undefined
+      seen.push(`${name} ends`)
+    })
+  }
+  await until(() => seen.length === 4, { what: 'both are done' })
+  assert.equal(seen, ['first begins', 'first ends', 'second begins', 'second ends'])
+})
+
+test('leaves nobody standing when it closes, and does no step any more', async () => {
   const { connect, line, taken } = await rig({ most: 1, longest: 10 })
   const inside = await connect()
   const waiting = await connect()
   await until(() => taken.length === 1, { what: 'one is let in' })
+  let isDone = false
+  line.step(() => {
+    isDone = true
+  })
   line.close()
   await until(() => waiting.hasEnded(), { what: 'who waited is turned away' })
   const late = await connect()
   await until(() => late.hasEnded(), { what: 'who comes is turned away' })
   assert.not(inside.hasEnded())
+  assert.not(isDone)
 })
 
 test.run()
