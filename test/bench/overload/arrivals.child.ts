@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import { obey } from './child.ts'
 import { localAddressOf, openRawClient, type RawClient } from './raw-client.ts'
 import { percentile } from './samples.ts'
@@ -37,6 +38,9 @@ type Outcome = 'begun' | 'authenticated' | 'toldOff' | 'failed' | 'gaveUp'
 type Counts = Map<number, Record<Outcome, number> & { readonly tookMs: number[] }>
 
 let arrived = 0
+
+// Those who come in floods have machines of their own: what they take of this one is not to be taken from the server and its sessions.
+setPriority(constants.priority.PRIORITY_LOW)
 
 obey<ArrivalsOrder, ArrivalsSecond[]>(async order => {
   const counts: Counts = new Map()
