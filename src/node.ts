@@ -122,6 +122,8 @@ export interface NodeStatus {
   readonly connections: number
   /** Documents that no other server has said to hold as they are here. */
   readonly unshared: number
+  /** Documents that the disk has damaged, and that no other server has made whole yet. */
+  readonly damaged: number
   readonly links: readonly LinkStatus[]
 }
 
@@ -181,8 +183,10 @@ function watched(
     index: document => store.index(document),
     scan: range => store.scan(range),
     entries: (document, log, from) => store.entries(document, log, from),
+    remains: document => store.remains(document),
+    documentsWithEntries: from => store.documentsWithEntries(from),
     local: key => store.local(key),
-    localScan: prefix => store.localScan(prefix),
+    localScan: (prefix, after) => store.localScan(prefix, after),
     close: () => store.close(),
   }
   const tell = (listener: (durationMs: number) => void) => {
@@ -382,11 +386,13 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       signals: access.monitor.signals,
       connections: access.connections(),
       unshared: federation.unshared(),
+      damaged: documents.damaged().length,
       links: federation.links(),
     }),
     drain,
     async start() {
       try {
+        await documents.start()
         await inventory.start()
         await storage.start()
         await policies.start()

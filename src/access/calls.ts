@@ -1,6 +1,7 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
 import { splitParameters } from '../commands/common-parameters.ts'
-import { WriteFailed } from '../document/documents.ts'
+import { commandRefusals } from '../commands/refusals.ts'
+import { DocumentDamaged, WriteFailed } from '../document/documents.ts'
 import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import type { OperatorId } from '../ports/names.ts'
@@ -125,6 +126,7 @@ function errorOf(error: unknown): RpcError | undefined {
   if (error instanceof WriteFailed) {
     return refuse(503, 'It could not be stored. Try again, or at another server.', 'NOT_STORED', 1_000)
   }
+  if (error instanceof DocumentDamaged) return refusalOf(commandRefusals.damaged())
   return undefined
 }
 

@@ -164,7 +164,7 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
 /** LevelDB sees some damage itself. @throws {CorruptRecord} in its place */
 function asCorruption(error: unknown): never {
   if (codeOf(error) !== 'LEVEL_CORRUPTION') throw error
-  throw new CorruptRecord(`in a table file (${error instanceof Error ? error.message : error})`)
+  throw new CorruptRecord({ kind: 'table', detail: error instanceof Error ? error.message : String(error) })
 }
 
 async function* uncorrupted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {

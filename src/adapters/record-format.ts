@@ -1,5 +1,12 @@
 import { createHash, hash } from 'node:crypto'
-import { CorruptRecord, type IndexRecord, type LogHead, type StoredEntry } from '../ports/log-store.ts'
+import {
+  CorruptRecord,
+  type IndexRecord,
+  type LogHead,
+  type RecordPlace,
+  recordName,
+  type StoredEntry,
+} from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import type { KeyRange, Operation } from '../ports/table.ts'
 
@@ -58,10 +65,23 @@ export function entryRange(document: string, log?: string, seq = 0): KeyRange {
   return { from: entryPrefix(document, 0), to: entryPrefix(document, 1) }
 }
 
-/** Local records whose key starts with `prefix`: no UTF-8 text contains the byte 0xff. */
-export function localRange(prefix: string): KeyRange {
-  const from = localKey(prefix)
-  return { from, to: Buffer.concat([from, Uint8Array.of(0xff)]) }
+/** All entries of documents from `document` on. */
+export const entriesFrom = (document: string): KeyRange => ({
+  from: namedKey(entryKind, document),
+  to: Uint8Array.of(entryKind + 1),
+})
+
+/** Behind all entries of a document. */
+export const entriesAfter = (document: string): KeyRange => ({
+  from: entryPrefix(document, 1),
+  to: Uint8Array.of(entryKind + 1),
+})
+
+/** Local records whose key starts with `prefix`, behind `after` if given: no UTF-8 text contains the byte 0xff. */
+export function localRange(prefix: string, after?: string): KeyRange {
+  const first = localKey(prefix)
+  const from = after === undefined ? first : localKey(`${after}\0`)
+  return { from, to: Buffer.concat([first, Uint8Array.of(0xff)]) }
 }
 
 function namedKey(kind: number, name: string): Buffer {
@@ -88,7 +108,18 @@ function writeEntryKey(into: Buffer, document: string, log: string, seq: number)
   return into.writeUInt32BE(seq >>> 0, at)
 }
 
+/** The document that an entry's key names. */
+export function documentIn(key: Uint8Array): DocumentId {
+  const text = asBuffer(key)
+  const end = text.indexOf(0, 1)
+  return text.toString('utf8', 1, end < 0 ? text.length : end) as DocumentId
+}
+
 /** The log and the sequence number that an entry's key names. */
+export function positionIn(key: Uint8Array, document: string): { readonly log: LogId; readonly seq: number } {
+  return entryPosition(asBuffer(key), document)
+}
+
 function entryPosition(key: Buffer, document: string): { log: LogId; seq: number } {
   const seqAt = key.length - 8
   const logAt = 1 + Buffer.byteLength(document) + 1
@@ -205,27 +236,27 @@ class Writer {
 // --- records that were read
 
 /** @throws {CorruptRecord} {UnknownFormat} */
-export function readEntry(document: string, key: Uint8Array, value: Uint8Array): StoredEntry {
+export function readEntry(document: DocumentId, key: Uint8Array, value: Uint8Array): StoredEntry {
   const { log, seq } = entryPosition(asBuffer(key), document)
-  const payload = opened(key, value, () => `entry ${document} ${log} ${seq}`)
+  const payload = opened(key, value, () => ({ kind: 'entry', document, log, seq }))
   return { log, seq, bytes: plain(payload) }
 }
 
 /** @throws {CorruptRecord} {UnknownFormat} */
 export function readLocal(key: Uint8Array, value: Uint8Array): { readonly key: string; readonly value: Uint8Array } {
   const name = nameIn(key)
-  return { key: name, value: plain(opened(key, value, () => `local ${name}`)) }
+  return { key: name, value: plain(opened(key, value, () => ({ kind: 'local', key: name }))) }
 }
 
 /** @throws {CorruptRecord} {UnknownFormat} */
 export function readMeta(key: Uint8Array, value: Uint8Array): Uint8Array {
-  return plain(opened(key, value, () => `meta ${nameIn(key)}`))
+  return plain(opened(key, value, () => ({ kind: 'meta', name: nameIn(key) })))
 }
 
 /** @throws {CorruptRecord} {UnknownFormat} */
 export function readIndex(key: Uint8Array, value: Uint8Array): IndexRecord {
   const document = nameIn(key) as DocumentId
-  const reader = new Reader(opened(key, value, () => `index ${document}`))
+  const reader = new Reader(opened(key, value, () => ({ kind: 'index', document })))
   const digest = reader.hash()
   const epoch = reader.number()
   const heads = Array.from({ length: reader.number() }, () => readHead(reader))
@@ -249,11 +280,11 @@ function readHead(reader: Reader): LogHead {
 }
 
 /** The payload, once its hash has been found right; the names it holds were checked before it was written. */
-function opened(key: Uint8Array, value: Uint8Array, record: () => string): Buffer {
+function opened(key: Uint8Array, value: Uint8Array, place: () => RecordPlace): Buffer {
   const hashAt = value.length - hashBytes
-  if (hashAt < 1) throw new CorruptRecord(record())
-  if (hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) !== 0) throw new CorruptRecord(record())
-  if (value[0] !== formatVersion) throw new UnknownFormat(`Stored record ${record()}`, value[0] ?? 0)
+  if (hashAt < 1) throw new CorruptRecord(place())
+  if (hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) !== 0) throw new CorruptRecord(place())
+  if (value[0] !== formatVersion) throw new UnknownFormat(`Stored record ${recordName(place())}`, value[0] ?? 0)
   return asBuffer(value).subarray(1, hashAt)
 }
 

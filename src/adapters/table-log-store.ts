@@ -5,17 +5,24 @@ import {
   CorruptRecord,
   type IndexRecord,
   type LogStore,
+  type RecordPlace,
+  type Remains,
   StoreClosed,
   type StoredEntry,
 } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
 import {
+  documentIn,
+  entriesAfter,
+  entriesFrom,
+  entryKey,
   entryRange,
   indexKey,
   indexRange,
   localKey,
   localRange,
+  positionIn,
   putEntry,
   putIndex,
   putLocal,
@@ -156,7 +163,8 @@ export function tableLogStore(table: Table): LogStore {
     const found = await storedIndex(document)
     if (found) return found
     // The disk can lose a record whole, key and all: then its entries are there, and were not committed just now.
-    for await (const _ of keys(entryRange(document))) return (await storedIndex(document)) ?? gone(`index ${document}`)
+    for await (const _ of keys(entryRange(document)))
+      return (await storedIndex(document)) ?? gone({ kind: 'index', document })
     return undefined
   }
 
@@ -173,7 +181,7 @@ export function tableLogStore(table: Table): LogStore {
       const entry = readEntry(document, key, value)
       if (last && last.log !== entry.log) await assertEnd(document, last, ends)
       const expected = last?.log === entry.log ? last.seq + 1 : from
-      if (entry.seq !== expected) gone(`entry ${document} ${entry.log} ${expected}`)
+      if (entry.seq !== expected) gone({ kind: 'entry', document, log: entry.log, seq: expected })
       last = entry
       yield entry
     }
@@ -198,7 +206,41 @@ export function tableLogStore(table: Table): LogStore {
     ends.delete(last.log)
     if (next >= end) return
     const endNow = (await endsOf(document, last.log)).get(last.log) ?? 0
-    if (next < endNow) gone(`entry ${document} ${last.log} ${next}`)
+    if (next < endNow) gone({ kind: 'entry', document, log: last.log, seq: next })
+  }
+
+  async function firstIn(range: KeyRange): Promise<DocumentId | undefined> {
+    for await (const key of keys(range)) return documentIn(key)
+    return undefined
+  }
+
+  /** Read in order as far as that goes; where the disk has changed what holds many records, the rest one by one. */
+  async function* remains(document: DocumentId): AsyncGenerator<Remains> {
+    let last: { readonly log: LogId; readonly seq: number } | undefined
+    try {
+      for await (const [key, value] of records(entryRange(document))) {
+        last = positionIn(key, document)
+        yield remainsOf(document, key, value)
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error
+      yield* remainsBehind(document, last)
+    }
+  }
+
+  async function* remainsBehind(
+    document: DocumentId,
+    last: { readonly log: LogId; readonly seq: number } | undefined,
+  ): AsyncGenerator<Remains> {
+    const index = await storedIndex(document).catch(ifDamaged)
+    for (const { log, length } of index?.heads ?? []) {
+      if (last && log < last.log) continue
+      for (let seq = last?.log === log ? last.seq + 1 : 0; seq < length; seq++) {
+        const key = entryKey(document, log, seq)
+        const value = await get(key).catch(ifDamaged)
+        yield value ? remainsOf(document, key, value) : { kind: 'damaged', log, seq }
+      }
+    }
   }
 
   return {
@@ -213,8 +255,17 @@ export function tableLogStore(table: Table): LogStore {
       const value = await get(recordKey)
       return value && readLocal(recordKey, value).value
     },
-    async *localScan(prefix) {
-      for await (const [key, value] of records(localRange(prefix))) yield readLocal(key, value)
+    async *localScan(prefix, after) {
+      for await (const [key, value] of records(localRange(prefix, after))) yield readLocal(key, value)
+    },
+    remains,
+    async *documentsWithEntries(from = '') {
+      for (let range = entriesFrom(from); ; ) {
+        const document = await firstIn(range)
+        if (document === undefined) return
+        yield document
+        range = entriesAfter(document)
+      }
     },
     close() {
       refusal = 'The store is closed.'
@@ -260,8 +311,22 @@ function checked(key: string): string {
   )
 }
 
+function remainsOf(document: DocumentId, key: Uint8Array, value: Uint8Array): Remains {
+  try {
+    return { kind: 'whole', entry: readEntry(document, key, value) }
+  } catch (error) {
+    if (!(error instanceof CorruptRecord)) throw error
+    return { kind: 'damaged', ...positionIn(key, document) }
+  }
+}
+
+/** @throws what is not damage */
+function ifDamaged(error: unknown): undefined {
+  if (!(error instanceof CorruptRecord)) throw error
+}
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-function gone(record: string): never {
-  throw new CorruptRecord(`${record} (which is gone)`)
+function gone(place: RecordPlace): never {
+  throw new CorruptRecord(place, true)
 }

@@ -28,7 +28,8 @@ export function statusCommand(): Command {
 }
 
 function table(status: StatusAnswer): string {
-  const { operator, server, clientUrl, state, isReady, level, signals, connections, unshared, links, upMs } = status
+  const { operator, server, clientUrl, state, isReady, level, signals, connections, unshared, damaged, links, upMs } =
+    status
   const percent = (share: number) => `${Math.round(share * 100)} %`
   const rows: readonly (readonly [string, string])[] = [
     ['operator', operator],
@@ -42,6 +43,10 @@ function table(status: StatusAnswer): string {
     ['  log-ins wait', `${Math.round(signals.authenticationWaitMs)} ms`],
     ['clients', `${connections} (${percent(signals.connections)} of what there may be)`],
     ['here alone', `${unshared} documents`],
+    [
+      'damaged',
+      `${damaged} documents${damaged > 0 ? ': refused here until other servers have brought what the disk lost' : ''}`,
+    ],
     ...links.map(({ server, operator, state, reason }) => {
       const why = reason === undefined ? '' : ` (${reason})`
       return ['link', `${state.padEnd(10)} ${operator} ${server}${why}`] as const

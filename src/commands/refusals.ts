@@ -1,5 +1,5 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../actor/errors.ts'
-import { WriteFailed } from '../document/documents.ts'
+import { DocumentDamaged, WriteFailed } from '../document/documents.ts'
 import { CommandRefused } from '../federation/command.ts'
 import type { OperatorId } from '../ports/names.ts'
 
@@ -39,6 +39,13 @@ export const commandRefusals = {
       'NOT_STORED',
       1_000,
     ),
+  damaged: () =>
+    new CommandRefused(
+      503,
+      'The disk of this server has damaged what the command is about; others are bringing it. Try again, or at another server.',
+      'DOCUMENT_DAMAGED',
+      5_000,
+    ),
   keySource: () =>
     new CommandRefused(
       503,
@@ -53,6 +60,7 @@ export const commandRefusals = {
 /** @throws what it was, or the refusal that says it to a client. */
 export function asCommandRefusal(error: unknown): never {
   if (error instanceof WriteFailed) throw commandRefusals.notStored()
+  if (error instanceof DocumentDamaged) throw commandRefusals.damaged()
   if (error instanceof AskTimeout) throw commandRefusals.timeout()
   if (error instanceof MailboxFull || error instanceof ActorStopped) throw commandRefusals.overloaded(1_000)
   throw error

@@ -1,5 +1,7 @@
 import type { ActorKind, ActorSystem } from '../actor/types.ts'
+import { CorruptRecord, type IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { Damages } from './damage.ts'
 import { DocumentActor, type Surroundings } from './document-actor.ts'
 import type { DocumentMessage } from './document-messages.ts'
 import { type DocumentNotice, type Documents, type Mutation, NotTheOwner, type Observation } from './documents.ts'
@@ -10,7 +12,7 @@ import { ownerOf } from './names.ts'
 import { OwnLogs } from './own-logs.ts'
 import type { DocumentsContext } from './replica.ts'
 
-export interface DocumentsOptions extends Omit<DocumentsContext, 'limits'> {
+export interface DocumentsOptions extends Omit<DocumentsContext, 'limits' | 'damages'> {
   readonly actors: ActorSystem
   readonly limits?: Partial<DocumentLimits>
 }
@@ -18,7 +20,8 @@ export interface DocumentsOptions extends Omit<DocumentsContext, 'limits'> {
 /** The documents of a server, kept in `store`, an actor for each that is in use. */
 export function createDocuments(options: DocumentsOptions): Documents {
   const { actors, store, crypto, operator } = options
-  const context: DocumentsContext = { ...options, limits: { ...defaultLimits, ...options.limits } }
+  const damages = new Damages(store, crypto)
+  const context: DocumentsContext = { ...options, damages, limits: { ...defaultLimits, ...options.limits } }
   const { limits } = context
   const listeners = new Set<(notice: DocumentNotice) => void>()
   const around: Surroundings = {
@@ -53,6 +56,38 @@ export function createDocuments(options: DocumentsOptions): Documents {
       ),
     )
 
+  const examine = (document: DocumentId): Promise<number> => actorOf(document).ask({ type: 'examine' }, patience)
+
+  /** Reads past the document's actor. If the disk has changed a record of it, the actor mends it, and it is read again. */
+  async function mending<T>(document: DocumentId, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error
+      await examine(document)
+      return await read()
+    }
+  }
+
+  /** An index record that the disk has changed is made anew, and the list goes on there. */
+  async function* list(prefix: string, first = prefix): AsyncGenerator<IndexRecord> {
+    const to = `${prefix}\uffff`
+    for (let from = first; ; ) {
+      try {
+        for await (const record of store.scan({ from, to })) {
+          from = `${record.document}\0`
+          yield record
+        }
+        return
+      } catch (error) {
+        if (!(error instanceof CorruptRecord) || error.place.kind !== 'index') throw error
+        const { document } = error.place
+        await examine(document)
+        from = document
+      }
+    }
+  }
+
   return {
     write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T> {
       if (!isOwned(document)) return notTheOwner(document)
@@ -60,10 +95,11 @@ export function createDocuments(options: DocumentsOptions): Documents {
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
     room: document => actorOf(document).ask({ type: 'room' }, patience),
-    index: document => store.index(document),
-    list: (prefix, from = prefix) => store.scan({ from, to: `${prefix}\uffff` }),
+    index: document => mending(document, () => store.index(document)),
+    list,
     ingest: (document, entries, source) => actorOf(document).ask({ type: 'ingest', entries, source }, patience),
-    missing: (document, version, maxBytes, hashes) => missing(document, version, maxBytes, hashes, context),
+    missing: (document, version, maxBytes, hashes) =>
+      mending(document, () => missing(document, version, maxBytes, hashes, context)),
     async receipt(document, server, version) {
       if (!isOwned(document) || server === context.identity.server) return
       const key = localKeys(document, crypto).receipt(server)
@@ -87,5 +123,9 @@ export function createDocuments(options: DocumentsOptions): Documents {
         close: () => actor.tell({ type: 'unobserve', observer }),
       }
     },
+    examine,
+    start: () => damages.read(),
+    damaged: () => damages.all,
+    giveUp: document => actorOf(document).ask({ type: 'give-up' }, patience),
   }
 }

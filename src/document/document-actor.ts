@@ -1,5 +1,5 @@
 import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
-import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
+import { CommitRefused, CorruptRecord, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import {
   type Appended,
@@ -17,6 +17,7 @@ import type { Content } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
 import type { Diff, DocumentMessage, Ingest } from './document-messages.ts'
 import {
+  DocumentDamaged,
   type DocumentNotice,
   type DocumentObserver,
   EpochPassed,
@@ -33,6 +34,7 @@ import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
 import { Revenants } from './revenants.ts'
+import { endOfDamage, isWholeAgain, rejoin, takeApart } from './salvage.ts'
 
 /** What the actors of one server's documents share. */
 export interface Surroundings {
@@ -97,6 +99,10 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
         return this.#respond(envelope, () => this.#compactAsked())
       case 'forget':
         return this.#respond(envelope, () => this.#forget(message.digest))
+      case 'examine':
+        return this.#respond(envelope, () => this.#examine())
+      case 'give-up':
+        return this.#respond(envelope, () => this.#giveUp())
     }
   }
 
@@ -121,7 +127,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     waiting.unshift(first)
     try {
       while (waiting.length > 0) {
-        if (!this.#replica.content) await this.#replica.loadContent()
+        if (!this.#replica.content) await this.#mending(() => this.#replica.loadContent())
         const batch = this.#stage(waiting)
         const appended = this.#append(batch)
         await this.#store(batch, appended)
@@ -197,6 +203,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 
   #writeFailed(error: unknown): Error {
+    if (error instanceof DocumentDamaged) return error
     const why = error instanceof Error ? error.message : String(error)
     return new WriteFailed(`${this.#replica.document} could not be written: ${why}`, { cause: error })
   }
@@ -208,8 +215,10 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     try {
       // A commit that was refused has cost the content, not the followers: they are to be shown what comes now.
       if (this.#followers.size > 0) await replica.loadContent()
-      const ingested = await ingest(entries, replica, this.#revenants, this.#around.context)
+      const ingested = await this.#mending(() => ingest(entries, replica, this.#revenants, this.#around.context))
+      const rejoined = await this.#rejoin()
       this.#take(ingested, source)
+      if (rejoined) this.#take(rejoined, 'own')
       envelope.answer({ ...ingested.result, index: replica.index })
     } catch (error) {
       this.#startOver(error)
@@ -220,7 +229,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   }
 
   /** Shows what is durable now. */
-  #take({ appended, rebuilt }: Ingested, source: ServerId): void {
+  #take({ appended, rebuilt }: Ingested, source: 'own' | ServerId): void {
     if (appended.length === 0 && !rebuilt) return
     const replica = this.#replica
     const { server } = this.#around.context.identity
@@ -291,7 +300,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   async #compact(): Promise<void> {
     const { context, ownLogs } = this.#around
-    const compacted = await compact(this.#replica, context)
+    const compacted = await this.#mending(() => compact(this.#replica, context))
     if (!compacted) return
     this.#own = compacted.log
     ownLogs.begin(this.#replica.document, compacted.log.log)
@@ -312,6 +321,67 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     this.#followers.startAfresh(epoch)
   }
 
+  // --- a disk that changes what it holds
+
+  /** Does something that reads the disk. If that has changed a record, the document is mended as far as it can be, and it is done again. */
+  async #mending<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action()
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error
+      await this.#mend(error)
+      return await action()
+    }
+  }
+
+  /** Takes the document apart and puts it together from what is whole; peers are asked for the rest. */
+  async #mend({ record }: CorruptRecord): Promise<void> {
+    const { context } = this.#around
+    const { document } = this.#replica
+    context.telemetry.count('cpns_documents_damaged_total')
+    context.telemetry.log('error', 'document.damaged', { document, record })
+    this.#followers.startAfresh(0)
+    this.#abandonLog()
+    this.#replica.reset()
+    await takeApart(this.#replica, context)
+    await rejoin(this.#replica, this.#revenants, context)
+    const isWhole = await isWholeAgain(this.#replica, context)
+    this.#publish([], 'own', isWhole ? {} : { isDamaged: true })
+  }
+
+  /** What lies aside may join on to what a peer has brought. */
+  async #rejoin(): Promise<Ingested | undefined> {
+    const { context } = this.#around
+    if (!(await context.damages.of(this.#replica.document))) return undefined
+    const rejoined = await rejoin(this.#replica, this.#revenants, context)
+    await isWholeAgain(this.#replica, context)
+    return rejoined
+  }
+
+  /** Reads everything, content aside: the store tells what does not match. */
+  async #examine(): Promise<number> {
+    const { store } = this.#around.context
+    const { document } = this.#replica
+    return this.#mending(async () => {
+      let bytes = 0
+      for await (const entry of store.entries(document)) bytes += entry.bytes.length
+      await store.local(this.#replica.keys.claims)
+      return bytes
+    })
+  }
+
+  async #giveUp(): Promise<boolean> {
+    const { context } = this.#around
+    const { document } = this.#replica
+    if (!(await context.damages.of(document))) return false
+    await this.#replica.loadLedger()
+    await context.store.commit({ documents: [], local: await endOfDamage(this.#replica, context) })
+    context.damages.forget(document)
+    context.telemetry.log('warn', 'document.given-up', { document })
+    this.#publish([], 'own')
+    return true
+  }
+
   // --- those who look
 
   async #observe(observer: DocumentObserver): Promise<number> {
@@ -327,14 +397,18 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     return state.diff(stateVector)
   }
 
-  #publish(entries: readonly StoredEntry[], source: 'own' | ServerId, about: Pick<DocumentNotice, 'keys'> = {}): void {
+  #publish(
+    entries: readonly StoredEntry[],
+    source: 'own' | ServerId,
+    about: Pick<DocumentNotice, 'keys' | 'isDamaged'> = {},
+  ): void {
     const { document, index } = this.#replica
     this.#around.publish({ document, entries, source, index, ...about })
   }
 
   async #respond(envelope: Envelope<DocumentMessage>, action: () => Promise<unknown>): Promise<void> {
     try {
-      envelope.answer(await action())
+      envelope.answer(await this.#mending(action))
     } catch (error) {
       envelope.refuse(error instanceof Error ? error : new Error(String(error)))
     }

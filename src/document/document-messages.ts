@@ -39,5 +39,22 @@ export interface Forget extends Message, Question<void> {
   readonly type: 'forget'
   readonly digest: Uint8Array | undefined
 }
+export interface Examine extends Message, Question<number> {
+  readonly type: 'examine'
+}
+export interface GiveUp extends Message, Question<boolean> {
+  readonly type: 'give-up'
+}
 /** What a document is asked. Everything but `unobserve` is answered. */
-export type DocumentMessage = Write | Read | AskRoom | Ingest | Observe | Unobserve | Diff | Compact | Forget
+export type DocumentMessage =
+  | Write
+  | Read
+  | AskRoom
+  | Ingest
+  | Observe
+  | Unobserve
+  | Diff
+  | Compact
+  | Forget
+  | Examine
+  | GiveUp

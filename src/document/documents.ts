@@ -1,5 +1,6 @@
 import type { IndexRecord, LocalRecord, StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId, ServerId } from '../ports/names.ts'
+import type { Damage } from './damage.ts'
 
 /** A JSON value; objects without `__proto__`, nesting at most 16 deep. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -102,6 +103,8 @@ export interface DocumentNotice {
   readonly keys?: readonly string[]
   /** `undefined` when the document was forgotten. */
   readonly index: IndexRecord | undefined
+  /** This server has lost some of it, and lacks what it held before: whoever holds it is to be asked. */
+  readonly isDamaged?: true
 }
 
 /** Follows a document for a reader of y-protocol. */
@@ -135,12 +138,12 @@ export interface Documents {
   /**
    * Decides and writes. Resolves with the decision's answer when what it wrote is durable (or when there was nothing to write).
    * @throws {NotTheOwner} when the document is another operator's; what the mutation threw; {@link WriteFailed} when it could
-   * not be stored: then nothing was shown to anybody.
+   * not be stored: then nothing was shown to anybody; {@link DocumentDamaged}.
    */
   write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T>
   /**
    * The content now; empty for a document that is not held. The view does not change afterwards; as long as the content does
-   * not either, it is the same object, which mutations get too.
+   * not either, it is the same object, which mutations get too. @throws {DocumentDamaged}
    */
   read(document: DocumentId): Promise<Registers>
   index(document: DocumentId): Promise<IndexRecord | undefined>
@@ -178,7 +181,22 @@ export interface Documents {
   forget(document: DocumentId, digest?: Uint8Array): Promise<void>
   /** Hears of everything that became durable. Listeners are called in order and must not throw. Returns the way to stop. */
   subscribe(listener: (notice: DocumentNotice) => void): () => void
+  /** @throws {DocumentDamaged} */
   observe(document: DocumentId, observer: DocumentObserver): Promise<Observation>
+  /**
+   * Reads all that is stored of a document. What the disk has changed or lost of it is found and marked, and asked of peers.
+   * @returns bytes of the entries that were read
+   */
+  examine(document: DocumentId): Promise<number>
+  /** Reads what earlier runs have found damaged. @throws what the store throws */
+  start(): Promise<void>
+  /** Documents that the disk has damaged and no peer has yet made whole, in order of id; once started, those of earlier runs too. */
+  damaged(): readonly Damage[]
+  /**
+   * Gives up what a damaged document lacks: it is shown again as far as it is whole, and what lies behind the damage is erased.
+   * Returns whether it was damaged.
+   */
+  giveUp(document: DocumentId): Promise<boolean>
 }
 
 export class NotTheOwner extends Error {
@@ -188,6 +206,21 @@ export class NotTheOwner extends Error {
 /** The write could not be stored; nothing of it was shown. Try again, or at another server. */
 export class WriteFailed extends Error {
   override readonly name = 'WriteFailed'
+}
+
+/**
+ * The disk of this server has damaged the document, and no other has brought yet what is lost: nothing of it is shown or
+ * written here. Ask another server.
+ */
+export class DocumentDamaged extends Error {
+  override readonly name = 'DocumentDamaged'
+  readonly document: DocumentId
+  constructor(document: DocumentId) {
+    super(
+      `The disk of this server has damaged ${document}; it is refused here until a server that holds it has brought what is lost. Ask another server.`,
+    )
+    this.document = document
+  }
 }
 
 /** The document was rebuilt since the observation began: observe it again. */

@@ -10,16 +10,22 @@ import type { Claim } from './ledger.ts'
  *   claims/<document>                  what the logs held here claim to supersede
  *   receipt/<document>/<server>        the version that a server has said it holds
  *   evidence/<document>/<log>/<seq>    two entries that a server signed under one sequence number
+ *   damage/<document>                  that the disk has damaged it, and what was held (`damage.ts`)
+ *   aside/<document>/<log>/<seq>       an entry of a damaged document that is whole (`salvage.ts`)
  *
  * <document> is the SHA-256 of its id, which may be longer than a key. The store proves that nobody else changed them.
  */
 
 export interface LocalKeys {
+  /** What stands for the document in keys. */
+  readonly name: string
   readonly claims: string
   readonly receipts: string
   receipt(server: ServerId): string
   readonly evidence: string
   evidenceOf(log: LogId, seq: number): string
+  readonly aside: string
+  asideOf(log: LogId, seq: number): string
 }
 
 /** All evidence against servers, of whatever document. */
@@ -29,12 +35,16 @@ export function localKeys(document: DocumentId, crypto: Pick<Crypto, 'sha256'>):
   const name = base64url.baseEncode(crypto.sha256(new TextEncoder().encode(document)))
   const receipts = `receipt/${name}/`
   const evidence = `${evidencePrefix}${name}/`
+  const aside = `aside/${name}/`
   return {
+    name,
     claims: `claims/${name}`,
     receipts,
     receipt: server => receipts + server,
     evidence,
     evidenceOf: (log, seq) => `${evidence}${log}/${seq}`,
+    aside,
+    asideOf: (log, seq) => `${aside}${log}/${seq}`,
   }
 }
 

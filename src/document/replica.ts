@@ -6,7 +6,8 @@ import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Content } from './content.ts'
-import type { Authorship } from './documents.ts'
+import { type Damages, localRemains } from './damage.ts'
+import { type Authorship, DocumentDamaged } from './documents.ts'
 import { type Equivocation, hashOfStored, openStoredEntry } from './entry.ts'
 import { type Claim, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
@@ -26,6 +27,8 @@ export interface DocumentsContext {
   readonly limits: DocumentLimits
   /** Hears of two entries that a server signed under one number, once they are durable. */
   readonly forked?: (found: Equivocation) => void
+  /** Documents that the disk has damaged. */
+  readonly damages: Damages
 }
 
 /** A change of a document that is to become durable. */
@@ -92,22 +95,30 @@ export class Replica {
     return this.#ledger
   }
 
+  /** @throws {DocumentDamaged} */
   async loadContent(): Promise<Content> {
     if (this.#content) return this.#content
     const { heads } = await this.loadLedger()
+    await this.#assertWhole()
     const content = await this.readContent(heads)
     this.#content = content
     return content
   }
 
+  /** @throws {DocumentDamaged} */
   async loadState(): Promise<YState> {
     if (this.#state) return this.#state
     const { heads } = await this.loadLedger()
+    await this.#assertWhole()
     const state = new YState(this.document)
     const content = await this.readContent(heads, state)
     this.#content ??= content
     this.#state = state
     return state
+  }
+
+  async #assertWhole(): Promise<void> {
+    if (await this.#context.damages.of(this.document)) throw new DocumentDamaged(this.document)
   }
 
   /** The content of some of the document's logs, read from the store; what counts of it goes into `state`, too. */
@@ -157,13 +168,15 @@ export class Replica {
   /** Removes the document from the store, and all that is remembered about it. @throws what the store throws */
   async forget(): Promise<void> {
     const { store } = this.#context
+    const { damages } = this.#context
     const keys = [this.keys.claims]
-    for (const prefix of [this.keys.receipts, this.keys.evidence])
-      for await (const { key } of store.localScan(prefix)) keys.push(key)
+    for (const prefix of [this.keys.receipts, this.keys.evidence, this.keys.aside])
+      for await (const { key } of localRemains(store, prefix)) keys.push(key)
     await store.commit({
       documents: [{ document: this.document, index: undefined, append: [], drop: [] }],
-      local: keys.map(key => ({ key, value: undefined })),
+      local: [...keys.map(key => ({ key, value: undefined })), damages.endOf(this.document)],
     })
+    damages.forget(this.document)
     this.reset()
   }
 

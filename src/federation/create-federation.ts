@@ -445,6 +445,7 @@ export function createFederation(options: FederationOptions): Federation {
             replication.noticed(notice)
           }
           eachSession(session => session.push(notice))
+          if (notice.isDamaged) ask(notice.document)
         }),
         entitlement.subscribe(document => eachSession(session => session.review(document))),
         trust.subscribe(trustChanged),

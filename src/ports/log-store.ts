@@ -85,22 +85,63 @@ export interface LogStore {
   scan(range: { readonly from: string; readonly to: string }): AsyncIterable<IndexRecord>
   /** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
   entries(document: DocumentId, log?: LogId, from?: number): AsyncIterable<StoredEntry>
+  /**
+   * What is left of a document's entries, whatever its index says, by log and sequence number: those that are whole, and the
+   * places of those that the disk has changed. For mending; never refused with {@link CorruptRecord}.
+   */
+  remains(document: DocumentId): AsyncIterable<Remains>
+  /** Documents of which entries are stored, in order of id, from `from` (inclusive) on, whether or not there is an index record. */
+  documentsWithEntries(from?: string): AsyncIterable<DocumentId>
   local(key: string): Promise<Uint8Array | undefined>
-  /** Local records whose key starts with `prefix`, in order of key. */
-  localScan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>
+  /** Local records whose key starts with `prefix`, in order of key; those behind the key `after` alone, if that is given. */
+  localScan(prefix: string, after?: string): AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>
   /** Completes what is under way, then refuses. */
   close(): Promise<void>
 }
 
-/** A stored record that does not match its hash: the disk changed it. */
+/** What is left of an entry. */
+export type Remains =
+  | { readonly kind: 'whole'; readonly entry: StoredEntry }
+  | { readonly kind: 'damaged'; readonly log: LogId; readonly seq: number }
+
+/** Which record it is; `table` when the disk has changed what holds many. */
+export type RecordPlace =
+  | { readonly kind: 'index'; readonly document: DocumentId }
+  | { readonly kind: 'entry'; readonly document: DocumentId; readonly log: LogId; readonly seq: number }
+  | { readonly kind: 'local'; readonly key: string }
+  | { readonly kind: 'meta'; readonly name: string }
+  | { readonly kind: 'table'; readonly detail: string }
+
+/** A stored record that does not match its hash, or is gone: the disk changed it. */
 export class CorruptRecord extends Error {
   override readonly name = 'CorruptRecord'
+  readonly place: RecordPlace
+  /** How a person names it. */
   readonly record: string
-  constructor(record: string) {
+  constructor(place: RecordPlace, isGone = false) {
+    const record = recordName(place)
+    const what = isGone ? 'is gone' : 'does not match its hash'
     super(
-      `Stored record ${record} does not match its hash: the disk has changed it. Restore it from a peer or a backup.`,
+      `Stored record ${record} ${what}: the disk has changed it. Stop the node and run cpns verify --repair, then peers bring what they hold of it; else restore a backup.`,
     )
+    this.place = place
     this.record = record
+  }
+}
+
+/** How a person names a record. */
+export function recordName(place: RecordPlace): string {
+  switch (place.kind) {
+    case 'index':
+      return `index ${place.document}`
+    case 'entry':
+      return `entry ${place.document} ${place.log} ${place.seq}`
+    case 'local':
+      return `local ${place.key}`
+    case 'meta':
+      return `meta ${place.name}`
+    case 'table':
+      return `in a table file (${place.detail})`
   }
 }
 

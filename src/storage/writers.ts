@@ -57,14 +57,14 @@ export interface WritersOptions {
   readonly self: OperatorId
   readonly server: ServerId
   readonly actors: ActorSystem
-  readonly documents: Pick<Documents, 'read' | 'write' | 'room'>
+  readonly documents: Pick<Documents, 'read' | 'write' | 'room' | 'damaged'>
   readonly owed: OwedRecords
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
 }
 
 export function createWriters(options: WritersOptions): Writers {
-  const { self, actors, owed } = options
+  const { self, actors, owed, documents } = options
   const runs = new Runs(options.random)
   const kind: ActorKind<Change> = {
     name: 'mailbox',
@@ -82,7 +82,14 @@ export function createWriters(options: WritersOptions): Writers {
   return {
     change,
     async recover() {
-      for await (const name of owed.mailboxes()) await change(name, 'recover', async () => {})
+      for await (const name of owed.mailboxes()) {
+        try {
+          await change(name, 'recover', async () => {})
+        } catch (error) {
+          // What the disk has damaged is not to keep the others from being served: it is recovered when it is first written again.
+          if (documents.damaged().length === 0) throw error
+        }
+      }
     },
   }
 }

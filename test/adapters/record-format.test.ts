@@ -88,22 +88,23 @@ test('records read as they were written', () => {
 test('any bit changed in key or value is told', () => {
   const flipped = (bytes: Uint8Array, bit: number): Uint8Array =>
     bytes.map((byte, at) => (at === bit >>> 3 ? byte ^ (1 << (bit & 7)) : byte))
+  const home = 'pn/a.example/home' as DocumentId
   const entry = { log: 'AAAAAAAAAAAAAAAAAAAAAA' as LogId, seq: 5, bytes: Uint8Array.of(1, 2, 3) }
-  const { key, ...rest } = putEntry('pn/a.example/home', entry)
+  const { key, ...rest } = putEntry(home, entry)
   const value = storedValue({ key, ...rest })
   for (let bit = 0; bit < 8 * value.length; bit++)
     assert.throws(
-      () => readEntry('pn/a.example/home', key, flipped(value, bit)),
+      () => readEntry(home, key, flipped(value, bit)),
       (error: unknown) => error instanceof CorruptRecord,
     )
   for (let bit = 0; bit < 8 * key.length; bit++)
     assert.throws(
-      () => readEntry('pn/a.example/home', flipped(key, bit), value),
+      () => readEntry(home, flipped(key, bit), value),
       (error: unknown) => error instanceof CorruptRecord,
     )
   for (let length = 0; length < value.length; length++)
     assert.throws(
-      () => readEntry('pn/a.example/home', key, value.subarray(0, length)),
+      () => readEntry(home, key, value.subarray(0, length)),
       (error: unknown) => error instanceof CorruptRecord,
     )
 })

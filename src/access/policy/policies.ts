@@ -112,10 +112,10 @@ export function createPolicies(options: {
     changed()
   }
 
-  const follow = (): void =>
-    void read().catch((error: unknown) =>
-      telemetry.log('error', 'access.policy-unreadable', { message: String(error) }),
-    )
+  const unreadable = (error: unknown): void =>
+    telemetry.log('error', 'access.policy-unreadable', { message: String(error) })
+
+  const follow = (): void => void read().catch(unreadable)
 
   const seqOf = (operator: OperatorId): number => trust.manifestOf(operator)?.seq ?? 0
 
@@ -246,7 +246,8 @@ export function createPolicies(options: {
           changed()
         }),
       ]
-      await read()
+      // A policy that cannot be read now is one that nobody has given; it is followed when it is here again.
+      await read().catch(unreadable)
     },
     stop() {
       for (const end of ends) end()

@@ -1,7 +1,7 @@
 import { ActorStopped, AskTimeout, MailboxFull } from '../../actor/errors.ts'
 import { splitParameters } from '../../commands/common-parameters.ts'
 import { executeDurably } from '../../commands/durably.ts'
-import { WriteFailed } from '../../document/documents.ts'
+import { DocumentDamaged, WriteFailed } from '../../document/documents.ts'
 import { type Command, CommandRefused, type Principal } from '../../federation/command.ts'
 import type { Federation } from '../../federation/federation.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
@@ -42,6 +42,7 @@ export const executing =
 function refusalOf(error: unknown): CommandRefused | undefined {
   if (error instanceof CommandRefused) return error
   if (error instanceof WriteFailed) return refusals.notStored()
+  if (error instanceof DocumentDamaged) return refusals.damaged()
   if (error instanceof AskTimeout) return refusals.timeout()
   return error instanceof MailboxFull || error instanceof ActorStopped ? refusals.overloaded(1_000) : undefined
 }

@@ -42,6 +42,10 @@ export const statusAnswer = z.object({
   }),
   connections: z.int().min(0),
   unshared: z.int().min(0).describe('Documents that no other server has said to hold as they are here.'),
+  damaged: z
+    .int()
+    .min(0)
+    .describe('Documents that the disk has damaged, refused until other servers have brought what it lost.'),
   links: z.array(link),
 })
 export type StatusAnswer = z.output<typeof statusAnswer>
