@@ -93,7 +93,9 @@ faults: [{ kind: bitRot, every: 1s, for: 2s, targets: [a.example/1] }]`,
   )
   assert.equal(outcome, { verdict: true })
   assert.ok((metrics['fault.bitRot'] ?? 0) >= 2)
-  const noticed = lines.filter(({ fields }) => JSON.stringify(fields).includes('does not match its hash'))
+  const noticed = lines.filter(
+    ({ event, fields }) => event === 'document.damaged' || JSON.stringify(fields).includes('does not match its hash'),
+  )
   assert.ok(noticed.length > 0, 'no record that had changed was ever read')
 })
 
