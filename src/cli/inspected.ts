@@ -3,7 +3,6 @@ import { InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { thisHost } from '../adapters/host.ts'
-import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { controlPath } from '../operations/control-path.ts'
 import { type Inspection, inspectionOf, maxPage } from '../operations/inspection/inspection.ts'
 import { inspectionOverSocket } from '../operations/inspection/over-socket.ts'
@@ -24,6 +23,8 @@ export async function looking<T>(config: string, look: (at: Looking) => Promise<
   if (await thisHost().runs(socket)) return look({ operator, inspection: inspectionOverSocket(socket) })
   const folder = at(configuration.data)
   await assertOwn(folder)
+  // Here, not above: most commands need no store.
+  const { openLevelLogStore } = await import('../adapters/level-log-store.ts')
   const store = await openLevelLogStore(folder)
   try {
     return await look({ operator, inspection: inspectionOf({ store, crypto: nodeCrypto(), now: systemClock().now }) })

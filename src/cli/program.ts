@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../adapters/release.ts'
+import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { documentCommand } from './document.ts'
@@ -51,6 +52,7 @@ export function cpnsProgram(): Command {
     documentCommand(),
     policyCommand(),
     simulateCommand(),
+    completionCommand(),
   ]) {
     program.addCommand(inherit(command, program))
   }
