@@ -1,16 +1,15 @@
 import type { LogHead, StoredEntry } from '../ports/log-store.ts'
 import type { ServerId } from '../ports/names.ts'
 import { beginLog, entryOverheadBytes, type OwnLog } from './append.ts'
-import { type Content, type Held, HeldView, type Place } from './content.ts'
+import type { Content, Held, Place } from './content.ts'
 import { packed, planCopy, type Receipts } from './copy-plan.ts'
 import type { Version } from './documents.ts'
 import { registerBytes } from './draft.ts'
 import { type Relied, type Superseded, sealEntry } from './entry.ts'
 import { holds, settle, withHeads } from './ledger.ts'
 import { decodeVersion, receiptServer } from './local-records.ts'
-import { put } from './ordered-map.ts'
-import { plain } from './register-updates.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
+import { plain } from './update-items.ts'
 
 /** A compaction that is durable now. */
 export interface Compacted {
@@ -39,7 +38,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
   const servers = authorship.servers(operator)
   const plan = planCopy({
     ledger,
-    held: content.view.held,
+    held: content.view,
     isHeldOutside: (key, logs) => content.isHeldOutside(key, logs),
     self: identity.server,
     servers,
@@ -134,12 +133,12 @@ class CopiedLog {
     if (registers.length === 0) return new Uint8Array(0)
     const place: Place = { log: this.#own.log, seq, own: true, registerBytes: 0 }
     const changes = new Map<string, Held>()
-    let { held } = this.#content.view
+    let { view } = this.#content
     for (const [key, { register }] of registers) {
       const copy = { register: plain(register), place }
       changes.set(key, copy)
-      held = put(held, key, copy)
+      view = view.with(key, copy)
     }
-    return this.#content.write(changes, new HeldView(held), place)
+    return this.#content.write(changes, view, place)
   }
 }

@@ -1,11 +1,12 @@
 import type { Crypto } from '../ports/crypto.ts'
 import type { LogId } from '../ports/names.ts'
-import type { Register, Registers } from './documents.ts'
+import type { Register } from './documents.ts'
 import { type GuardedItem, guardUpdate } from './guard.ts'
+import { HeldView } from './held-view.ts'
 import { clientIdOf } from './log.ts'
 import { LogContent } from './log-content.ts'
-import { fromEntries, lookup, type OrderedMap, put, withPrefix } from './ordered-map.ts'
-import { encodeUpdate, plain, registersIn } from './register-updates.ts'
+import { PackedRegisters } from './packed-registers.ts'
+import { encodeUpdate } from './register-updates.ts'
 import { isLater } from './registers-view.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
@@ -23,8 +24,6 @@ export interface Held {
   readonly register: Register
   readonly place: Place
 }
-
-export type HeldRegisters = OrderedMap<Held>
 
 /** An entry as far as its content goes. */
 export interface ContentEntry {
@@ -44,9 +43,9 @@ export interface ContentEntry {
 export class Content {
   readonly #crypto: Pick<Crypto, 'sha256'>
   readonly #logs = new Map<LogId, LogContent>()
-  /** The winners, until somebody asks for them for the first time: a document that is read from the store is put in order once. */
-  #unordered: Map<string, Held> | undefined = new Map()
-  #view = new HeldView(undefined)
+  #view = HeldView.empty
+  /** Whether the view says what wins: a document that is read from the store is put in order once, when somebody first asks. */
+  #isOrdered = false
   #ownBytes = 0
   #ownLiveBytes = 0
 
@@ -56,19 +55,19 @@ export class Content {
 
   /** The winners now. The same view for as long as nothing changes: who has read it knows that without looking. */
   get view(): HeldView {
-    if (this.#unordered) this.#view = new HeldView(fromEntries(this.#unordered))
-    this.#unordered = undefined
+    if (!this.#isOrdered) this.#order()
     return this.#view
   }
 
   /** Update bytes in this server's logs that hold live registers. */
   get ownLiveBytes(): number {
+    if (!this.#isOrdered) this.#order()
     return this.#ownLiveBytes
   }
 
   /** Update bytes in this server's logs that hold registers with a later one somewhere. */
   get ownGarbageBytes(): number {
-    return this.#ownBytes - this.#ownLiveBytes
+    return this.#ownBytes - this.ownLiveBytes
   }
 
   /**
@@ -84,13 +83,10 @@ export class Content {
     const items: GuardedItem[] = []
     at.ended = !this.#mayFollow(update, at, items)
     if (at.ended) return false
-    const place = { log, seq, own, registerBytes: update.length / items.length }
-    let next = 0
-    for (const register of registersIn(update, items)) {
-      const item = items[next++] as GuardedItem
-      const key = item.key ?? at.keyAt(item.origin)
-      this.#take(key, { register, place }, at)
-      said?.(key, register)
+    at.begin(update, { log, seq, own, registerBytes: update.length / items.length })
+    for (const item of items) {
+      const held = this.#isOrdered ? this.#take(item.key ?? at.keyAt(item.origin), item, at) : at.read(item)
+      said?.(item.key ?? at.keyAt(item.origin), held.register)
     }
     return true
   }
@@ -101,6 +97,7 @@ export class Content {
    * @param place of the entry that the update will go into
    */
   write(changes: ReadonlyMap<string, Held>, view: HeldView, place: Place): Uint8Array {
+    if (!this.#isOrdered) this.#order()
     const at = this.#log(place.log)
     const items = Array.from(changes, ([key, { register }]) => ({ key, register, overwrites: at.clockOf(key) }))
     const update = encodeUpdate({ root: at.log, clientId: at.clientId, clock: at.clock }, items)
@@ -109,10 +106,9 @@ export class Content {
     this.#ownLiveBytes += update.length
     for (const [key, change] of changes) {
       at.add(key, change)
-      this.#weigh(this.#winner(key), -1)
+      this.#weigh(this.#view.held(key), -1)
     }
     this.#view = view
-    this.#unordered = undefined
     return update
   }
 
@@ -127,11 +123,27 @@ export class Content {
     return false
   }
 
-  #take(key: string, held: Held, at: LogContent): void {
-    at.add(key, held)
-    const before = this.#winner(key)
+  #order(): void {
+    this.#isOrdered = true
+    const logs = [...this.#logs.values()].filter(({ clock }) => clock > 0)
+    const [first] = logs
+    if (!first) return
+    const winners = logs.length > 1 ? winnersOf(logs) : undefined
+    const winner = (key: string): LogContent => winners?.get(key) ?? first
+    // By default texts are sorted by UTF-16 code units, as everywhere here.
+    const keys = [...(winners ?? first).keys()].sort()
+    const stored = new PackedRegisters(keys, winner)
+    for (const log of logs) log.pack(keys)
+    for (const place of stored.places()) if (place.own) this.#ownLiveBytes += place.registerBytes
+    this.#view = HeldView.of(stored)
+  }
+
+  #take(key: string, item: GuardedItem, at: LogContent): Held {
+    const before = this.#view.held(key)
+    const held = at.read(item)
     if (wins(held, before)) this.#replace(key, before, held)
     else if (before?.place.log === at.log) this.#replace(key, before, this.#search(key, held))
+    return held
   }
 
   /** A log has taken back what won: only hostile servers do, honest stamps grow. Looks through all logs. */
@@ -144,15 +156,10 @@ export class Content {
     return winner
   }
 
-  #winner(key: string): Held | undefined {
-    return this.#unordered ? this.#unordered.get(key) : lookup(this.#view.held, key)
-  }
-
   #replace(key: string, before: Held | undefined, held: Held): void {
     this.#weigh(before, -1)
     this.#weigh(held, 1)
-    if (this.#unordered) this.#unordered.set(key, held)
-    else this.#view = new HeldView(put(this.#view.held, key, held))
+    this.#view = this.#view.with(key, held)
   }
 
   #weigh(held: Held | undefined, sign: 1 | -1): void {
@@ -173,26 +180,19 @@ export class Content {
   }
 }
 
+/** Key → the log whose last word on it wins. */
+function winnersOf(logs: readonly LogContent[]): Map<string, LogContent> {
+  const winners = new Map<string, LogContent>()
+  for (const log of logs)
+    for (const key of log.keys()) {
+      const before = winners.get(key)
+      if (!before || wins(log.get(key) as Held, before.get(key))) winners.set(key, log)
+    }
+  return winners
+}
+
 /** Whether a register wins over the one that the key had. */
 function wins({ register, place }: Held, before: Held | undefined): boolean {
   if (!before || isLater(register, before.register)) return true
   return place.own && !before.place.own && !isLater(before.register, register)
-}
-
-/** The registers of a snapshot, as mutations and readers see them. */
-export class HeldView implements Registers {
-  readonly held: HeldRegisters
-
-  constructor(held: HeldRegisters) {
-    this.held = held
-  }
-
-  get(key: string): Register | undefined {
-    const held = lookup(this.held, key)
-    return held && plain(held.register)
-  }
-
-  *entries(prefix = ''): Generator<readonly [key: string, register: Register]> {
-    for (const [key, held] of withPrefix(this.held, prefix)) yield [key, plain(held.register)]
-  }
 }

@@ -1,11 +1,11 @@
 import type { LogHead } from '../ports/log-store.ts'
 import type { LogId, ServerId } from '../ports/names.ts'
-import type { Held, HeldRegisters } from './content.ts'
+import type { Held } from './content.ts'
 import type { Version } from './documents.ts'
 import type { Relied, Superseded } from './entry.ts'
+import type { HeldView } from './held-view.ts'
 import type { Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
-import { withPrefix } from './ordered-map.ts'
 
 /*
  * When a server starts a new log for a document, and what goes into it. Decisions only: nothing is read or written here.
@@ -62,7 +62,7 @@ export interface CopyPlan {
 /** What a compaction looks at. */
 export interface CopySource {
   readonly ledger: Ledger
-  readonly held: HeldRegisters
+  readonly held: HeldView
   /** Whether a log other than these holds anything under the key. */
   isHeldOutside(key: string, logs: ReadonlySet<LogId>): boolean
   readonly self: ServerId
@@ -85,8 +85,8 @@ export function planCopy(source: CopySource): CopyPlan {
   const outgoing = ledger.heads.filter(({ server }) => server === self || !present.has(server))
   const logs = new Set(outgoing.map(head => head.log))
   const registers: (readonly [string, Held])[] = []
-  for (const [key, winner] of withPrefix(held, ''))
-    if (winner && logs.has(winner.place.log) && !isSpentMark(key, winner, logs, source)) registers.push([key, winner])
+  for (const [key, winner] of held.heldWith(''))
+    if (logs.has(winner.place.log) && !isSpentMark(key, winner, logs, source)) registers.push([key, winner])
   const after = ledger.heads
     .filter(head => !logs.has(head.log) && !head.forked)
     .map(({ log, length }) => ({ log, length }))

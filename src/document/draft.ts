@@ -1,9 +1,9 @@
 import type { LocalRecord } from '../ports/log-store.ts'
 import type { ServerId } from '../ports/names.ts'
-import { type Held, HeldView, type Place } from './content.ts'
+import type { Held, Place } from './content.ts'
 import type { Json, Mutation, Register, RegisterWrite } from './documents.ts'
+import type { HeldView } from './held-view.ts'
 import { InvalidRegister } from './limits.ts'
-import { lookup, put } from './ordered-map.ts'
 import { isLater, maxJsonDepth, maxStamp } from './registers-view.ts'
 
 /** What a mutation decided, as registers that are ready to be stored. Nothing has happened yet. */
@@ -41,22 +41,21 @@ const itemOverheadBytes = 96
 export function decide(view: HeldView, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
   const { writes, local = [], isOwed = false, answer } = mutation(view, now)
   const changes: [string, Held][] = []
-  let after = view.held
+  let after = view
   let bytes = 0
   let removesOnly = true
   for (const write of writes) {
     assertKey(write.key)
     const writeBytes = registerBytes(write.key, write.value)
-    const register = stamped(write, lookup(after, write.key)?.register, now, pen.server)
+    const register = stamped(write, after.held(write.key)?.register, now, pen.server)
     if (!register) continue
     const change = { register, place: pen.place }
-    after = put(after, write.key, change)
+    after = after.with(write.key, change)
     changes.push([write.key, change])
     bytes += writeBytes
     removesOnly &&= write.value === null
   }
-  const decided = after === view.held ? view : new HeldView(after)
-  return { view: decided, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
+  return { view: after, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
 }
 
 /** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. @throws {InvalidRegister} */

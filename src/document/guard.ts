@@ -61,9 +61,8 @@ export interface GuardedItem {
   readonly key: string | undefined
   /** The clock of the item that it overwrites. */
   readonly origin: number
-  /** Where its register lies in the update. */
+  /** Where it begins in the update. */
   readonly at: number
-  readonly end: number
 }
 
 export type GuardAnswer =
@@ -174,6 +173,7 @@ class Pass {
   }
 
   #item(): void {
+    const { at } = this
     const info = this.#reader.byte()
     let key: string | undefined
     let origin = -1
@@ -181,9 +181,8 @@ class Pass {
     else if (info === nextOfKey) origin = this.#origin()
     else refuse('content is not ContentAny of length 1')
     if (this.#reader.count() !== 1) refuse('content is not ContentAny of length 1')
-    const { at } = this
     this.#register()
-    this.#found?.push({ key, origin, at, end: this.at })
+    this.#found?.push({ key, origin, at })
   }
 
   #key(): string {

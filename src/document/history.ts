@@ -4,8 +4,8 @@ import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import { Content } from './content.ts'
 import type { Register, Registers, Version } from './documents.ts'
 import { openStoredEntry } from './entry.ts'
-import { plain } from './register-updates.ts'
 import { isLater, registersOf } from './registers-view.ts'
+import { plain } from './update-items.ts'
 
 /*
  * What a document's logs tell of its past, read from a store alone: the same while a server runs and when none does. A compaction

@@ -13,7 +13,10 @@ export interface DocumentLimits {
   readonly maxReplicaBytes: number
   /** Documents with an actor in memory. */
   readonly maxActive: number
-  /** Bytes of all entries of the documents whose content is in memory; what they take there is about half as much again. */
+  /**
+   * Bytes of all entries of the documents whose content is in memory. Long texts take hardly more there; many short registers take
+   * about twice as much, and three times when all of them were looked at.
+   */
   readonly maxActiveBytes: number
   /** An actor that nobody has spoken to for so long leaves memory. */
   readonly idleMs: number

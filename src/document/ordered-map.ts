@@ -29,20 +29,6 @@ export function put<V>(map: OrderedMap<V>, key: string, value: V): Node<V> {
     : balanced(map, map.left, put(map.right, key, value))
 }
 
-/** The map of entries that are in no order, in one go. */
-export function fromEntries<V>(entries: ReadonlyMap<string, V>): OrderedMap<V> {
-  // By default texts are sorted by UTF-16 code units, as everywhere here.
-  const keys = [...entries.keys()].sort()
-  function between(from: number, to: number): OrderedMap<V> {
-    if (from >= to) return undefined
-    const middle = (from + to) >>> 1
-    const key = keys[middle] as string
-    const [left, right] = [between(from, middle), between(middle + 1, to)]
-    return { key, value: entries.get(key) as V, left, right, height: Math.max(heightOf(left), heightOf(right)) + 1 }
-  }
-  return between(0, keys.length)
-}
-
 /** Entries whose key starts with `prefix`, in order of key (UTF-16 code units). */
 export function* withPrefix<V>(map: OrderedMap<V>, prefix: string): Generator<readonly [key: string, value: V]> {
   const ahead: Node<V>[] = []

@@ -1,4 +1,3 @@
-import { createDecoder, type Decoder, readAny, readUint8, readVarString, readVarUint } from 'lib0/decoding'
 import {
   createEncoder,
   type Encoder,
@@ -9,13 +8,12 @@ import {
   writeVarUint,
 } from 'lib0/encoding'
 import type { Json, Register } from './documents.ts'
-import { firstOfKey, type GuardedItem, namedRoot, nextOfKey } from './guard.ts'
-import { asRegister } from './registers-view.ts'
+import { firstOfKey, namedRoot, nextOfKey } from './guard.ts'
 import { any } from './strict-reader.ts'
 
 /*
- * Registers as Yjs updates, without Yjs: what a server writes is so plain that it is written and read here in one pass, in
- * the one form that the guard lets pass. The bytes are those that Yjs makes of the same writes.
+ * Registers as Yjs updates, without Yjs: what a server writes is so plain that it is written here in one pass, in the
+ * one form that the guard lets pass. The bytes are those that Yjs makes of the same writes.
  */
 
 /** Stamp, server and value. */
@@ -120,69 +118,5 @@ function writeDeletes(encoder: Encoder, clientId: number, overwritten: number[])
   for (const { from, end } of ranges) {
     writeVarUint(encoder, from)
     writeVarUint(encoder, end - from)
-  }
-}
-
-/** The registers of an update that the guard has let pass, in the order of its items. */
-export function* registersIn(update: Uint8Array, items: readonly GuardedItem[]): Generator<Register> {
-  const decoder = createDecoder(update)
-  let before: Register | undefined
-  for (const item of items) {
-    before = registerAt(decoder, item, before)
-    yield before
-  }
-}
-
-/** A text of so many bytes stays in the update until somebody asks for it: the heap is not for what lies about unread. */
-const longTextBytes = 64
-
-function registerAt(decoder: Decoder, { at, end }: GuardedItem, before: Register | undefined): Register {
-  decoder.pos = at
-  if (readUint8(decoder) !== any.array || readVarUint(decoder) !== registerMembers) throw unguarded()
-  const stamp = readAny(decoder)
-  // Most are of the same server, whose name is then kept once.
-  const server = before && isNext(decoder, before.server) ? before.server : readAny(decoder)
-  const valueAt = decoder.pos
-  if (end - valueAt > longTextBytes && decoder.arr[valueAt] === any.text)
-    return new LongText(stamp, server, decoder.arr, valueAt + 1)
-  const register = asRegister([stamp, server, readAny(decoder)])
-  if (!register) throw unguarded()
-  return register
-}
-
-const unguarded = (): Error => new Error('The guard has let pass what is no register.')
-
-/** Moves on past a short text of ASCII, if it comes next. */
-function isNext(decoder: Decoder, text: string): boolean {
-  const { arr, pos } = decoder
-  if (arr[pos] !== any.text || arr[pos + 1] !== text.length) return false
-  const from = pos + 2
-  for (let index = 0; index < text.length; index++) if (arr[from + index] !== text.charCodeAt(index)) return false
-  decoder.pos = from + text.length
-  return true
-}
-
-/** The register with its text decoded, once and for all; it does not keep the update in memory. */
-export const plain = (register: Register): Register =>
-  register instanceof LongText ? { stamp: register.stamp, server: register.server, value: register.value } : register
-
-/** A register whose value is a long text, which is decoded each time it is asked for. */
-class LongText implements Register {
-  readonly stamp: Register['stamp']
-  readonly server: Register['server']
-  readonly #update: Uint8Array
-  readonly #at: number
-
-  constructor(stamp: Register['stamp'], server: Register['server'], update: Uint8Array, at: number) {
-    this.stamp = stamp
-    this.server = server
-    this.#update = update
-    this.#at = at
-  }
-
-  get value(): string {
-    const decoder = createDecoder(this.#update)
-    decoder.pos = this.#at
-    return readVarString(decoder)
   }
 }

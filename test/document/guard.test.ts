@@ -5,13 +5,13 @@ import { applyUpdate } from 'yjs'
 import { type GuardedItem, type GuardedLog, guardUpdate, maxUpdateBytes } from '../../src/document/guard.ts'
 import { LogContent } from '../../src/document/log-content.ts'
 import type { Steps } from '../../src/document/strict-reader.ts'
-import type { LogId, ServerId } from '../../src/ports/names.ts'
+import type { LogId } from '../../src/ports/names.ts'
 import { applyAsServer, assertHarmless, countingSteps, docOf, type StepCounter, sceneAfter } from './corpus/applied.ts'
 import { type Attack, attackScene, attacks, honestContinuation } from './corpus/attacks.ts'
 import { commits, HonestWriter, ownLog, updatesOf } from './corpus/honest.ts'
 import { fuzz } from './corpus/mutants.ts'
 import { guardsWithoutOneRule } from './corpus/rules.ts'
-import { deletes, first, next, type Piece, register, someServer, update } from './corpus/update.ts'
+import { deletes, first, next, type Piece, register, update } from './corpus/update.ts'
 import { historyOf } from './corpus/yjs-history.ts'
 
 /*
@@ -44,21 +44,26 @@ test('honest updates pass, with and without history, and end at the clock that Y
   )
 })
 
-test('what a server remembers of a log is what Yjs knows of it', () => {
+test('what a server remembers of a log is what Yjs knows of it, packed or not', () => {
   const place = { log: root as LogId, seq: 0, own: false, registerBytes: 0 }
-  const held = { register: { stamp: 0, server: someServer as ServerId, value: null }, place }
   fc.assert(
-    fc.property(commits, log => {
+    fc.property(commits, fc.nat(4), (log, packedAfter) => {
       const updates = updatesOf(ownLog, log)
       const past = new LogContent(place.log, clientId)
       for (const [index, update] of updates.entries()) {
         const items: GuardedItem[] = []
         const answer = guardUpdate(update, { ...ownLog, nextClock: past.clock, history: past }, undefined, items)
-        for (const { key, origin } of items) past.add(key ?? past.keyAt(origin), held)
+        past.begin(update, place)
+        for (const item of items) past.read(item)
+        if (index === packedAfter) past.pack([...past.keys()].sort())
         assert.equal(answer, { ok: true, nextClock: past.clock })
         const yjs = historyOf(docOf(sceneAfter(updates.slice(0, index + 1), 0)), ownLog)
-        for (const key of ['never written', ...log.flatMap(writes => writes.map(({ key }) => key))])
+        for (const key of ['never written', ...log.flatMap(writes => writes.map(({ key }) => key))]) {
           assert.is(past.isNew(key), yjs.isNew(key), key)
+          const clock = past.clockOf(key)
+          assert.is(clock === undefined, past.isNew(key))
+          if (clock !== undefined) assert.ok(past.isLast(clock) && past.keyAt(clock) === key)
+        }
         for (let clock = 0; clock < past.clock; clock++) assert.is(past.isLast(clock), yjs.isLast(clock), `at ${clock}`)
       }
       assert.not.ok(past.isLast(past.clock))

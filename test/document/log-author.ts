@@ -1,8 +1,7 @@
-import { Content, type Held, HeldView } from '../../src/document/content.ts'
+import { Content, type Held } from '../../src/document/content.ts'
 import type { Json } from '../../src/document/documents.ts'
 import { type Entry, type SealedEntry, sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
-import { put } from '../../src/document/ordered-map.ts'
 import type { LogId } from '../../src/ports/names.ts'
 import type { TestServer } from '../fixtures/operators.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
@@ -57,12 +56,12 @@ export class LogAuthor {
   #update(values: Readonly<Record<string, Json>>, seq: number): Pick<Entry, 'update'> {
     const place = { log: this.log, seq, own: true, registerBytes: 0 }
     const changes = new Map<string, Held>()
-    let { held } = this.#content.view
+    let { view } = this.#content
     for (const [key, value] of Object.entries(values)) {
       const change = { register: { stamp: 1_000 + seq, server: this.#server.id, value }, place }
       changes.set(key, change)
-      held = put(held, key, change)
+      view = view.with(key, change)
     }
-    return { update: changes.size > 0 ? this.#content.write(changes, new HeldView(held), place) : new Uint8Array(0) }
+    return { update: changes.size > 0 ? this.#content.write(changes, view, place) : new Uint8Array(0) }
   }
 }

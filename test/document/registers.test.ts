@@ -2,10 +2,11 @@ import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { applyUpdate, Doc, transact } from 'yjs'
-import { Content, type Held, HeldView } from '../../src/document/content.ts'
+import { Content, type ContentEntry, type Held } from '../../src/document/content.ts'
 import type { Json, Register, RegisterWrite } from '../../src/document/documents.ts'
 import { decide } from '../../src/document/draft.ts'
 import { guardUpdate } from '../../src/document/guard.ts'
+import { HeldView } from '../../src/document/held-view.ts'
 import { InvalidRegister } from '../../src/document/limits.ts'
 import { clientIdOf, newLogId } from '../../src/document/log.ts'
 import { lookup, type OrderedMap, put, withPrefix } from '../../src/document/ordered-map.ts'
@@ -84,14 +85,18 @@ interface Writing {
 }
 
 const longText = fc.string({ unit: fc.constantFrom('a', 'ö', '钥', '🔑'), minLength: 20, maxLength: 200 })
+/** By UTF-16 code units the key stands before the full-width letters, by bytes of UTF-8 after them. */
+const someKeys = ['a', 'b', 'b/', 'größe', 'größer', '🔑', 'ｚ', 'ｚ🔑']
 const writing: fc.Arbitrary<Writing> = fc.record({
   log: fc.nat(2),
-  writes: fc.uniqueArray(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'größe'), value: fc.oneof(json, longText) }), {
+  writes: fc.uniqueArray(fc.record({ key: fc.constantFrom(...someKeys), value: fc.oneof(json, longText) }), {
     selector: ({ key }) => key,
     minLength: 1,
     maxLength: 4,
   }),
 })
+
+const writings = fc.array(writing, { maxLength: 12 })
 
 /** What Yjs makes of the same writes. */
 function yjsAuthor(log: LogId): (changes: readonly (readonly [key: string, held: Held])[]) => Uint8Array {
@@ -113,43 +118,103 @@ function yjsAuthor(log: LogId): (changes: readonly (readonly [key: string, held:
 test('what is written is what Yjs writes; what is kept entry by entry is what is read from scratch', () => {
   const logs = [0, 1, 2].map(number => newLogId(seededRandom(`log ${number}`)))
   fc.assert(
-    fc.property(fc.array(writing, { maxLength: 12 }), fc.infiniteStream(fc.nat(3)), (writings, stamps) => {
-      const authors = logs.map(() => new Content(crypto))
-      const yjsAuthors = logs.map(yjsAuthor)
-      const clocks = logs.map(() => 0)
-      const [kept, other] = [new Content(crypto), new Content(crypto)]
-      const doc = new Doc({ guid: home })
-      const state = new YState(home)
-      for (const [seq, { log, writes }] of writings.entries()) {
-        const [author, root] = [authors[log] as Content, logs[log] as (typeof logs)[number]]
-        const place = { log: root, seq, own: true, registerBytes: 0 }
-        const pen = { server: servers[log % 2] as ServerId, place }
-        const now = 1_000 + (stamps.next().value as number)
-        const { view, changes } = decide(author.view, () => ({ writes, answer: 0 }), now, pen)
-        const update = author.write(new Map<string, Held>(changes), view, place)
-        assert.equal(update, yjsAuthors[log]?.(changes))
-        const clientId = clientIdOf(root, crypto)
-        const verdict = guardUpdate(update, { root, clientId, nextClock: clocks[log] as number })
-        assert.ok(verdict.ok, JSON.stringify(verdict))
-        if (verdict.ok) clocks[log] = verdict.nextClock
-        kept.apply({ log: root, seq, update }, false)
-        other.apply({ log: root, seq, update }, log === 0)
-        applyUpdate(doc, update)
-        state.add({ update, clientId, own: log === 0 })
-        const scratch = [...readRegisters(doc).entries()]
-        assert.equal([...kept.view.entries()], scratch)
-        assert.equal([...other.view.entries()], scratch)
+    fc.property(
+      writings,
+      fc.infiniteStream(fc.nat(3)),
+      fc.infiniteStream(fc.boolean()),
+      (writings, stamps, reloads) => {
+        const authors = logs.map(() => new Content(crypto))
+        const yjsAuthors = logs.map(yjsAuthor)
+        const clocks = logs.map(() => 0)
+        const written: (ContentEntry & { readonly number: number })[] = []
+        const [kept, other] = [new Content(crypto), new Content(crypto)]
+        const doc = new Doc({ guid: home })
+        const state = new YState(home)
+        for (const [seq, { log, writes }] of writings.entries()) {
+          const [author, root] = [authors[log] as Content, logs[log] as (typeof logs)[number]]
+          const place = { log: root, seq, own: true, registerBytes: 0 }
+          const pen = { server: servers[log % 2] as ServerId, place }
+          const now = 1_000 + (stamps.next().value as number)
+          const { view, changes } = decide(author.view, () => ({ writes, answer: 0 }), now, pen)
+          const update = author.write(new Map<string, Held>(changes), view, place)
+          assert.equal(update, yjsAuthors[log]?.(changes))
+          const clientId = clientIdOf(root, crypto)
+          const verdict = guardUpdate(update, { root, clientId, nextClock: clocks[log] as number })
+          assert.ok(verdict.ok, JSON.stringify(verdict))
+          if (verdict.ok) clocks[log] = verdict.nextClock
+          written.push({ log: root, seq, update, number: log })
+          // Who writes on may have read what it wrote before.
+          if (reloads.next().value)
+            authors[log] = contentOf(
+              written.filter(({ number }) => number === log),
+              () => true,
+            )
+          kept.apply({ log: root, seq, update }, false)
+          other.apply({ log: root, seq, update }, log === 0)
+          applyUpdate(doc, update)
+          state.add({ update, clientId, own: log === 0 })
+          const scratch = [...readRegisters(doc).entries()]
+          assert.equal([...kept.view.entries()], scratch)
+          assert.equal([...other.view.entries()], scratch)
+          assert.equal([...contentOf(written, () => false).view.entries()], scratch)
+        }
+        const follower = new Doc({ guid: home })
+        applyUpdate(follower, state.diff())
+        assert.equal([...readRegisters(follower).entries()], [...readRegisters(doc).entries()])
+        const atOnce = contentOf(written, ({ number }) => number === 0)
+        assert.ok(Math.abs(atOnce.ownLiveBytes - other.ownLiveBytes) < 1e-6)
+        for (const content of [...authors, other, atOnce]) {
+          const live = [...content.view.heldWith('')].map(([, held]) => (held.place.own ? held.place.registerBytes : 0))
+          assert.ok(Math.abs(content.ownLiveBytes - live.reduce((sum, bytes) => sum + bytes, 0)) < 1e-6)
+          assert.ok(content.ownGarbageBytes > -1e-6)
+        }
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+/** What one has who reads all entries before anybody looks. */
+function contentOf<E extends ContentEntry>(entries: readonly E[], own: (entry: E) => boolean): Content {
+  const content = new Content(crypto)
+  for (const entry of entries) content.apply(entry, own(entry))
+  return content
+}
+
+test('what was read is found by key and by prefix, in order, whatever of it was written since', () => {
+  const log = newLogId(seededRandom('read and written'))
+  const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'ö', '钥', '🔑', 'ｚ'), minLength: 1, maxLength: 6 })
+  const keys = fc.uniqueArray(key, { maxLength: 40 })
+  fc.assert(
+    fc.property(keys, keys, key, (read, since, asked) => {
+      const model = new Map<string, Json>()
+      const author = new Content(crypto)
+      const update = (keys: readonly string[], seq: number): ContentEntry => {
+        const place = { log, seq, own: true, registerBytes: 0 }
+        const writes = keys.map((key, index) => ({ key, value: index % 2 === 0 ? { key, seq } : key.repeat(40) }))
+        for (const { key, value } of writes) model.set(key, value)
+        const pen = { server: servers[0] as ServerId, place }
+        const { view, changes } = decide(author.view, () => ({ writes, answer: 0 }), 1_000, pen)
+        return { log, seq, update: author.write(new Map<string, Held>(changes), view, place) }
       }
-      const follower = new Doc({ guid: home })
-      applyUpdate(follower, state.diff())
-      assert.equal([...readRegisters(follower).entries()], [...readRegisters(doc).entries()])
-      for (const content of [...authors, other]) {
-        const live = [...withPrefix(content.view.held, '')].map(([, held]) =>
-          held?.place.own ? held.place.registerBytes : 0,
+      const content = new Content(crypto)
+      if (read.length > 0) content.apply(update(read, 0), true)
+      const before = content.view
+      const [seen, modelBefore] = [[...before.entries()], new Map(model)]
+      if (since.length > 0) content.apply(update(since, 1), true)
+      for (const prefix of ['', asked, asked.slice(0, 1)]) {
+        const expected = [...model].filter(([key]) => key.startsWith(prefix)).sort(([x], [y]) => (x < y ? -1 : 1))
+        assert.equal(
+          [...content.view.entries(prefix)].map(([key, { value }]) => [key, value]),
+          expected,
         )
-        assert.ok(Math.abs(content.ownLiveBytes - live.reduce((sum, bytes) => sum + bytes, 0)) < 1e-6)
-        assert.ok(content.ownGarbageBytes > -1e-6)
       }
+      for (const key of [asked, '', '\ud83d', ...read, ...since]) {
+        assert.equal(content.view.get(key)?.value, model.get(key))
+        assert.equal(before.get(key)?.value, modelBefore.get(key))
+      }
+      // What is made of a value may be remembered by the value, so it stays the same object.
+      for (const [key, register] of seen) if (key.length < 2) assert.is(before.get(key)?.value, register.value)
     }),
     { numRuns: 200 },
   )
@@ -161,7 +226,7 @@ test('a write that no peer would take is refused before it is made', () => {
     place: { log: newLogId(seededRandom('x')), seq: 0, own: true, registerBytes: 0 },
   }
   const attempt = (write: RegisterWrite): void => {
-    decide(new HeldView(undefined), () => ({ writes: [write], answer: 0 }), 1_000, pen)
+    decide(HeldView.empty, () => ({ writes: [write], answer: 0 }), 1_000, pen)
   }
   const nested = (depth: number): Json => (depth === 0 ? 1 : [nested(depth - 1)])
   attempt({ key: 'k', value: nested(16) })
