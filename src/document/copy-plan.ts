@@ -20,6 +20,14 @@ export interface Load {
   readonly garbageBytes: number
 }
 
+/*
+ * What compactions write besides what clients have them write. One for the sake of garbage copies less than the garbage that it
+ * clears away, and a byte becomes garbage once. One for the sake of a long log copies no more than was written to it since it
+ * began. So in the long run both together at the most treble what is written to the disk, but for the kibibyte or two that each takes
+ * for itself. Not counted in: one for every few runs of the server (`maxLogs`), and those that make room in a document that is full,
+ * which else would take nothing more.
+ */
+
 /** A full document is compacted for so small a part of it; below that it is full of what is live. */
 const worthwhileShare = 1 / 16
 /** And in its last room for less: what is left there must be enough for whatever comes next. */
@@ -38,7 +46,9 @@ export function isDue(
     bytes += head.bytes
     if (head.server !== self) continue
     ownLogs++
-    if (head.log === ownLog && head.length >= maxEntries) return true
+    // Of its bytes at the most as many as all registers of this server take were copied when it began: the others are new.
+    const isWritten = head.bytes >= 2 * liveBytes + garbageBytes
+    if (head.log === ownLog && head.length >= maxEntries && isWritten) return true
   }
   if (ownLogs > maxLogs) return true
   const { maxDocumentBytes } = limits
