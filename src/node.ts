@@ -261,6 +261,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clock,
     random,
     authorship: trust,
+    isCaughtUp: () => federation.isCaughtUp(),
     telemetry,
     forked: found => evidence.notice(found, trust.path),
     ...(limits.documents && { limits: limits.documents }),

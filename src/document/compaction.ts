@@ -43,6 +43,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
     self: identity.server,
     servers,
     receipts,
+    isCaughtUp: context.isCaughtUp?.() ?? true,
     receiptsAreHere: servers.every(server => holds(ledger, receipts.get(server) ?? new Map())),
   })
   if (plan.logs.size === 0) return undefined

@@ -79,6 +79,8 @@ export interface CopySource {
   /** The servers of the owner's newest manifest. */
   readonly servers: readonly ServerId[]
   readonly receipts: Receipts
+  /** Whether nothing that this operator has written is held by others alone, as far as is known. */
+  readonly isCaughtUp: boolean
   /** Whether everything that the receipts of those servers name is held here. */
   readonly receiptsAreHere: boolean
 }
@@ -87,7 +89,8 @@ export interface CopySource {
  * Plans a new log that takes the place of this server's own, and of those whose servers have left the manifest.
  *
  * A mark is left out once it has done its work: every server of the owner has receipted it, so each will stamp what it
- * writes later above it; whatever they wrote before is here; and no log that stays holds a register it hides.
+ * writes later above it; whatever they wrote before is here, or with others no more; and no log that stays holds a register
+ * it hides.
  */
 export function planCopy(source: CopySource): CopyPlan {
   const { ledger, held, self, servers } = source
@@ -107,6 +110,7 @@ const nameOf = ({ log, length, hash }: LogHead): Superseded => ({ log, seq: Math
 
 function isSpentMark(key: string, { register, place }: Held, logs: ReadonlySet<LogId>, source: CopySource): boolean {
   if (register.value !== null || !source.receiptsAreHere || source.isHeldOutside(key, logs)) return false
+  if (!source.isCaughtUp) return false
   return source.servers.every(
     server => server === source.self || (source.receipts.get(server)?.get(place.log) ?? 0) > place.seq,
   )

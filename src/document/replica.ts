@@ -25,6 +25,11 @@ export interface DocumentsContext {
   readonly authorship: Authorship
   readonly telemetry: Telemetry
   readonly limits: DocumentLimits
+  /**
+   * Whether everything has come that others still hold of this operator's documents, as far as can be known: a server that was
+   * set back to a backup may have written more than it knows. Until then no mark is forgotten. Left out: it has.
+   */
+  readonly isCaughtUp?: () => boolean
   /** Hears of two entries that a server signed under one number, once they are durable. */
   readonly forked?: (found: Equivocation) => void
   /** Documents that the disk has damaged. */

@@ -133,6 +133,8 @@ export function createFederation(options: FederationOptions): Federation {
   let wanted: Reduction | undefined
   /** Held by no other server at all. */
   const unshared = new Unshared(source => source !== 'own')
+  /** Operators with one of whose servers this run was compared. */
+  const met = new Set<OperatorId>()
   /** Indexes that are still read, of documents that a server has otherwise. */
   const doubts = new Map<ServerId, Promise<boolean>>()
   let lives = 0
@@ -183,6 +185,8 @@ export function createFederation(options: FederationOptions): Federation {
       doubts.set(server, both(doubts.get(server), read))
     },
     compared(server) {
+      const of = peers.get(server)?.status.operator
+      if (of) met.add(of)
       if (isOfOwn(server)) void compared(server)
     },
     cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
@@ -467,6 +471,7 @@ export function createFederation(options: FederationOptions): Federation {
     requestAt,
     unshared: () => unshared.size,
     handOver,
+    isCaughtUp: () => trust.operators().every(of => of === operator || met.has(of) || !trust.isOpen(of)),
     replicated: (concern, wish) => replication.reach(concern, wish),
     handle: (method, handler) => void handlers.set(method, handler),
     fetchMedia: (peer, name, take) => fetchMedia(peer, name, take, { network, clock, limits: mediaLimits }),

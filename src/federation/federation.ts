@@ -147,6 +147,12 @@ export interface Federation {
    */
   handOver(withinMs: number, told: (left: number) => void): Promise<HandedOver>
   /**
+   * Whether this run was compared with every operator that it may be linked with: what one of them holds of this operator's
+   * documents is here then, also if this server was set back to an old backup. One that stays away is waited for until it is
+   * not trusted any more.
+   */
+  isCaughtUp(): boolean
+  /**
    * Waits until so many other servers of this operator hold what is durable here now of its documents, or the time is up.
    * Answers which do.
    */

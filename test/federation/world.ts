@@ -195,6 +195,7 @@ export class World {
       clock,
       random,
       authorship: trust,
+      isCaughtUp: () => federation.isCaughtUp(),
       telemetry,
       forked: found => evidence.notice(found, trust.path),
     })

@@ -216,6 +216,7 @@ export async function world(
     reportLoad() {},
     reduce() {},
     unshared: () => 0,
+    isCaughtUp: () => true,
     handOver: async () => ({ alone: [], isSure: true }),
     replicated: async () => ({ stored: server.id, replicated: [], isReached: false }),
     fingerprintOf: operator =>
