@@ -36,6 +36,7 @@ import {
   requestProtocol,
   sendRequest,
 } from './requests.ts'
+import { Succession } from './succession.ts'
 import { SyncSession } from './sync-session.ts'
 import type { Trust, TrustChange } from './trust.ts'
 import { maxFrameBytes } from './wire.ts'
@@ -102,6 +103,14 @@ export function createFederation(options: FederationOptions): Federation {
     servers: () => trust.servers(operator),
     ask: (server, document) => attempt(peers.get(server)?.session, session => session.review(document)),
     clock,
+  })
+  const succession = new Succession({
+    operator,
+    self,
+    servers: () => trust.servers(operator),
+    documents,
+    clock,
+    telemetry,
   })
   const requests = createRequestServer({
     handlers,
@@ -323,6 +332,7 @@ export function createFederation(options: FederationOptions): Federation {
     tendAll()
     const newest = change.type === 'manifest' ? trust.path(change.operator).at(-1) : undefined
     if (newest) eachSession(session => session.manifest(newest))
+    if (newest && change.operator === operator) succession.due()
   }
 
   function eachSession(act: (session: SyncSession) => void): void {
@@ -454,6 +464,8 @@ export function createFederation(options: FederationOptions): Federation {
         entitlement.subscribe(document => eachSession(session => session.review(document))),
         trust.subscribe(trustChanged),
       )
+      const { retired = [], revoked = [] } = trust.manifestOf(operator) ?? {}
+      if (retired.length + revoked.length > 0) succession.due()
       telemetry.log('info', 'federation.started', { server: self, addresses: network.addresses().join(' ') })
     },
 
@@ -462,6 +474,7 @@ export function createFederation(options: FederationOptions): Federation {
       for (const end of ends) end()
       forest.stop()
       replication.stop()
+      succession.stop()
       telling?.()
       await Promise.all([...peers.keys()].map(server => actors.stop(link, server)))
       await network.stop()
