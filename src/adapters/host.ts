@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { open, readFile, rm, stat, statfs } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { arch, availableParallelism, release as osRelease, platform, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { askNode, NodeNotReached } from './control-socket.ts'
@@ -11,6 +12,8 @@ export interface Host {
   now(): number
   /** Such as 24.11.0. */
   readonly nodeVersion: string
+  /** What the machine is: its system, its processors, its memory in bytes. */
+  machine(): { readonly system: string; readonly processors: number; readonly memoryBytes: number }
   /** How many files this process may have open; `undefined` where the system does not say. */
   openFilesLimit(): Promise<number | undefined>
   /** Bytes that a user may still write where a file is, or will be. */
@@ -35,6 +38,11 @@ const syncs = 5
 export const thisHost = (): Host => ({
   now: Date.now,
   nodeVersion: process.versions.node,
+  machine: () => ({
+    system: `${platform()} ${osRelease()} ${arch()}`,
+    processors: availableParallelism(),
+    memoryBytes: totalmem(),
+  }),
   openFilesLimit,
   freeBytes: async path => {
     const { bavail, bsize } = await statfs(await standing(path))

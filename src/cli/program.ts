@@ -17,6 +17,7 @@ import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { statusCommand } from './status.ts'
 import { subscriberCommand } from './subscriber.ts'
+import { supportBundleCommand } from './support-bundle.ts'
 import { tokenCommand } from './token.ts'
 import { userCommand } from './user.ts'
 
@@ -51,6 +52,7 @@ export function cpnsProgram(): Command {
     pnCommand(),
     documentCommand(),
     policyCommand(),
+    supportBundleCommand(),
     simulateCommand(),
     completionCommand(),
   ]) {
