@@ -14,6 +14,7 @@ import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
 import type { DocumentLimits } from './document/limits.ts'
 import { type DocumentName, parseDocumentId } from './document/names.ts'
+import { createScrubber, defaultScrubLimits, type ScrubLimits, type ScrubProgress } from './document/scrubber.ts'
 import { createFederation } from './federation/create-federation.ts'
 import { EvidenceArchive } from './federation/evidence-archive.ts'
 import type { Entitlement, Federation, LinkStatus } from './federation/federation.ts'
@@ -79,6 +80,7 @@ export interface NodeLimits {
   readonly access?: Partial<AccessLimits>
   readonly load?: Partial<LoadLimits>
   readonly channels?: Partial<ChannelLimits>
+  readonly scrub?: Partial<ScrubLimits>
 }
 
 /** Who the node is, and whom it trusts. */
@@ -124,6 +126,8 @@ export interface NodeStatus {
   readonly unshared: number
   /** Documents that the disk has damaged, and that no other server has made whole yet. */
   readonly damaged: number
+  /** How far it is in reading everything that it holds. */
+  readonly scrub: ScrubProgress
   readonly links: readonly LinkStatus[]
 }
 
@@ -184,6 +188,7 @@ function watched(
     scan: range => store.scan(range),
     entries: (document, log, from) => store.entries(document, log, from),
     remains: document => store.remains(document),
+    dump: () => store.dump(),
     documentsWithEntries: from => store.documentsWithEntries(from),
     local: key => store.local(key),
     localScan: (prefix, after) => store.localScan(prefix, after),
@@ -373,6 +378,11 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   })
 
   tell(access.monitor.committed)
+  const scrubber = createScrubber({
+    ...{ store, documents, crypto, clock, telemetry },
+    isBusy: () => access.monitor.level !== 'normal',
+    limits: { ...defaultScrubLimits, ...limits.scrub },
+  })
 
   return {
     documents,
@@ -388,6 +398,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       connections: access.connections(),
       unshared: federation.unshared(),
       damaged: documents.damaged().length,
+      scrub: scrubber.progress,
       links: federation.links(),
     }),
     drain,
@@ -399,6 +410,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
         await policies.start()
         await quarantines.start()
         channels.start()
+        scrubber.start()
         await federation.start()
         await access.start()
         void evidence.recover(trust.path)
@@ -422,6 +434,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     policies.stop()
     quarantines.stop()
     channels.stop()
+    scrubber.stop()
     await federation.stop()
     await withinMs(clock, drainLimitMs, storage.stop())
     inventory.stop()

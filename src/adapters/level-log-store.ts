@@ -47,6 +47,21 @@ export async function openLevelLogStore(folder: string, options: LevelLogStoreOp
   return tableLogStore(levelTable(level, folder, reserveBytes))
 }
 
+/**
+ * Makes a store that cannot be opened one that can, of what is left of its files: LevelDB keeps what it can read of them. Which
+ * records are missing is to be looked for then.
+ * @throws {StoreInUse} {@link StoreDamaged} when nothing helps
+ */
+export async function repairLevelStore(folder: string): Promise<void> {
+  try {
+    await ClassicLevel.repair(folder)
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    if (codeOf(cause) === 'LEVEL_LOCKED') throw inUse(folder, cause)
+    throw damaged(folder, `it cannot be repaired (${cause instanceof Error ? cause.message : String(cause)})`, cause)
+  }
+}
+
 async function assertJournal(folder: string): Promise<void> {
   const damage = await journalDamage(folder)
   if (damage) throw damaged(folder, `${damage.file} has changed on the disk at byte ${damage.at}`)
@@ -54,7 +69,7 @@ async function assertJournal(folder: string): Promise<void> {
 
 const damaged = (folder: string, what: string, cause?: unknown): StoreDamaged =>
   new StoreDamaged(
-    `The store in ${folder} cannot be opened: ${what}. Restore it from a backup, or move the folder away and let peers fill a new one.`,
+    `The store in ${folder} cannot be opened: ${what}. cpns verify --repair keeps what can be read of it; else restore a backup, or move the folder away and let peers fill a new one.`,
     { cause },
   )
 
@@ -71,11 +86,13 @@ async function openLevel(folder: string): Promise<Level> {
     return level
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    if (codeOf(cause) === 'LEVEL_LOCKED')
-      throw new StoreInUse(`The store in ${folder} is open in another process; stop that server first.`, { cause })
+    if (codeOf(cause) === 'LEVEL_LOCKED') throw inUse(folder, cause)
     throw damaged(folder, cause instanceof Error ? cause.message : String(cause), cause)
   }
 }
+
+const inUse = (folder: string, cause: unknown): StoreInUse =>
+  new StoreInUse(`The store in ${folder} is open in another process; stop that server first.`, { cause })
 
 const codeOf = (error: unknown): unknown =>
   typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined

@@ -56,6 +56,9 @@ export function entryKey(document: string, log: string, seq: number): Uint8Array
   return key
 }
 
+/** All records: no key begins with the byte 0xff. */
+export const everything: KeyRange = { from: new Uint8Array(0), to: Uint8Array.of(0xff) }
+
 /** Documents with `from <= id < to`. */
 export const indexRange = (from: string, to: string): KeyRange => ({ from: indexKey(from), to: indexKey(to) })
 
@@ -277,6 +280,24 @@ function readHead(reader: Reader): LogHead {
     clock: reader.number(),
   }
   return reader.number() === 1 ? { ...head, forked: true } : head
+}
+
+export const isRecordOfIndex = (key: Uint8Array): boolean => key[0] === indexKind
+
+/** Whether a record, of whatever kind and version, is as it was written. */
+export function isWholeRecord(key: Uint8Array, value: Uint8Array): boolean {
+  const hashAt = value.length - hashBytes
+  return hashAt >= 1 && hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) === 0
+}
+
+/** How a person names the record with this key. */
+export function recordNameIn(key: Uint8Array): string {
+  if (key[0] === entryKind) {
+    const document = documentIn(key)
+    return recordName({ kind: 'entry', document, ...positionIn(key, document) })
+  }
+  if (key[0] === indexKind) return recordName({ kind: 'index', document: documentIn(key) })
+  return recordName(key[0] === localKind ? { kind: 'local', key: nameIn(key) } : { kind: 'meta', name: nameIn(key) })
 }
 
 /** The payload, once its hash has been found right; the names it holds were checked before it was written. */

@@ -18,6 +18,7 @@ import {
   entriesFrom,
   entryKey,
   entryRange,
+  everything,
   indexKey,
   indexRange,
   localKey,
@@ -259,6 +260,7 @@ export function tableLogStore(table: Table): LogStore {
       for await (const [key, value] of records(localRange(prefix, after))) yield readLocal(key, value)
     },
     remains,
+    dump: () => records(everything),
     async *documentsWithEntries(from = '') {
       for (let range = entriesFrom(from); ; ) {
         const document = await firstIn(range)

@@ -20,6 +20,7 @@ import { subscriberCommand } from './subscriber.ts'
 import { supportBundleCommand } from './support-bundle.ts'
 import { tokenCommand } from './token.ts'
 import { userCommand } from './user.ts'
+import { verifyCommand } from './verify.ts'
 
 /*
  * The `cpns` command and all that stand below it. Exit codes: 0 done, 1 refused or failed with a message that says what to do,
@@ -41,6 +42,7 @@ export function cpnsProgram(): Command {
     configCommand(),
     doctorCommand(),
     statusCommand(),
+    verifyCommand(),
     drainCommand(),
     peerCommand(),
     manifestCommand(),

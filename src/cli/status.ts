@@ -28,8 +28,21 @@ export function statusCommand(): Command {
 }
 
 function table(status: StatusAnswer): string {
-  const { operator, server, clientUrl, state, isReady, level, signals, connections, unshared, damaged, links, upMs } =
-    status
+  const {
+    operator,
+    server,
+    clientUrl,
+    state,
+    isReady,
+    level,
+    signals,
+    connections,
+    unshared,
+    damaged,
+    scrub,
+    links,
+    upMs,
+  } = status
   const percent = (share: number) => `${Math.round(share * 100)} %`
   const rows: readonly (readonly [string, string])[] = [
     ['operator', operator],
@@ -47,6 +60,7 @@ function table(status: StatusAnswer): string {
       'damaged',
       `${damaged} documents${damaged > 0 ? ': refused here until other servers have brought what the disk lost' : ''}`,
     ],
+    ['read through', readThrough(scrub)],
     ...links.map(({ server, operator, state, reason }) => {
       const why = reason === undefined ? '' : ` (${reason})`
       return ['link', `${state.padEnd(10)} ${operator} ${server}${why}`] as const
@@ -54,6 +68,11 @@ function table(status: StatusAnswer): string {
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+}
+
+function readThrough({ state, rounds, documents }: StatusAnswer['scrub']): string {
+  if (state === 'off') return 'never'
+  return `${rounds} times since the start${state === 'reading' ? `, and ${documents} documents of the next` : ''}`
 }
 
 function duration(ms: number): string {

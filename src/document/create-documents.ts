@@ -124,7 +124,15 @@ export function createDocuments(options: DocumentsOptions): Documents {
       }
     },
     examine,
-    start: () => damages.read(),
+    async start() {
+      await damages.read()
+      // What lies aside of them is put together; nobody waits for it.
+      for (const { document } of damages.all) {
+        examine(document).catch((error: unknown) =>
+          context.telemetry.log('error', 'document.not-mended', { document, detail: String(error) }),
+        )
+      }
+    },
     damaged: () => damages.all,
     giveUp: document => actorOf(document).ask({ type: 'give-up' }, patience),
   }

@@ -64,6 +64,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   readonly #isOwned: boolean
   #own: OwnLog | undefined
   #mayCompact = true
+  /** Whether it was looked for what an earlier life has put aside of it. */
+  #isResumed = false
 
   constructor(document: DocumentId, around: Surroundings) {
     this.#replica = new Replica(document, around.context)
@@ -326,6 +328,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   /** Does something that reads the disk. If that has changed a record, the document is mended as far as it can be, and it is done again. */
   async #mending<T>(action: () => Promise<T>): Promise<T> {
     try {
+      if (!this.#isResumed) await this.#resume()
       return await action()
     } catch (error) {
       if (!(error instanceof CorruptRecord)) throw error
@@ -343,10 +346,17 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     this.#followers.startAfresh(0)
     this.#abandonLog()
     this.#replica.reset()
-    await takeApart(this.#replica, context)
+    this.#isResumed = true
+    await takeApart(document, context)
     await rejoin(this.#replica, this.#revenants, context)
     const isWhole = await isWholeAgain(this.#replica, context)
     this.#publish([], 'own', isWhole ? {} : { isDamaged: true })
+  }
+
+  /** An earlier life may have ended, or a repair, when the document had been taken apart. */
+  async #resume(): Promise<void> {
+    this.#isResumed = true
+    if (await this.#rejoin()) this.#publish([], 'own')
   }
 
   /** What lies aside may join on to what a peer has brought. */

@@ -48,6 +48,14 @@ export function localKeys(document: DocumentId, crypto: Pick<Crypto, 'sha256'>):
   }
 }
 
+const kinds: readonly string[] = ['claims', 'receipt', 'evidence', 'aside']
+
+/** What stands for the document in the key of a record that can be made anew with it; `undefined` for any other key. */
+export function documentPart(key: string): string | undefined {
+  const [kind = '', name] = key.split('/')
+  return kinds.includes(kind) ? name : undefined
+}
+
 /** The server that a receipt's key names. */
 export const receiptServer = (key: string): ServerId => key.slice(key.lastIndexOf('/') + 1) as ServerId
 

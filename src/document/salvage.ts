@@ -1,9 +1,11 @@
+import type { Clock } from '../ports/clock.ts'
 import { CorruptRecord, type IndexRecord, type LocalRecord } from '../ports/log-store.ts'
-import type { LogId } from '../ports/names.ts'
+import type { DocumentId, LogId } from '../ports/names.ts'
 import { type Damage, furthest, isRegained, localRemains } from './damage.ts'
 import { decodeEquivocation } from './entry.ts'
 import { type Ingested, ingest } from './ingest.ts'
 import { emptyLedger, indexOf } from './ledger.ts'
+import { localKeys } from './local-records.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
 import type { Revenants } from './revenants.ts'
 
@@ -18,9 +20,16 @@ import type { Revenants } from './revenants.ts'
  * Takes a damaged document apart, in one commit: afterwards it holds nothing, is marked as damaged, and all that was whole lies
  * aside. @throws what the store throws; then nothing has changed
  */
-export async function takeApart(replica: Replica, context: DocumentsContext): Promise<void> {
-  const { document, keys } = replica
-  const { store, clock, crypto, damages } = context
+export async function takeApart(
+  document: DocumentId,
+  {
+    store,
+    clock,
+    crypto,
+    damages,
+  }: Pick<DocumentsContext, 'store' | 'crypto' | 'damages'> & { readonly clock: Pick<Clock, 'now'> },
+): Promise<void> {
+  const keys = localKeys(document, crypto)
   const index = await store.index(document).catch(ifDamaged)
   const before = await damages.of(document)
   const held = new Map<LogId, number>(index?.heads.map(({ log, length }) => [log, length]))
@@ -42,14 +51,13 @@ export async function takeApart(replica: Replica, context: DocumentsContext): Pr
   }
   local.push(damages.recordOf(damage))
   const drop = [...new Set([...held.keys(), ...found.keys()])].map(log => ({ log, from: 0 }))
-  const emptied = indexOf(document, { ...emptyLedger, epoch: epochAfter(index, context) }, crypto)
+  const emptied = indexOf(document, { ...emptyLedger, epoch: epochAfter(index, clock) }, crypto)
   await store.commit({ documents: [{ document, index: emptied, append: [], drop }], local })
   damages.remember(damage)
-  replica.reset()
 }
 
 /** One that nobody was told before, also where the last one is not known. */
-function epochAfter(index: IndexRecord | undefined, { clock }: DocumentsContext): number {
+function epochAfter(index: IndexRecord | undefined, clock: Pick<Clock, 'now'>): number {
   return index ? index.epoch + 1 : Math.floor(clock.now() / 1000)
 }
 

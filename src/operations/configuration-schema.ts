@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultScrubLimits } from '../document/scrubber.ts'
 import { isOperatorId, isServerId } from '../ports/names.ts'
 import { defaultDevicePolicy, notify } from '../storage/devices/preferences.ts'
 import { content } from '../storage/fields.ts'
@@ -224,6 +225,20 @@ export const configurationSchema = z.strictObject({
         .boolean()
         .default(true)
         .describe('Whether an overloaded server turns new clients away, or sends them to another one.'),
+    })
+    .prefault({}),
+  scrub: z
+    .strictObject({
+      bytesPerSecond: z
+        .int()
+        .min(0)
+        .default(defaultScrubLimits.bytesPerSecond)
+        .describe(
+          'How fast everything stored is read through in the background, to find what the disk has changed. 0: never.',
+        ),
+      restMs: durationMs
+        .default(defaultScrubLimits.restMs)
+        .describe('How long it waits after the start, and after each time that everything was read.'),
     })
     .prefault({}),
   admin: z

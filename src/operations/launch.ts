@@ -81,6 +81,7 @@ export async function launch(
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
     limits: {
       load: { isControlled: configuration.load.controlled },
+      scrub: configuration.scrub,
       storage: {
         devices: configuration.storage.devices,
         notifications: configuration.storage.notifications,

@@ -13,6 +13,7 @@ export type SigningPurpose =
   | 'cpns-policy-v1'
   | 'cpns-device-v1'
   | 'cpns-redirect-v1'
+  | 'cpns-backup-v1'
 
 /** The bytes that are signed: the purpose, a zero byte, and a SHA-256. */
 export function signedBytes(purpose: SigningPurpose, digest: Uint8Array): Uint8Array {

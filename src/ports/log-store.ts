@@ -95,6 +95,8 @@ export interface LogStore {
   local(key: string): Promise<Uint8Array | undefined>
   /** Local records whose key starts with `prefix`, in order of key; those behind the key `after` alone, if that is given. */
   localScan(prefix: string, after?: string): AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>
+  /** All records as they are stored, damaged ones too, as of the moment when the reading begins. For backups. */
+  dump(): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
   /** Completes what is under way, then refuses. */
   close(): Promise<void>
 }
@@ -116,6 +118,8 @@ export type RecordPlace =
 export class CorruptRecord extends Error {
   override readonly name = 'CorruptRecord'
   readonly place: RecordPlace
+  /** Nothing stands there any more. */
+  readonly isGone: boolean
   /** How a person names it. */
   readonly record: string
   constructor(place: RecordPlace, isGone = false) {
@@ -125,6 +129,7 @@ export class CorruptRecord extends Error {
       `Stored record ${record} ${what}: the disk has changed it. Stop the node and run cpns verify --repair, then peers bring what they hold of it; else restore a backup.`,
     )
     this.place = place
+    this.isGone = isGone
     this.record = record
   }
 }

@@ -5,6 +5,7 @@ import type { Inspection } from '../inspection/inspection.ts'
 import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
+import { integrityRoutes } from './integrity.ts'
 import { describingRoute } from './openapi.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
@@ -19,12 +20,13 @@ export interface AdminParts {
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { draining, status, inspection } = parts
+  const { node, draining, status, inspection } = parts
   const routes = [
     ...healthRoutes(status),
     ...statusRoutes(status),
     ...drainRoutes(draining),
     ...inspectionRoutes(inspection),
+    ...integrityRoutes(node),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]

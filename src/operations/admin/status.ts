@@ -24,6 +24,16 @@ const link = z.object({
   clockSkewMs: z.number().optional().describe("The peer's clock minus this one's, as of the last hello."),
 })
 
+export const scrubProgress = z.object({
+  state: z.enum(['off', 'resting', 'reading']),
+  rounds: z.int().min(0).describe('How often everything was read since the start.'),
+  documents: z.int().min(0).describe('Read in this round, or else in the last one.'),
+  bytes: z.int().min(0),
+  damagedRecords: z
+    .array(z.string())
+    .describe('Records of this server alone: no peer has them. Stop the node and run cpns verify --repair.'),
+})
+
 export const statusAnswer = z.object({
   operator,
   server: z.string(),
@@ -46,6 +56,7 @@ export const statusAnswer = z.object({
     .int()
     .min(0)
     .describe('Documents that the disk has damaged, refused until other servers have brought what it lost.'),
+  scrub: scrubProgress.describe('How far it is in reading everything that it holds.'),
   links: z.array(link),
 })
 export type StatusAnswer = z.output<typeof statusAnswer>
@@ -70,6 +81,7 @@ export function statusOf(of: {
       isReady: state === 'serving' && (found.level === 'normal' || found.level === 'elevated'),
       ...found,
       links: [...found.links],
+      scrub: { ...found.scrub, damagedRecords: [...found.scrub.damagedRecords] },
     }
   }
 }

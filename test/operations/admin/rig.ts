@@ -17,6 +17,7 @@ import { RecordingTelemetry } from '../../fixtures/recording-telemetry.ts'
 import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 const operator = testOperator('a.example', 1)
+const scrub = { state: 'resting', rounds: 0, documents: 0, bytes: 0, damagedRecords: [] } as const
 const signals = { loopDelayMs: 0, utilisation: 0, memory: 0, authenticationWaitMs: 0, commitMs: 0, connections: 0 }
 
 /** The admin API of a node that is none, on a socket and on a port. @param more routes besides those of every node */
@@ -30,7 +31,7 @@ export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: 
   const drains: DrainOptions[] = []
   const { promise: drained, resolve: finish } = Promise.withResolvers<Drained>()
   const node = {
-    status: () => ({ level, signals, connections: 3, unshared: 1, damaged: 0, links: [] }),
+    status: () => ({ level, signals, connections: 3, unshared: 1, damaged: 0, scrub, links: [] }),
     clientUrl: () => 'ws://127.0.0.1:4680',
     drain(options: DrainOptions = {}) {
       drains.push(options)
