@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
+import { fanOutBench } from './fan-out.ts'
 import { guardBench } from './guard.ts'
 import { notificationBench } from './notification.ts'
 import { overloadBench } from './overload.ts'
@@ -29,6 +30,7 @@ const benches: readonly Bench[] = [
   notificationBench,
   overloadBench,
   reconcileBench,
+  fanOutBench,
 ]
 
 const { values, positionals } = parseArgs({

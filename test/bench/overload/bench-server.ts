@@ -14,6 +14,7 @@ import { operator, pskOf } from './raw-client.ts'
 
 export interface BenchServer {
   readonly home: ServerFolder
+  readonly pid: number
   readonly port: number
   readonly probe: Child<ProbeOrder, ProbeAnswer>
   readonly log: ReturnType<typeof watchLog>
@@ -58,5 +59,5 @@ export async function start(
   const asked = orders<ProbeOrder, ProbeAnswer>(child, 'A server')
   const ready = await log.seen('node.ready', ({ event }) => event === 'node.ready', 60_000)
   const { port } = new URL(String(ready.fields?.clientUrl))
-  return { home, port: Number(port), probe: asked, log, signal: signal => void child.kill(signal) }
+  return { home, pid: child.pid ?? 0, port: Number(port), probe: asked, log, signal: signal => void child.kill(signal) }
 }
