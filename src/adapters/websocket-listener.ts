@@ -173,7 +173,7 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     if (decision.subprotocol !== undefined) subprotocols.set(request, decision.subprotocol)
     stream.off('error', ignored)
     const { socket } = request
-    upgrader.handleUpgrade(request, stream, head, websocket => decision.opened(opened(websocket, socket)))
+    upgrader.handleUpgrade(request, stream, head, websocket => decision.opened(opened(websocket, socket, stream)))
   }
 
   /** What is done for a stranger takes its turn, where there is a line. */
@@ -183,13 +183,17 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
   }
 
   /** Apart, so that what is kept for as long as the connection stands holds on to nothing of its request. */
-  function opened(websocket: WebSocket, { remoteAddress, remotePort }: IncomingMessage['socket']): Socket {
+  function opened(
+    websocket: WebSocket,
+    { remoteAddress, remotePort }: IncomingMessage['socket'],
+    stream: Duplex,
+  ): Socket {
     const heard = () => void silent.delete(websocket)
     websocket.on('message', heard)
     websocket.on('pong', heard)
     let isStranger = running.line !== undefined
     return {
-      ...socketOf(websocket, work => (isStranger ? step(work) : work())),
+      ...socketOf(websocket, work => (isStranger ? step(work) : work()), stream),
       proved() {
         isStranger = false
         running.line?.passed({ remoteAddress, remotePort })

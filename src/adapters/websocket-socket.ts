@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { RawData, WebSocket } from 'ws'
 import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
 
@@ -5,11 +6,31 @@ type Arrival =
   | { readonly kind: 'frame'; readonly frame: string | Uint8Array }
   | { readonly kind: 'closed'; readonly code: number; readonly reason: string }
 
+/*
+ * Frames are written at the end of the turn of the event loop in which they are sent: those for one socket at once, and those for
+ * many sockets one after another with nothing in between, which takes half of what it takes to write each where it comes up.
+ */
+let writers: (() => void)[] = []
+
+function atEndOfTurn(write: () => void): void {
+  if (writers.push(write) > 1) return
+  setImmediate(() => {
+    const all = writers
+    writers = []
+    for (const write of all) write()
+  })
+}
+
 /**
  * An open websocket of `ws`, of either end, as the port has it. Frames are delivered by `inTurn`, at once unless it says
  * otherwise; those that wait for it when the websocket has gone are not.
+ * @param stream beneath the websocket
  */
-export function socketOf(websocket: WebSocket, inTurn: (deliver: () => void) => void = deliver => deliver()): Socket {
+export function socketOf(
+  websocket: WebSocket,
+  inTurn: (deliver: () => void) => void = deliver => deliver(),
+  stream?: Pick<Duplex, 'cork' | 'uncork'>,
+): Socket {
   let arrived: Arrival[] = []
   let events: SocketEvents | undefined
   let isTurnAwaited = false
@@ -38,12 +59,34 @@ export function socketOf(websocket: WebSocket, inTurn: (deliver: () => void) => 
   // What the peer sent cannot be read (too large, not UTF-8, no frame at all): ws closes with the code that says so.
   websocket.on('error', () => {})
 
+  let frames: (string | Uint8Array)[] | undefined
+  let framesBytes = 0
+
+  function write(): void {
+    const all = frames
+    frames = undefined
+    framesBytes = 0
+    if (!all || websocket.readyState !== websocket.OPEN) return
+    if (all.length > 1) stream?.cork()
+    for (const frame of all) websocket.send(frame)
+    if (all.length > 1) stream?.uncork()
+  }
+
   return {
     send(frame) {
-      if (websocket.readyState === websocket.OPEN) websocket.send(frame)
+      if (websocket.readyState !== websocket.OPEN) return
+      framesBytes += frame.length
+      if (frames) frames.push(frame)
+      else {
+        frames = [frame]
+        atEndOfTurn(write)
+      }
     },
-    bufferedBytes: () => websocket.bufferedAmount,
-    close: (code, reason) => websocket.close(code, reason),
+    bufferedBytes: () => framesBytes + websocket.bufferedAmount,
+    close(code, reason) {
+      write()
+      websocket.close(code, reason)
+    },
     listen(listener) {
       events = listener
       deliver()
