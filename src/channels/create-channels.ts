@@ -21,7 +21,6 @@ import { channelOf, channelsDocument } from './names.ts'
 import { waitingIn } from './queue.ts'
 import { channelsIn } from './records.ts'
 import { refusals } from './refusals.ts'
-import { createReplication } from './replication.ts'
 import { createUpkeep } from './upkeep.ts'
 
 export interface ChannelsOptions {
@@ -58,11 +57,16 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
   const limits = { ...defaultChannelLimits, ...options.limits }
   const credentials = createChannelCredentials({ operator: self, macKeys: options.macKeys, crypto })
   const { replicationMs, sweepEveryMs: everyMs } = limits
-  const replication = createReplication({ self, documents, others: options.others, clock, replicationMs })
+  let joined: Federation | undefined
+  const isReplicated = async (document: DocumentId): Promise<boolean> => {
+    if (options.others() === 0) return true
+    const durability = await joined?.replicated([document], { replicated: 1, timeoutMs: replicationMs })
+    return durability?.isReached === true
+  }
   const delivery = createDelivery({ documents, clock, telemetry, limits })
   const upkeep = createUpkeep({ self, server, documents, keys, clock, telemetry, everyMs })
   const inbound = createInbound({
-    ...{ self, documents, keys, credentials, replication, clock, random, crypto, telemetry, limits },
+    ...{ self, documents, keys, credentials, isReplicated, clock, random, crypto, telemetry, limits },
   })
   let unsubscribe: Cancel = () => {}
 
@@ -128,7 +132,9 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
     commands,
     inbound,
     limits,
-    join: federation => replication.join(federation),
+    join(federation) {
+      joined = federation
+    },
 
     start() {
       unsubscribe = documents.subscribe(({ document, index }) => {
@@ -141,7 +147,6 @@ export function createChannels(options: ChannelsOptions): ChannelsService {
       unsubscribe()
       upkeep.stop()
       delivery.stop()
-      replication.stop()
     },
   }
 }

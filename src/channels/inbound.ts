@@ -15,9 +15,8 @@ import type { Urgency } from './fields.ts'
 import type { ChannelLimits } from './limits.ts'
 import { channelsDocument, messageOf } from './names.ts'
 import { stateOf } from './queue.ts'
-import { keys, type Settlement } from './records.ts'
+import type { Settlement } from './records.ts'
 import { refusals } from './refusals.ts'
-import type { Replication } from './replication.ts'
 
 /*
  * What application servers may do: send a message to a channel, ask what has become of it, take it back. Each time they show the
@@ -67,14 +66,15 @@ export function createInbound(options: {
   readonly documents: Pick<Documents, 'read' | 'write'>
   readonly keys: KeySource
   readonly credentials: ChannelCredentials
-  readonly replication: Replication
+  /** Whether another server of the operator holds what stands in the document now, soon; so it is where there is no other. */
+  readonly isReplicated: (document: DocumentId) => Promise<boolean>
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
   readonly telemetry: Telemetry
   readonly limits: ChannelLimits
 }): Inbound {
-  const { self, documents, credentials, replication, clock, random, crypto, telemetry, limits } = options
+  const { self, documents, credentials, isReplicated: reaches, clock, random, crypto, telemetry, limits } = options
   const channels = new Allowances(clock, limits.channelPerSecond, limits.channelBurst)
   const applications = new Allowances(clock, limits.applicationPerSecond, limits.applicationBurst)
 
@@ -131,7 +131,7 @@ export function createInbound(options: {
       const document = documentOf(claims)
       const taken = await documents.write(document, taking(channel, id, incoming, limits)).catch(asRefusal)
       telemetry.count('cpns_channel_messages_taken_total', { urgency })
-      const isReplicated = await replication.reaches(document, keys.message(channel, id))
+      const isReplicated = await reaches(document)
       return { message: id, ...taken, isReplicated }
     },
 
