@@ -1,4 +1,5 @@
 import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
+import type { Clock } from '../../ports/clock.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Recorded } from './audit.ts'
 import { type Guard, suffices } from './guard.ts'
@@ -7,21 +8,25 @@ import type { Principal, Route } from './route.ts'
 
 /*
  * Serves routes over HTTP behind a guard. First it is found out who asks and whether they may, before their body is read; then what they
- * ask is checked; what changes something is recorded, done, and recorded with its outcome.
+ * ask is checked; what changes something is recorded, done, and recorded with its outcome. Whoever has asked for a change hears how it
+ * went also when the server ends meanwhile, as it does after a drain.
  */
 
 const defaultBodyBytes = 4_096
 /** Whoever sends a request more slowly holds a connection for nothing. */
 const requestTimeoutMs = 10_000
+/** How long a server that ends waits for answers to changes to be on their way: their record is on the disk before. */
+const lastAnswersMs = 5_000
 
 export function adminApp(of: {
   readonly routes: readonly Route[]
   readonly guard: Guard
   /** Records requests that change something. */
   readonly recorded: Recorded
+  readonly clock: Pick<Clock, 'after'>
   readonly telemetry: Telemetry
 }): FastifyInstance {
-  const { routes, guard, recorded, telemetry } = of
+  const { routes, guard, recorded, clock, telemetry } = of
   const app = fastify({
     logger: false,
     bodyLimit: defaultBodyBytes,
@@ -32,6 +37,7 @@ export function adminApp(of: {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
+  answerChangesBeforeClosing(app, clock)
   for (const route of routes) serve(app, route, guard, recorded)
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ message: `There is no ${request.method} ${request.url} here.` }),
@@ -49,6 +55,22 @@ export function adminApp(of: {
     return reply.code(500).send({ message: 'The node failed at this; its log says why (admin.failed).' })
   })
   return app
+}
+
+function answerChangesBeforeClosing(app: FastifyInstance, clock: Pick<Clock, 'after'>): void {
+  const underWay = new Set<Promise<void>>()
+  app.addHook('onRequest', async ({ method }, { raw }) => {
+    if (method === 'GET') return
+    const answered = new Promise<void>(resolve => raw.once('close', resolve))
+    underWay.add(answered)
+    void answered.then(() => underWay.delete(answered))
+  })
+  app.addHook('preClose', async () => {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const cancel = clock.after(lastAnswersMs, resolve)
+    await Promise.race([Promise.all(underWay), late])
+    cancel()
+  })
 }
 
 function serve(app: FastifyInstance, route: Route, guard: Guard, recorded: Recorded): void {

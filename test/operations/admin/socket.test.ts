@@ -1,13 +1,15 @@
 /*
  * Property: the socket in a node's data folder is for its owner alone, takes the place of one that a killed process has left, and
  * answers how the node is; a drain is begun once, whoever asks how often, and everybody who asks hears how it ends. What is no
- * request is refused with what is wrong. Fails when a second drain restarted the first, or hung.
+ * request is refused with what is wrong. Fails when a second drain restarted the first, or hung, or when who began it was hung up on.
  */
 import { stat } from 'node:fs/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
 import { askNode, NodeNotReached, socketPath } from '../../../src/adapters/control-socket.ts'
 import { thisHost } from '../../../src/adapters/host.ts'
+import { json, route } from '../../../src/operations/admin/route.ts'
 import type { DocumentId } from '../../../src/ports/names.ts'
 import { adminRig as rig } from './rig.ts'
 
@@ -60,6 +62,27 @@ test('a drain begins once, and all who ask hear how it goes and ends', async () 
   // Who comes later hears it too.
   assert.equal((await ask('POST', '/v1/drain')).lines.at(-1), end2)
   await end()
+})
+
+test('who drains hears how it ended, though the server ends as soon as it has', async () => {
+  const began = Promise.withResolvers<void>()
+  const going = Promise.withResolvers<void>()
+  const slow = route({
+    ...{ method: 'POST', path: '/v1/slow', scope: 'operate', summary: 'Is answered when the server is about to end.' },
+    answers: { 200: json('It is done.', z.object({ isDone: z.literal(true) })) },
+    async handle(_, answer) {
+      began.resolve()
+      await going.promise
+      return answer(200, { isDone: true })
+    },
+  })
+  const { ask, end } = await rig('normal', [slow])
+  const asked = ask('POST', '/v1/slow')
+  await began.promise
+  const ended = end()
+  going.resolve()
+  assert.equal(await asked, { status: 200, lines: [{ isDone: true }] })
+  await ended
 })
 
 test('what is no request is refused', async () => {
