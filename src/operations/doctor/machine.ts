@@ -1,4 +1,5 @@
 import type { Host } from '../../adapters/host.ts'
+import { isLoopback } from '../../adapters/loopback.ts'
 import type { Configuration } from '../configuration-schema.ts'
 import { type Finding, findingsOn } from './finding.ts'
 
@@ -85,7 +86,7 @@ export function tcpOf(multiaddress: string): { readonly host: string; readonly p
 
 /** @param isRunning whether the node itself holds them now */
 export async function examinePorts(
-  { clients, peers }: Configuration,
+  { clients, peers, admin }: Configuration,
   host: Host,
   isRunning: boolean,
 ): Promise<Finding[]> {
@@ -95,8 +96,31 @@ export async function examinePorts(
       const tcp = tcpOf(address)
       return tcp ? [{ what: 'other servers', setting: 'peers.listen', ...tcp }] : []
     }),
+    ...(admin.listen === undefined
+      ? []
+      : [{ what: 'the admin API', setting: 'admin.listen', ...hostAndPort(admin.listen) }]),
   ]
-  return Promise.all(listened.map(one => examinePort(one, host, isRunning)))
+  const ports = await Promise.all(listened.map(one => examinePort(one, host, isRunning)))
+  return [...ports, ...examineExposure(admin.listen)]
+}
+
+function hostAndPort(listen: string): { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(`http://${listen}`)
+  // A URL leaves out the port that is the usual one of its scheme.
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
+}
+
+/** Tokens go over the admin API in plain. */
+function examineExposure(listen: string | undefined): Finding[] {
+  if (listen === undefined) return []
+  const { host } = hostAndPort(listen)
+  if (host === 'localhost' || isLoopback(host)) return []
+  return [
+    findingsOn('ports').warning(
+      `The admin API listens at ${listen}, beyond this machine, in plain HTTP: who listens in takes the tokens.`,
+      'Set admin.listen to 127.0.0.1 and a port, with a proxy that terminates TLS in front of it.',
+    ),
+  ]
 }
 
 async function examinePort(
