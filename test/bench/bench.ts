@@ -3,6 +3,8 @@ export interface Figure {
   readonly name: string
   readonly value: number
   readonly unit: string
+  /** Of how many measurements it is the median, or whatever the name says. */
+  readonly samples?: number
   readonly atLeast?: number
   readonly atMost?: number
 }

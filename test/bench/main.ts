@@ -65,8 +65,12 @@ async function draw(name: string, svg: string): Promise<void> {
 }
 
 function table(figures: readonly Figure[]): string {
-  const rows = figures.map(figure => `| ${figure.name} | ${round(figure.value)} ${figure.unit} | ${wanted(figure)} |`)
+  const rows = figures.map(figure => `| ${figure.name} | ${given(figure)} | ${wanted(figure)} |`)
   return ['| figure | value | wanted |', '|---|---|---|', ...rows].join('\n')
+}
+
+function given({ value, unit, samples }: Figure): string {
+  return `${round(value)} ${unit}${samples === undefined ? '' : ` (n = ${samples})`}`
 }
 
 function wanted(figure: Figure): string {
