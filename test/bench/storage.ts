@@ -6,7 +6,7 @@ import { mailboxFlag, messageDeposit } from '../../src/storage/methods/objects.t
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
 import { userRegister } from '../../src/storage/methods/users.ts'
 import { derivedId, mailboxDocument, partDocument } from '../../src/storage/names.ts'
-import { keys } from '../../src/storage/records.ts'
+import { idsIn, keys } from '../../src/storage/records.ts'
 import { type Bench, type Figure, measured, median } from './bench.ts'
 import { documentPath } from './document.ts'
 import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
@@ -246,28 +246,31 @@ async function tokenNow(server: StorageServer): Promise<string> {
   return token
 }
 
-/** New messages and flags, ten at a time, each followed by a sync. */
+/** Ten changes at a time, half of them new messages, half of them flags in a part that is full, each ten followed by a sync. */
 async function incrementalSyncs(
   server: StorageServer,
   begun: string,
   progress: (line: string) => void,
 ): Promise<Figure[]> {
+  const full = { container: 'c-lunch', part: bigParts - 1 }
+  const ids = [...idsIn(await server.documents.read(partDocument(big, full.container, full.part)))]
   const cpuMs: number[] = []
   const shares: number[] = []
   let token = begun
   for (let round = 0; round < increments; round++) {
-    for (let index = 0; index < changesAtOnce / 2; index++) {
-      const sent = date + (bigParts * partObjects + round * changesAtOnce + index) * everyMs
+    for (let index = round * (changesAtOnce / 2); index < (round + 1) * (changesAtOnce / 2); index++) {
+      const sent = date + (bigParts * partObjects + index) * everyMs
       const object = messageOf('lunch', sent, 'And for dinner?')
-      const { created: _, ...name } = await server.call(messageDeposit, { commandId: newId(), ...big, object })
-      if (round > 0) continue
-      await server.call(mailboxFlag, { commandId: newId(), ...big, changes: [{ ...name, add: ['\\Seen'] }] })
+      await server.call(messageDeposit, { commandId: newId(), ...big, object })
+      const changes = [{ ...full, id: ids[index] as string, add: ['\\Seen' as const] }]
+      await server.call(mailboxFlag, { commandId: newId(), ...big, changes })
     }
     const cpu = process.cpuUsage()
     const page = await server.call(mailboxSync, { ...big, token })
     const { user, system } = process.cpuUsage(cpu)
     cpuMs.push((user + system) / 1_000)
     const objects = [...page.created, ...page.changed]
+    if (objects.length !== changesAtOnce) throw new Error(`The page has ${objects.length} changes.`)
     shares.push(JSON.stringify(page).length / JSON.stringify(objects).length)
     if (page.token === undefined) throw new Error('There is more than was changed.')
     token = page.token
