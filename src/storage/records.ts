@@ -270,6 +270,19 @@ export function objectIn(part: Registers, id: string): ObjectRecord | undefined 
     return undefined
   }
 }
+
+/**
+ * Of which commit an object is, read off the end of its text: that is where {@link objectText} has it. `undefined` if it does not
+ * stand there; what does not parse as an object may seem to have one.
+ */
+export function originAtEnd(text: string): Origin | undefined {
+  const [, run, number, device] = endingInOrigin.exec(text) ?? []
+  if (run === undefined) return undefined
+  return device === undefined ? [run, Number(number)] : [run, Number(number), device]
+}
+/** Within a text of JSON a quotation mark has a backslash before it, so that this is a member, and the last one of the whole. */
+const endingInOrigin = /[,{]"o":\["([^"\\]{1,64})",(0|[1-9][0-9]{0,14})(?:,"([^"\\]*)")?\]\}$/
+
 export const goneIn = (part: Registers, id: string): GoneRecord | undefined =>
   parsed(goneRecord, part.get(keys.gone(id))?.value)
 
@@ -285,6 +298,15 @@ export function* flagsIn(part: Registers, id: string) {
 export const flagNames = (part: Registers, id: string): Flag[] =>
   [...flagsIn(part, id)].filter(({ on }) => on).map(({ flag }) => flag)
 
+/** Where each flag in a part was last set or cleared, with the id of its object. */
+export function* flagOriginsIn(part: Registers): Generator<readonly [id: string, o: Origin]> {
+  for (const [key, { value }] of part.entries('flag/')) {
+    const [, id = '', name] = key.split('/')
+    const record = parsed(flagRecord, value)
+    if (record && flag.safeParse(name).success) yield [id, record.o]
+  }
+}
+
 /** Ids of the objects that a part holds, in order. */
 export function* idsIn(part: Registers): Generator<string> {
   yield* idsUnder(part, 'object/')
@@ -295,9 +317,18 @@ export function* goneIdsIn(part: Registers): Generator<string> {
 }
 
 function* idsUnder(part: Registers, prefix: string): Generator<string> {
+  for (const [id] of valuesUnder(part, prefix)) yield id
+}
+
+/** The objects that a part holds, in order of id, as their texts; what is no text is no object. */
+export function* objectTextsIn(part: Registers): Generator<readonly [id: string, text: Json]> {
+  yield* valuesUnder(part, 'object/')
+}
+
+function* valuesUnder(part: Registers, prefix: string): Generator<readonly [id: string, value: Json]> {
   for (const [key, { value }] of part.entries(prefix)) {
     const id = key.slice(prefix.length)
-    if (value !== null && isObjectId(id)) yield id
+    if (value !== null && isObjectId(id)) yield [id, value]
   }
 }
 

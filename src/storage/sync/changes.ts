@@ -3,14 +3,16 @@ import type { PartRef } from '../commit.ts'
 import {
   changesOf,
   completeTo,
+  flagOriginsIn,
   flagsIn,
   type GoneRecord,
   goneIdsIn,
   goneIn,
-  idsIn,
   type ObjectRecord,
   type Origin,
   objectIn,
+  objectTextsIn,
+  originAtEnd,
   type Run,
   type Vector,
   vectorOf,
@@ -89,11 +91,22 @@ const isBeyond = ([run, n]: Origin, from: Vector, to: Vector): boolean =>
 
 /** Objects of a part with a change beyond `from` and not beyond `to`, in order of id, after the object `after`. */
 export function* changedIn(part: Registers, from: Vector, to: Vector, after = ''): Generator<ObjectChange> {
-  for (const id of merged(goneIdsIn(part), idsIn(part))) {
+  const goneIds = new Set(goneIdsIn(part))
+  for (const id of merged(goneIds.values(), touchedIn(part, from, to))) {
     if (id <= after) continue
-    const gone = goneIn(part, id)
+    const gone = goneIds.has(id) ? goneIn(part, id) : undefined
     const change = gone ? whenGone(id, gone, from, to) : whenThere(part, id, from, to)
     if (change) yield change
+  }
+}
+
+/** Objects that may have changed, in order of id: most of a part have not, which is seen without taking each to pieces. */
+function* touchedIn(part: Registers, from: Vector, to: Vector): Generator<string> {
+  const flagged = new Set<string>()
+  for (const [id, o] of flagOriginsIn(part)) if (isBeyond(o, from, to)) flagged.add(id)
+  for (const [id, text] of objectTextsIn(part)) {
+    const o = typeof text === 'string' ? originAtEnd(text) : undefined
+    if (!o || isBeyond(o, from, to) || flagged.has(id)) yield id
   }
 }
 
