@@ -27,6 +27,9 @@ import { adminRoutes } from './admin/routes.ts'
 import { serveAdmin } from './admin/serve.ts'
 import { statusOf } from './admin/status.ts'
 import type { Configuration } from './configuration-schema.ts'
+import { createFeed } from './console/feed.ts'
+import { recentEvents } from './console/recent-events.ts'
+import type { Action } from './console/shapes.ts'
 import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { type Inspection, inspectionOf } from './inspection/inspection.ts'
@@ -36,6 +39,7 @@ export { AdminRefusal } from './admin/refusal.ts'
 export { events, json, lines, type Route, raw, route } from './admin/route.ts'
 export { InvalidConfiguration, readConfiguration } from './configuration.ts'
 export type { Configuration } from './configuration-schema.ts'
+export type { Action } from './console/shapes.ts'
 
 /** A node on production adapters, with its log and its admin API, over the socket in its data folder and, if configured, over TCP. */
 export interface RunningNode extends CpnsNode {
@@ -53,6 +57,8 @@ export interface LaunchOptions {
   readonly passphrase?: string
   /** What the admin API serves besides, for whoever embeds the node. */
   readonly adminRoutes?: readonly Route[]
+  /** What the web console offers besides: each is a route of these. */
+  readonly consoleActions?: readonly Action[]
 }
 
 /**
@@ -65,9 +71,10 @@ export interface LaunchOptions {
 export async function launch(
   configuration: Configuration,
   at: (path: string) => string,
-  { passphrase, adminRoutes: more }: LaunchOptions = {},
+  { passphrase, adminRoutes: more, consoleActions: actions = [] }: LaunchOptions = {},
 ): Promise<RunningNode> {
-  const telemetry = pinoTelemetry({ level: configuration.log.level })
+  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level }), systemClock())
+  const { telemetry } = recent
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
   const identity = serverIdentity(operatorId(configuration.operator), privateKey, crypto)
@@ -119,8 +126,17 @@ export async function launch(
     const { operator, server } = identity
     const status = statusOf({ operator, server, node, draining, clock: ports.clock })
     const inspection = inspectionOf({ store, crypto, now: ports.clock.now })
+    const feed = createFeed({
+      node,
+      status,
+      draining,
+      recent,
+      counters: telemetry.counters,
+      clock: ports.clock,
+      actions,
+    })
     const admin = await serveAdmin({
-      routes: adminRoutes({ node, draining, status, inspection }, more),
+      routes: adminRoutes({ node, draining, status, inspection, feed }, more),
       at: {
         socket: controlPath(configuration, at),
         tokens: adminTokensPath(configuration, at),
@@ -129,6 +145,7 @@ export async function launch(
       },
       ...{ clock: ports.clock, random: ports.random, telemetry },
     }).catch(async error => {
+      feed.stop()
       await node.stop()
       throw error
     })
@@ -147,6 +164,7 @@ export async function launch(
       adminUrl: admin.url,
       async stop() {
         stopFollowing()
+        feed.stop()
         await node.stop()
         await admin.stop()
         await searchIndex.close()

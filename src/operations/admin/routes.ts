@@ -1,5 +1,7 @@
 import { version } from '../../adapters/release.ts'
 import type { CpnsNode } from '../../node.ts'
+import type { Feed } from '../console/feed.ts'
+import { consoleRoutes } from '../console/routes.ts'
 import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
 import { drainRoutes } from './drain.ts'
@@ -16,17 +18,19 @@ export interface AdminParts {
   readonly draining: Draining
   readonly status: () => StatusAnswer
   readonly inspection: Inspection
+  readonly feed: Feed
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection } = parts
+  const { node, draining, status, inspection, feed } = parts
   const routes = [
     ...healthRoutes(status),
     ...statusRoutes(status),
     ...drainRoutes(draining),
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
+    ...consoleRoutes(feed),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]
