@@ -11,6 +11,7 @@ import { openApi } from '../../../src/operations/admin/openapi.ts'
 import { json, route } from '../../../src/operations/admin/route.ts'
 import { adminRoutes } from '../../../src/operations/admin/routes.ts'
 import { statusOf } from '../../../src/operations/admin/status.ts'
+import { createFeed } from '../../../src/operations/console/feed.ts'
 import { adminTokensPath } from '../../../src/operations/control-path.ts'
 import { assertDescribed, descriptionAt } from './described.ts'
 import { realNode } from './real-node.ts'
@@ -23,8 +24,10 @@ test('every route of a node is described, and answers so', async () => {
   const description = await descriptionAt(adminUrl)
   const { operator, server } = node.federation
   const status = statusOf({ operator, server, node, draining: node.draining, clock: systemClock() })
-  const { draining, inspection } = node
-  const routes = adminRoutes({ node, draining, status, inspection })
+  const { draining, inspection, telemetry } = node
+  const recent = { events: () => [] }
+  const feed = createFeed({ node, status, draining, recent, counters: telemetry.counters, clock: systemClock() })
+  const routes = adminRoutes({ node, draining, status, inspection, feed })
   const described = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
   )
@@ -38,6 +41,7 @@ test('every route of a node is described, and answers so', async () => {
     const answer = await fetch(`${adminUrl}${path}`, { headers: { authorization: `Bearer ${text}` } })
     await assertDescribed(description, 'GET', path, answer)
   }
+  feed.stop()
   await end()
 })
 
