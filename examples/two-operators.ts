@@ -1,6 +1,7 @@
 /*
  * Two operators, one Personal Network: two real servers find and authenticate each other, devices register through
- * gateways, the network between the operators is cut and healed, and both sides agree.
+ * gateways, the network between the operators is cut and healed, and both sides agree. Each server has a web console, where
+ * all of it can be watched, and the network cut and healed again.
  *
  *   npm start                     the story; then it serves on until Ctrl-C
  *   npm start -- --once           ends after the story: 0 if every step was verified, 1 with the step that failed
@@ -28,7 +29,7 @@ import {
 } from '../src/client/node.ts'
 import { newCommandId, subscribers } from './support/credentials.ts'
 import { type ServerFolder, serverFolder, trustEachOther } from './support/operators.ts'
-import { type ServerProcess, startServer } from './support/server-process.ts'
+import { cpns, type NetworkWish, type ServerProcess, startServer } from './support/server-process.ts'
 import { eventually, inventoryTable, story, tellUntilAsked } from './support/story.ts'
 
 const { values: options } = parseArgs({
@@ -63,10 +64,17 @@ async function tell(asked: Promise<void>): Promise<void> {
   )
   const [serverA, serverB] = await told.step(
     'A server of each starts',
-    async () => [await start(a), await start(b)] as const,
+    async () => {
+      const wanted = (wish: NetworkWish) => each(a, b, wish)
+      return [await start(a, wanted), await start(b, wanted)] as const
+    },
     servers => servers.map(({ clientUrl }) => clientUrl).join(' and '),
   )
   await told.step('They find and authenticate each other', () => linked(a, serverA, b, serverB))
+  const consoles = await told.step('Each has a web console, to watch all this in a browser', () =>
+    Promise.all([consoleOf(a, serverA), consoleOf(b, serverB)]),
+  )
+  for (const { url } of consoles) told.line(url)
 
   told.chapter('A Personal Network at a.example')
   const owner = await told.step('Its owner connects and authenticates', () => client(a, serverA, 'owner'))
@@ -103,7 +111,7 @@ async function tell(asked: Promise<void>): Promise<void> {
 
   told.chapter('The network between the operators is cut')
   await told.step('Every connection is severed at the socket', async () => {
-    for (const { link } of [a, b]) link.cut()
+    each(a, b, 'cut')
     await Promise.all([linkDown(serverA), linkDown(serverB)])
   })
   await told.step('a.example registers a camera', () => register(a, gatewayA, 'camera'))
@@ -124,7 +132,7 @@ async function tell(asked: Promise<void>): Promise<void> {
 
   told.chapter('The network heals')
   await told.step('Both sides have the same inventory, and documents with equal digests', async () => {
-    for (const { link } of [a, b]) link.heal()
+    each(a, b, 'heal')
     await eventually('convergence', async () => {
       const [atA, atB] = [await view(owner), await view(reader)]
       return active(atA).length >= 5 && same(atA, atB) && (await sameDigests(owner, reader))
@@ -138,17 +146,28 @@ async function tell(asked: Promise<void>): Promise<void> {
     told.chapter(`The inventory of “${inventory.alias}” as ${operator} has it`)
     told.line(inventoryTable(inventory))
   }
+  told.chapter('The same from the console')
+  const [console] = consoles
+  await told.step('Its buttons cut the network, and heal it', async () => {
+    const down = Promise.all([linkDown(serverA), linkDown(serverB)])
+    await press(console, 'cut')
+    await down
+    const up = Promise.all([linkUp(serverA), linkUp(serverB)])
+    await press(console, 'heal')
+    await up
+  })
   if (options.once) return
 
   told.chapter('Serving on until Ctrl-C')
   told.line(`a.example  ${serverA.clientUrl}/v1/client   gateway for PNEs ${gatewayA.url()}`)
   told.line(`b.example  ${serverB.clientUrl}/v1/client   gateway for PNEs ${gatewayB.url()}`)
+  for (const { url } of consoles) told.line(`console    ${url}`)
   told.line(`credentials of owner, gateways and PNEs: ${join(folder, '*/demo-keys.json')}`)
   await asked
 }
 
-async function start(server: ServerFolder): Promise<ServerProcess> {
-  const running = await startServer(server.config)
+async function start(server: ServerFolder, wanted: (wish: NetworkWish) => void): Promise<ServerProcess> {
+  const running = await startServer(server.config, [], { listen: '127.0.0.1:0', wanted })
   endings.push(() => running.stop())
   return running
 }
@@ -164,9 +183,39 @@ async function linked(a: ServerFolder, serverA: ServerProcess, b: ServerFolder, 
   await Promise.all([up(serverA, b), up(serverB, a)])
 }
 
-function linkDown(server: ServerProcess) {
+/** What happens to the link from now on. */
+function next(server: ServerProcess, event: 'link.down' | 'link.up') {
   const before = server.log.length
-  return server.seen('the end of the link', line => line.event === 'link.down' && server.log.indexOf(line) >= before)
+  return server.seen(`the next ${event}`, line => line.event === event && server.log.indexOf(line) >= before)
+}
+const linkDown = (server: ServerProcess) => next(server, 'link.down')
+const linkUp = (server: ServerProcess) => next(server, 'link.up')
+
+function each(a: ServerFolder, b: ServerFolder, wish: NetworkWish): void {
+  for (const { link } of [a, b]) link[wish]()
+}
+
+interface Console {
+  readonly adminUrl: string
+  readonly token: string
+  /** Opens it; what is behind the `#` a browser sends to nobody. */
+  readonly url: string
+}
+
+async function consoleOf({ config }: ServerFolder, { adminUrl = '' }: ServerProcess): Promise<Console> {
+  const name = `story-${Date.now()}`
+  const printed = await cpns('token', 'create', name, '--scope', 'operate', '--for', '1d', '--config', config)
+  const token = printed.trim()
+  const page = await fetch(`${adminUrl}/console`)
+  if (!page.ok) throw new Error(`The console answers ${page.status}: ${await page.text()}`)
+  return { adminUrl, token, url: `${adminUrl}/console#token=${token}` }
+}
+
+/** As the page does when its button is pressed. */
+async function press({ adminUrl, token }: Console, wish: NetworkWish): Promise<void> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const answer = await fetch(`${adminUrl}/v1/demo/${wish}`, { method: 'POST', headers, body: '{}' })
+  if (!answer.ok) throw new Error(`The button answers ${answer.status}: ${await answer.text()}`)
 }
 
 async function client(server: ServerFolder, running: ServerProcess, identity: string): Promise<Session> {

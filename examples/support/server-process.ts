@@ -1,10 +1,24 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 /** The `cpns` command of this repository, run from source. */
 const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** The same with the buttons of the story in its console. */
+const withButtons = fileURLToPath(new URL('console-server.ts', import.meta.url))
+
+/** What somebody at a console wants of the network between the servers. */
+export type NetworkWish = 'cut' | 'heal'
+const isWish = (message: unknown): message is NetworkWish => message === 'cut' || message === 'heal'
+
+/** A console whose buttons cut and heal the network. */
+export interface WithConsole {
+  /** Where it is served, such as `127.0.0.1:4690`; port 0 takes any that is free. */
+  readonly listen: string
+  readonly wanted: (wish: NetworkWish) => void
+}
 
 /** One structured line of a server's log. */
 export interface LogLine {
@@ -26,6 +40,8 @@ export interface ServerProcess {
   readonly pid: number
   /** The websocket URL for clients, from the server's own announcement. */
   readonly clientUrl: string
+  /** Where its admin API and its console are; `undefined` if it has them on its socket alone. */
+  readonly adminUrl: string | undefined
   readonly log: readonly LogLine[]
   /** The first line, past or to come, that fits. @throws when none came in time, or the process ended. */
   seen(what: string, fits: (line: LogLine) => boolean, withinMs?: number): Promise<LogLine>
@@ -36,14 +52,23 @@ export interface ServerProcess {
 /**
  * Starts `cpns start --config FILE`, perhaps under another program (`strace …`), and waits until it is ready. It ends
  * with this process at the latest.
+ *
+ * @param console left out: it has none
  */
-export async function startServer(config: string, wrapper: readonly string[] = []): Promise<ServerProcess> {
+export async function startServer(
+  config: string,
+  wrapper: readonly string[] = [],
+  console?: WithConsole,
+): Promise<ServerProcess> {
   // What is shown with it holds on a machine that has much else to do, where a server would send clients away.
-  const settings = ['--set', 'load.controlled=false']
-  const [program, ...args] = [...wrapper, process.execPath, command, 'start', '--config', config, ...settings]
+  const settings = ['--set', 'load.controlled=false', ...(console ? ['--set', `admin.listen=${console.listen}`] : [])]
+  const what = console ? [withButtons] : [command, 'start']
+  const [program, ...args] = [...wrapper, process.execPath, ...what, '--config', config, ...settings]
   // Under another program the server is in a group with it, so that signals reach it, and not the other one alone.
   const detached = wrapper.length > 0
-  const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(), detached })
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(console ? ['ipc' as const] : [])]
+  const child = spawn(program as string, args, { stdio, env: environment(), detached })
+  if (console) child.on('message', wish => isWish(wish) && console.wanted(wish))
   const watch = watchLog(child)
   const send = (signal: NodeJS.Signals) => (detached ? signalGroup(child, signal) : child.kill(signal))
   const kill = () => void send('SIGKILL')
@@ -59,6 +84,7 @@ export async function startServer(config: string, wrapper: readonly string[] = [
   return {
     pid: child.pid as number,
     clientUrl: String(ready.fields?.clientUrl),
+    adminUrl: typeof ready.fields?.adminUrl === 'string' ? ready.fields.adminUrl : undefined,
     log: watch.log,
     seen: watch.seen,
     async stop(signal = 'SIGTERM') {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { Command } from 'commander'
 import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
+import type { LaunchOptions } from '../operations/launch.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'
 import { passphrase } from './passphrase.ts'
@@ -12,8 +13,10 @@ const diskFailed = 75
  * `cpns start`: serves until SIGINT, SIGTERM or `cpns drain`, then drains and ends cleanly with exit code 0; at a second signal it
  * ends at once. When its disk fails it ends too, with exit code
  * 75: what is on the disk is known only after a restart, which is the supervisor's to do.
+ *
+ * @param more what a program that is built around it adds to the node's admin API
  */
-export function startCommand(): Command {
+export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Command {
   return new Command('start')
     .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
     .addOption(configOption())
@@ -25,7 +28,8 @@ export function startCommand(): Command {
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
       const lockedBy = passphrase()
-      const node = await launch(folder.configuration, folder.at, lockedBy === undefined ? {} : { passphrase: lockedBy })
+      const options = { ...more, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
+      const node = await launch(folder.configuration, folder.at, options)
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const { draining, telemetry } = node
