@@ -15,22 +15,23 @@ import { type StatusAnswer, statusRoutes } from './status.ts'
 /** What the routes of a running node answer from. */
 export interface AdminParts {
   readonly node: CpnsNode
+  /** What its console is told. */
+  readonly feed: Feed
   readonly draining: Draining
   readonly status: () => StatusAnswer
   readonly inspection: Inspection
-  readonly feed: Feed
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection, feed } = parts
+  const { node, draining, status, inspection } = parts
   const routes = [
     ...healthRoutes(status),
+    ...consoleRoutes(parts.feed),
     ...statusRoutes(status),
     ...drainRoutes(draining),
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
-    ...consoleRoutes(feed),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]

@@ -30,8 +30,8 @@ function loadAlarms({ state, level, cause, unshared, links, damaged }: Overview)
     alarms.push({
       id: 'load',
       severity: level === 'shedding' ? 'critical' : 'warning',
-      title: `This server is ${level}${cause ? ` by ${cause}` : ''}: new clients are turned away.`,
-      todo: 'Give it more of what it lacks, or add a server to this operator.',
+      title: `This server is ${level}${cause ? ` by ${cause}` : ''}.`,
+      todo: 'New clients are sent elsewhere, unless load.controlled is off. Give it more of what it lacks, or add a server to this operator.',
     })
   }
   if (damaged > 0) {

@@ -52,7 +52,10 @@ const mapServer = z.object({
   since: time.optional().describe('Since when the link is as it is, as far as this run of the node has seen.'),
   reason: z.string().optional().describe('Why it is not up.'),
   clockSkewMs: z.number().optional().describe('Its clock minus that of this server.'),
-  usedPercent: z.number().optional().describe('What it says to have in use of what it can take.'),
+  usedPercent: z
+    .number()
+    .optional()
+    .describe('What it says to have in use of what it can take for clients of this operator; 100 where it takes none.'),
 })
 export type MapServer = z.output<typeof mapServer>
 

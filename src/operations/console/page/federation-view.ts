@@ -61,8 +61,9 @@ export const federationView: View = ({ told, widthPx }, acts) => {
           },
           { title: 'Clock', of: ({ server: { clockSkewMs } }) => skewText(clockSkewMs), isNumber: true },
           {
-            title: 'In use',
-            of: ({ server: { usedPercent } }) => (usedPercent === undefined ? '–' : `${Math.round(usedPercent)} %`),
+            title: 'Room for our clients',
+            of: ({ server: { usedPercent } }) =>
+              usedPercent === undefined ? '–' : usedPercent >= 100 ? 'none' : `${Math.round(100 - usedPercent)} %`,
             isNumber: true,
           },
         ],

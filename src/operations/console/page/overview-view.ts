@@ -71,7 +71,7 @@ function loadText({ level, cause }: Overview): string {
   if (level === 'normal') return 'Everybody is let in.'
   const why = cause ? ` by ${signalNames[cause].toLowerCase()}` : ''
   if (level === 'elevated') return `Everybody is let in; it is noticed${why}.`
-  return `New clients are sent elsewhere${why}.`
+  return `New clients are sent elsewhere${why}, unless load.controlled is off.`
 }
 
 const signalNames: Readonly<Record<keyof Overview['signals'], string>> = {
