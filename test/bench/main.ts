@@ -8,6 +8,7 @@ import { fanOutBench } from './fan-out.ts'
 import { guardBench } from './guard.ts'
 import { notificationBench } from './notification.ts'
 import { overloadBench } from './overload.ts'
+import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { searchBench } from './search.ts'
@@ -22,6 +23,7 @@ import { storeBench } from './store.ts'
 
 const benches: readonly Bench[] = [
   documentBench,
+  overwriteBench,
   storeBench,
   guardBench,
   registrationBench,
