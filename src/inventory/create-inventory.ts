@@ -3,6 +3,7 @@ import type { Attached } from '../commands/attached.ts'
 import { createMemory } from '../commands/memory.ts'
 import { createProofCheck } from '../commands/proofs.ts'
 import type { Documents } from '../document/documents.ts'
+import { asDocumentId, ownerOf } from '../document/names.ts'
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
@@ -43,7 +44,7 @@ import { offerRegistration } from './registration/offer-registration.ts'
 import { createRates } from './registration/rates.ts'
 import { createSessionTickets } from './registration/session-ticket.ts'
 import { createRevocationHandler, hasEnded } from './revocation/ending.ts'
-import { revokedMethod } from './revocation/statement.ts'
+import { revokedMethod, type Statement } from './revocation/statement.ts'
 import { createTelling } from './revocation/telling.ts'
 import { rosterUpdate } from './roster.ts'
 import { executing } from './secure/executing.ts'
@@ -133,7 +134,16 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const { offlineMs, replicaWaitMs: arrivalMs } = limits
   const belongings = createBelongings({ documents, telemetry })
   const heard = { granted: telling.granted, alsoRead: belongings.learn }
-  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, ...heard })
+  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, contradicted, ...heard })
+  /** What gets lost is given back the next time that the home offers what it does not give any more. */
+  function contradicted(notice: Statement): void {
+    const home = ownerOf(asDocumentId(notice.document))
+    const told = { document: notice.document, operator: home }
+    joined?.request(home, { method: revokedMethod, params: notice }).then(
+      ({ ok }) => telemetry.log('warn', 'inventory.revocation.given-back', { ...told, isTaken: ok }),
+      error => telemetry.log('error', 'inventory.revocation.not-given-back', { ...told, message: String(error) }),
+    )
+  }
   const turns = createTurns(actors, clock)
   const execution = createExecution({ networks, turns, memory, crypto, limits })
   const { decided, flow, query } = execution

@@ -6,7 +6,8 @@ import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { homeDocument, visitDocument } from './networks.ts'
 import { keys, readRecords } from './records.ts'
-import { endedGrants, replicasOf } from './revocation/ending.ts'
+import { endedGrants, noticeOf, replicasOf } from './revocation/ending.ts'
+import type { Statement } from './revocation/statement.ts'
 
 /*
  * Which operators may hold a document.
@@ -64,6 +65,8 @@ export function createGrants(options: {
   readonly documents: Documents
   /** Hears what each home document of this operator grants: the ids of the grants. */
   readonly granted: (home: DocumentId, grants: ReadonlyMap<OperatorId, string>) => void
+  /** Hears of a grant of this operator that its home still gives, though it has given notice of its end. */
+  readonly contradicted: (notice: Statement) => void
   /** After so long nobody who was away comes back. */
   readonly offlineMs: number
   /** What belongs together may arrive so much apart. */
@@ -129,19 +132,24 @@ export function createGrants(options: {
       return learn(home, until)
     }
     const mine = given.get(self)
-    const ended = await endedHere(home)
+    const own = await ownOf(home)
+    const ended = own ? endedGrants(own) : new Set<string>()
     // A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it.
     const isRevoked = mine !== undefined && ended.has(mine.id)
     learn(home, isRevoked ? new Map() : until)
-    if (isRevoked) await drop(home, index?.digest)
-    else if (!mine && (ended.size > 0 || registers.get(keys.grant(self)))) dropUnlessGiven(home)
+    if (isRevoked) {
+      const notice = own && noticeOf(own, { document: home, grantee: self, grant: mine.id })
+      if (notice) options.contradicted(notice)
+      await drop(home, index?.digest)
+    } else if (!mine && (ended.size > 0 || registers.get(keys.grant(self)))) dropUnlessGiven(home)
   }
 
-  async function endedHere(home: DocumentId): Promise<ReadonlySet<string>> {
+  /** This operator's own document of the PN, if there is one. */
+  async function ownOf(home: DocumentId): Promise<Registers | undefined> {
     const name = parseDocumentId(home)
-    if (name.kind !== 'pn') return new Set()
+    if (name.kind !== 'pn') return undefined
     const own = visitDocument({ home: name.owner, pnId: name.pnId }, self)
-    return (await documents.index(own)) ? endedGrants(await documents.read(own)) : new Set()
+    return (await documents.index(own)) && documents.read(own)
   }
 
   /**

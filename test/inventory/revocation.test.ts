@@ -3,8 +3,9 @@
  * servers but its own documents, and its clients see nothing any more; whatever was cut or crashed in between, and whichever
  * of its servers was told. A grant given anew brings everything back. A grant that ran out keeps its replica for as long as
  * servers may be away, closed.
+ * A home operator that has lost its own revocation has it back from the grantee.
  * Fails if a replica stays, or comes back from a server that has not heard, or if anybody but the home operator can end a
- * grant.
+ * grant of another.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -298,6 +299,37 @@ test('only the home operator ends a grant, by a notice that its server has signe
   assert.is((await held(w.at(b))).length, 3)
   assert.ok((await answerOf(handler, { method: revokedMethod, params: said(a) }, w.at(a))).ok)
   await until(() => isDropped(w.at(b)), { what: 'told by the home operator, it is dropped' })
+  await w.stop()
+})
+
+test('a home that has forgotten what it revoked is given its notice back by the grantee, by nobody else, and revokes again', async () => {
+  const { w } = await scene()
+  const grantOfB = async () => (await w.at(a).documents.read(home)).get(`grant/${b}`)?.value
+  const { id } = z.object({ id: z.string() }).parse(await grantOfB())
+  const identity = testOperator(a).servers[0]?.identity
+  if (!identity) throw new Error('no such server')
+  const notice = (grant: string) =>
+    signStatement({ document: home, grantee: b, grant }, identity.server, identity.sign, crypto)
+  const [atHome, atGrantee] = [a, b].map(operator => w.at(operator).handlers.get(revokedMethod) as CommandHandler) as [
+    CommandHandler,
+    CommandHandler,
+  ]
+  const refused = [
+    answerOf(atHome, { method: revokedMethod, params: notice(id) }, w.at(c)),
+    answerOf(atHome, { method: revokedMethod, params: { ...notice(id), signature: 'AAAA' } }, w.at(b)),
+  ]
+  assert.equal(
+    (await Promise.all(refused)).map(answer => !answer.ok && answer.status),
+    [403, 403],
+  )
+  assert.ok((await answerOf(atHome, { method: revokedMethod, params: notice('an earlier one') }, w.at(b))).ok)
+  assert.ok(await grantOfB())
+
+  // Nothing in the home’s document says so any more.
+  assert.ok((await answerOf(atGrantee, { method: revokedMethod, params: notice(id) }, w.at(a))).ok)
+  await converges(w, 'the home revokes it again', async () => (await grantOfB()) === null)
+  assert.ok((await w.at(a).documents.read(home)).get(`revoked/${b}/${id}`)?.value)
+  await converges(w, 'it is gone from the grantee', () => isDropped(w.at(b)))
   await w.stop()
 })
 

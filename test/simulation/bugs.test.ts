@@ -17,6 +17,11 @@ const known = [
   { bug: 'an owner set back to a backup did not get back what it had revoked', scenario: 'revocation.yaml', seed: 2 },
   { bug: 'what was asked before a grant came kept to itself what was held', scenario: 'revocation.yaml', seed: 45 },
   { bug: 'a peer was spared what its other source may not give it', scenario: 'revocation.yaml', seed: 37 },
+  {
+    bug: 'a home that lost its own revocation granted what the grantee dropped',
+    scenario: 'revocation.yaml',
+    seed: 116,
+  },
   { bug: 'what was left to a link that began again was given by nobody', scenario: 'marks.yaml', seed: 465 },
 ]
 
