@@ -145,6 +145,8 @@ export interface CpnsNode {
    * to be stopped then, and another one made on the store opened again. Else it never settles.
    */
   readonly failed: Promise<Error>
+  /** Its wall clock, in milliseconds since 1970. */
+  now(): number
   /** Where clients attach, once started. */
   clientUrl(): string
   /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
@@ -391,6 +393,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     evidence,
     quarantines,
     failed,
+    now: () => clock.now(),
     clientUrl: () => access.url(),
     status: () => ({
       level: access.monitor.level,

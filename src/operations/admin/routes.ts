@@ -9,6 +9,7 @@ import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
 import { integrityRoutes } from './integrity.ts'
 import { describingRoute } from './openapi.ts'
+import { peersRoutes } from './peers.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
 
@@ -32,6 +33,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...drainRoutes(draining),
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
+    ...peersRoutes(node),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]

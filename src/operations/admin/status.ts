@@ -16,7 +16,7 @@ export const nodeStates = ['serving', 'draining'] as const
 const share = z.number().min(0).describe('Of what there is, 0 to 1.')
 const durationMs = z.number().min(0)
 
-const link = z.object({
+export const linkAnswer = z.object({
   server: z.string(),
   operator,
   state: z.enum(['connecting', 'greeting', 'up', 'down']),
@@ -57,7 +57,7 @@ export const statusAnswer = z.object({
     .min(0)
     .describe('Documents that the disk has damaged, refused until other servers have brought what it lost.'),
   scrub: scrubProgress.describe('How far it is in reading everything that it holds.'),
-  links: z.array(link),
+  links: z.array(linkAnswer),
 })
 export type StatusAnswer = z.output<typeof statusAnswer>
 
