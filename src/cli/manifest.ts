@@ -1,11 +1,8 @@
-import { dirname, join } from 'node:path'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
-import { readText, writeText } from '../adapters/files.ts'
-import { readRootKey } from '../adapters/operator-keys.ts'
+import { readText } from '../adapters/files.ts'
 import {
-  formatManifest,
   type ManifestServer,
   nextManifest,
   parseManifest,
@@ -13,6 +10,8 @@ import {
   verifyManifest,
 } from '../federation/manifest.ts'
 import { type ServerId, serverId } from '../ports/names.ts'
+import { cosignFile, installFile, putInForce, readRootKeys } from './manifest-install.ts'
+import { publicKeyOf, rotate } from './manifest-rotate.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
@@ -21,7 +20,7 @@ import { formatDay, formatTable } from './table.ts'
 
 interface SignOptions {
   readonly config: string
-  readonly rootKey?: string
+  readonly rootKey: readonly string[]
   readonly add: readonly string[]
   readonly remove: readonly string[]
   readonly revoke: readonly string[]
@@ -29,12 +28,18 @@ interface SignOptions {
 
 const collect = (value: string, previous: readonly string[]) => [...previous, value]
 
+/** Several may be needed: as many as the manifest's threshold says. */
+const rootKeyOption = (rest = 'by default keys/root.key beside the configuration') =>
+  new Option('--root-key <file>', `a root key, may be given several times; ${rest}`)
+    .argParser(collect)
+    .default([], 'none')
+
 /** `cpns manifest …`: what an operator says about itself; `sign` makes its next manifest. A server that runs on this folder takes it up at once, others from it. */
 export function manifestCommand(): Command {
   const sign = new Command('sign')
     .description('Signs the next manifest of this operator, renewed and with the changes asked for.')
     .addOption(configOption())
-    .addOption(new Option('--root-key <file>', 'the root key; by default keys/root.key beside the configuration'))
+    .addOption(rootKeyOption())
     .addOption(new Option('--add <server.json>', 'adds a server').argParser(collect).default([], 'none'))
     .addOption(
       new Option('--remove <peer-id>', 'retires a server: what it wrote stays').argParser(collect).default([], 'none'),
@@ -51,7 +56,45 @@ export function manifestCommand(): Command {
     .addOption(configOption())
     .addOption(new Option('--json', 'prints JSON'))
     .action(showManifest)
-  return new Command('manifest').description('What this operator says about itself.').addCommand(show).addCommand(sign)
+  const replace = new Command('rotate')
+    .description(
+      'Replaces the root keys, signed with the old and the new ones, or with --server the key of this server, whose old one is retired. Other operators follow by themselves.',
+    )
+    .addOption(configOption())
+    .addOption(rootKeyOption())
+    .addOption(
+      new Option('--new-root-key <file>', 'a root key from now on, made if there is none; may be given several times')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--new-root-public <key>', 'the public part of one that is kept elsewhere, and cosigns there')
+        .argParser(publicKeyOf)
+        .default([], 'none'),
+    )
+    .addOption(new Option('--threshold <number>', 'how many of them have to sign').argParser(thresholdOf))
+    .addOption(new Option('--server', 'replaces the key of this server instead'))
+    .action(rotate)
+  const more = new Command('cosign')
+    .description(
+      'Adds signatures to a draft, where other root keys are kept. Look at it first: cpns manifest show FILE',
+    )
+    .argument('<file>', 'the draft that manifest sign or rotate wrote')
+    .addOption(rootKeyOption('at least one'))
+    .action(cosignFile)
+  const install = new Command('install')
+    .description('Puts a manifest in force here that was signed elsewhere, as soon as it has all signatures.')
+    .argument('<file>', 'the draft with its signatures, or the manifest.json of another server of this operator')
+    .addOption(configOption())
+    .action(installFile)
+  const all = new Command('manifest').description('What this operator says about itself.')
+  for (const one of [show, sign, replace, more, install]) all.addCommand(one)
+  return all
+}
+
+function thresholdOf(text: string): number {
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1) return Number(text)
+  throw new InvalidArgumentError('expected a number of root keys')
 }
 
 /** @throws {InvalidManifest} {@link FileProblem} */
@@ -62,10 +105,12 @@ async function showManifest(
   const path = file ?? (await ownManifest(config))
   const signed = parseManifest(await readText(path))
   const crypto = nodeCrypto()
-  verifyManifest(signed, crypto)
   const { manifest } = signed
   const fingerprint = rootFingerprint(manifest, crypto)
-  if (json) return console.log(JSON.stringify({ fingerprint, ...manifest }))
+  if (json) {
+    console.log(JSON.stringify({ fingerprint, ...manifest }))
+    return verifyManifest(signed, crypto)
+  }
   const { operator, seq, issued, expires, rootKeys, threshold, servers, retired, revoked } = manifest
   console.log(`Manifest ${seq} of ${operator}, signed ${formatDay(issued)}, good until ${formatDay(expires)}`)
   console.log(`Root fingerprint ${fingerprint}: ${threshold} of ${rootKeys.length} root keys sign`)
@@ -76,6 +121,8 @@ async function showManifest(
     ...revoked.map(server => [server, 'revoked', '']),
   ]
   console.log(formatTable(['server', 'state', 'addresses'], rows, 'It names no server.'))
+  // Last: whoever is to sign a draft has to see what it says.
+  verifyManifest(signed, crypto)
 }
 
 async function ownManifest(config: string): Promise<string> {
@@ -84,12 +131,12 @@ async function ownManifest(config: string): Promise<string> {
 }
 
 async function signNext(options: SignOptions): Promise<void> {
-  const { configuration, at, configFile } = await openNodeFolder(options.config)
-  const file = at(configuration.manifest)
+  const folder = await openNodeFolder(options.config)
+  const { configuration, at, configFile } = folder
   const crypto = nodeCrypto()
-  const before = parseManifest(await readText(file))
+  const before = parseManifest(await readText(at(configuration.manifest)))
   verifyManifest(before, crypto)
-  const rootKey = await readRootKey(options.rootKey ?? join(dirname(configFile), 'keys/root.key'))
+  const rootKeys = await readRootKeys(options.rootKey, configFile)
 
   const gone = new Set<ServerId>([...options.remove, ...options.revoke].map(serverId))
   for (const server of gone) {
@@ -99,17 +146,9 @@ async function signNext(options: SignOptions): Promise<void> {
   const added = await Promise.all(options.add.map(path => joining(path, configuration.operator)))
   const addedIds = new Set(added.map(({ peerId }) => peerId))
   const kept = before.manifest.servers.filter(({ peerId }) => !gone.has(peerId) && !addedIds.has(peerId))
-  const next = nextManifest(
-    before,
-    { servers: [...kept, ...added], revoked: options.revoke.map(serverId) },
-    [rootKey],
-    crypto,
-    systemClock().now(),
-  )
-  verifyManifest(next, crypto)
-  await writeText(file, formatManifest(next))
-  const { seq, servers } = next.manifest
-  console.log(`Manifest ${seq} of ${configuration.operator} names ${servers.length} servers: ${file}`)
+  const changes = { servers: [...kept, ...added], revoked: options.revoke.map(serverId) }
+  const next = nextManifest(before, changes, rootKeys, crypto, systemClock().now())
+  await putInForce(folder, next, before)
 }
 
 async function joining(path: string, operator: string): Promise<ManifestServer> {
