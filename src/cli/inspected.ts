@@ -6,6 +6,7 @@ import { thisHost } from '../adapters/host.ts'
 import { controlPath } from '../operations/control-path.ts'
 import { type Inspection, inspectionOf, maxPage } from '../operations/inspection/inspection.ts'
 import { inspectionOverSocket } from '../operations/inspection/over-socket.ts'
+import type { LogStore } from '../ports/log-store.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { Refused } from './problems.ts'
 
@@ -21,16 +22,20 @@ export async function looking<T>(config: string, look: (at: Looking) => Promise<
   const { operator } = configuration
   const socket = controlPath(configuration, at)
   if (await thisHost().runs(socket)) return look({ operator, inspection: inspectionOverSocket(socket) })
-  const folder = at(configuration.data)
-  await assertOwn(folder)
-  // Here, not above: most commands need no store.
-  const { openLevelLogStore } = await import('../adapters/level-log-store.ts')
-  const store = await openLevelLogStore(folder)
+  const store = await openStoreIn(at(configuration.data))
   try {
     return await look({ operator, inspection: inspectionOf({ store, crypto: nodeCrypto(), now: systemClock().now }) })
   } finally {
     await store.close()
   }
+}
+
+/** The store of a server that does not run. @throws {Refused} {@link StoreInUse} */
+export async function openStoreIn(folder: string): Promise<LogStore> {
+  await assertOwn(folder)
+  // Here, not above: most commands need no store.
+  const { openLevelLogStore } = await import('../adapters/level-log-store.ts')
+  return openLevelLogStore(folder)
 }
 
 /** Opening a store writes to it: what another user writes there, its server could not read. */

@@ -1,11 +1,11 @@
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { readText, writeText } from '../adapters/files.ts'
-import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { parseEvidence, UnprovenEvidence, verifyEvidence } from '../federation/evidence.ts'
 import { EvidenceArchive } from '../federation/evidence-archive.ts'
 import { type EvidenceLine, evidenceLine, evidenceOf } from '../operations/admin/peers.ts'
 import { operatorId } from '../ports/names.ts'
 import { askedLines, ifItRuns } from './ask-node.ts'
+import { openStoreIn } from './inspected.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
 import { Refused } from './problems.ts'
 import { formatTable } from './table.ts'
@@ -38,7 +38,7 @@ async function evidenceIn(folder: NodeFolder, operator?: ReturnType<typeof opera
   if (lines) {
     return Array.fromAsync(lines, line => evidenceLine.parse(JSON.parse(line)))
   }
-  const store = await openLevelLogStore(folder.at(folder.configuration.data))
+  const store = await openStoreIn(folder.at(folder.configuration.data))
   try {
     const evidence = new EvidenceArchive({ store, crypto: nodeCrypto(), telemetry: { log() {}, count() {} } })
     return await Array.fromAsync(evidenceOf({ evidence }, operator))
