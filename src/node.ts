@@ -22,6 +22,7 @@ import type { HandedOver } from './federation/handover.ts'
 import type { LinkLimits } from './federation/limits.ts'
 import { assertMember } from './federation/membership.ts'
 import { Quarantines } from './federation/quarantines.ts'
+import type { QuotaSettings } from './federation/quotas.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import type { InventoryLimits } from './inventory/limits.ts'
@@ -75,6 +76,8 @@ export interface NodePorts {
 export interface NodeLimits {
   readonly documents?: Partial<DocumentLimits>
   readonly links?: Partial<LinkLimits>
+  /** What other operators may have of this server. */
+  readonly quota?: QuotaSettings
   readonly inventory?: Partial<InventoryLimits>
   readonly storage?: Partial<StoragePolicy>
   readonly access?: Partial<AccessLimits>
@@ -325,6 +328,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     telemetry,
     ...(settings.neighbours && { neighbours: new Set(settings.neighbours) }),
     ...(limits.links && { links: limits.links }),
+    ...(limits.quota && { quota: limits.quota }),
+    ...(limits.documents?.maxReplicaBytes && { maxDocumentBytes: limits.documents.maxReplicaBytes }),
   })
   inventory.join(federation)
   storage.join(federation)

@@ -31,6 +31,14 @@ listen = ["${listen}"]
 folder = "peers"
 # With many servers of one operator: the few of them that this one links with. Left out: all.
 # neighbours = ["12D3KooW…"]
+#
+# What each other operator may have of this server: documents that it owns, their bytes, and how fast its servers send entries
+# and connect. [peers.quotas."b.example"] says the same for one of them. These are the usual values.
+# [peers.quota]
+# documents = 1000000
+# bytes = 68719476736
+# entriesPerSecond = 20000
+# handshakesPerMinute = 600
 
 [keys]
 # This server's identity; never copy it to another machine.

@@ -1,5 +1,6 @@
 import type { ActorSystem } from '../actor/types.ts'
 import type { Documents } from '../document/documents.ts'
+import { defaultLimits } from '../document/limits.ts'
 import { ownerOf } from '../document/names.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
@@ -24,6 +25,7 @@ import { type HandedOver, Unshared } from './handover.ts'
 import { defaultLinkLimits, type LinkLimits } from './limits.ts'
 import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
 import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
+import { type QuotaSettings, Quotas } from './quotas.ts'
 import { ByteBudget } from './reconciliation/byte-budget.ts'
 import { Forest } from './reconciliation/forest.ts'
 import { type Reduction, Reductions } from './reductions.ts'
@@ -72,6 +74,10 @@ export interface FederationOptions {
   readonly neighbours?: ReadonlySet<ServerId>
   /** Whether this server takes clients of another operator: those are told its load. Left out: of none. */
   readonly takesClientsOf?: (operator: OperatorId) => boolean
+  /** What other operators may have of this server. */
+  readonly quota?: QuotaSettings
+  /** The most that one document takes. Default: that of documents. */
+  readonly maxDocumentBytes?: number
   readonly links?: Partial<LinkLimits>
   readonly requests?: Partial<RequestLimits>
 }
@@ -134,6 +140,13 @@ export function createFederation(options: FederationOptions): Federation {
     clock,
     telemetry,
   })
+  const quotas = new Quotas({
+    settings: options.quota ?? {},
+    slackBytes: options.maxDocumentBytes ?? defaultLimits.maxReplicaBytes,
+    holdingOf: owner => forest.holdingOf(owner),
+    clock,
+    telemetry,
+  })
   const ends: Cancel[] = []
   let telling: Cancel | undefined
   const loads = new Map<ServerId, { readonly usedPercent: number; readonly atMs: number }>()
@@ -167,6 +180,11 @@ export function createFederation(options: FederationOptions): Federation {
         exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
+        entriesInTurn: async count => (of === operator ? undefined : quotas.entries(of, count)),
+        overQuota(document, entries) {
+          const owner = ownerOf(document)
+          return owner === operator ? undefined : quotas.refuse(owner, forest.isHeld(document), entries)
+        },
         mayHold: (document, server) =>
           trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),
         isOwn: document => ownerOf(document) === operator,
@@ -314,6 +332,14 @@ export function createFederation(options: FederationOptions): Federation {
     return trust.refuse(server)
   }
 
+  /** Asked for each connection: those that this server dials itself are not the peer's doing. */
+  const refuseConnection = (server: ServerId): PeerRefusal | undefined => {
+    const refused = refuse(server)
+    if (refused || peers.get(server)?.status.state === 'connecting') return refused
+    const [of] = trust.operatorsOf(server)
+    return of === undefined || of === operator || quotas.mayConnect(of) ? undefined : 'quota-handshakes'
+  }
+
   /** Every server that this one should have a link to, and every one that it has. */
   function tendAll(): void {
     const named = trust.operators().flatMap(of => (of === operator && neighbours ? [...neighbours] : trust.servers(of)))
@@ -438,7 +464,7 @@ export function createFederation(options: FederationOptions): Federation {
       await network.start({
         protocols: [helloProtocol, syncProtocol, requestProtocol, mediaProtocol],
         maxFrameBytes,
-        gate: { refuse },
+        gate: { refuse: refuseConnection },
         events: {
           connected: server => tell(server, { type: 'connected' }),
           disconnected(server) {
@@ -493,6 +519,7 @@ export function createFederation(options: FederationOptions): Federation {
     },
     links: () => [...peers.values()].map(({ status }) => status),
     linked: upServers,
+    usageOf: of => quotas.usageOf(of),
     loads: (of = operator) => new Map([...loads].filter(([server]) => peers.get(server)?.status.operator === of)),
     reportLoad(percent) {
       usedPercent = percent

@@ -4,6 +4,7 @@ import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Durability, DurabilityWish } from './durability.ts'
 import type { HandedOver } from './handover.ts'
 import type { Concern } from './lacking.ts'
+import type { Usage } from './quotas.ts'
 import type { Reduction } from './reductions.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
@@ -124,6 +125,8 @@ export interface Federation {
   /** Gives media to peers. To be said once, before `start`. */
   serveMedia(source: MediaSource): void
   links(): readonly LinkStatus[]
+  /** What another operator has of this server, and may have. */
+  usageOf(operator: OperatorId): Usage
   /** Servers of an operator that there is a link to now; of the own one: all others. */
   linked(operator: OperatorId): readonly ServerId[]
   /**

@@ -25,6 +25,8 @@ export type PeerRefusal =
   | 'version'
   /** It has misbehaved too much of late. */
   | 'cut-off'
+  /** Its operator's servers connect more often than they may. */
+  | 'quota-handshakes'
 
 /** How a greeting ended. */
 export type Greeted =

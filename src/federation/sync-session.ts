@@ -15,6 +15,7 @@ import type { LinkLimits } from './limits.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
 import { OwedReceipts } from './owed-receipts.ts'
 import { type Made, Progress } from './progress.ts'
+import type { OverQuota } from './quotas.ts'
 import { Receipts } from './receipts.ts'
 import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import type { Grown } from './reconciliation/forest.ts'
@@ -35,6 +36,10 @@ export interface SyncSessionOptions {
   readonly grown: Grown
   /** Of the peer's operator; the own one has none. */
   readonly budget: ByteBudget | undefined
+  /** Resolves when so many entries of the peer may be worked on. */
+  readonly entriesInTurn: (count: number) => Promise<void>
+  /** Why there is no room for entries of the document here, if so; counted there. */
+  readonly overQuota: (document: DocumentId, entries: readonly Uint8Array[]) => OverQuota | undefined
   /** Whether a server's operator may hold a document, as far as is known here. */
   readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Whether receipts of the document matter here: whether this server writes it. */
@@ -141,7 +146,7 @@ export class SyncSession {
       clock,
       random,
       send: message => this.#send(message),
-      spend: async hashBytes => budget?.spend(hashBytes, true),
+      spend: async hashBytes => void (await budget?.spend(hashBytes, true)),
       differed: theirs => this.#progress.begin(theirs),
       reconciled: () => this.#reconciled(),
       failed,
@@ -226,6 +231,7 @@ export class SyncSession {
       this.#listeningMs = undefined
       const message = decodeSync(frame)
       await budget?.spend(frame.length, message.type === 'query' || message.type === 'answer')
+      if (message.type === 'entries') await this.#options.entriesInTurn(message.entries.length)
       if (this.#isOver) return
       await this.#receive(message)
       if (this.#sentence() === 'throttled') await new Promise<void>(resolve => clock.after(limits.throttleMs, resolve))
@@ -296,6 +302,11 @@ export class SyncSession {
     if (!exchange.mayTake(document)) {
       telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
       telemetry.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
+      return
+    }
+    const over = this.#options.overQuota(document, entries)
+    if (over) {
+      telemetry.count('cpns_entries_refused_total', { reason: over }, entries.length)
       return
     }
     const { refused, gaps, stored, known, index } = await documents.ingest(document, entries, peer)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defaultScrubLimits } from '../document/scrubber.ts'
+import { minEntriesPerSecond } from '../federation/quotas.ts'
 import { isOperatorId, isServerId } from '../ports/names.ts'
 import { defaultDevicePolicy, notify } from '../storage/devices/preferences.ts'
 import { content } from '../storage/fields.ts'
@@ -20,6 +21,16 @@ function isSafeKeySource(text: string): boolean {
   return url.protocol === 'https:' || loopback.has(url.hostname)
 }
 
+const quota = z.strictObject({
+  documents: z.int().min(0).optional().describe('Documents that an operator owns and that are held here.'),
+  bytes: z.int().min(0).optional().describe('What those take in the store.'),
+  entriesPerSecond: z
+    .int()
+    .min(minEntriesPerSecond)
+    .optional()
+    .describe('Entries that its servers may send, together; whoever sends more waits.'),
+  handshakesPerMinute: z.int().min(1).optional().describe('Connections that its servers may begin, together.'),
+})
 const durationMs = z.int().min(0).max(31_536_000_000)
 const devices = defaultDevicePolicy
 const port = z.int().min(0).max(65535)
@@ -49,6 +60,11 @@ export const configurationSchema = z.strictObject({
         .array(z.string().refine(isServerId, { error: 'expected the PeerId of a server, such as 12D3Koo…' }))
         .optional()
         .describe("Servers of this server's own operator that it links with; all of them, if left out."),
+      quota: quota.prefault({}).describe('What each other operator may have of this server.'),
+      quotas: z
+        .record(z.string().refine(isOperatorId, { error: 'expected an operator such as b.example' }), quota)
+        .default({})
+        .describe('The same for single operators, instead of that.'),
     })
     .prefault({}),
   keys: z

@@ -18,6 +18,7 @@ import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
 import { zipFormat } from '../adapters/zip-format.ts'
 import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
+import type { Quota, QuotaSettings } from '../federation/quotas.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
@@ -87,6 +88,7 @@ export async function launch(
     peerManifests: await Promise.all(peerFiles.map(readManifest)),
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
     limits: {
+      quota: quotaOf(configuration),
       load: { isControlled: configuration.load.controlled },
       scrub: configuration.scrub,
       storage: {
@@ -216,6 +218,15 @@ async function readManifest(path: string): Promise<string> {
 
 const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
   new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
+
+function quotaOf({ peers: { quota, quotas } }: Configuration): QuotaSettings {
+  const byOperator = new Map(Object.entries(quotas).map(([of, each]) => [operatorId(of), said(each)]))
+  return { all: said(quota), byOperator }
+}
+
+/** Without what is left out. */
+const said = (quota: Configuration['peers']['quota']): Partial<Quota> =>
+  Object.fromEntries(Object.entries(quota).filter(([, value]) => value !== undefined))
 
 /** What tells devices that are not attached; nothing, if the operator does not want that. */
 async function pushSender(

@@ -47,7 +47,7 @@ export interface WorldOptions {
   readonly network: (server: TestServer) => PeerNetwork
   /** Under which address a server can be reached. */
   readonly address: (server: ServerId) => string
-  readonly federation?: Pick<FederationOptions, 'links' | 'requests' | 'versions'>
+  readonly federation?: Pick<FederationOptions, 'links' | 'quota' | 'requests' | 'versions'>
   /** Opens the store of a server; called again when it restarts. Default: on a memory disk. */
   readonly store?: (server: ServerId) => Promise<LogStore>
 }

@@ -17,6 +17,7 @@ import type {
   ForwardedCommand,
   LinkChange,
 } from '../../src/federation/federation.ts'
+import { defaultQuota } from '../../src/federation/quotas.ts'
 import { createInventory, type InventoryService } from '../../src/inventory/create-inventory.ts'
 import type { InventoryLimits } from '../../src/inventory/limits.ts'
 import type { Inventory, PneRegisterResult } from '../../src/inventory/methods.ts'
@@ -38,6 +39,11 @@ import { ManualClock } from '../fixtures/manual-clock.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
+
+const nothing = {
+  ...{ documents: 0, bytes: 0, framesWaited: 0, handshakesRefused: 0 },
+  refused: { 'quota-documents': 0, 'quota-bytes': 0 },
+}
 
 /*
  * A world of operators and servers for tests of the inventory: real documents, stores and actors; the federation is a
@@ -212,6 +218,7 @@ export async function world(
     start: async () => {},
     stop: async () => {},
     links: () => [],
+    usageOf: () => ({ ...nothing, quota: defaultQuota }),
     loads: () => new Map(),
     reportLoad() {},
     reduce() {},

@@ -1,5 +1,5 @@
 import type { Clock } from '../../ports/clock.ts'
-import { type TokenBucket, tokenBucket } from '../token-bucket.ts'
+import { Pace } from '../pace.ts'
 
 /** What the servers of one other operator may have this server do. */
 export interface BudgetLimits {
@@ -17,35 +17,16 @@ export interface BudgetLimits {
  */
 export class ByteBudget {
   readonly #limits: BudgetLimits
-  readonly #clock: Clock
-  readonly #bucket: TokenBucket
-  /** The end of the last one that waits: first come, first served. */
-  #last: Promise<void> = Promise.resolve()
-  #waiting = 0
+  readonly #pace: Pace
 
   constructor(limits: BudgetLimits, clock: Clock) {
     this.#limits = limits
-    this.#clock = clock
-    this.#bucket = tokenBucket(limits.bytesPerSecond, limits.bytesPerSecond, clock.elapsed())
+    this.#pace = new Pace(limits.bytesPerSecond, clock)
   }
 
-  /** Resolves when a frame of so many bytes may be worked on. */
-  async spend(frameBytes: number, isComparison: boolean): Promise<void> {
-    const { bytesPerSecond, minFrameBytes, comparisonWeight } = this.#limits
-    const weight = Math.max(minFrameBytes, frameBytes * (isComparison ? comparisonWeight : 1))
-    const bytes = Math.min(weight, bytesPerSecond)
-    if (this.#waiting === 0 && this.#bucket.take(this.#clock.elapsed(), bytes) === 0) return
-    this.#waiting++
-    this.#last = this.#last.then(() => this.#wait(bytes))
-    await this.#last
-    this.#waiting--
-  }
-
-  async #wait(bytes: number): Promise<void> {
-    for (;;) {
-      const waitMs = this.#bucket.take(this.#clock.elapsed(), bytes)
-      if (waitMs === 0) return
-      await new Promise<void>(resolve => this.#clock.after(waitMs, resolve))
-    }
+  /** Resolves when a frame of so many bytes may be worked on; with whether it had to wait. */
+  spend(frameBytes: number, isComparison: boolean): Promise<boolean> {
+    const { minFrameBytes, comparisonWeight } = this.#limits
+    return this.#pace.spend(Math.max(minFrameBytes, frameBytes * (isComparison ? comparisonWeight : 1)))
   }
 }

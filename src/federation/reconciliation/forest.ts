@@ -1,6 +1,8 @@
 import type { DocumentNotice, Documents } from '../../document/documents.ts'
+import { ownerOf } from '../../document/names.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'
 import type { Crypto } from '../../ports/crypto.ts'
+import type { IndexRecord } from '../../ports/log-store.ts'
 import type { DocumentId, OperatorId } from '../../ports/names.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Exchange } from '../exchange.ts'
@@ -40,6 +42,13 @@ export interface Grown {
   readonly ready: Promise<void>
 }
 
+/** What is held of the documents of one operator. */
+export interface Holding {
+  readonly documents: number
+  /** Of their logs. */
+  readonly bytes: number
+}
+
 interface Growing extends Grown {
   readonly exchange: Exchange
   readonly isReady: () => void
@@ -58,6 +67,7 @@ export class Forest {
   readonly #all: Growing
   /** Documents that have changed since the reading of the index began: what it says of them is old. */
   readonly #heard = new Set<DocumentId>()
+  readonly #holdings = new Map<OperatorId, Holding>()
   readonly #ends: Cancel[] = []
   #cancelReview: Cancel = () => {}
   #isRead = false
@@ -94,6 +104,15 @@ export class Forest {
     return planted
   }
 
+  /** What is held of the documents that an operator owns; less as long as the index is being read. */
+  holdingOf(owner: OperatorId): Holding {
+    return this.#holdings.get(owner) ?? nothing
+  }
+
+  isHeld(document: DocumentId): boolean {
+    return this.#slotOf(document) !== undefined
+  }
+
   /** Bytes of memory. */
   get bytes(): number {
     return [...this.#trees.values()].reduce((sum, { tree }) => sum + tree.bytes, this.#leaves.bytes)
@@ -111,17 +130,22 @@ export class Forest {
 
   #noticed({ document, index }: DocumentNotice): void {
     if (!this.#isRead) this.#heard.add(document)
-    if (index) this.#put(document, index.digest)
+    if (index) this.#put(index)
     else this.#drop(document)
   }
 
-  #put(document: DocumentId, digest: Uint8Array): void {
+  #put({ document, digest, heads }: IndexRecord): void {
+    const bytes = heads.reduce((sum, head) => sum + head.bytes, 0)
     const key = keyOf(document, this.#options.crypto)
     const held = this.#all.tree.find(document, key)
     if (held === undefined) {
       const slot = this.#leaves.add(document, key, digest)
+      this.#count(ownerOf(document), 1, bytes)
+      this.#leaves.setStoredBytes(slot, bytes)
       for (const { tree, exchange } of this.#trees.values()) if (exchange.mayGive(document)) tree.add(slot)
     } else if (this.#leaves.setDigest(held, digest)) {
+      this.#count(ownerOf(document), 0, bytes - this.#leaves.storedBytes(held))
+      this.#leaves.setStoredBytes(held, bytes)
       for (const { tree } of this.#trees.values()) tree.touch(held)
     }
   }
@@ -130,7 +154,13 @@ export class Forest {
     const slot = this.#slotOf(document)
     if (slot === undefined) return
     for (const { tree } of this.#trees.values()) tree.remove(slot)
+    this.#count(ownerOf(document), -1, -this.#leaves.storedBytes(slot))
     this.#leaves.remove(slot)
+  }
+
+  #count(owner: OperatorId, documents: number, bytes: number): void {
+    const before = this.holdingOf(owner)
+    this.#holdings.set(owner, { documents: before.documents + documents, bytes: before.bytes + bytes })
   }
 
   /** Who may hold the document has changed. */
@@ -168,9 +198,9 @@ export class Forest {
   async #readIndex(): Promise<boolean> {
     const { documents, telemetry } = this.#options
     let count = 0
-    for await (const { document, digest } of documents.list('')) {
+    for await (const index of documents.list('')) {
       if (this.#isOver) return false
-      if (!this.#heard.has(document)) this.#put(document, digest)
+      if (!this.#heard.has(index.document)) this.#put(index)
       if (++count % sliceDocuments === 0) await this.#pause()
       if (count % toldDocuments === 0) telemetry.log('info', 'reconciliation.reading', { documents: count })
     }
@@ -212,6 +242,8 @@ export class Forest {
     return pause(this.#options.clock)
   }
 }
+
+const nothing: Holding = { documents: 0, bytes: 0 }
 
 /** Makes the hashes that changes have made stale, in slices; those that changed during the last slice alone may be left. */
 export async function refreshed(tree: HashTree, clock: Clock): Promise<void> {

@@ -26,7 +26,7 @@ export function keyOf(document: DocumentId, crypto: Pick<Crypto, 'sha256'>): Key
 
 /**
  * The documents of a server with their digests: what all its hash trees have for leaves. Each has a slot, a small number, as
- * long as it is held. All is in flat arrays: 28 bytes for each, and its id.
+ * long as it is held. All is in flat arrays: 33 bytes for each, and its id.
  *
  * Of a digest half is kept: 128 bits are as good as all when nobody can choose what the other half is held against. Keys have
  * 64 bits, so two may be equal; then the ids decide.
@@ -43,6 +43,8 @@ export class Leaves {
     },
   )
   #isHeld = new Uint8Array(0)
+  /** What the logs of the document take in the store. */
+  #sizes = new Uint32Array(0)
   /** The first slot that was given back. */
   #free = nowhere
   /** Slots that were ever used: the others lie behind. */
@@ -60,7 +62,7 @@ export class Leaves {
 
   /** Bytes of memory. */
   get bytes(): number {
-    return [this.#keys, this.#digests, this.#ids, this.#isHeld].reduce(
+    return [this.#keys, this.#digests, this.#ids, this.#isHeld, this.#sizes].reduce(
       (sum, { byteLength }) => sum + byteLength,
       this.#texts.bytes,
     )
@@ -73,6 +75,8 @@ export class Leaves {
     this.#digests = grown(this.#digests, this.#used * digestWords)
     this.#ids = grown(this.#ids, this.#used)
     this.#isHeld = grown(this.#isHeld, this.#used)
+    this.#sizes = grown(this.#sizes, this.#used)
+    this.#sizes[slot] = 0
     this.#keys[slot * keyWords] = high
     this.#keys[slot * keyWords + 1] = low
     this.#isHeld[slot] = 1
@@ -94,6 +98,15 @@ export class Leaves {
       hasChanged = true
     }
     return hasChanged
+  }
+
+  /** Bytes of the document's logs; 0 until they are set. */
+  storedBytes(slot: number): number {
+    return this.#sizes[slot] ?? 0
+  }
+
+  setStoredBytes(slot: number, bytes: number): void {
+    this.#sizes[slot] = bytes
   }
 
   /** The slot is free afterwards: no tree may have it any more. */

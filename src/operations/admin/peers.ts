@@ -23,6 +23,18 @@ const quarantine = z.object({
   server: z.string().describe('At which server of this operator it was said.'),
 })
 
+const count = z.int().min(0)
+const usage = z.object({
+  documents: count.describe('That it owns and that are held here.'),
+  bytes: count.describe('Of their logs.'),
+  quota: z.object({ documents: count, bytes: count, entriesPerSecond: count, handshakesPerMinute: count }),
+  refused: z
+    .object({ 'quota-documents': count, 'quota-bytes': count })
+    .describe('Entries that were refused since the start, by what there was no room for.'),
+  framesWaited: count.describe('Frames of entries that came too fast.'),
+  handshakesRefused: count,
+})
+
 export const peerAnswer = z.object({
   operator,
   fingerprint: z.string().optional().describe('Of the root keys of its newest manifest, if that is valid.'),
@@ -38,6 +50,7 @@ export const peerAnswer = z.object({
     .describe('The newest that is known.'),
   links: z.array(linkAnswer),
   quarantine: quarantine.optional(),
+  usage: usage.describe('What it has of this server, and may have: peers.quota in the configuration.'),
 })
 export type PeerAnswer = z.output<typeof peerAnswer>
 export const peersAnswer = z.object({ peers: z.array(peerAnswer) })
@@ -153,6 +166,7 @@ function peersOf({ trust, federation, quarantines, now }: PeersNode): PeerAnswer
     return {
       operator: of,
       links: links.filter(link => link.operator === of),
+      usage: federation.usageOf(of),
       ...(fingerprint !== undefined && { fingerprint }),
       ...(manifest && {
         manifest: {
