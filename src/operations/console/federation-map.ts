@@ -1,4 +1,5 @@
 import type { Federation, LinkStatus } from '../../federation/federation.ts'
+import type { Quarantines } from '../../federation/quarantines.ts'
 import type { Trust } from '../../federation/trust.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
@@ -6,12 +7,13 @@ import type { FederationMap, MapOperator, MapServer, Reach } from './shapes.ts'
 
 export interface FederationSources {
   readonly trust: Pick<Trust, 'operators' | 'manifestOf' | 'isValid' | 'fingerprintOf'>
+  readonly quarantines: Pick<Quarantines, 'list'>
   readonly federation: Pick<Federation, 'operator' | 'server' | 'links' | 'loads'>
 }
 
 /** Reads the federation as this server sees it now; since when its links are as they are is what earlier readings have seen. */
 export function federationReader(
-  { trust, federation }: FederationSources,
+  { trust, federation, quarantines }: FederationSources,
   clock: Pick<Clock, 'now'>,
 ): () => FederationMap {
   let seen = new Map<ServerId, { readonly state: LinkStatus['state']; readonly since: number }>()
@@ -26,6 +28,7 @@ export function federationReader(
       }),
     )
     const { operator: self } = federation
+    const kept = new Map(quarantines.list().map(each => [each.operator, each]))
     const serverOf = (of: OperatorId, server: ServerId): MapServer => {
       if (server === federation.server) return { server, isSelf: true, link: 'none' }
       const link = links.get(server)
@@ -49,12 +52,14 @@ export function federationReader(
       const others = [...links.values()].filter(link => link.operator === operator && !named.includes(link.server))
       const servers = [...named, ...others.map(({ server }) => server)].map(server => serverOf(operator, server))
       const isOwn = operator === self
+      const quarantine = kept.get(operator)
       return {
         ...{ operator, isOwn, servers },
-        reach: reachOf(isOwn, trust.isValid(operator), servers),
+        reach: quarantine ? 'quarantined' : reachOf(isOwn, trust.isValid(operator), servers),
         manifest: manifest ? (trust.isValid(operator) ? 'valid' : 'expired') : 'missing',
         ...(manifest && { seq: manifest.seq, expires: manifest.expires }),
         ...(fingerprint !== undefined && { fingerprint }),
+        ...(quarantine && { quarantine: { why: quarantine.why, since: quarantine.sinceMs } }),
       }
     }
     const others = trust.operators().filter(operator => operator !== self)

@@ -62,13 +62,19 @@ export type MapServer = z.output<typeof mapServer>
 const mapOperator = z.object({
   operator,
   isOwn: z.boolean(),
-  reach: z.enum(['self', 'linked', 'partly', 'cut-off', 'untrusted']).describe('What this server can reach of it.'),
+  reach: z
+    .enum(['self', 'linked', 'partly', 'cut-off', 'untrusted', 'quarantined'])
+    .describe('What this server can reach of it.'),
   manifest: z
     .enum(['valid', 'expired', 'missing'])
     .describe('missing: it is pinned, and no manifest of it has come yet.'),
   seq: z.int().optional().describe('Number of the newest manifest known.'),
   expires: time.optional(),
   fingerprint: z.string().optional().describe('Of the root keys in a valid manifest.'),
+  quarantine: z
+    .object({ why: z.string(), since: time })
+    .optional()
+    .describe('That this operator keeps it off, and why.'),
   servers: z.array(mapServer),
 })
 export type MapOperator = z.output<typeof mapOperator>

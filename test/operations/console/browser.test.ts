@@ -8,8 +8,10 @@ import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { z } from 'zod'
 import { startChromium } from '../../../examples/support/chromium.ts'
 import { createToken } from '../../../src/adapters/admin-tokens.ts'
+import { json, route } from '../../../src/operations/admin/route.ts'
 import { adminTokensPath } from '../../../src/operations/control-path.ts'
 import { browserRunsHere } from '../../fixtures/browser.ts'
 import { realNode } from '../admin/real-node.ts'
@@ -65,6 +67,7 @@ if (browserRunsHere()) {
     await opened(async page => {
       await rig.open(page, await rig.token('reader', 'read'), 'federation')
       await seen(page, 'All is linked: 1 other operator.')
+      assert.is(await page.getByRole('button', { name: 'Quarantine …' }).count(), 0)
       assert.is(await page.locator('.map-lines .link.up').count(), 1)
       rig.script.link('down', hostile)
       rig.telemetry.log('warn', 'peer.refused', { reason: hostile })
@@ -153,6 +156,41 @@ if (browserRunsHere()) {
       await seen(page, /It drains/)
       assert.is(rig.drains.length, 1)
     })
+    await rig.end()
+  })
+
+  test('another operator is kept off, with a reason, and worked with again', async () => {
+    const said: string[] = []
+    const keeping = ['PUT', 'DELETE'].map(method =>
+      route({
+        method: method === 'PUT' ? 'PUT' : 'DELETE',
+        path: '/v1/peers/:operator/quarantine',
+        scope: 'operate',
+        summary: 'As the node has it.',
+        params: z.strictObject({ operator: z.string() }),
+        body: z.strictObject({ why: z.string().optional() }),
+        answers: { 200: json('It is so.', z.object({})) },
+        handle({ params: { operator }, body: { why } }, answer) {
+          said.push(`${method} ${operator} ${why}`)
+          if (why === undefined) rig.script.release()
+          else rig.script.keepOff(why)
+          return answer(200, {})
+        },
+      }),
+    )
+    const rig = await consoleRig(keeping)
+    await opened(async page => {
+      await rig.open(page, await rig.token('operator', 'operate'), 'federation')
+      await page.getByRole('button', { name: 'Quarantine …' }).click()
+      await page.getByLabel(/^Why/).fill(hostile)
+      await page.keyboard.press('Enter')
+      await seen(page, 'in quarantine')
+      await seen(page, hostile)
+      await page.getByRole('button', { name: 'Release …' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Release b.example' }).click()
+      await page.getByRole('button', { name: 'Quarantine …' }).waitFor()
+    })
+    assert.equal(said, [`PUT b.example ${hostile}`, 'DELETE b.example undefined'])
     await rig.end()
   })
 

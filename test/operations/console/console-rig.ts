@@ -6,6 +6,7 @@ import { systemClock } from '../../../src/adapters/clock.ts'
 import { systemRandom } from '../../../src/adapters/random.ts'
 import type { Drained, DrainOptions } from '../../../src/node.ts'
 import { drainRoutes } from '../../../src/operations/admin/drain.ts'
+import { describingRoute } from '../../../src/operations/admin/openapi.ts'
 import type { Route } from '../../../src/operations/admin/route.ts'
 import { serveAdmin } from '../../../src/operations/admin/serve.ts'
 import { statusOf } from '../../../src/operations/admin/status.ts'
@@ -37,8 +38,9 @@ export async function consoleRig(more: readonly Route[] = [], actions: readonly 
   const status = statusOf({ operator, server, node, draining, clock })
   const feed = createFeed({ node, status, draining, recent, counters, clock, actions })
   const tokens = join(folder.path, 'tokens.json')
+  const routes = [...drainRoutes(draining), ...consoleRoutes(feed), ...more]
   const admin = await serveAdmin({
-    routes: [...drainRoutes(draining), ...consoleRoutes(feed), ...more],
+    routes: [...routes, describingRoute(routes, '0.0.0')],
     at: {
       socket: join(folder.path, 'control.sock'),
       listen: '127.0.0.1:0',

@@ -1,9 +1,9 @@
-import type { DocumentNotice } from '../../../src/document/documents.ts'
 import type { LinkStatus } from '../../../src/federation/federation.ts'
 import type { Manifest } from '../../../src/federation/manifest.ts'
+import type { Quarantine } from '../../../src/federation/quarantines.ts'
 import type { NodeStatus } from '../../../src/node.ts'
 import type { FeedOptions } from '../../../src/operations/console/feed.ts'
-import type { DocumentId, LogId, ServerId } from '../../../src/ports/names.ts'
+import type { ServerId } from '../../../src/ports/names.ts'
 import { type TestOperator, testOperator } from '../../fixtures/operators.ts'
 import { noScrub } from './facts.ts'
 
@@ -22,7 +22,6 @@ export function scriptedNode(now: number) {
     [sibling, { server: sibling, operator: own.id, state: 'up', clockSkewMs: 2 }],
     [peer, { server: peer, operator: other.id, state: 'up', clockSkewMs: -12 }],
   ])
-  const listeners = new Set<(notice: DocumentNotice) => void>()
   const signals = {
     loopDelayMs: 7,
     utilisation: 0.2,
@@ -31,6 +30,7 @@ export function scriptedNode(now: number) {
     commitMs: 4,
     connections: 0.1,
   }
+  const kept: Quarantine[] = []
   const status = (): NodeStatus => ({
     ...{ level: 'normal', signals, connections: 1_234, unshared: 2, damaged: 0, scrub: noScrub },
     links: [...links.values()],
@@ -39,12 +39,10 @@ export function scriptedNode(now: number) {
   const node: FeedOptions['node'] = {
     status,
     documents: {
-      subscribe(listener) {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
+      subscribe: () => () => {},
     },
     federation: { operator: own.id, server: self, links: () => [...links.values()], loads: () => new Map() },
+    quarantines: { list: () => [...kept] },
     trust: {
       operators: () => [...manifests.keys()],
       manifestOf: operator => manifests.get(operator),
@@ -57,14 +55,10 @@ export function scriptedNode(now: number) {
     link(state: LinkStatus['state'], reason?: string) {
       links.set(peer, { server: peer, operator: other.id, state, ...(reason !== undefined && { reason }) })
     },
-    writes(document: DocumentId, entries: number, source: 'own' | ServerId = 'own') {
-      const stored = Array.from({ length: entries }, (_, seq) => ({
-        log: 'log' as LogId,
-        seq,
-        bytes: new Uint8Array(),
-      }))
-      for (const listener of listeners) listener({ document, entries: stored, source, index: undefined })
+    keepOff(why: string) {
+      kept.push({ operator: other.id, why, sinceMs: now, server: self })
     },
+    release: () => kept.splice(0),
   }
 }
 

@@ -24,6 +24,7 @@ export const actionsView: View = ({ told }, acts) => {
           )
         : button('Drain this server …', true, () =>
             acts.confirm({
+              method: 'POST',
               path: '/v1/drain',
               body: {},
               label: 'Drain this server',
@@ -40,7 +41,7 @@ export const actionButtons = (actions: readonly Action[], acts: Acts): Child =>
   box(
     'actions',
     actions.map(({ label, text, path, isGrave }) =>
-      button(label, isGrave, () => acts.confirm({ path, body: {}, label, text, isGrave })),
+      button(label, isGrave, () => acts.confirm({ method: 'POST', path, body: {}, label, text, isGrave })),
     ),
   )
 
@@ -48,7 +49,7 @@ export const button = (label: string, isGrave: boolean, click: () => void): Chil
   element('button', { type: 'button', class: isGrave ? 'grave' : 'plain' }, label, { on: { click } })
 
 /** Asks for a word. What is shown behind it can not be reached meanwhile. */
-export const confirmation = ({ label, text, isGrave, stage, error }: Confirming, acts: Acts): Child =>
+export const confirmation = ({ label, text, isGrave, asks, stage, error }: Confirming, acts: Acts): Child =>
   element(
     'dialog',
     { id: 'confirmation', 'aria-labelledby': 'confirmation-title', 'aria-describedby': 'confirmation-text' },
@@ -56,24 +57,34 @@ export const confirmation = ({ label, text, isGrave, stage, error }: Confirming,
       element('h2', { id: 'confirmation-title' }, `${label}?`),
       element('p', { id: 'confirmation-text' }, text),
       error !== undefined && element('p', { class: 'banner bad', role: 'alert' }, error),
-      box('actions', [
-        element(
-          'button',
-          { type: 'button', class: 'plain', id: 'confirmation-no' },
-          stage === 'sent' ? 'Close' : 'Cancel',
-          {
-            on: { click: () => acts.answer(false) },
+      element(
+        'form',
+        {},
+        [
+          asks && element('label', { for: 'confirmation-said' }, asks.label),
+          asks &&
+            element('input', { id: 'confirmation-said', required: true, maxlength: asks.most, autocomplete: 'off' }),
+          box('actions', [
+            element('button', { type: 'button', class: 'plain' }, stage === 'sent' ? 'Close' : 'Cancel', {
+              on: { click: () => acts.answer(false) },
+            }),
+            element(
+              'button',
+              { type: 'submit', class: isGrave ? 'grave' : 'primary', disabled: stage === 'sent' },
+              label,
+            ),
+          ]),
+        ],
+        {
+          on: {
+            submit: event => {
+              event.preventDefault()
+              const input = document.getElementById('confirmation-said')
+              acts.answer(true, input instanceof HTMLInputElement ? input.value : undefined)
+            },
           },
-        ),
-        element(
-          'button',
-          { type: 'button', class: isGrave ? 'grave' : 'primary', id: 'confirmation-yes', disabled: stage === 'sent' },
-          label,
-          {
-            on: { click: () => acts.answer(true) },
-          },
-        ),
-      ]),
+        },
+      ),
     ],
     {
       on: {

@@ -29,13 +29,15 @@ export class AskFailed extends Error {
   }
 }
 
+export type Method = 'POST' | 'PUT' | 'DELETE'
+
 export interface Connection {
   /** Begins anew, with this token from now on. */
   open(token: string | undefined): void
   /** @throws {AskFailed} */
   get(path: string): Promise<unknown>
   /** Has something done; resolves when the node has begun to. @throws {AskFailed} */
-  post(path: string, body: object): Promise<void>
+  act(method: Method, path: string, body: object): Promise<void>
 }
 
 /** The node tells something every second: after so much silence nobody is there. */
@@ -111,7 +113,7 @@ export function connection(options: {
       })
   }
 
-  async function ask(method: 'GET' | 'POST', path: string, body?: object): Promise<HttpReceived> {
+  async function ask(method: 'GET' | Method, path: string, body?: object): Promise<HttpReceived> {
     const own = new AbortController()
     const answer = await send(method, path, own.signal, body).catch((error: unknown) => {
       throw new AskFailed(undefined, error instanceof ConnectFailed ? 'The node cannot be reached.' : `${error}`)
@@ -128,8 +130,8 @@ export function connection(options: {
       begin()
     },
     get: async path => JSON.parse(await textOf(await ask('GET', path))),
-    async post(path, body) {
-      const { body: rest } = await ask('POST', path, body)
+    async act(method, path, body) {
+      const { body: rest } = await ask(method, path, body)
       // Lines that tell how it goes on: what they say the node tells in its updates too.
       void drained(rest)
     },

@@ -1,9 +1,9 @@
 import type { FederationMap, MapOperator, MapServer } from '../shapes.ts'
-import { actionButtons } from './actions-view.ts'
+import { actionButtons, button } from './actions-view.ts'
 import { dayText, durationText, plural, shortId, timeText } from './format.ts'
 import { federationMap } from './map.ts'
 import { box, type Child, element, span } from './tree.ts'
-import { badge, code, name, nothing, panel, type Tone, table, type View } from './view.ts'
+import { type Acts, badge, code, name, nothing, panel, type Tone, table, type View } from './view.ts'
 
 /* Who is in the federation, and what of it this server reaches: a partition is seen before anything is read. */
 
@@ -36,6 +36,7 @@ export const federationView: View = ({ told, widthPx }, acts) => {
             of: ({ fingerprint }) =>
               fingerprint === undefined ? '–' : code(fingerprint, `${fingerprint.slice(0, 12)}…`),
           },
+          ...(canKeepOff(acts) ? [{ title: 'Trust', of: (operator: MapOperator) => trustButton(operator, acts) }] : []),
         ],
         federation.operators,
         ({ operator }) => operator,
@@ -74,6 +75,40 @@ export const federationView: View = ({ told, widthPx }, acts) => {
   ]
 }
 
+/** Whether the node lets operators be kept off: its description says so. */
+function canKeepOff(acts: Acts): boolean {
+  const { value } = acts.askOnce('/v1/openapi.json')
+  const isDescription = typeof value === 'object' && value !== null && 'paths' in value
+  if (!isDescription || typeof value.paths !== 'object' || value.paths === null) return false
+  return '/v1/peers/{operator}/quarantine' in value.paths
+}
+
+/** Longer reasons are refused by the node. */
+const maxWhyChars = 500
+
+/** To keep another operator off, or to work with it again. */
+function trustButton({ operator, isOwn, quarantine }: MapOperator, acts: Acts): Child | readonly Child[] {
+  if (isOwn) return '–'
+  const path = `/v1/peers/${encodeURIComponent(operator)}/quarantine`
+  if (quarantine) {
+    const release = {
+      ...{ method: 'DELETE' as const, path, body: {}, label: `Release ${operator}`, isGrave: false },
+      text: 'Links with it are made again, and what both lack is brought. It was kept off for this reason: ',
+    }
+    return [
+      button('Release …', false, () => acts.confirm({ ...release, text: `${release.text}${quarantine.why}` })),
+      span('note', ` ${quarantine.why}`),
+    ]
+  }
+  return button('Quarantine …', true, () =>
+    acts.confirm({
+      ...{ method: 'PUT', path, body: {}, label: `Quarantine ${operator}`, isGrave: true },
+      text: 'All servers of this operator end their links with it, and take nothing of it, until it is released. What is held stays.',
+      asks: { field: 'why', label: 'Why (for whoever releases it)', most: maxWhyChars },
+    }),
+  )
+}
+
 function summary({ operators }: FederationMap): Child {
   const lost = operators.filter(({ reach }) => reach === 'cut-off')
   const partly = operators.filter(({ reach }) => reach === 'partly')
@@ -90,12 +125,14 @@ function summary({ operators }: FederationMap): Child {
   }
   if (partly.length > 0)
     return element('p', { class: 'banner warn' }, `Some servers of ${names(partly)} cannot be reached.`)
-  const others = operators.length - 1
-  return element(
-    'p',
-    { class: 'banner ok' },
-    others === 0 ? 'This operator federates with no other yet.' : `All is linked: ${plural(others, 'other operator')}.`,
-  )
+  const kept = operators.filter(({ reach }) => reach === 'quarantined')
+  const others = operators.length - 1 - kept.length
+  const apart = kept.length === 0 ? '' : ` ${plural(kept.length, 'operator')} in quarantine.`
+  const linked =
+    others === 0
+      ? 'There is no other operator to be linked with.'
+      : `All is linked: ${plural(others, 'other operator')}.`
+  return element('p', { class: 'banner ok' }, linked + apart)
 }
 
 const legend = (): Child =>
@@ -110,6 +147,7 @@ export const reachText: Readonly<Record<MapOperator['reach'], string>> = {
   linked: 'linked',
   partly: 'partly linked',
   'cut-off': 'cut off',
+  quarantined: 'in quarantine',
   untrusted: 'not trusted now',
 }
 export const reachTone: Readonly<Record<MapOperator['reach'], Tone>> = {
@@ -117,6 +155,7 @@ export const reachTone: Readonly<Record<MapOperator['reach'], Tone>> = {
   linked: 'ok',
   partly: 'warn',
   'cut-off': 'bad',
+  quarantined: 'quiet',
   untrusted: 'bad',
 }
 

@@ -70,21 +70,8 @@ function change(part: Partial<State>): void {
 }
 
 const acts: Acts = {
-  ask(path) {
-    const revision = revisionAt(state)
-    const asked = wanted.get(path)
-    const isStale = asked === undefined || (asked.revision !== revision && clock.elapsed() - asked.atMs > againMs)
-    const known = state.asked.get(path)
-    if (isStale && known?.isAsking !== true) {
-      wanted.set(path, { revision, atMs: clock.elapsed() })
-      answered(path, { ...known, isAsking: true })
-      link.get(path).then(
-        value => answered(path, { value, isAsking: false }),
-        (error: unknown) => answered(path, { ...state.asked.get(path), error: messageOf(error), isAsking: false }),
-      )
-    }
-    return state.asked.get(path) ?? { isAsking: true }
-  },
+  ask: path => asking(path, revisionAt(state)),
+  askOnce: path => asking(path, 0),
   more: () => {
     const { name } = state.place
     change({ pages: { ...state.pages, [name]: (state.pages[name] ?? 1) + 1 } })
@@ -94,7 +81,7 @@ const acts: Acts = {
     returnTo = document.activeElement instanceof HTMLElement ? document.activeElement : undefined
     change({ confirming: { ...action, stage: 'asked' } })
   },
-  answer(isYes) {
+  answer(isYes, said) {
     const { confirming } = state
     if (!confirming) return
     if (!isYes) {
@@ -102,8 +89,10 @@ const acts: Acts = {
       return
     }
     change({ confirming: { ...confirming, stage: 'sent' } })
-    link.post(confirming.path, confirming.body).then(
-      () => change({ confirming: undefined, notice: `${confirming.label}: it has begun.` }),
+    const { method, path, asks } = confirming
+    const body = asks && said !== undefined ? { ...confirming.body, [asks.field]: said } : confirming.body
+    link.act(method, path, body).then(
+      () => change({ confirming: undefined, notice: `${confirming.label}: the node does it.` }),
       (error: unknown) => change({ confirming: { ...confirming, stage: 'asked', error: messageOf(error) } }),
     )
   },
@@ -111,6 +100,23 @@ const acts: Acts = {
     sessionStorage.setItem(tokenKey, token)
     link.open(token)
   },
+}
+
+/** Asks the node, if it was not asked yet, has failed to answer, or something has changed since. */
+function asking(path: string, revision: number): Asked {
+  const asked = wanted.get(path)
+  const known = state.asked.get(path)
+  const isOther = asked?.revision !== revision || known?.error !== undefined
+  const isStale = asked === undefined || (isOther && clock.elapsed() - asked.atMs > againMs)
+  if (isStale && known?.isAsking !== true) {
+    wanted.set(path, { revision, atMs: clock.elapsed() })
+    answered(path, { ...known, isAsking: true })
+    link.get(path).then(
+      value => answered(path, { value, isAsking: false }),
+      (error: unknown) => answered(path, { ...state.asked.get(path), error: messageOf(error), isAsking: false }),
+    )
+  }
+  return state.asked.get(path) ?? { isAsking: true }
 }
 
 const messageOf = (error: unknown): string => (error instanceof AskFailed ? error.message : `${error}`)

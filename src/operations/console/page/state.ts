@@ -1,5 +1,5 @@
 import type { Update } from '../shapes.ts'
-import type { ConnectionState } from './connection.ts'
+import type { ConnectionState, Method } from './connection.ts'
 
 /* What the page knows, and where in it the reader is. */
 
@@ -47,8 +47,11 @@ export interface Asked {
 
 /** An action that waits for a word, or for what came of it. */
 export interface Confirming {
+  readonly method: Method
   readonly path: string
   readonly body: object
+  /** What has to be said with it, and as which field of the body. */
+  readonly asks?: { readonly field: string; readonly label: string; readonly most: number }
   readonly label: string
   readonly text: string
   readonly isGrave: boolean

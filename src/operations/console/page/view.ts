@@ -7,12 +7,15 @@ import { box, type Child, type Element, type Extras, element, span } from './tre
 export interface Acts {
   /** What the node answers at this path, asked for when it was not yet, or may have changed. */
   ask(path: string): Asked
+  /** The same for what does not change while the node runs. */
+  askOnce(path: string): Asked
   /** Shows one more page of the list. */
   more(): void
   search(text: string): void
   /** Asks for a word before it is done. */
-  confirm(action: Pick<Confirming, 'path' | 'body' | 'label' | 'text' | 'isGrave'>): void
-  answer(isYes: boolean): void
+  confirm(action: Omit<Confirming, 'stage' | 'error'>): void
+  /** @param said what was asked for with it */
+  answer(isYes: boolean, said?: string): void
   unlock(token: string): void
 }
 
