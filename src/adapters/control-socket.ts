@@ -1,5 +1,5 @@
 import { chmod, rm } from 'node:fs/promises'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { relative } from 'node:path'
 
 /*
@@ -39,6 +39,20 @@ export interface ControlAnswer {
   readonly status: number
   /** The body's lines as they come, each a JSON text. */
   readonly lines: AsyncIterable<string>
+}
+
+/** Asks for what is no text. @throws {NodeNotReached} when none listens there, or it ends before its answer does */
+export async function askNodeForBytes(
+  path: string,
+  method: 'GET' | 'POST',
+  target: string,
+): Promise<{ readonly status: number; readonly bytes: AsyncIterable<Uint8Array> }> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const asking = request({ socketPath: socketPath(path), method, path: target }, resolve)
+    asking.on('error', (error: NodeJS.ErrnoException) => reject(notReached(path, error)))
+    asking.end()
+  })
+  return { status: response.statusCode ?? 0, bytes: response }
 }
 
 /** Asks the node behind the socket. @throws {NodeNotReached} when none listens there */

@@ -80,6 +80,32 @@ export async function writeKeyRing(path: string, ring: KeyRing, passphrase?: str
   await writeSecret(path, `${JSON.stringify(file, undefined, 2)}\n`)
 }
 
+const lockedText = z.strictObject({
+  scrypt: z.strictObject({ salt: bytes(saltBytes), log2Cost: z.int().min(14).max(20) }),
+  sealed: z.base64url(),
+})
+
+/** A text that only this passphrase opens, as JSON; `label` says what it is. */
+export async function lockText(passphrase: string, text: string, label: string): Promise<string> {
+  const salt = randomBytes(saltBytes)
+  const sealed = sealText(await stretched(passphrase, salt, log2Cost), text, label)
+  return JSON.stringify({ scrypt: { salt: salt.toString('base64url'), log2Cost }, sealed })
+}
+
+/** `undefined` when it was locked by another passphrase, or changed since. */
+export async function unlockText(passphrase: string, locked: string, label: string): Promise<string | undefined> {
+  const { data } = lockedText.safeParse(jsonOf(locked))
+  return data && openText(await stretched(passphrase, data.scrypt.salt, data.scrypt.log2Cost), data.sealed, label)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** AES-256-GCM under a fresh nonce, in base64url; `label` says what it is, and opens nothing else. */
 export function sealText(key: Uint8Array, text: string, label: string): string {
   const nonce = randomBytes(nonceBytes)

@@ -47,6 +47,27 @@ export async function openLevelLogStore(folder: string, options: LevelLogStoreOp
   return tableLogStore(levelTable(level, folder, reserveBytes))
 }
 
+/** A store that is being filled with records as they were stored elsewhere. */
+export interface RestoredStore {
+  put(records: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): Promise<void>
+  /** Resolves when all of it would survive a power cut. */
+  close(): Promise<void>
+}
+
+/** A new store, in a folder that is not there yet. */
+export async function newLevelStore(folder: string): Promise<RestoredStore> {
+  await makeDurableFolder(folder)
+  const level = await openLevel(folder)
+  return {
+    put: records => level.batch(records.map(([key, value]) => ({ type: 'put', key, value }))),
+    async close() {
+      // LevelDB syncs its journal whole: what was put before is on the disk then, too.
+      await level.batch(putsOf(putMeta(closedName, new Uint8Array())), { sync: true })
+      await level.close()
+    },
+  }
+}
+
 /**
  * Makes a store that cannot be opened one that can, of what is left of its files: LevelDB keeps what it can read of them. Which
  * records are missing is to be looked for then.

@@ -1,3 +1,4 @@
+import { BackupRefused } from '../adapters/backup/format.ts'
 import { NodeNotReached } from '../adapters/control-socket.ts'
 import { FileProblem } from '../adapters/files.ts'
 import { UnknownFormat } from '../adapters/record-format.ts'
@@ -18,6 +19,7 @@ export class Refused extends Error {
 }
 
 const expected = [
+  BackupRefused,
   CommitRefused,
   ConnectFailed,
   ContentWithheld,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../adapters/release.ts'
+import { backupCommand } from './backup.ts'
 import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
@@ -12,6 +13,7 @@ import { peerCommand } from './peer.ts'
 import { pnCommand } from './pn.ts'
 import { policyCommand } from './policy.ts'
 import { isExpected } from './problems.ts'
+import { restoreCommand } from './restore.ts'
 import { secretCommand } from './secret.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
@@ -42,6 +44,8 @@ export function cpnsProgram(): Command {
     configCommand(),
     doctorCommand(),
     statusCommand(),
+    backupCommand(),
+    restoreCommand(),
     verifyCommand(),
     drainCommand(),
     peerCommand(),

@@ -11,6 +11,7 @@ import { type NodeFolder, openNodeFolder } from './node-folder.ts'
 import { configOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { liveProgress } from './progress.ts'
+import { sizeText } from './size.ts'
 
 interface Options {
   readonly config: string
@@ -92,9 +93,9 @@ function showRunning(found: IntegrityAnswer, { json }: Options): void {
 function reading({ state, rounds, documents, bytes }: IntegrityAnswer['scrub']): string {
   if (state === 'off') return 'The node runs, and does not read its disk through (scrub.bytesPerSecond = 0).'
   if (state === 'reading')
-    return `The node runs, and reads its disk through: ${documents} documents, ${size(bytes)} so far.`
+    return `The node runs, and reads its disk through: ${documents} documents, ${sizeText(bytes)} so far.`
   return rounds > 0
-    ? `The node runs, and has read its disk through: ${documents} documents, ${size(bytes)}.`
+    ? `The node runs, and has read its disk through: ${documents} documents, ${sizeText(bytes)}.`
     : 'The node runs, and has not read its disk through since it started. Stop it to verify at once.'
 }
 
@@ -135,7 +136,7 @@ async function verify(store: LogStore, { repair, json }: Options): Promise<Verif
       repairs: repair === true,
       clock: systemClock(),
       crypto: nodeCrypto(),
-      told: ({ documents, bytes }) => progress.show(`${documents} documents, ${size(bytes)}`),
+      told: ({ documents, bytes }) => progress.show(`${documents} documents, ${sizeText(bytes)}`),
     })
   } finally {
     progress.clear()
@@ -147,9 +148,6 @@ function show({ documents, bytes, faults, damaged }: Verified): void {
   for (const document of damaged)
     if (!faults.some(fault => fault.document === document)) console.log(`! ${document} lacks what was lost earlier.`)
   console.log(
-    `${documents} documents, ${size(bytes)}: ${faults.length === 0 ? 'as they were written' : `${faults.length} damaged`}.`,
+    `${documents} documents, ${sizeText(bytes)}: ${faults.length === 0 ? 'as they were written' : `${faults.length} damaged`}.`,
   )
 }
-
-const size = (bytes: number): string =>
-  bytes < 1024 * 1024 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`

@@ -138,7 +138,7 @@ export async function launch(
       actions,
     })
     const admin = await serveAdmin({
-      routes: adminRoutes({ node, draining, status, inspection, feed }, more),
+      routes: adminRoutes({ node, draining, status, inspection, feed, store }, more),
       at: {
         socket: controlPath(configuration, at),
         tokens: adminTokensPath(configuration, at),

@@ -1,9 +1,11 @@
 import { version } from '../../adapters/release.ts'
 import type { CpnsNode } from '../../node.ts'
+import type { LogStore } from '../../ports/log-store.ts'
 import type { Feed } from '../console/feed.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
+import { backupRoutes } from './backup.ts'
 import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
@@ -21,11 +23,12 @@ export interface AdminParts {
   readonly draining: Draining
   readonly status: () => StatusAnswer
   readonly inspection: Inspection
+  readonly store: Pick<LogStore, 'dump'>
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection } = parts
+  const { node, draining, status, inspection, store } = parts
   const routes = [
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
@@ -34,6 +37,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
     ...peersRoutes(node),
+    ...backupRoutes(store),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]

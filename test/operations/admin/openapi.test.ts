@@ -27,7 +27,8 @@ test('every route of a node is described, and answers so', async () => {
   const { draining, inspection, telemetry } = node
   const recent = { events: () => [] }
   const feed = createFeed({ node, status, draining, recent, counters: telemetry.counters, clock: systemClock() })
-  const routes = adminRoutes({ node, draining, status, inspection, feed })
+  const store = { async *dump() {} }
+  const routes = adminRoutes({ node, draining, status, inspection, feed, store })
   const described = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
   )
