@@ -58,11 +58,28 @@ export async function cuttableLink(targetPort: number, port = 0): Promise<Cuttab
   }
 }
 
-/** A port of loopback that nobody listens on at the moment. */
+/**
+ * Below those that systems give to connections as they come: a server that starts again must find its port free. Processes that
+ * run at once draw from hundreds of their own.
+ */
+const firstPort = 20_000
+const portsOfProcess = 100
+const processes = 120
+let drawn = 0
+
+/** A port of loopback that nobody listens on at the moment, each time another one. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < portsOfProcess; tries++) {
+    const port = firstPort + (process.pid % processes) * portsOfProcess + (drawn++ % portsOfProcess)
+    if (await isFree(port)) return port
+  }
+  throw new Error('All ports that this process may take are in use.')
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
