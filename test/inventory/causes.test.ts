@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { asDocumentId } from '../../src/document/names.ts'
 import { pnRelease } from '../../src/inventory/methods.ts'
 import { executing } from '../../src/inventory/secure/executing.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
@@ -46,6 +47,20 @@ test('a Personal Network that has no more room refuses, and goes on', async () =
   const { members } = await small.at(a).inventoryOf(home, pnId)
   assert.is(members.length, added, 'those before are there')
   await small.stop()
+})
+
+test('a Personal Network that the disk has damaged is refused as that', async () => {
+  const one = await world({ 'a.example': 1 })
+  const { home, pnId } = await homeNetwork(one)
+  const { documents, disk } = one.at(a)
+  const document = asDocumentId(`pn/${home}/${pnId}`)
+  const [head] = (await documents.index(document))?.heads ?? []
+  assert.ok(head)
+  disk.flip({ entry: [document, head.log, 0] }, 300)
+  await documents.examine(document)
+  const params = { home, pnId, commandId: newId(), operation: 'add', pnes: [{ operator: a, pneId: 'lamp' }] }
+  assert.is(await refusalOf(one.at(a).call('pn.update', params, 'alice')), '503 DOCUMENT_DAMAGED')
+  await one.stop()
 })
 
 test('a fault of the server is told inside a secure session as one, and says nothing of itself', async () => {
