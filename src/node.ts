@@ -34,7 +34,7 @@ import type { Crypto } from './ports/crypto.ts'
 import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
 import type { KeySource } from './ports/key-source.ts'
 import type { LoadProbe } from './ports/load-probe.ts'
-import { CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
+import { type Commit, CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
 import type { MediaStore } from './ports/media-store.ts'
 import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
 import type { PeerNetwork } from './ports/peer-network.ts'
@@ -125,6 +125,10 @@ export interface NodeStatus {
   readonly level: LoadLevel
   readonly signals: Signals
   readonly connections: number
+  /** Of these, the ones whose client has proved who it is. */
+  readonly sessions: number
+  /** Documents that are held here (fewer while the index is read after the start), and of these the ones in memory. */
+  readonly documents: { readonly held: number; readonly active: number }
   /** Documents that no other server has said to hold as they are here. */
   readonly unshared: number
   /** Documents that the disk has damaged, and that no other server has made whole yet. */
@@ -165,10 +169,11 @@ export interface CpnsNode {
   stop(): Promise<void>
 }
 
-/** The same store, which says how long commits take, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
+/** The same store, which says how long commits take and what they hold, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
 function watched(
   store: LogStore,
   clock: Pick<Clock, 'elapsed'>,
+  telemetry: Telemetry,
 ): {
   readonly store: LogStore
   readonly failed: Promise<Error>
@@ -177,18 +182,30 @@ function watched(
 } {
   let committed: (durationMs: number) => void = () => {}
   const { promise: failed, resolve } = Promise.withResolvers<Error>()
-  const watch = async (commit: Promise<void>): Promise<void> => {
+  const watch = async (commit: Commit): Promise<void> => {
     const beganMs = clock.elapsed()
     try {
-      await commit
-      committed(clock.elapsed() - beganMs)
+      await store.commit(commit)
+      const tookMs = clock.elapsed() - beganMs
+      committed(tookMs)
+      telemetry.observe('cpns_store_commit_duration_seconds', tookMs / 1_000)
+      for (const { append } of commit.documents) {
+        if (append.length === 0) continue
+        telemetry.count('cpns_store_entries_total', {}, append.length)
+        telemetry.count(
+          'cpns_store_entry_bytes_total',
+          {},
+          append.reduce((sum, { bytes }) => sum + bytes.length, 0),
+        )
+      }
     } catch (error) {
+      telemetry.count('cpns_store_commit_failures_total')
       if (error instanceof CommitOutcomeUnknown) resolve(error)
       throw error
     }
   }
   const watching: LogStore = {
-    commit: commit => watch(store.commit(commit)),
+    commit: watch,
     index: document => store.index(document),
     scan: range => store.scan(range),
     entries: (document, log, from) => store.entries(document, log, from),
@@ -237,7 +254,7 @@ const withinMs = (clock: Clock, limitMs: number, work: Promise<void>): Promise<v
  */
 export async function createNode(ports: NodePorts, settings: NodeSettings): Promise<CpnsNode> {
   const { clock, random, crypto, network, listener, keys, telemetry } = ports
-  const { store, failed, tell } = watched(ports.store, clock)
+  const { store, failed, tell } = watched(ports.store, clock, telemetry)
   const { identity, secrets, limits = {} } = settings
   const { operator, server } = identity
 
@@ -404,6 +421,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       level: access.monitor.level,
       signals: access.monitor.signals,
       connections: access.connections(),
+      sessions: access.sessions(),
+      documents: { held: federation.held(), active: actors.activeCount({ name: 'document' }) },
       unshared: federation.unshared(),
       damaged: documents.damaged().length,
       scrub: scrubber.progress,

@@ -4,6 +4,7 @@ import { commandRefusals } from '../commands/refusals.ts'
 import { DocumentDamaged, WriteFailed } from '../document/documents.ts'
 import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
@@ -28,11 +29,12 @@ export interface CallsOptions {
   readonly methods: MethodTable
   /** Whose server this is: subscribers of others are guests. */
   readonly home: OperatorId
+  readonly clock: Pick<Clock, 'elapsed'>
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
 }
 
-export function createCalls({ connection, methods, home, telemetry, limits }: CallsOptions): Calls {
+export function createCalls({ connection, methods, home, clock, telemetry, limits }: CallsOptions): Calls {
   let inFlight = 0
   let faults = 0
   let finished: (() => void) | undefined
@@ -51,12 +53,15 @@ export function createCalls({ connection, methods, home, telemetry, limits }: Ca
         return settle(name, { error: refusalOf(notForGuests(principal.operator)) }, reply)
       if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
       inFlight += 1
+      const beganMs = clock.elapsed()
       void execute(method, checked.data, { ...caller, ...split.said }).then(outcome =>
         connection.tell({
           type: 'done',
           what: name,
           run() {
             inFlight -= 1
+            const seconds = (clock.elapsed() - beganMs) / 1_000
+            telemetry.observe('cpns_access_request_duration_seconds', seconds, { method: name })
             settle(name, outcome, reply)
             if (inFlight === 0) finished?.()
           },

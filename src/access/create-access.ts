@@ -101,6 +101,8 @@ export interface Access {
   /** The base URL that clients use, once started. */
   url(): string
   connections(): number
+  /** Of these, the ones whose client has proved who it is. */
+  sessions(): number
   /** How loaded this server is; told of how long durable commits take. */
   readonly monitor: LoadMonitor
 }
@@ -190,6 +192,7 @@ export function createAccess(options: AccessOptions): Access {
     },
     url: () => listener.url(),
     connections: () => connections.count,
+    sessions: () => connections.count - connections.unproved,
   }
 
   function drain(options: DrainClients = {}): Promise<number> {

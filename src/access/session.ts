@@ -48,7 +48,7 @@ export function session(options: SessionOptions): ConnectionBehaviour {
   /** One is forgiven a second: an honest client errs now and then, a broken one all the time. */
   const strikes = tokenBucket(1, limits.maxStrikes, clock.elapsed())
   const documents = createSessionDocuments(options)
-  const calls = createCalls({ connection, methods: service.methods, home: options.home, telemetry, limits })
+  const calls = createCalls({ connection, methods: service.methods, home: options.home, clock, telemetry, limits })
   /** Let go of once the client is in: nothing of it is needed any more, and there are many sessions. */
   let gate: Gate | undefined = createGate({ ...options, description: service.description, admit })
   const client = createClientConnection((method, params) =>

@@ -5,6 +5,7 @@ import { arch, availableParallelism, release as osRelease, platform, totalmem } 
 import { dirname, join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { askNode, NodeNotReached } from './control-socket.ts'
+import { openFilesLimit } from './metrics.ts'
 
 /** What can be found out about the machine that a server runs on, and about its surroundings. */
 export interface Host {
@@ -44,10 +45,7 @@ export const thisHost = (): Host => ({
     memoryBytes: totalmem(),
   }),
   openFilesLimit,
-  freeBytes: async path => {
-    const { bavail, bsize } = await statfs(await standing(path))
-    return bavail * bsize
-  },
+  freeBytes,
   syncMs,
   portUse,
   runs,
@@ -56,12 +54,10 @@ export const thisHost = (): Host => ({
   certificateEnds: async file => new X509Certificate(await readFile(file)).validToDate.getTime(),
 })
 
-/** Linux says it of a process; elsewhere nobody does without a shell. */
-async function openFilesLimit(): Promise<number | undefined> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '')
-  const [, soft] = /^Max open files\s+(\S+)/m.exec(limits) ?? []
-  if (soft === undefined) return undefined
-  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
+/** Bytes that a user may still write where a file is, or will be. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(await standing(path))
+  return bavail * bsize
 }
 
 /** The folder itself, or the one above that is there already. */

@@ -5,3 +5,6 @@ import { z } from 'zod'
 export const { version } = z
   .object({ version: z.string() })
   .parse(createRequire(import.meta.url)('../../package.json') as unknown)
+
+/** Of the Node that runs it. */
+export const nodeVersion = process.versions.node

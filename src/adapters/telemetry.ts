@@ -1,20 +1,11 @@
 import { type DestinationStream, destination as fileDestination, pino, stdTimeFunctions } from 'pino'
 import type { LogLevel, Telemetry } from '../ports/telemetry.ts'
+import { type CounterSample, createMetrics, type Metrics } from './metrics.ts'
 
-/** One counter with one set of labels, as it stands. */
-export interface CounterSample {
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-/** A sample as Prometheus writes it: `cpns_peer_refused_total{reason="revoked"}`. Values of labels are names, free of quotes. */
-export function sampleName({ name, labels }: CounterSample): string {
-  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
-  return pairs.length === 0 ? name : `${name}{${pairs.sort().join(',')}}`
-}
-
-export interface CountingTelemetry extends Telemetry {
+/** Telemetry of a process: its log, whose level can be changed, and its counters. */
+export interface ProcessTelemetry extends Telemetry {
+  /** What is logged: this and everything graver. */
+  level: LogLevel
   counters(): readonly CounterSample[]
 }
 
@@ -25,20 +16,15 @@ export interface CountingTelemetry extends Telemetry {
 export function pinoTelemetry(options: {
   readonly level: LogLevel
   readonly destination?: DestinationStream
-}): CountingTelemetry {
-  const samples = new Map<string, { name: string; labels: Readonly<Record<string, string>>; value: number }>()
-
-  function count(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
-    const id = JSON.stringify([name, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))])
-    const sample = samples.get(id)
-    if (sample) sample.value += by
-    else samples.set(id, { name, labels: { ...labels }, value: by })
-  }
-
-  const lost = () => count('cpns_log_lines_lost_total')
+  /** What adds up the counters; left out: nothing is exported, and histograms are not kept. */
+  readonly metrics?: Metrics
+}): ProcessTelemetry {
+  const metrics = options.metrics ?? createMetrics()
+  const lost = () => metrics.count('cpns_log_lines_lost_total')
+  let { level } = options
   const logger = pino(
     {
-      level: options.level,
+      level,
       base: null,
       messageKey: 'event',
       nestedKey: 'fields', // so that no field can pass for the level, the time or the event
@@ -56,7 +42,15 @@ export function pinoTelemetry(options: {
         lost()
       }
     },
-    count,
-    counters: () => Array.from(samples.values(), sample => ({ ...sample })),
+    count: metrics.count,
+    observe: options.metrics?.observe ?? (() => {}),
+    counters: metrics.counters,
+    get level() {
+      return level
+    },
+    set level(wanted) {
+      level = wanted
+      logger.level = wanted
+    },
   }
 }

@@ -40,7 +40,11 @@ async function evidenceIn(folder: NodeFolder, operator?: ReturnType<typeof opera
   }
   const store = await openStoreIn(folder.at(folder.configuration.data))
   try {
-    const evidence = new EvidenceArchive({ store, crypto: nodeCrypto(), telemetry: { log() {}, count() {} } })
+    const evidence = new EvidenceArchive({
+      store,
+      crypto: nodeCrypto(),
+      telemetry: { log() {}, count() {}, observe() {} },
+    })
     return await Array.fromAsync(evidenceOf({ evidence }, operator))
   } finally {
     await store.close()

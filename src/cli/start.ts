@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { Command } from 'commander'
-import { type CounterSample, sampleName } from '../adapters/telemetry.ts'
+import { type CounterSample, sampleName } from '../adapters/metrics.ts'
 import type { LaunchOptions } from '../operations/launch.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'

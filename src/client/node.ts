@@ -116,4 +116,4 @@ export async function openGateway(options: PnGatewayOptions, ports: ClientPorts 
 const kept = (store: GatewayStore | undefined) => (store ? { store } : {})
 
 /** An application that asks for no telemetry gets none. */
-const silent: Telemetry = { log: () => {}, count: () => {} }
+const silent: Telemetry = { log: () => {}, count: () => {}, observe: () => {} }

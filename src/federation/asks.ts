@@ -34,6 +34,11 @@ export class Asks {
     return this.#open.has(document)
   }
 
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size
+  }
+
   /** Resolves when the ask is settled. */
   settled(document: DocumentId): Promise<void> {
     return this.#open.get(document)?.settled ?? Promise.resolve()

@@ -517,7 +517,8 @@ export function createFederation(options: FederationOptions): Federation {
     serveMedia(source) {
       mediaSource = source
     },
-    links: () => [...peers.values()].map(({ status }) => status),
+    links: () => [...peers.values()].map(({ status, session }) => (session ? { ...status, lag: session.lag } : status)),
+    held: () => forest.documents,
     linked: upServers,
     usageOf: of => quotas.usageOf(of),
     loads: (of = operator) => new Map([...loads].filter(([server]) => peers.get(server)?.status.operator === of)),

@@ -90,6 +90,8 @@ export interface LinkStatus {
   readonly reason?: string
   /** The peer's clock minus ours, milliseconds, as of the last hello. */
   readonly clockSkewMs?: number
+  /** Documents of which something waits to be sent to the peer, and documents that are being got from it; while it is up. */
+  readonly lag?: { readonly toSend: number; readonly toGet: number }
 }
 
 /** A link came up, or went down. A peer that began again went down before it came up. */
@@ -127,6 +129,8 @@ export interface Federation {
   links(): readonly LinkStatus[]
   /** What another operator has of this server, and may have. */
   usageOf(operator: OperatorId): Usage
+  /** How many documents are held here; fewer as long as the index is being read after the start. */
+  held(): number
   /** Servers of an operator that there is a link to now; of the own one: all others. */
   linked(operator: OperatorId): readonly ServerId[]
   /**

@@ -174,6 +174,7 @@ class Link implements Behaviour<LinkMessage> {
       case 'reconciled':
         this.#failures = { kind: 'unreachable', count: 0 }
         this.#around.telemetry.log('info', 'link.reconciled', { peer: this.#peer })
+        this.#around.telemetry.count('cpns_reconciliations_total')
         break
       case 'broken':
         this.#fail('broken', message.reason)

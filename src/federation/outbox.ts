@@ -44,6 +44,11 @@ export class Outbox {
     return this.#messages.length + this.#answers.size + this.#haves.size + this.#pushes.size === 0
   }
 
+  /** Documents of which something waits. */
+  get documents(): number {
+    return this.#answers.size + this.#haves.size + this.#pushes.size
+  }
+
   /** To be sent before anything else. There are only ever a few: queries, answers to them, heartbeats, manifests. */
   message(message: SyncMessage): void {
     this.#messages.push(message)

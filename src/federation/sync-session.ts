@@ -161,6 +161,11 @@ export class SyncSession {
     return this.#conduct
   }
 
+  /** How many documents wait to be told of to the peer, and how many are being got from it. */
+  get lag(): { readonly toSend: number; readonly toGet: number } {
+    return { toSend: this.#outbox.documents, toGet: this.#asks.size }
+  }
+
   /** Something became durable here. */
   push({ document, entries, source }: DocumentNotice): void {
     const { exchange, peer } = this.#options

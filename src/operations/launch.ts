@@ -4,15 +4,18 @@ import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
 import { openFileMediaStore } from '../adapters/file-media-store.ts'
 import { filesIn, onFileChange, readText } from '../adapters/files.ts'
+import { freeBytes } from '../adapters/host.ts'
 import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import { openLevelLogStore } from '../adapters/level-log-store.ts'
 import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { processLoadProbe } from '../adapters/load-probe.ts'
+import { createMetrics, readProcess } from '../adapters/metrics.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
 import { systemRandom } from '../adapters/random.ts'
+import { nodeVersion, version } from '../adapters/release.ts'
 import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
-import { type CountingTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
+import { type ProcessTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { type WebPush, webPushSender } from '../adapters/web-push.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
@@ -34,6 +37,8 @@ import type { Action } from './console/shapes.ts'
 import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { type Inspection, inspectionOf } from './inspection/inspection.ts'
+import { catalogue } from './metrics/catalogue.ts'
+import { readNode } from './metrics/read-node.ts'
 
 export { type CpnsNode, createNode, type NodePorts, type NodeSettings } from '../node.ts'
 export { AdminRefusal } from './admin/refusal.ts'
@@ -44,13 +49,15 @@ export type { Action } from './console/shapes.ts'
 
 /** A node on production adapters, with its log and its admin API, over the socket in its data folder and, if configured, over TCP. */
 export interface RunningNode extends CpnsNode {
-  readonly telemetry: CountingTelemetry
+  readonly telemetry: ProcessTelemetry
   /** Its drain, which others may have begun. */
   readonly draining: Draining
   /** What of its documents an operator may look into. */
   readonly inspection: Inspection
   /** Where its admin API listens for TCP; `undefined` if it does not. */
   readonly adminUrl: string | undefined
+  /** What it serves there, and at the socket. */
+  readonly adminRoutes: readonly Route[]
 }
 
 export interface LaunchOptions {
@@ -74,7 +81,8 @@ export async function launch(
   at: (path: string) => string,
   { passphrase, adminRoutes: more, consoleActions: actions = [] }: LaunchOptions = {},
 ): Promise<RunningNode> {
-  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level }), systemClock())
+  const metrics = createMetrics(catalogue)
+  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics }), systemClock())
   const { telemetry } = recent
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
@@ -137,8 +145,16 @@ export async function launch(
       clock: ports.clock,
       actions,
     })
+    readProcess(metrics)
+    readNode(metrics, {
+      ...{ status, draining, trust: node.trust, federation: node.federation },
+      operators: [...new Set([operator, ...settings.pins.keys()])],
+      freeBytes: () => freeBytes(at(configuration.data)),
+      release: { version, node: nodeVersion },
+    })
+    const routes = adminRoutes({ node, draining, status, inspection, feed, store, metrics }, more)
     const admin = await serveAdmin({
-      routes: adminRoutes({ node, draining, status, inspection, feed, store }, more),
+      routes,
       at: {
         socket: controlPath(configuration, at),
         tokens: adminTokensPath(configuration, at),
@@ -164,6 +180,7 @@ export async function launch(
       draining,
       inspection,
       adminUrl: admin.url,
+      adminRoutes: routes,
       async stop() {
         stopFollowing()
         feed.stop()

@@ -4,10 +4,13 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
 
 /**
- * The log sink and the counters. An event is a stable dotted name (`peer.refused`); what varies goes into fields.
- * A counter is named `cpns_…_total`; its labels come from small fixed sets, never from what a peer sent.
+ * The log sink, the counters and the histograms. An event is a stable dotted name (`peer.refused`); what varies goes into fields.
+ * A counter is named `cpns_…_total`, a histogram for its unit (`cpns_…_seconds`); their labels come from small fixed sets, never from
+ * what a peer sent.
  */
 export interface Telemetry {
   log(level: LogLevel, event: string, fields?: LogFields): void
   count(name: string, labels?: Readonly<Record<string, string>>, by?: number): void
+  /** One more value of a histogram, in its unit. */
+  observe(name: string, value: number, labels?: Readonly<Record<string, string>>): void
 }

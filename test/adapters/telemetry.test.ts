@@ -5,7 +5,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { pinoTelemetry, sampleName } from '../../src/adapters/telemetry.ts'
+import { sampleName } from '../../src/adapters/metrics.ts'
+import { pinoTelemetry } from '../../src/adapters/telemetry.ts'
 
 function recorder() {
   const lines: string[] = []

@@ -122,7 +122,7 @@ export async function documentPath(folder: string): Promise<Writer> {
     clock,
     random,
     authorship: { mayHaveWritten: () => true, servers: () => [identity.server] },
-    telemetry: { log: () => {}, count: () => {} },
+    telemetry: { log: () => {}, count: () => {}, observe: () => {} },
   })
   return {
     name: 'Document path',

@@ -52,7 +52,14 @@ export async function benchServer(folder: string): Promise<BenchServer> {
   }
   const store = await openLevelLogStore(folder)
   const actors = createActorSystem({ clock, random })
-  const ports = { store, crypto, clock, random, actors, telemetry: { log: () => {}, count: () => {} } }
+  const ports = {
+    store,
+    crypto,
+    clock,
+    random,
+    actors,
+    telemetry: { log: () => {}, count: () => {}, observe: () => {} },
+  }
   const authorship = { mayHaveWritten: () => true, servers: () => [identity.server] }
   const documents = createDocuments({ ...ports, operator: home, identity, authorship })
   const inventory = createInventory({

@@ -42,7 +42,14 @@ export async function storageServer(
   const identity = serverIdentity(home, new Uint8Array(32).fill(1), crypto)
   const store = await openLevelLogStore(folder)
   const actors = createActorSystem({ clock, random })
-  const ports = { store, crypto, clock, random, actors, telemetry: { log: () => {}, count: () => {} } }
+  const ports = {
+    store,
+    crypto,
+    clock,
+    random,
+    actors,
+    telemetry: { log: () => {}, count: () => {}, observe: () => {} },
+  }
   const authorship = { mayHaveWritten: () => true, servers: () => [identity.server] }
   const documents = createDocuments({
     ...ports,

@@ -113,6 +113,11 @@ export class Forest {
     return this.#slotOf(document) !== undefined
   }
 
+  /** How many documents are known of: all that are held, once the index is read. */
+  get documents(): number {
+    return this.#leaves.size
+  }
+
   /** Bytes of memory. */
   get bytes(): number {
     return [...this.#trees.values()].reduce((sum, { tree }) => sum + tree.bytes, this.#leaves.bytes)

@@ -1,3 +1,4 @@
+import type { Metrics } from '../../adapters/metrics.ts'
 import { version } from '../../adapters/release.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { LogStore } from '../../ports/log-store.ts'
@@ -10,6 +11,7 @@ import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
 import { integrityRoutes } from './integrity.ts'
+import { metricsRoutes } from './metrics.ts'
 import { describingRoute } from './openapi.ts'
 import { peersRoutes } from './peers.ts'
 import type { Route } from './route.ts'
@@ -24,11 +26,12 @@ export interface AdminParts {
   readonly status: () => StatusAnswer
   readonly inspection: Inspection
   readonly store: Pick<LogStore, 'dump'>
+  readonly metrics: Metrics
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection, store } = parts
+  const { node, draining, status, inspection, store, metrics } = parts
   const routes = [
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
@@ -38,6 +41,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...integrityRoutes(node),
     ...peersRoutes(node),
     ...backupRoutes(store),
+    ...metricsRoutes(metrics),
     ...more,
   ]
   return [...routes, describingRoute(routes, version)]

@@ -21,6 +21,10 @@ export const linkAnswer = z.object({
   operator,
   state: z.enum(['connecting', 'greeting', 'up', 'down']),
   reason: z.string().optional().describe('Why it is not up, when it is not.'),
+  lag: z
+    .object({ toSend: z.int(), toGet: z.int() })
+    .optional()
+    .describe('Documents of which something waits to be sent to the peer, and documents that are being got from it.'),
   clockSkewMs: z.number().optional().describe("The peer's clock minus this one's, as of the last hello."),
 })
 
@@ -51,6 +55,11 @@ export const statusAnswer = z.object({
     connections: share,
   }),
   connections: z.int().min(0),
+  sessions: z.int().min(0).describe('Connections whose client has proved who it is.'),
+  documents: z.object({
+    held: z.int().min(0).describe('Fewer than there are while the index is read after the start.'),
+    active: z.int().min(0).describe('Those in memory.'),
+  }),
   unshared: z.int().min(0).describe('Documents that no other server has said to hold as they are here.'),
   damaged: z
     .int()

@@ -1,5 +1,5 @@
 import { defaultThresholds, type Thresholds, worst } from '../../access/load/level.ts'
-import type { CounterSample } from '../../adapters/telemetry.ts'
+import type { CounterSample } from '../../adapters/metrics.ts'
 import type { DocumentNotice } from '../../document/documents.ts'
 import { parseDocumentId } from '../../document/names.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'

@@ -1,4 +1,4 @@
-import type { CountingTelemetry } from '../../adapters/telemetry.ts'
+import type { ProcessTelemetry } from '../../adapters/telemetry.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { LogFields, LogLevel } from '../../ports/telemetry.ts'
 import type { LogEvent } from './shapes.ts'
@@ -6,14 +6,14 @@ import type { LogEvent } from './shapes.ts'
 /** The latest warnings and errors of a log, kept in memory, bounded: what is the same as the one before it is counted with it. */
 export interface RecentEvents {
   /** The same log, which is listened to. */
-  readonly telemetry: CountingTelemetry
+  readonly telemetry: ProcessTelemetry
   /** The latest first. */
   events(): readonly LogEvent[]
 }
 
 export const keptEvents = 200
 
-export function recentEvents(inner: CountingTelemetry, clock: Pick<Clock, 'now'>): RecentEvents {
+export function recentEvents(inner: ProcessTelemetry, clock: Pick<Clock, 'now'>): RecentEvents {
   /** The oldest first. */
   const kept: LogEvent[] = []
 
@@ -35,7 +35,14 @@ export function recentEvents(inner: CountingTelemetry, clock: Pick<Clock, 'now'>
         if (level === 'warn' || level === 'error') keep(level, event, fields)
       },
       count: (name, labels, by) => inner.count(name, labels, by),
+      observe: (name, value, labels) => inner.observe(name, value, labels),
       counters: () => inner.counters(),
+      get level() {
+        return inner.level
+      },
+      set level(wanted) {
+        inner.level = wanted
+      },
     },
     events: () => kept.toReversed(),
   }

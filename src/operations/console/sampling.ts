@@ -1,4 +1,4 @@
-import type { CounterSample } from '../../adapters/telemetry.ts'
+import type { CounterSample } from '../../adapters/metrics.ts'
 import type { Documents } from '../../document/documents.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { Clock } from '../../ports/clock.ts'

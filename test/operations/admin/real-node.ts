@@ -1,14 +1,31 @@
 import { join } from 'node:path'
+import { createToken, type TokenScope } from '../../../src/adapters/admin-tokens.ts'
+import { addSubscriber } from '../../../src/adapters/subscriber-store.ts'
 import { initCommand } from '../../../src/cli/init.ts'
 import { openNodeFolder } from '../../../src/cli/node-folder.ts'
+import { peerCommand } from '../../../src/cli/peer.ts'
+import { connect } from '../../../src/client/node.ts'
+import { adminTokensPath } from '../../../src/operations/control-path.ts'
 import { type LaunchOptions, launch, type RunningNode } from '../../../src/operations/launch.ts'
 import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
-/** A node of a new operator in this process, as `cpns init` and `cpns start` make it, on ports that are free. */
+export const ownerKey = new Uint8Array(32).fill(7)
+
+/**
+ * A node of a new operator in this process, as `cpns init` and `cpns start` make it, on ports that are free. It has a subscriber `owner`
+ * with {@link ownerKey}, and trusts b.example, which is not there: `await using`.
+ */
 export async function realNode(options: LaunchOptions & { readonly settings?: Readonly<Record<string, string>> } = {}) {
   const folder = await temporaryFolder()
-  const at = join(folder.path, 'a')
-  await silently(() => initCommand().parseAsync([at, '--operator', 'a.example'], { from: 'user' }))
+  const [at, other] = [join(folder.path, 'a'), join(folder.path, 'b')]
+  await silently(async () => {
+    await initCommand().parseAsync([at, '--operator', 'a.example'], { from: 'user' })
+    await initCommand().parseAsync([other, '--operator', 'b.example'], { from: 'user' })
+    const trust = ['trust', join(other, 'manifest.json'), '--config', join(at, 'cpns.toml')]
+    await peerCommand().parseAsync(trust, { from: 'user' })
+  })
+  const files = { store: join(at, 'subscribers.json'), key: join(at, 'keys/subscribers.key') }
+  await addSubscriber(files, { identity: 'owner', credential: { kind: 'psk', key: ownerKey } })
   const { configuration, at: pathAt } = await openNodeFolder(join(at, 'cpns.toml'), {
     'peers.listen': '/ip4/127.0.0.1/tcp/0',
     'clients.port': '0',
@@ -17,8 +34,40 @@ export async function realNode(options: LaunchOptions & { readonly settings?: Re
     ...options.settings,
   })
   const node: RunningNode = await launch(configuration, pathAt, options)
-  return { node, folder: at, at: pathAt, configuration, end: () => node.stop().then(folder.remove) }
+  const connectOwner = () =>
+    connect({
+      urls: [node.clientUrl()],
+      servers: [node.federation.server],
+      operator: node.federation.operator,
+      identity: 'owner',
+      credential: { kind: 'psk', key: ownerKey },
+      reconnect: false,
+    })
+  /** Asks the admin API over TCP, as whoever has a token of this scope. */
+  const admin = async (scope: TokenScope) => {
+    const name = `test-${scope}-${++tokens}`
+    const { text } = await createToken(
+      adminTokensPath(configuration, pathAt),
+      { name, scope, lifetimeMs: 600_000 },
+      Date.now(),
+    )
+    return (target: string, init: RequestInit = {}) =>
+      fetch(`${node.adminUrl}${target}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${text}` } })
+  }
+  const end = () => node.stop().then(folder.remove)
+  return {
+    node,
+    connectOwner,
+    admin,
+    folder: at,
+    at: pathAt,
+    configuration,
+    end,
+    [Symbol.asyncDispose]: end,
+  }
 }
+
+let tokens = 0
 
 /** What a command prints is not of this test. */
 async function silently(work: () => Promise<unknown>): Promise<void> {

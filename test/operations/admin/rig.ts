@@ -31,7 +31,17 @@ export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: 
   const drains: DrainOptions[] = []
   const { promise: drained, resolve: finish } = Promise.withResolvers<Drained>()
   const node = {
-    status: () => ({ level, signals, connections: 3, unshared: 1, damaged: 0, scrub, links: [] }),
+    status: () => ({
+      level,
+      signals,
+      connections: 3,
+      sessions: 2,
+      documents: { held: 7, active: 1 },
+      unshared: 1,
+      damaged: 0,
+      scrub,
+      links: [],
+    }),
     clientUrl: () => 'ws://127.0.0.1:4680',
     drain(options: DrainOptions = {}) {
       drains.push(options)

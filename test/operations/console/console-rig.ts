@@ -30,7 +30,7 @@ export async function consoleRig(more: readonly Route[] = [], actions: readonly 
     return new Promise<Drained>(() => {})
   }
   const counters = () => [{ name: 'cpns_access_requests_total', labels: { status: '200' }, value: 12 }]
-  const recent = recentEvents(Object.assign(new RecordingTelemetry(), { counters }), clock)
+  const recent = recentEvents(Object.assign(new RecordingTelemetry(), { counters, level: 'info' as const }), clock)
   const { telemetry } = recent
   const draining = createDraining({ drain }, telemetry)
   const { operator, server } = script.node.federation

@@ -38,6 +38,8 @@ export const overviewWith = (part: Partial<Overview>): Overview => ({
     Object.entries(defaultThresholds).map(([signal, [a, b, c]]) => [signal, [a, b, c]]),
   ) as Overview['thresholds'],
   connections: 0,
+  sessions: 0,
+  documents: { held: 0, active: 0 },
   unshared: 0,
   damaged: 0,
   scrub: { ...noScrub, damagedRecords: [] },

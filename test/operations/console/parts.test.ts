@@ -17,7 +17,6 @@ import { element, textOf } from '../../../src/operations/console/page/tree.ts'
 import { keptEvents, recentEvents } from '../../../src/operations/console/recent-events.ts'
 import { rates } from '../../../src/operations/console/sampling.ts'
 import { update } from '../../../src/operations/console/shapes.ts'
-import { RecordingTelemetry } from '../../fixtures/recording-telemetry.ts'
 import { mapOf, operatorWith, overviewWith } from './facts.ts'
 
 const test = suite('Parts of the console')
@@ -135,7 +134,7 @@ test('what an operator should know of is an alarm', () => {
 
 test('the latest warnings are kept, equal ones once, however many there are', () => {
   const recent = recentEvents(
-    { ...new RecordingTelemetry(), log() {}, count() {}, counters: () => [] },
+    { level: 'info', log() {}, count() {}, observe() {}, counters: () => [] },
     { now: () => 7 },
   )
   for (let round = 0; round < 3; round++) recent.telemetry.log('warn', 'peer.refused', { reason: 'revoked' })

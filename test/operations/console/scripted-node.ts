@@ -32,7 +32,16 @@ export function scriptedNode(now: number) {
   }
   const kept: Quarantine[] = []
   const status = (): NodeStatus => ({
-    ...{ level: 'normal', signals, connections: 1_234, unshared: 2, damaged: 0, scrub: noScrub },
+    ...{
+      level: 'normal',
+      signals,
+      connections: 1_234,
+      sessions: 1_200,
+      documents: { held: 9, active: 3 },
+      unshared: 2,
+      damaged: 0,
+      scrub: noScrub,
+    },
     links: [...links.values()],
   })
 
