@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts'
 import { documentCommand } from './document.ts'
 import { drainCommand } from './drain.ts'
 import { initCommand } from './init.ts'
+import { logLevelCommand } from './log-level.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
 import { peerCommand } from './peer.ts'
@@ -48,6 +49,7 @@ export function cpnsProgram(): Command {
     restoreCommand(),
     verifyCommand(),
     drainCommand(),
+    logLevelCommand(),
     peerCommand(),
     manifestCommand(),
     subscriberCommand(),

@@ -152,7 +152,8 @@ export async function launch(
       freeBytes: () => freeBytes(at(configuration.data)),
       release: { version, node: nodeVersion },
     })
-    const routes = adminRoutes({ node, draining, status, inspection, feed, store, metrics }, more)
+    const parts = { node, draining, status, inspection, feed, store, metrics, telemetry, clock: ports.clock }
+    const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
       routes,
       at: {

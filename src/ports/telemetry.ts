@@ -1,4 +1,5 @@
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
 
 /** Values that a log line may carry. Never a key, a ticket, a credential or a message body. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>

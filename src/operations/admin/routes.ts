@@ -1,6 +1,8 @@
 import type { Metrics } from '../../adapters/metrics.ts'
 import { version } from '../../adapters/release.ts'
+import type { ProcessTelemetry } from '../../adapters/telemetry.ts'
 import type { CpnsNode } from '../../node.ts'
+import type { Clock } from '../../ports/clock.ts'
 import type { LogStore } from '../../ports/log-store.ts'
 import type { Feed } from '../console/feed.ts'
 import { consoleRoutes } from '../console/routes.ts'
@@ -11,6 +13,7 @@ import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
 import { integrityRoutes } from './integrity.ts'
+import { logLevelRoutes } from './log-level.ts'
 import { metricsRoutes } from './metrics.ts'
 import { describingRoute } from './openapi.ts'
 import { peersRoutes } from './peers.ts'
@@ -27,11 +30,13 @@ export interface AdminParts {
   readonly inspection: Inspection
   readonly store: Pick<LogStore, 'dump'>
   readonly metrics: Metrics
+  readonly telemetry: ProcessTelemetry
+  readonly clock: Clock
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection, store, metrics } = parts
+  const { node, draining, status, inspection, store, metrics, telemetry, clock } = parts
   const routes = [
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
@@ -41,6 +46,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...integrityRoutes(node),
     ...peersRoutes(node),
     ...backupRoutes(store),
+    ...logLevelRoutes(telemetry, clock),
     ...metricsRoutes(metrics),
     ...more,
   ]
