@@ -31,8 +31,8 @@ export async function trustPeer(file: string, options: Options): Promise<void> {
   }
   await writeText(join(at(configuration.peers.folder), `${operator}.json`), formatManifest(signed))
   await rewrite(configFile, text => withPin(text, operator, fingerprint))
-  const when = (await applied(options)) ? '' : ', as soon as this server starts'
-  console.log(`${operator} is trusted${when}: manifest ${signed.manifest.seq}, root fingerprint ${fingerprint}`)
+  console.log(`${operator} is trusted: manifest ${signed.manifest.seq}, root fingerprint ${fingerprint}`)
+  if (await applied(options)) console.log('The node that runs here works with it from now on.')
 }
 
 /** @throws {Refused} {@link FileProblem} */
