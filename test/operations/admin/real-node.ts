@@ -13,14 +13,22 @@ export const ownerKey = new Uint8Array(32).fill(7)
 
 /**
  * A node of a new operator in this process, as `cpns init` and `cpns start` make it, on ports that are free. It has a subscriber `owner`
- * with {@link ownerKey}, and trusts b.example, which is not there: `await using`.
+ * with {@link ownerKey}: `await using`.
  */
-export async function realNode(options: LaunchOptions & { readonly settings?: Readonly<Record<string, string>> } = {}) {
+export async function realNode(
+  options: LaunchOptions & {
+    readonly settings?: Readonly<Record<string, string>>
+    /** Another operator that it trusts, and that is not there. */
+    readonly trusts?: string
+  } = {},
+) {
   const folder = await temporaryFolder()
   const [at, other] = [join(folder.path, 'a'), join(folder.path, 'b')]
+  const { trusts } = options
   await silently(async () => {
     await initCommand().parseAsync([at, '--operator', 'a.example'], { from: 'user' })
-    await initCommand().parseAsync([other, '--operator', 'b.example'], { from: 'user' })
+    if (trusts === undefined) return
+    await initCommand().parseAsync([other, '--operator', trusts], { from: 'user' })
     const trust = ['trust', join(other, 'manifest.json'), '--config', join(at, 'cpns.toml')]
     await peerCommand().parseAsync(trust, { from: 'user' })
   })

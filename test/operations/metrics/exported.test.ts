@@ -12,7 +12,7 @@ import { readExposition } from './exposition.ts'
 const test = suite('Exported metrics')
 
 test('a node exports what the catalogue says, and counts what is done', async () => {
-  await using running = await realNode()
+  await using running = await realNode({ trusts: 'b.example' })
   const { node, connectOwner, admin } = running
   const ask = await admin('read')
   const figures = async () => {
