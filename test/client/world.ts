@@ -8,10 +8,11 @@ import { websocketClient } from '../../src/adapters/websocket-client.ts'
 import { websocketListener } from '../../src/adapters/websocket-listener.ts'
 import type { ClientIdentity } from '../../src/client/authenticate.ts'
 import { type ClientPorts, openSession, type Session } from '../../src/client/session.ts'
-import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
+import { formatManifest, rootFingerprint, type SignedManifest } from '../../src/federation/manifest.ts'
 import { type CpnsNode, createNode, type NodeLimits, type NodePorts } from '../../src/node.ts'
 import type { OperatorSecrets } from '../../src/ports/identity.ts'
 import type { Credential } from '../../src/ports/key-source.ts'
+import type { ServerId } from '../../src/ports/names.ts'
 import { SimulatedLoadProbe } from '../../src/simulation/load-probe.ts'
 import { MemoryHub } from '../fixtures/memory-network.ts'
 import { testOperator } from '../fixtures/operators.ts'
@@ -65,14 +66,29 @@ export const clientWorldOn = (
 ): Promise<ClientWorld> => clientWorldWithin({}, portsOf, ...names)
 
 /** As {@link clientWorldOn}, within other limits than nodes have by themselves. */
-export async function clientWorldWithin(
+export const clientWorldWithin = (
   limits: NodeLimits,
   portsOf: (operator: string) => Partial<NodePorts> | Promise<Partial<NodePorts>>,
+  ...names: readonly string[]
+): Promise<ClientWorld> => clientWorldOf({ limits, portsOf }, ...names)
+
+export interface ClientWorldOptions {
+  readonly limits?: NodeLimits
+  readonly portsOf?: (operator: string) => Partial<NodePorts> | Promise<Partial<NodePorts>>
+  /** Where servers find one; without it, in the network in memory. */
+  readonly addressOf?: (server: ServerId) => string
+  /** Operators that all trust besides, and whose servers the test plays itself. */
+  readonly played?: readonly SignedManifest[]
+}
+
+/** As {@link clientWorld}, with a part of it put together by the test. */
+export async function clientWorldOf(
+  { limits = {}, portsOf = () => ({}), addressOf = id => `/memory/${id}`, played = [] }: ClientWorldOptions,
   ...names: readonly string[]
 ): Promise<ClientWorld> {
   const hub = new MemoryHub()
   const operators = names.map(name => testOperator(name))
-  const addresses = new Map(operators.flatMap(({ servers }) => servers.map(({ id }) => [id, `/memory/${id}`])))
+  const addresses = new Map(operators.flatMap(({ servers }) => servers.map(({ id }) => [id, addressOf(id)])))
   const manifests = new Map(operators.map(operator => [operator, operator.manifest({ addresses })]))
   const ends: (() => unknown)[] = []
   const nodes: TestNode[] = []
@@ -80,7 +96,7 @@ export async function clientWorldWithin(
   for (const [operator, manifest] of manifests) {
     const [server] = operator.servers
     if (!server) throw new Error('A test operator has a server.')
-    const others = [...manifests].filter(([other]) => other !== operator)
+    const others = [...[...manifests].flatMap(([other, its]) => (other === operator ? [] : its)), ...played]
     const telemetry = new RecordingTelemetry()
     const disk = memoryDisk()
     const credentials = new Map<string, Credential>()
@@ -111,8 +127,8 @@ export async function clientWorldWithin(
           identity: server.identity,
           secrets,
           manifest: formatManifest(manifest),
-          pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
-          peerManifests: others.map(([, other]) => formatManifest(other)),
+          pins: new Map(others.map(other => [other.manifest.operator, rootFingerprint(other.manifest, crypto)])),
+          peerManifests: others.map(formatManifest),
           limits,
         },
       )
