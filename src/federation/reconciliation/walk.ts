@@ -158,7 +158,9 @@ function assertAbout(parts: readonly Part[], asked: readonly Part[]): void {
     const before = told.get(name)
     const isListed = before?.kind === 'bucket'
     const isWithin = part.kind !== 'lacking' || (before?.hashes.length ?? 0) >= part.hashes.length
-    const fits = part.kind === 'lacking' ? isListed && isWithin : isBelow || (isListed && part.kind === 'node')
+    // To nothing here nobody answers with what is there: it is sent. So a round ends however much is claimed.
+    const isDivided = isListed && before.hashes.length > 0 && part.kind === 'node'
+    const fits = part.kind === 'lacking' ? isListed && isWithin : isBelow || isDivided
     if (!fits) throw new OutOfTurn('An answer speaks of a place that it was not asked about.')
   }
 }

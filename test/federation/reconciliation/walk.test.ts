@@ -134,6 +134,8 @@ test('an answer that nobody waits for, or that speaks of anything else, is out o
     [large, [{ kind: 'lacking', place: root, hashes: hash }]],
     [new Map([[nameOf(1), 1]]), [{ kind: 'lacking', place: root, hashes: new Uint8Array(16) }]],
     [new Map([[nameOf(1), 1]]), [bucket(root)]],
+    // To who has nothing all is sent: else sixteen places would follow from each that is empty, without end.
+    [new Map(), [{ kind: 'node', place: root, present: 1, hashes: hash }]],
   ] as const) {
     const { walk, answer } = asked(holding)
     assert.throws(
