@@ -54,6 +54,10 @@ export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: numb
   }
 }
 
+/** Whether a length prefix says more than is allowed: the library tells so by the name of its error alone. */
+const isOfLength = (error: unknown): boolean =>
+  error instanceof Error && ['InvalidDataLengthError', 'InvalidDataLengthLengthError'].includes(error.name)
+
 /** Whether the peer has said that it sends no more. */
 interface Remote {
   readonly hasClosed: boolean
@@ -69,6 +73,8 @@ async function* framesOf(
     for await (const frame of frames) yield plain(frame.subarray())
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error(String(error)))
+    if (isOfLength(error))
+      throw new FrameTooLarge(`The peer sent a frame above ${limits.maxDataLength} bytes.`, { cause: error })
     throw closedBy(error)
   }
 }

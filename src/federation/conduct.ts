@@ -1,4 +1,8 @@
 import type { RefusalReason } from '../document/documents.ts'
+import { FrameTooLarge } from '../ports/peer-network.ts'
+import { MalformedFrame } from './frame-shape.ts'
+import type { ManifestRefusal } from './manifest.ts'
+import { OutOfTurn } from './reconciliation/walk.ts'
 
 /*
  * How much a peer has misbehaved lately: a bucket that every fault fills and time drains. Faults that an honest peer may
@@ -39,10 +43,47 @@ const faults: Readonly<Record<RefusalReason, number>> = {
   storage: 0,
 }
 
-/** A frame that cannot be read or comes out of turn is no accident: the stream is intact, or it would not have arrived. */
-export const brokenProtocol = 20
+/** How a peer breaks the protocol, or leaves this server waiting: a fixed set, fit for a metric's label. */
+export type LinkFault =
+  | 'malformed-frame'
+  | 'frame-too-large'
+  | 'out-of-turn'
+  | 'silent'
+  | 'takes-nothing'
+  | 'answers-nothing'
 
-/** A hello in the midst of another: one may be a restart, many are not. */
+/**
+ * What one fault adds. A frame that cannot be read or comes out of turn is no accident: the stream is intact, or it would not have
+ * arrived. A silent peer may have lost its network.
+ */
+export const linkFaults: Readonly<Record<LinkFault, number>> = {
+  'malformed-frame': 20,
+  'frame-too-large': 20,
+  'out-of-turn': 20,
+  silent: 0,
+  'takes-nothing': 0,
+  'answers-nothing': 0,
+}
+
+/** The fault of the peer that an error tells of, if it is one. */
+export function linkFaultIn(error: unknown): LinkFault | undefined {
+  if (error instanceof MalformedFrame) return 'malformed-frame'
+  if (error instanceof FrameTooLarge) return 'frame-too-large'
+  return error instanceof OutOfTurn ? 'out-of-turn' : undefined
+}
+
+/** What one refused manifest adds: an older one, or one of a stranger, may come from whoever knows no better. */
+export const manifestFaults: Readonly<Record<ManifestRefusal, number>> = {
+  malformed: 1,
+  signature: 1,
+  root: 1,
+  succession: 1,
+  rollback: 0.1,
+  equivocation: 0,
+  unpinned: 0,
+}
+
+/** A hello in the midst of another, or one that is refused: it is work to judge one. A few may be a restart, or a mistake; many are not. */
 export const hasty = 1
 
 export const faultOf = (reason: RefusalReason): number => faults[reason]

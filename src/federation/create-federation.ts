@@ -189,7 +189,7 @@ export function createFederation(options: FederationOptions): Federation {
           trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),
         isOwn: document => ownerOf(document) === operator,
         documents,
-        offerManifest: async manifest => void (await trust.offer([manifest], session.stream.peer)),
+        offerManifest: manifest => trust.offer([manifest], session.stream.peer),
         usedPercent: () => (of === operator || takesClientsOf(of) ? usedPercent : 100),
         reduction: () => (of === operator ? undefined : wanted),
         crypto,

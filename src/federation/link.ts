@@ -5,10 +5,11 @@ import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { after, type Conduct, good, hasty, sentence } from './conduct.ts'
+import { after, type Conduct, good, hasty, type LinkFault, linkFaultIn, linkFaults, sentence } from './conduct.ts'
 import type { LinkStatus } from './federation.ts'
 import { type Greeted, type Greeter, greet, type PeerRefusal } from './greeting.ts'
 import { backoffMs, type LinkLimits } from './limits.ts'
+import { Mentions } from './mentions.ts'
 import type { Reduction } from './reductions.ts'
 import type { SyncEvents, SyncSession } from './sync-session.ts'
 import type { Trust } from './trust.ts'
@@ -31,7 +32,8 @@ export type LinkMessage =
   | { readonly type: 'greeted'; readonly life: number; readonly greeted: Greeted }
   | { readonly type: 'opened'; readonly life: number; readonly stream: PeerStream }
   | { readonly type: 'reconciled'; readonly life: number }
-  | { readonly type: 'broken'; readonly life: number; readonly reason: string }
+  /** `fault`: the peer's, if it is not named yet. */
+  | { readonly type: 'broken'; readonly life: number; readonly reason: string; readonly fault?: LinkFault }
 
 /** What all links share. */
 export interface LinkSurroundings {
@@ -116,12 +118,14 @@ class Link implements Behaviour<LinkMessage> {
   #failures: { readonly kind: Failure; readonly count: number } = { kind: 'unreachable', count: 0 }
   #conduct: Conduct = good
   #clockSkewMs: number | undefined
+  readonly #mentions: Mentions
   #cancelTimer: Cancel = () => {}
 
   constructor(peer: ServerId, around: LinkSurroundings, nextLife: () => number) {
     this.#peer = peer
     this.#around = around
     this.#speaksFirst = around.self < peer
+    this.#mentions = new Mentions(around.telemetry, around.clock)
     this.#nextLife = nextLife
   }
 
@@ -177,6 +181,7 @@ class Link implements Behaviour<LinkMessage> {
         this.#around.telemetry.count('cpns_reconciliations_total')
         break
       case 'broken':
+        if (message.fault) this.#faulty(message.fault, message.reason)
         this.#fail('broken', message.reason)
     }
   }
@@ -233,10 +238,9 @@ class Link implements Behaviour<LinkMessage> {
 
   /** Whatever stood here before is over: the peer may have restarted before its old connection was missed. */
   #hello(stream: PeerStream): void {
-    const { clock, limits } = this.#around
     // To judge a hello is work: who says one after another, and awaits no verdict, means to make it.
     if (this.#state.at === 'greeting' && this.#state.hello) {
-      this.#conduct = after(this.#conduct, hasty, clock.elapsed(), limits.conduct)
+      this.#misbehaved(hasty)
     }
     if (this.#isCutOff()) {
       stream.reset('Cut off after too many faults.')
@@ -261,6 +265,7 @@ class Link implements Behaviour<LinkMessage> {
     if (!greeted.ok) {
       const isTheirs = greeted.by === 'peer'
       if (isTheirs) this.#around.telemetry.log('warn', 'peer.refuses', { peer: this.#peer, reason: greeted.reason })
+      else this.#misbehaved(hasty)
       this.#fail('broken', isTheirs ? `The peer refuses: ${greeted.reason}.` : greeted.reason)
       return
     }
@@ -320,7 +325,7 @@ class Link implements Behaviour<LinkMessage> {
     this.#clockSkewMs = peerMs - clock.now()
     if (!wasOff && Math.abs(this.#clockSkewMs) > limits.maxSkewMs) {
       telemetry.count('cpns_clock_alarms_total')
-      telemetry.log('error', 'peer.clock-skew', { peer: this.#peer, skewMs: this.#clockSkewMs })
+      this.#mentions.log('error', 'peer.clock-skew', { peer: this.#peer, skewMs: this.#clockSkewMs })
     }
     this.#become(this.#state)
   }
@@ -341,6 +346,18 @@ class Link implements Behaviour<LinkMessage> {
     this.#failures = { kind, count: this.#failures.kind === kind ? this.#failures.count + 1 : 1 }
     const backoff = kind === 'unreachable' ? limits.redial : limits.regreet
     this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'due' })
+  }
+
+  #faulty(fault: LinkFault, detail: string): void {
+    const { telemetry } = this.#around
+    telemetry.count('cpns_link_faults_total', { fault })
+    telemetry.log('warn', 'link.fault', { peer: this.#peer, fault, detail })
+    this.#misbehaved(linkFaults[fault])
+  }
+
+  #misbehaved(fault: number): void {
+    const { clock, limits } = this.#around
+    this.#conduct = after(this.#conduct, fault, clock.elapsed(), limits.conduct)
   }
 
   /** Has the peer wait; then it has another chance, with less to lose. */
@@ -406,7 +423,10 @@ class Link implements Behaviour<LinkMessage> {
   /** The present life is broken if the promise rejects. */
   #follow(promise: Promise<void>): void {
     const life = this.#life
-    promise.catch(error => this.#tell({ type: 'broken', life, reason: messageOf(error) }))
+    promise.catch(error => {
+      const fault = linkFaultIn(error)
+      this.#tell({ type: 'broken', life, reason: messageOf(error), ...(fault && { fault }) })
+    })
   }
 
   #brokenBy(reason: string): LinkMessage {

@@ -1,5 +1,11 @@
 import type { Clock } from '../ports/clock.ts'
-import { type PeerNetwork, type PeerStream, PeerUnreachable, StreamClosed } from '../ports/peer-network.ts'
+import {
+  FrameTooLarge,
+  type PeerNetwork,
+  type PeerStream,
+  PeerUnreachable,
+  StreamClosed,
+} from '../ports/peer-network.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Allowances } from './allowances.ts'
 import { CommandRefused, type Status, statuses } from './command.ts'
@@ -91,7 +97,7 @@ export async function sendRequest(
 
 function failed(error: unknown, peer: string): Sent {
   if (error instanceof StreamClosed || error instanceof PeerUnreachable) return { type: 'lost' }
-  if (error instanceof MalformedFrame) {
+  if (error instanceof MalformedFrame || error instanceof FrameTooLarge) {
     return { type: 'answered', answer: refusal(500, `${peer} gave an answer that cannot be read: ${error.message}`) }
   }
   throw error

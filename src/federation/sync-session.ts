@@ -7,11 +7,22 @@ import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asks } from './asks.ts'
 import { compose } from './composing.ts'
-import { after, brokenProtocol, type Conduct, faultOf, type Sentence, sentence } from './conduct.ts'
+import {
+  after,
+  type Conduct,
+  faultOf,
+  type LinkFault,
+  linkFaultIn,
+  linkFaults,
+  manifestFaults,
+  type Sentence,
+  sentence,
+} from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import { lacks, versionOf } from './heads.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
+import { Mentions } from './mentions.ts'
 import { Outbox, type Outgoing } from './outbox.ts'
 import { OwedReceipts } from './owed-receipts.ts'
 import { type Made, Progress } from './progress.ts'
@@ -20,11 +31,11 @@ import { Receipts } from './receipts.ts'
 import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import type { Grown } from './reconciliation/forest.ts'
 import { Reconciler } from './reconciliation/reconciler.ts'
-import { OutOfTurn } from './reconciliation/walk.ts'
 import type { Reduction } from './reductions.ts'
 import { Relaying } from './relaying.ts'
 import { Sender } from './sender.ts'
-import { decodeSync, type Entries, type Have, type Head, MalformedFrame, type SyncMessage } from './wire.ts'
+import type { Offer } from './trust.ts'
+import { decodeSync, type Entries, type Have, type Head, type SyncMessage } from './wire.ts'
 
 export interface SyncSessionOptions {
   readonly stream: PeerStream
@@ -45,7 +56,7 @@ export interface SyncSessionOptions {
   /** Whether receipts of the document matter here: whether this server writes it. */
   readonly isOwn: (document: DocumentId) => boolean
   readonly documents: Documents
-  readonly offerManifest: (manifest: Uint8Array) => Promise<void>
+  readonly offerManifest: (manifest: Uint8Array) => Promise<readonly Offer[]>
   /** What to tell the peer of this server's load. */
   readonly usedPercent: () => number
   /** What to ask of the peer while there is too much to do here. */
@@ -97,6 +108,7 @@ export class SyncSession {
   readonly #relaying = new Relaying()
   readonly #owed: OwedReceipts
   readonly #progress: Progress
+  readonly #mentions: Mentions
   #conduct: Conduct
   /** Something was dropped, or failed: a round is due once everything else was sent. */
   #isBehind = false
@@ -111,6 +123,7 @@ export class SyncSession {
     const failed = (error: unknown) => this.#failed(error)
     this.#options = options
     this.#conduct = conduct
+    this.#mentions = new Mentions(options.telemetry, clock)
     this.#outbox = new Outbox(limits.outbox)
     this.#lanes = new Lanes(limits.maxInProgress, failed)
     this.#asks = new Asks(clock, { maxOut: limits.maxOpenAsks, maxOpen: limits.outbox.maxDocuments })
@@ -222,8 +235,10 @@ export class SyncSession {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof MalformedFrame || error instanceof OutOfTurn) this.#fault(brokenProtocol)
-    this.fail(error instanceof Error ? error.message : String(error))
+    const fault = linkFaultIn(error)
+    const message = error instanceof Error ? error.message : String(error)
+    if (fault) this.#faulty(fault, message)
+    this.fail(message)
   }
 
   // --- what arrives
@@ -247,7 +262,7 @@ export class SyncSession {
 
   /** Resolves when there is room for the next message. */
   async #receive(message: SyncMessage): Promise<void> {
-    const { events, offerManifest } = this.#options
+    const { events } = this.#options
     switch (message.type) {
       case 'query':
         return this.#reconciler.query(message)
@@ -258,7 +273,7 @@ export class SyncSession {
       case 'entries':
         return this.#about(message.document, () => this.#entries(message))
       case 'manifest':
-        return this.#lanes.enter('manifests', () => offerManifest(message.manifest))
+        return this.#lanes.enter('manifests', () => this.#manifest(message.manifest))
       case 'beat':
         events.load(message.usedPercent)
         events.reduction(message.reduction)
@@ -268,6 +283,12 @@ export class SyncSession {
       case 'linked':
         if (this.#relaying.heard(message.lives)) this.#fallBehind()
         this.#sender.wake()
+    }
+  }
+
+  async #manifest(manifest: Uint8Array): Promise<void> {
+    for (const offer of await this.#options.offerManifest(manifest)) {
+      if (!offer.accepted) this.#fault(manifestFaults[offer.reason])
     }
   }
 
@@ -306,7 +327,7 @@ export class SyncSession {
     const { documents, exchange, peer, telemetry } = this.#options
     if (!exchange.mayTake(document)) {
       telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
-      telemetry.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
+      this.#mentions.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
       return
     }
     const over = this.#options.overQuota(document, entries)
@@ -318,13 +339,16 @@ export class SyncSession {
     this.#progress.moved(entries)
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
-      telemetry.log('warn', 'entries.refused', { document, peer, reason, detail })
+      this.#mentions.log('warn', 'entries.refused', { document, peer, reason, detail })
       this.#fault(faultOf(reason))
     }
     // A full disk is this server's trouble: the peer will not offer again what it has sent.
     if (refused.some(({ reason }) => reason === 'storage')) this.#retryLater()
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
-    if (known > 0) telemetry.count('cpns_entries_repeated_total', {}, known)
+    if (known > 0) {
+      telemetry.count('cpns_entries_repeated_total', {}, known)
+      this.#mentions.log('debug', 'entries.repeated', { document, peer, entries: known })
+    }
     if (gaps.length > 0) this.#ask(document)
     else this.#owed.owe(document, index)
   }
@@ -342,6 +366,7 @@ export class SyncSession {
       events.received(document, version)
     }
     if (purpose === 'ask') {
+      if (!exchange.mayGive(document)) this.#refuseAsk(document)
       if (!this.#outbox.answer(document, heads)) this.#fallBehind()
       this.#sender.wake()
     }
@@ -355,6 +380,13 @@ export class SyncSession {
       this.#sendAsk(document)
       this.#sendAsks()
     } else this.#settle(document, isLacking)
+  }
+
+  /** The answer is the same as if there were none, so that nobody learns whether there is. */
+  #refuseAsk(document: DocumentId): void {
+    const { telemetry, peer } = this.#options
+    telemetry.count('cpns_asks_refused_total', { reason: 'not-entitled' })
+    this.#mentions.log('info', 'ask.refused', { document, peer, reason: 'not-entitled' })
   }
 
   #received(document: DocumentId, version: Version): void {
@@ -400,7 +432,7 @@ export class SyncSession {
     if (!isLacking) return
     const { telemetry, peer } = this.#options
     telemetry.count('cpns_documents_unsettled_total')
-    telemetry.log('info', 'sync.unsettled', { document, peer })
+    this.#mentions.log('info', 'sync.unsettled', { document, peer })
   }
 
   // --- catching up
@@ -477,15 +509,27 @@ export class SyncSession {
       this.beat()
       const problem = this.#problem(clock.elapsed())
       if (problem === undefined) this.#beat()
-      else this.fail(problem)
+      else {
+        this.#faulty(problem, idleness[problem])
+        this.fail(idleness[problem])
+      }
     })
   }
 
-  #problem(nowMs: number): string | undefined {
+  #problem(nowMs: number): keyof typeof idleness | undefined {
     const { silenceMs, askTimeoutMs } = this.#options.limits
-    if (nowMs - (this.#listeningMs ?? nowMs) > silenceMs) return 'The peer fell silent.'
-    if (this.#sender.stalledMs() > silenceMs) return 'The peer takes nothing.'
-    return this.#asks.stalledMs() > askTimeoutMs ? 'The peer does not answer.' : undefined
+    if (nowMs - (this.#listeningMs ?? nowMs) > silenceMs) return 'silent'
+    if (this.#sender.stalledMs() > silenceMs) return 'takes-nothing'
+    return this.#asks.stalledMs() > askTimeoutMs ? 'answers-nothing' : undefined
+  }
+
+  /** Names what the peer has done before the link ends. */
+  #faulty(fault: LinkFault, detail: string): void {
+    if (this.#isOver) return
+    const { telemetry, peer } = this.#options
+    telemetry.count('cpns_link_faults_total', { fault })
+    telemetry.log('warn', 'link.fault', { peer, fault, detail })
+    this.#fault(linkFaults[fault])
   }
 
   #fault(fault: number): void {
@@ -500,6 +544,12 @@ export class SyncSession {
     return sentence(this.#conduct, clock.elapsed(), limits.conduct)
   }
 }
+
+const idleness = {
+  silent: 'The peer fell silent.',
+  'takes-nothing': 'The peer takes nothing.',
+  'answers-nothing': 'The peer does not answer.',
+} as const
 
 /**
  * Whether what the peer holds is to be compared. While an ask is open its reply decides. A receipt says what the peer held

@@ -9,7 +9,10 @@ export interface PeerStream {
    * @throws {StreamClosed} when the stream is closed or reset, {@link FrameTooLarge} above the bound.
    */
   send(frame: Uint8Array): Promise<void>
-  /** Frames in order; ends when the peer closed its side, throws {@link StreamClosed} when reset. To be iterated once. */
+  /**
+   * Frames in order; ends when the peer closed its side. To be iterated once.
+   * @throws {StreamClosed} when reset, {@link FrameTooLarge} when the peer sends one above the bound: the stream is reset then.
+   */
   readonly frames: AsyncIterable<Uint8Array>
   /** No more frames from this side; what was sent arrives. */
   close(): Promise<void>
@@ -65,6 +68,7 @@ export interface PeerNetwork {
 export class StreamClosed extends Error {
   override readonly name = 'StreamClosed'
 }
+/** A frame above the bound: one that was to be sent, or one that the peer began to send. */
 export class FrameTooLarge extends Error {
   override readonly name = 'FrameTooLarge'
 }
