@@ -1,0 +1,200 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import type { Stream } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { systemClock } from '../../src/adapters/clock.ts'
+import { libp2pStream } from '../../src/adapters/libp2p-stream.ts'
+import type { CommandAnswer, ForwardedCommand } from '../../src/federation/federation.ts'
+import { type Greeted, greet } from '../../src/federation/greeting.ts'
+import { helloProtocol, syncProtocol } from '../../src/federation/link.ts'
+import { encodeManifest, type SignedManifest } from '../../src/federation/manifest.ts'
+import { requestProtocol } from '../../src/federation/requests.ts'
+import { decodeAnswer, decodeSync, encodeRequest, encodeSync, type SyncMessage } from '../../src/federation/wire.ts'
+import type { ServerId } from '../../src/ports/names.ts'
+import { type PeerStream, StreamClosed } from '../../src/ports/peer-network.ts'
+import type { TestServer } from '../fixtures/operators.ts'
+import { until } from '../fixtures/until.ts'
+
+/** Above what a server takes: nothing keeps this side from sending more. */
+const maxFrameBytes = 64 * 1024 * 1024
+
+export interface Target {
+  readonly id: ServerId
+  /** A multiaddress. */
+  readonly address: string
+}
+
+/**
+ * A server of a trusted operator that means harm: its key and its manifest are good, it speaks over real libp2p, and nothing of what
+ * it says has passed any check. Connected to one server; what it sends, and whether it reads, is up to the test.
+ */
+export class HostileServer {
+  readonly server: TestServer
+  readonly #target: Target
+  readonly #dial: () => Promise<void>
+  readonly #open: (protocol: string) => Promise<Stream>
+  readonly #stop: () => Promise<void>
+  /** Streams that the other server opened and nobody has taken yet. */
+  readonly #opened: Stream[] = []
+
+  private constructor(
+    server: TestServer,
+    target: Target,
+    node: {
+      readonly dial: () => Promise<void>
+      readonly open: (protocol: string) => Promise<Stream>
+      readonly stop: () => Promise<void>
+    },
+  ) {
+    this.server = server
+    this.#target = target
+    this.#dial = node.dial
+    this.#open = node.open
+    this.#stop = node.stop
+  }
+
+  static async start(server: TestServer, target: Target): Promise<HostileServer> {
+    const node = await createLibp2p({
+      privateKey: await generateKeyPairFromSeed('Ed25519', server.privateKey),
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      connectionManager: { reconnectRetries: 0 },
+    })
+    const address = multiaddr(`${target.address}/p2p/${target.id}`)
+    const hostile = new HostileServer(server, target, {
+      dial: async () => void (await node.dial(address)),
+      open: protocol => node.dialProtocol(address, protocol),
+      stop: async () => void (await node.stop()),
+    })
+    for (const protocol of [helloProtocol, syncProtocol])
+      await node.handle(protocol, stream => void hostile.#opened.push(stream))
+    return hostile
+  }
+
+  get speaksFirst(): boolean {
+    return this.server.id < this.#target.id
+  }
+
+  /** Connects, and greets as its protocol wants it. @param manifests what it says of its operator */
+  async greet(manifests: readonly SignedManifest[], timeoutMs = 60_000): Promise<Greeted> {
+    const clock = systemClock({ holdsProcess: true })
+    await this.#dial()
+    const stream = await this.#streamOf(helloProtocol)
+    const hello = () => ({
+      versions: [2],
+      operator: manifests[0]?.manifest.operator ?? this.server.identity.operator,
+      manifests: manifests.map(encodeManifest),
+      run: new Uint8Array(16),
+      clock: Date.now(),
+    })
+    return greet(this.#framed(stream), { hello, judge: async () => undefined }, { clock, timeoutMs })
+  }
+
+  /** Greets, and has the stream of sync: up, as the other server sees it. */
+  async link(manifests: readonly SignedManifest[]): Promise<HostileLink> {
+    const greeted = await this.greet(manifests)
+    if (!greeted.ok) throw new Error(`It was refused: ${greeted.reason}.`)
+    const stream = await this.#streamOf(syncProtocol)
+    return new HostileLink(stream, this.#framed(stream))
+  }
+
+  /** A stream that it opens, out of turn or not. */
+  async open(protocol: string): Promise<PeerStream> {
+    return this.#framed(await this.#open(protocol))
+  }
+
+  /** Forwards a command. `undefined` when there is no answer. */
+  async request(command: ForwardedCommand): Promise<CommandAnswer | undefined> {
+    try {
+      const stream = await this.open(requestProtocol)
+      await stream.send(encodeRequest({ command, timeoutMs: 30_000 }))
+      await stream.close()
+      const first = await stream.frames[Symbol.asyncIterator]().next()
+      return first.done ? undefined : decodeAnswer(first.value)
+    } catch (error) {
+      if (error instanceof StreamClosed) return undefined
+      throw error
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#stop()
+  }
+
+  /** Opens one, or takes the one that the other server opens, whoever's turn it is. */
+  async #streamOf(protocol: string): Promise<Stream> {
+    if (this.speaksFirst) return this.#open(protocol)
+    return until(() => this.#taken(protocol), { what: `the other server opens ${protocol}` })
+  }
+
+  #taken(protocol: string): Stream | undefined {
+    const at = this.#opened.findIndex(stream => stream.protocol === protocol)
+    return at < 0 ? undefined : this.#opened.splice(at, 1)[0]
+  }
+
+  readonly #framed = (stream: Stream): PeerStream => libp2pStream(stream, this.#target.id, maxFrameBytes)
+}
+
+/** The stream of sync of a hostile server. */
+export class HostileLink {
+  readonly #raw: Stream
+  readonly #stream: PeerStream
+  #isOver = false
+
+  constructor(raw: Stream, stream: PeerStream) {
+    this.#raw = raw
+    this.#stream = stream
+    raw.addEventListener('close', () => {
+      this.#isOver = true
+    })
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Says these one after another, as fast as they are taken, or until it is cut off. */
+  async say(...messages: readonly SyncMessage[]): Promise<void> {
+    await this.frames(...messages.map(encodeSync))
+  }
+
+  /** Sends these whatever they are. */
+  async frames(...frames: readonly Uint8Array[]): Promise<void> {
+    try {
+      for (const frame of frames) await this.#stream.send(frame)
+    } catch (error) {
+      if (!(error instanceof StreamClosed)) throw error
+    }
+  }
+
+  /** Bytes as they are, without a length before them. */
+  bytes(bytes: Uint8Array): void {
+    if (!this.#isOver) this.#raw.send(bytes)
+  }
+
+  /** Says much, or less if the link is over before: as much as shows what it does, since both sides share a processor. */
+  async flood(next: (round: number) => readonly SyncMessage[], rounds = 300): Promise<void> {
+    for (let round = 0; !this.#isOver && round < rounds; round++) await this.say(...next(round))
+  }
+
+  /** Hears what comes until the link is over, and may reply. */
+  async hear(heard: (message: SyncMessage) => readonly SyncMessage[] | undefined): Promise<void> {
+    try {
+      for await (const frame of this.#stream.frames) {
+        const replies = heard(decodeSync(frame))
+        if (replies) await this.say(...replies)
+      }
+    } catch (error) {
+      if (!(error instanceof StreamClosed)) throw error
+    }
+  }
+
+  /** Takes nothing any more. */
+  deafen(): void {
+    this.#raw.pause()
+  }
+}
