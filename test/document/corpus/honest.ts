@@ -1,5 +1,8 @@
 import * as fc from 'fast-check'
 import { Doc, transact } from 'yjs'
+import { nodeCrypto } from '../../../src/adapters/crypto.ts'
+import { clientIdOf } from '../../../src/document/log.ts'
+import type { LogId } from '../../../src/ports/names.ts'
 import { someServer } from './update.ts'
 
 /*
@@ -11,12 +14,17 @@ export interface Log {
   readonly clientId: number
 }
 
-export const ownLog: Log = { root: 'AAAAAAAAAAAAAAAAAAAAAA', clientId: 0x8_1234_5678_9abc }
+/** As a server would take it: its Yjs client follows from its id. */
+export const ownLog: Log = ownLogOf('AAAAAAAAAAAAAAAAAAAAAA' as LogId)
 /** Logs of others in the same document: what an attack must not touch. */
 export const otherLogs: readonly Log[] = [
   { root: 'BBBBBBBBBBBBBBBBBBBBBA', clientId: 0x0_0000_0000_0007 },
   { root: 'CCCCCCCCCCCCCCCCCCCCCQ', clientId: 0xf_ffff_ffff_ffff },
 ]
+
+function ownLogOf(root: LogId): Log {
+  return { root, clientId: clientIdOf(root, nodeCrypto()) }
+}
 
 export interface Write {
   readonly key: string
