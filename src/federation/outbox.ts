@@ -20,6 +20,8 @@ export interface OutboxLimits {
   readonly maxAnswers: number
   /** Documents of which entries, or asks and receipts, wait. */
   readonly maxDocuments: number
+  /** Messages that wait before a peer that wants more of them is let wait. More than one side of a walk has open. */
+  readonly maxMessages: number
 }
 
 /**
@@ -33,6 +35,7 @@ export class Outbox {
   readonly #haves = new Map<DocumentId, readonly Head[] | 'ask' | 'offer'>()
   readonly #pushes = new Map<DocumentId, Uint8Array[]>()
   #pushBytes = 0
+  #roomWanted: (() => void)[] = []
   /** Which kind had its turn last, so that none starves the others. */
   #turn = 0
 
@@ -41,7 +44,18 @@ export class Outbox {
   }
 
   get isEmpty(): boolean {
-    return this.#messages.length + this.#answers.size + this.#haves.size + this.#pushes.size === 0
+    return this.size === 0
+  }
+
+  /** Messages and documents that wait. */
+  get size(): number {
+    return this.#messages.length + this.#answers.size + this.#haves.size + this.#pushes.size
+  }
+
+  /** Resolves when there is room for one more of the messages that a peer can make this side send. */
+  async room(): Promise<void> {
+    while (this.#messages.length >= this.#limits.maxMessages)
+      await new Promise<void>(resolve => this.#roomWanted.push(resolve))
   }
 
   /** Documents of which something waits. */
@@ -92,6 +106,7 @@ export class Outbox {
 
   take(): Outgoing | undefined {
     const message = this.#messages.shift()
+    for (const resolve of this.#roomWanted.splice(0)) resolve()
     if (message) return { type: 'message', message }
     const kinds = [this.#takeAnswer, this.#takeHave, this.#takePush]
     for (let tries = 0; tries < kinds.length; tries++) {

@@ -219,6 +219,20 @@ export function createRequestServer(options: {
     }
   }
 
+  /** An answer that nobody takes occupies this server as a command does, and not for ever. */
+  async function send(answer: CommandAnswer, stream: PeerStream, from: Forwarder): Promise<void> {
+    const leave = enter(from)
+    const cancel = clock.after(limits.timeoutMs, () => stream.reset('The answer was not taken.'))
+    try {
+      const tooLarge = refusal(500, 'The answer is too large to be sent.')
+      await stream.send(encoded(() => encodeAnswer(answer)) ?? encodeAnswer(tooLarge))
+      await stream.close()
+    } finally {
+      cancel()
+      leave()
+    }
+  }
+
   function refused({ command }: Request, from: Forwarder, { status, cause }: Refusal): void {
     const { method, proof } = command
     const fields = {
@@ -241,9 +255,7 @@ export function createRequestServer(options: {
           return
         }
         if (!answer.ok) telemetry.count('cpns_commands_refused_total', { reason: String(answer.status) })
-        const tooLarge = refusal(500, 'The answer is too large to be sent.')
-        await stream.send(encoded(() => encodeAnswer(answer)) ?? encodeAnswer(tooLarge))
-        await stream.close()
+        await send(answer, stream, from)
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         telemetry.log('info', 'request.broken', { peer: from.server, message })

@@ -159,7 +159,10 @@ export class SyncSession {
       clock,
       random,
       send: message => this.#send(message),
-      spend: async hashBytes => void (await budget?.spend(hashBytes, true)),
+      spend: async hashBytes => {
+        await budget?.spend(hashBytes, true)
+        await this.#outbox.room()
+      },
       differed: theirs => this.#progress.begin(theirs),
       reconciled: () => this.#reconciled(),
       failed,

@@ -90,7 +90,7 @@ test('documents pass between operators that may both hold them; a home document 
 })
 
 test('an outbox holds no more than it may, whatever is put in; nothing is sent twice, receipts of one document become one', () => {
-  const limits = { maxPushBytes: 100, maxAnswers: 3, maxDocuments: 4 }
+  const limits = { maxPushBytes: 100, maxAnswers: 3, maxDocuments: 4, maxMessages: 64 }
   const action = fc.record({
     kind: fc.constantFrom('push' as const, 'answer' as const, 'receipt' as const, 'ask' as const, 'take' as const),
     document: fc.nat(9).map(documentOf),
@@ -129,7 +129,7 @@ test('an outbox holds no more than it may, whatever is put in; nothing is sent t
 })
 
 test('what is pushed of one document travels together, in order; messages go first; no kind starves another', () => {
-  const outbox = new Outbox({ maxPushBytes: 1_000, maxAnswers: 100, maxDocuments: 100 })
+  const outbox = new Outbox({ maxPushBytes: 1_000, maxAnswers: 100, maxDocuments: 100, maxMessages: 64 })
   for (let at = 0; at < 3; at++) outbox.push(home, [Uint8Array.of(at)])
   for (let at = 0; at < 50; at++) outbox.answer(documentOf(at), [])
   outbox.receipt(home, [])
@@ -201,6 +201,25 @@ test('waiting doubles up to its bound, and is never the same for all', () => {
     [100, 200, 400, 800, 1_000, 1_000],
   )
   assert.is(backoffMs(1, redial, 0), 50)
+})
+
+test('who makes messages because a peer wants them waits while as many as may be wait, and goes on when one was taken', async () => {
+  const outbox = new Outbox({ maxPushBytes: 1_000, maxAnswers: 100, maxDocuments: 100, maxMessages: 2 })
+  let answered = 0
+  const answering = (async () => {
+    for (; answered < 5; answered++) {
+      await outbox.room()
+      outbox.message({ type: 'behind' })
+    }
+  })()
+  for (let taken = 0; taken < 5; taken++) {
+    await settle()
+    assert.is(outbox.size, Math.min(2, 5 - taken))
+    assert.is(answered, Math.min(5, taken + 2))
+    outbox.take()
+  }
+  await answering
+  assert.ok(outbox.isEmpty)
 })
 
 test.run()

@@ -8,9 +8,13 @@ import * as assert from 'uvu/assert'
 import { CommandRefused } from '../../src/federation/command.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand, Forwarder } from '../../src/federation/federation.ts'
 import { refuseProof, signProof } from '../../src/federation/proof.ts'
+import { createRequestServer, defaultRequestLimits } from '../../src/federation/requests.ts'
+import { decodeAnswer, encodeRequest } from '../../src/federation/wire.ts'
 import type { DocumentId } from '../../src/ports/names.ts'
+import { type PeerStream, StreamClosed } from '../../src/ports/peer-network.ts'
 import { settle } from '../fixtures/manual-clock.ts'
 import { testOperator } from '../fixtures/operators.ts'
+import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { Bench } from './bench.ts'
 import { crypto } from './world.ts'
 
@@ -268,6 +272,55 @@ test('a proof holds for its command, executor, key and time, and nothing else', 
     }
     assert.is(refuseProof({ ...check, credential: other as typeof credential }), 'signature')
   }
+})
+
+test('an answer that nobody takes is given up after its time, and occupies its peer’s place until then', async () => {
+  const { clock } = bench
+  const server = createRequestServer({
+    handlers: new Map([['pn.update', async () => ({ ok: true, value: 1 })]]),
+    own: b.id,
+    replicated: async () => Promise.reject(new Error('nobody asked for it')),
+    limits: { ...defaultRequestLimits, timeoutMs: 10_000, maxPerPeer: 4 },
+    clock,
+    telemetry: new RecordingTelemetry(),
+  })
+  const [from] = a.servers
+  if (!from) throw new Error('there is one')
+  const sent: number[] = []
+  let resets = 0
+  /** Takes the request, and never an answer. */
+  const deaf = (): PeerStream => {
+    const given = Promise.withResolvers<void>()
+    return {
+      peer: from.id,
+      protocol: '/cpns/request/1',
+      frames: (async function* () {
+        yield encodeRequest({ command, timeoutMs: 1_000 })
+      })(),
+      send(frame) {
+        const answer = decodeAnswer(frame)
+        sent.push(answer.ok ? 200 : answer.status)
+        return given.promise
+      },
+      close: async () => {},
+      reset() {
+        resets++
+        given.reject(new StreamClosed('It was reset.'))
+      },
+    }
+  }
+  const served = Array.from({ length: 4 }, () => server.serve(deaf(), { operator: a.id, server: from.id }))
+  await settle()
+  served.push(server.serve(deaf(), { operator: a.id, server: from.id }))
+  await settle()
+  assert.equal(sent, [200, 200, 200, 200, 503])
+  await clock.run(10_001)
+  await Promise.all(served)
+  assert.ok(resets >= 5)
+  void server.serve(deaf(), { operator: a.id, server: from.id })
+  await settle()
+  assert.is(sent.at(-1), 200)
+  await clock.run(10_001)
 })
 
 test.run()

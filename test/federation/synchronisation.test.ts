@@ -225,7 +225,7 @@ test('an operator that has lost its only disk gets its documents back from those
 })
 
 test('a peer that takes nothing holds nobody up; it loses what was queued, and gets it when it is back', async () => {
-  const outbox = { maxPushBytes: 100_000, maxAnswers: 16, maxDocuments: 1_000 }
+  const outbox = { maxPushBytes: 100_000, maxAnswers: 16, maxDocuments: 1_000, maxMessages: 64 }
   const { world, hub, clock, run, start } = bench({ links: { outbox } })
   world.entitlement.grant(home, b, c)
   const [a1, b1, c1] = await start([a, 0], [b, 0], [c, 0])
@@ -349,7 +349,7 @@ test('what could not be stored since the disk was full comes when there is room 
 
 test('more documents may be asked for at once than a peer answers at once', async () => {
   const { world, run, start } = bench({
-    links: { outbox: { maxPushBytes: 2 ** 22, maxAnswers: 8, maxDocuments: 1_000 }, maxOpenAsks: 4 },
+    links: { outbox: { maxPushBytes: 2 ** 22, maxAnswers: 8, maxDocuments: 1_000, maxMessages: 64 }, maxOpenAsks: 4 },
   })
   const [a1, b1] = await start([a, 0], [b, 0])
   const documents = Array.from({ length: 60 }, (_, number) => documentOf(number))

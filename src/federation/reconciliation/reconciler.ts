@@ -22,7 +22,7 @@ export interface ReconcilerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly send: (message: Query | Answer | { readonly type: 'behind' }) => void
-  /** Resolves when an answer with so many bytes of hashes may be sent. */
+  /** Resolves when an answer with so many bytes of hashes may be sent, and the peer has taken most of those before. */
   readonly spend: (hashBytes: number) => Promise<void>
   /** Something differs, and is seen to. @param theirs documents in the peer's tree */
   readonly differed: (theirs: number) => void
