@@ -29,7 +29,7 @@ import { newCommand } from './stage.ts'
  */
 
 /** Hostile servers that speak first, and as many that do not. */
-const perOrder = 16
+const perOrder = 24
 const dayMs = 24 * 60 * 60 * 1000
 const villain = testOperator('m.example')
 export const a = operatorId('a.example')
@@ -44,7 +44,7 @@ export const bobsDocument = documentId({ kind: 'pn', owner: b, pnId: bobs.pnId }
 const links: Partial<LinkLimits> = {
   heartbeatMs: 500,
   silenceMs: 5_000,
-  askTimeoutMs: 5_000,
+  askTimeoutMs: 10_000,
   greetingTimeoutMs: 5_000,
   throttleMs: 5,
 }

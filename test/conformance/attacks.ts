@@ -7,7 +7,9 @@ import { encodeManifest } from '../../src/federation/manifest.ts'
 import type { Part } from '../../src/federation/reconciliation/parts.ts'
 import { below, root } from '../../src/federation/reconciliation/place.ts'
 import { encodeSync, type Head, type SyncMessage } from '../../src/federation/wire.ts'
-import type { DocumentId } from '../../src/ports/names.ts'
+import type { DocumentId, LogId } from '../../src/ports/names.ts'
+import { attackScene, attacks as corpus } from '../document/corpus/attacks.ts'
+import { ownLog } from '../document/corpus/honest.ts'
 import { LogAuthor } from '../document/log-author.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { type Arena, a, b, bobsDocument, flat, flatDocument, m } from './arena.ts'
@@ -37,7 +39,7 @@ export interface Attack {
   readonly held?: (hostile: HostileServer) => readonly (readonly [document: DocumentId, entries: number])[]
 }
 
-const ownDocument = ({ server }: HostileServer, name: string): DocumentId =>
+export const ownDocument = ({ server }: HostileServer, name: string): DocumentId =>
   asDocumentId(`pn/${m}/${name}-${server.id.slice(-8).toLowerCase()}`)
 
 const entries = (document: DocumentId, ...sealed: readonly SealedEntry[]): SyncMessage => ({
@@ -171,6 +173,27 @@ const ofEntries: readonly Attack[] = [
   },
 ]
 
+/** The corpus, but for what the guard sees only when it knows the log's history: that is stopped before it is applied. */
+export const bombs = corpus.filter(({ update, needsHistory }) => update.length > 0 && !needsHistory)
+
+/** What the corpus continues, honestly signed; then each bomb as the next entry, in a frame of its own. */
+export function bombing(
+  { server }: HostileServer,
+  document: DocumentId,
+  those: readonly (typeof bombs)[number][],
+): SyncMessage[] {
+  const author = new LogAuthor(server, ownLog.root as LogId)
+  let prev: Uint8Array = new Uint8Array(0)
+  const honest = attackScene.before.slice(1).map((update, seq) => {
+    const sealed = author.seal({ document, seq, prev, update })
+    prev = sealed.hash
+    return sealed
+  })
+  const next = { document, seq: honest.length, prev }
+  const sealed = those.map(({ update }) => author.seal({ ...next, update }))
+  return [entries(document, ...honest), ...sealed.map(each => entries(document, each))]
+}
+
 /** Of frames, and of whose turn it is. */
 const ofFrames: readonly Attack[] = [
   {
@@ -260,10 +283,7 @@ const ofPatience: readonly Attack[] = [
     async launch({ manifests }, hostile) {
       const link = await hostile.link(manifests)
       await link.say({ type: 'have', document: ownDocument(hostile, 'promised'), heads: heads('x'), purpose: 'ask' })
-      const beat = () => void link.say({ type: 'beat', clock: Date.now(), usedPercent: 0 })
-      const beats = setInterval(beat, 200)
-      await link.hear(() => undefined)
-      clearInterval(beats)
+      await Promise.all([link.beat(), link.hear(() => undefined)])
     },
   },
   {
@@ -272,8 +292,15 @@ const ofPatience: readonly Attack[] = [
     known: fault('takes-nothing'),
     async launch({ manifests }, hostile) {
       const link = await hostile.link(manifests)
+      // More than a stream takes before its reader reads.
+      const document = ownDocument(hostile, 'deaf')
+      const log = new LogAuthor(hostile.server)
+      for (let large = 0; large < 6; large++) log.write({ [`large${large}`]: 'x'.repeat(200_000) }, { document })
+      for (const entry of log.entries) await link.say(entries(document, entry))
       link.deafen()
-      await link.flood(() => [{ type: 'have', document: flatDocument, heads: [], purpose: 'ask' }])
+      const ask = (document: DocumentId): SyncMessage => ({ type: 'have', document, heads: [], purpose: 'ask' })
+      await link.flood(round => [ask(ownDocument(hostile, `none${round}`))])
+      await link.beat(ask(document))
     },
   },
 ]

@@ -7,9 +7,14 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { until } from '../fixtures/until.ts'
-import { type Arena, m, openArena } from './arena.ts'
-import { type Attack, attacks } from './attacks.ts'
+import { type Arena, openArena } from './arena.ts'
+import { type Attack, attacks, bombing, bombs, ownDocument } from './attacks.ts'
 import type { HostileServer } from './hostile-server.ts'
+
+/** Fewer than would have a server cut off. */
+const bombsPerServer = 50
+/** Messages and documents that may wait for one peer: answers, and a few more. */
+const mostWaiting = 512
 
 const test = suite<{ arena: Arena }>('hostile peers')
 test.before(async context => {
@@ -48,6 +53,8 @@ async function withstand(arena: Arena, attack: Attack): Promise<void> {
       const held = index?.heads.reduce((sum, { length }) => sum + length, 0) ?? 0
       assert.ok(held <= entries, `${held} entries of ${document} are held`)
     }
+    for (const { server, waiting = 0 } of node.federation.links())
+      assert.ok(waiting <= mostWaiting, `${waiting} wait for ${server}`)
     assert.equal(telemetry.events('actor.failed'), [])
   } finally {
     await hostile.stop()
@@ -63,16 +70,51 @@ function isLogged({ victim }: Arena, { known: { event, fields } }: Attack, { ser
   })
 }
 
-test('the honest servers have one link with each other, and it never was down', ({ arena: { victim, other } }) => {
+test('every bomb of the corpus, as an entry whose signature and chain are good, is refused, and none is kept', async ({
+  arena,
+}) => {
+  const { telemetry, node } = arena.victim
+  const before = telemetry.counter('cpns_entries_refused_total')
+  const signed = bombs.length
+  assert.ok(signed > 200)
+  for (let from = 0; from < signed; from += bombsPerServer) {
+    const hostile = await arena.hostile('first')
+    const document = ownDocument(hostile, 'bombs')
+    const those = bombs.slice(from, from + bombsPerServer)
+    const link = await hostile.link(arena.manifests)
+    await link.say(...bombing(hostile, document, those))
+    const refusals = before + from + those.length
+    await until(() => telemetry.counter('cpns_entries_refused_total') >= refusals, {
+      what: `${refusals - before} bombs are refused`,
+    })
+    await hostile.stop()
+    const index = await node.documents.index(document)
+    assert.equal(
+      index?.heads.map(({ length }) => length),
+      [2],
+    )
+    assert.ok((await node.documents.read(document)).get('a'), 'what came before can be read')
+  }
+  await arena.serve()
+  assert.equal(telemetry.events('actor.failed'), [])
+})
+
+test('after all that the honest servers are linked with each other, and neither has named the other', async ({
+  arena,
+}) => {
+  const { victim, other } = arena
   for (const [one, peer] of [
     [victim, other],
     [other, victim],
   ] as const) {
-    const up = one.node.federation.links().filter(({ state, operator }) => state === 'up' && operator !== m)
-    assert.equal(
-      up.map(({ server }) => server),
-      [peer.node.federation.server],
+    const { server } = peer.node.federation
+    const isUp = () => one.node.federation.links().some(link => link.server === server && link.state === 'up')
+    await until(isUp, { what: `the link to ${server}` })
+    // Not asks: a server may hear of a grant, and ask, a moment before the other does.
+    const named = ['entries.refused', 'manifest.refused', 'peer.refused'].flatMap(event =>
+      one.telemetry.events(event).filter(fields => fields.peer === server || fields.from === server),
     )
+    assert.equal(named, [])
   }
 })
 

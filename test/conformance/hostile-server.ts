@@ -61,7 +61,8 @@ export class HostileServer {
       privateKey: await generateKeyPairFromSeed('Ed25519', server.privateKey),
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
+      // As servers have it: so much comes unread, and no more.
+      streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
       connectionManager: { reconnectRetries: 0 },
     })
     const address = multiaddr(`${target.address}/p2p/${target.id}`)
@@ -91,7 +92,13 @@ export class HostileServer {
       run: new Uint8Array(16),
       clock: Date.now(),
     })
-    return greet(this.#framed(stream), { hello, judge: async () => undefined }, { clock, timeoutMs })
+    try {
+      return await greet(this.#framed(stream), { hello, judge: async () => undefined }, { clock, timeoutMs })
+    } catch (error) {
+      // Who is refused may find the connection closed before it has heard why.
+      if (error instanceof StreamClosed) return { ok: false, by: 'peer', reason: error.message }
+      throw error
+    }
   }
 
   /** Greets, and has the stream of sync: up, as the other server sees it. */
@@ -190,6 +197,14 @@ export class HostileLink {
       }
     } catch (error) {
       if (!(error instanceof StreamClosed)) throw error
+    }
+  }
+
+  /** Goes on saying that it is there, and more if it is to, until the link is over. */
+  async beat(...more: readonly SyncMessage[]): Promise<void> {
+    while (!this.#isOver) {
+      await this.say({ type: 'beat', clock: Date.now(), usedPercent: 0 }, ...more)
+      await new Promise(resolve => setTimeout(resolve, 200))
     }
   }
 
