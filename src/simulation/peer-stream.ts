@@ -42,6 +42,8 @@ export class SimulatedStream implements PeerStream {
   readonly #maxFrameBytes: number
   /** Why the stream broke off. */
   #failure: StreamClosed | undefined
+  /** What the reader is told of a frame that was. */
+  #tooLarge: FrameTooLarge | undefined
   #isClosedHere = false
   #isEndSent = false
   #isClosedThere = false
@@ -160,7 +162,9 @@ export class SimulatedStream implements PeerStream {
   #receive(frame: Uint8Array): void {
     if (this.#failure) return
     if (frame.length > this.#maxFrameBytes) {
-      this.reset(`a frame of ${frame.length} bytes came, and ${this.#maxFrameBytes} are allowed`)
+      const reason = `a frame of ${frame.length} bytes came, and ${this.#maxFrameBytes} are allowed`
+      this.#tooLarge = new FrameTooLarge(`The stream is closed: ${reason}.`)
+      this.reset(reason)
       return
     }
     this.#arrived.push(frame)
@@ -184,7 +188,7 @@ export class SimulatedStream implements PeerStream {
       this.#tellRead(frame.length)
       reader.resolve({ done: false, value: frame })
     } else if (this.#isClosedThere) reader.resolve({ done: true, value: undefined })
-    else reader.reject(this.#failure)
+    else reader.reject(this.#tooLarge ?? this.#failure)
   }
 
   /** Once for every half window, as yamux does. */

@@ -158,7 +158,7 @@ export function peerNetworkContract(name: string, make: MakeNetwork): void {
     await dial(a, strict)
     const [long, narrow] = await stream(a, strict)
     const sent = long.send(bytes(200_000)).catch(() => {})
-    await rejects(reader(narrow).next(), StreamClosed)
+    await rejects(reader(narrow).next(), FrameTooLarge)
     await sent
     await rejects(reader(long).next(), StreamClosed)
   })
