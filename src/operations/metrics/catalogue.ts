@@ -95,6 +95,8 @@ const federation = {
     'quota',
   ),
   cpns_entries_refused_total: counter('Entries of peers that were refused, and why.', 'reason'),
+  cpns_asks_refused_total: counter('Documents that peers asked for and may not have, and why.', 'reason'),
+  cpns_link_faults_total: counter('Links that ended because of what the peer did, or did not do.', 'fault'),
   cpns_requests_kept_back_total: counter('Requests that an operator asked not to be forwarded for now.', 'operator'),
   cpns_manifest_expiry_timestamp_seconds: gauge(
     'When the manifest of an operator runs out, in seconds since 1970.',
