@@ -1,10 +1,9 @@
-import { dirname, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { thisHost } from '../adapters/host.ts'
 import { examine } from '../operations/doctor/examine.ts'
 import type { Finding, Gravity } from '../operations/doctor/finding.ts'
 import { configOption, setOption } from './options.ts'
-import { passphrase } from './passphrase.ts'
+import { patientOf } from './patient.ts'
 
 interface Asked {
   readonly config: string
@@ -20,16 +19,7 @@ export function doctorCommand(): Command {
     .addOption(setOption())
     .addOption(new Option('--json', 'prints JSON'))
     .action(async ({ config, set, json }: Asked) => {
-      const folder = dirname(resolve(config))
-      const lockedBy = passphrase()
-      const patient = {
-        configFile: config,
-        at: (path: string) => resolve(folder, path),
-        environment: process.env,
-        flags: set,
-        ...(lockedBy !== undefined && { passphrase: lockedBy }),
-      }
-      const findings = await examine(patient, thisHost())
+      const findings = await examine(patientOf({ config, set }), thisHost())
       if (json) console.log(JSON.stringify(findings))
       else for (const line of findings.map(shown)) console.log(line)
       if (findings.some(({ gravity }) => gravity === 'fault')) process.exitCode = 1

@@ -1,11 +1,10 @@
 import { open, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { exists, readText, writeSecret } from '../adapters/files.ts'
 import { thisHost } from '../adapters/host.ts'
 import { supportBundle } from '../operations/support/bundle.ts'
 import { configOption, setOption } from './options.ts'
-import { passphrase } from './passphrase.ts'
+import { patientOf } from './patient.ts'
 import { Refused } from './problems.ts'
 
 interface Options {
@@ -29,17 +28,8 @@ export function supportBundleCommand(): Command {
     .addOption(new Option('--lines <number>', 'of the log, the latest').argParser(linesOf).default(1_000))
     .action(async ({ config, set, out, log, lines }: Options) => {
       if (out !== '-' && (await exists(out))) throw new Refused(`${out} is there already; choose another file.`)
-      const folder = dirname(resolve(config))
-      const lockedBy = passphrase()
-      const patient = {
-        configFile: config,
-        at: (path: string) => resolve(folder, path),
-        environment: process.env,
-        flags: set,
-        ...(lockedBy !== undefined && { passphrase: lockedBy }),
-      }
       const ending = log === undefined ? [] : await endOf(log, lines)
-      const bundle = await supportBundle(patient, await readText(config), thisHost(), ending)
+      const bundle = await supportBundle(patientOf({ config, set }), await readText(config), thisHost(), ending)
       const text = JSON.stringify(bundle, undefined, 2)
       if (out === '-') return console.log(text)
       await writeSecret(out, `${text}\n`)
