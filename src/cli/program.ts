@@ -6,6 +6,7 @@ import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { documentCommand } from './document.ts'
 import { drainCommand } from './drain.ts'
+import { eventsCommand } from './events.ts'
 import { initCommand } from './init.ts'
 import { logLevelCommand } from './log-level.ts'
 import { mailboxCommand } from './mailbox.ts'
@@ -50,6 +51,7 @@ export function cpnsProgram(): Command {
     verifyCommand(),
     drainCommand(),
     logLevelCommand(),
+    eventsCommand(),
     peerCommand(),
     manifestCommand(),
     subscriberCommand(),

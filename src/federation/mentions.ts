@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import type { LogEventName } from '../ports/log-events.ts'
 import type { LogFields, LogLevel, Telemetry } from '../ports/telemetry.ts'
 
 /** Lines of one kind in one window: enough to see what happens, and to whom. */
@@ -26,7 +27,7 @@ export class Mentions {
   }
 
   /** Lines of one event and `reason` are of one kind; both are of small fixed sets. */
-  log(level: LogLevel, event: string, fields: LogFields & { readonly reason?: string }): void {
+  log(level: LogLevel, event: LogEventName, fields: LogFields & { readonly reason?: string }): void {
     const kind = `${event} ${fields.reason ?? ''}`
     const nowMs = this.#clock.elapsed()
     const before = this.#windows.get(kind)

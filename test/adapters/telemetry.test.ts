@@ -17,8 +17,8 @@ test('one event, one line, and fields stay fields', () => {
   const { lines, destination } = recorder()
   const telemetry = pinoTelemetry({ level: 'info', destination })
   telemetry.log('warn', 'peer.refused', { level: 'debug', event: 'all.well', time: 0, reason: 'a\n{"level":"info"}' })
-  telemetry.log('debug', 'not.shown')
-  telemetry.log('error', 'bare')
+  telemetry.log('debug', 'link.not-told')
+  telemetry.log('error', 'node.failed')
   assert.is(lines.length, 2)
   assert.ok(lines.every(line => line.indexOf('\n') === line.length - 1))
   const { time, ...line } = JSON.parse(lines[0] ?? '')
@@ -28,7 +28,7 @@ test('one event, one line, and fields stay fields', () => {
     event: 'peer.refused',
     fields: { level: 'debug', event: 'all.well', time: 0, reason: 'a\n{"level":"info"}' },
   })
-  assert.is(JSON.parse(lines[1] ?? '').event, 'bare')
+  assert.is(JSON.parse(lines[1] ?? '').event, 'node.failed')
 })
 
 test('counters add up by name and labels, in whatever order the labels come', () => {
@@ -64,8 +64,8 @@ test('a line that cannot be written is counted, not thrown', () => {
       },
     },
   })
-  telemetry.log('info', 'anything')
-  telemetry.log('info', 'anything', { field: 1 })
+  telemetry.log('info', 'node.ready')
+  telemetry.log('info', 'node.ready', { field: 1 })
   assert.equal(telemetry.counters(), [{ name: 'cpns_log_lines_lost_total', labels: {}, value: 2 }])
 })
 

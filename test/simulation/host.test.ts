@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { LogEventName } from '../../src/ports/log-events.ts'
 import type { LogLine } from '../../src/simulation/telemetry.ts'
 import { World } from '../../src/simulation/world.ts'
 import { production } from './production.ts'
@@ -22,11 +23,11 @@ test('after a crash nothing of the old run happens, and what still calls is coun
       .commit({ documents: [], local: [{ key: 'k', value: new Uint8Array(1) }] })
       .then(() => happened.push('stored'))
     void sockets.connect('ws://10.0.0.9:80/', []).finally(() => happened.push('connected'))
-    telemetry.log('info', 'alive')
+    telemetry.log('info', 'node.ready')
   })
   world.at(0.5, 'crash', () => host.crash({ of: 'process' }))
   world.at(1, 'afterlife', () => {
-    telemetry.log('info', 'undead')
+    telemetry.log('info', 'node.stopped')
     telemetry.count('cpns_undead_total')
     clock.after(1, () => happened.push('timer'))
     messenger.send('b', new Uint8Array(1))
@@ -38,7 +39,7 @@ test('after a crash nothing of the old run happens, and what still calls is coun
   assert.equal(happened, [])
   assert.equal(
     told.map(({ event, host: name, run: number, timeUs }) => [event, name, number, timeUs]),
-    [['alive', 'a', 1, 0]],
+    [['node.ready', 'a', 1, 0]],
   )
   assert.is(host.record.counter('cpns_undead_total'), 0)
   assert.ok(run.isOver)
@@ -67,7 +68,7 @@ test('a host remembers its last log lines and adds up its counters, over all run
   const host = world.host('a')
   for (let run = 0; run < 2; run++) {
     const { telemetry } = host.boot()
-    for (let line = 0; line < 500; line++) telemetry.log('debug', `line.${line}`, { run })
+    for (let line = 0; line < 500; line++) telemetry.log('debug', 'link.not-told', { run })
     telemetry.count('cpns_x_total', { b: '2', a: '1' })
     telemetry.count('cpns_x_total', { a: '1', b: '2' }, 5)
     telemetry.count('cpns_x_total')
@@ -88,13 +89,13 @@ test('a host remembers its last log lines and adds up its counters, over all run
 })
 
 test('log lines enter the trace', async () => {
-  const hashOf = (event: string) => {
+  const hashOf = (event: LogEventName) => {
     const world = new World({ seed: 1, production })
     world.host('a').boot().telemetry.log('info', event)
     return world.trace.hash
   }
-  assert.is(hashOf('one'), hashOf('one'))
-  assert.is.not(hashOf('one'), hashOf('other'))
+  assert.is(hashOf('link.up'), hashOf('link.up'))
+  assert.is.not(hashOf('link.up'), hashOf('link.down'))
 })
 
 test.run()

@@ -23,7 +23,7 @@ function rig() {
   }
   const isLogged = (level: 'debug' | 'info') => {
     const before = lines.length
-    telemetry.log(level, 'test.line')
+    telemetry.log(level, 'node.ready')
     return lines.length > before
   }
   return { clock, ask, isLogged, lines }
