@@ -1,5 +1,5 @@
 import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
-import { CommitRefused, CorruptRecord, type StoredEntry } from '../ports/log-store.ts'
+import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import {
   type Appended,
@@ -15,26 +15,23 @@ import {
 import { compact } from './compaction.ts'
 import type { Content } from './content.ts'
 import { hasOrphans, hasRevived, isDue } from './copy-plan.ts'
-import type { Diff, DocumentMessage, Ingest } from './document-messages.ts'
+import type { DocumentMessage, Ingest } from './document-messages.ts'
 import {
   DocumentDamaged,
   type DocumentNotice,
-  type DocumentObserver,
-  EpochPassed,
   type IngestResult,
   type Mutation,
   type Room,
   WriteFailed,
 } from './documents.ts'
-import type { Entry } from './entry.ts'
 import { Followers } from './followers.ts'
 import { type Ingested, ingest } from './ingest.ts'
 import { type Ledger, ledgerBytes } from './ledger.ts'
+import { Mending } from './mending.ts'
 import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
 import { Revenants } from './revenants.ts'
-import { endOfDamage, isWholeAgain, rejoin, takeApart } from './salvage.ts'
 
 /** What the actors of one server's documents share. */
 export interface Surroundings {
@@ -45,8 +42,6 @@ export interface Surroundings {
 
 /** Mutations decided in one go: enough to fill any entry, few enough to keep others waiting only briefly. */
 const maxBatch = 256
-/** Updates that are kept for who comes to follow; after more the document is read again when somebody comes. */
-const maxWaiting = 512
 const isWrite = (message: DocumentMessage): boolean => message.type === 'write'
 
 /**
@@ -60,19 +55,25 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   readonly #around: Surroundings
   readonly #followers: Followers
   readonly #revenants: Revenants
+  readonly #mending: Mending
   /** Whether this server's operator writes it. */
   readonly #isOwned: boolean
   #own: OwnLog | undefined
   #mayCompact = true
-  /** Whether it was looked for what an earlier life has put aside of it. */
-  #isResumed = false
 
   constructor(document: DocumentId, around: Surroundings) {
     this.#replica = new Replica(document, around.context)
     this.#around = around
     const { crypto, limits, telemetry } = around.context
-    this.#followers = new Followers(document, telemetry)
+    this.#followers = new Followers(this.#replica, telemetry)
     this.#revenants = new Revenants(crypto, limits.maxDocumentBytes)
+    this.#mending = new Mending(this.#replica, this.#revenants, around.context, {
+      lost: () => {
+        this.#followers.startAfresh(0)
+        this.#abandonLog()
+      },
+      changed: isDamaged => this.#publish([], 'own', isDamaged ? { isDamaged } : {}),
+    })
     this.#isOwned = ownerOf(document) === around.context.operator
     const log = around.ownLogs.of(document)
     this.#own = log && ownLog(log, document, around.context)
@@ -90,21 +91,19 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       case 'ingest':
         return this.#ingest(envelope, message)
       case 'observe':
-        return this.#respond(envelope, () => this.#observe(message.observer))
+        return this.#respond(envelope, () => this.#followers.join(message.observer))
       case 'unobserve':
-        this.#followers.remove(message.observer)
-        if (this.#followers.size === 0) this.#replica.dropState()
-        return
+        return this.#followers.leave(message.observer)
       case 'diff':
-        return this.#respond(envelope, () => this.#diff(message))
+        return this.#respond(envelope, () => this.#followers.diff(message.observer, message.stateVector))
       case 'compact':
         return this.#respond(envelope, () => this.#compactAsked())
       case 'forget':
         return this.#respond(envelope, () => this.#forget(message.digest))
       case 'examine':
-        return this.#respond(envelope, () => this.#examine())
+        return this.#respond(envelope, () => this.#mending.examine())
       case 'give-up':
-        return this.#respond(envelope, () => this.#giveUp())
+        return this.#respond(envelope, () => this.#mending.giveUp())
     }
   }
 
@@ -129,7 +128,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     waiting.unshift(first)
     try {
       while (waiting.length > 0) {
-        if (!this.#replica.content) await this.#mending(() => this.#replica.loadContent())
+        if (!this.#replica.content) await this.#mending.reading(() => this.#replica.loadContent())
         const batch = this.#stage(waiting)
         const appended = this.#append(batch)
         await this.#store(batch, appended)
@@ -179,16 +178,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   #showOwn({ entry, update }: Appended, keys: readonly string[]): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
     this.#publish([entry], 'own', { keys })
-    this.#show({ log: entry.log, update }, true)
-  }
-
-  /** Shows an update that counts to who follows, and keeps it for who comes. */
-  #show({ log, update }: Pick<Entry, 'log' | 'update'>, own: boolean): void {
-    const { content, state } = this.#replica
-    if (update.length === 0 || this.#followers.size === 0 || !content) return
-    state?.add({ update, clientId: content.clientOf(log), own })
-    if (state && state.waiting > maxWaiting) this.#replica.dropState()
-    this.#followers.show(update)
+    this.#followers.show({ log: entry.log, update }, true)
   }
 
   /** After a commit that failed: what is durable is read again, and the log it was for is left as it is. */
@@ -217,8 +207,10 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     try {
       // A commit that was refused has cost the content, not the followers: they are to be shown what comes now.
       if (this.#followers.size > 0) await replica.loadContent()
-      const ingested = await this.#mending(() => ingest(entries, replica, this.#revenants, this.#around.context))
-      const rejoined = await this.#rejoin()
+      const ingested = await this.#mending.reading(() =>
+        ingest(entries, replica, this.#revenants, this.#around.context),
+      )
+      const rejoined = await this.#mending.rejoin()
       this.#take(ingested, source)
       if (rejoined) this.#take(rejoined, 'own')
       envelope.answer({ ...ingested.result, index: replica.index })
@@ -245,7 +237,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       source,
     )
     if (rebuilt) this.#followers.startAfresh(replica.index?.epoch ?? 0)
-    for (const { entry } of read) this.#show(entry, entry.server === server)
+    for (const { entry } of read) this.#followers.show(entry, entry.server === server)
   }
 
   #isHeld(log: LogId): boolean {
@@ -302,7 +294,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   async #compact(): Promise<void> {
     const { context, ownLogs } = this.#around
-    const compacted = await this.#mending(() => compact(this.#replica, context))
+    const compacted = await this.#mending.reading(() => compact(this.#replica, context))
     if (!compacted) return
     this.#own = compacted.log
     ownLogs.begin(this.#replica.document, compacted.log.log)
@@ -323,89 +315,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     this.#followers.startAfresh(epoch)
   }
 
-  // --- a disk that changes what it holds
-
-  /** Does something that reads the disk. If that has changed a record, the document is mended as far as it can be, and it is done again. */
-  async #mending<T>(action: () => Promise<T>): Promise<T> {
-    try {
-      if (!this.#isResumed) await this.#resume()
-      return await action()
-    } catch (error) {
-      if (!(error instanceof CorruptRecord)) throw error
-      await this.#mend(error)
-      return await action()
-    }
-  }
-
-  /** Takes the document apart and puts it together from what is whole; peers are asked for the rest. */
-  async #mend({ record }: CorruptRecord): Promise<void> {
-    const { context } = this.#around
-    const { document } = this.#replica
-    context.telemetry.count('cpns_documents_damaged_total')
-    context.telemetry.log('error', 'document.damaged', { document, record })
-    this.#followers.startAfresh(0)
-    this.#abandonLog()
-    this.#replica.reset()
-    this.#isResumed = true
-    await takeApart(document, context)
-    await rejoin(this.#replica, this.#revenants, context)
-    const isWhole = await isWholeAgain(this.#replica, context)
-    this.#publish([], 'own', isWhole ? {} : { isDamaged: true })
-  }
-
-  /** An earlier life may have ended, or a repair, when the document had been taken apart. */
-  async #resume(): Promise<void> {
-    this.#isResumed = true
-    if (await this.#rejoin()) this.#publish([], 'own')
-  }
-
-  /** What lies aside may join on to what a peer has brought. */
-  async #rejoin(): Promise<Ingested | undefined> {
-    const { context } = this.#around
-    if (!(await context.damages.of(this.#replica.document))) return undefined
-    const rejoined = await rejoin(this.#replica, this.#revenants, context)
-    await isWholeAgain(this.#replica, context)
-    return rejoined
-  }
-
-  /** Reads everything, content aside: the store tells what does not match. */
-  async #examine(): Promise<number> {
-    const { store } = this.#around.context
-    const { document } = this.#replica
-    return this.#mending(async () => {
-      let bytes = 0
-      for await (const entry of store.entries(document)) bytes += entry.bytes.length
-      await store.local(this.#replica.keys.claims)
-      return bytes
-    })
-  }
-
-  async #giveUp(): Promise<boolean> {
-    const { context } = this.#around
-    const { document } = this.#replica
-    if (!(await context.damages.of(document))) return false
-    await this.#replica.loadLedger()
-    await context.store.commit({ documents: [], local: await endOfDamage(this.#replica, context) })
-    context.damages.forget(document)
-    context.telemetry.log('warn', 'document.given-up', { document })
-    this.#publish([], 'own')
-    return true
-  }
-
-  // --- those who look
-
-  async #observe(observer: DocumentObserver): Promise<number> {
-    await this.#replica.loadState()
-    this.#followers.add(observer)
-    return this.#replica.index?.epoch ?? 0
-  }
-
-  async #diff({ observer, stateVector }: Diff): Promise<Uint8Array> {
-    if (!this.#followers.has(observer))
-      throw new EpochPassed(`${this.#replica.document} is no longer followed by this observation; observe it again.`)
-    const state = await this.#replica.loadState()
-    return state.diff(stateVector)
-  }
+  // --- telling
 
   #publish(
     entries: readonly StoredEntry[],
@@ -418,7 +328,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   async #respond(envelope: Envelope<DocumentMessage>, action: () => Promise<unknown>): Promise<void> {
     try {
-      envelope.answer(await this.#mending(action))
+      envelope.answer(await this.#mending.reading(action))
     } catch (error) {
       envelope.refuse(error instanceof Error ? error : new Error(String(error)))
     }
