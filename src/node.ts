@@ -1,108 +1,30 @@
 import { type Access, createAccess } from './access/create-access.ts'
-import type { AccessLimits } from './access/limits.ts'
-import type { LoadLimits } from './access/load/create-load.ts'
 import type { LoadLevel, Signals } from './access/load/level.ts'
 import { policyChanged } from './access/policy/methods.ts'
 import { createPolicies } from './access/policy/policies.ts'
 import { createGuests } from './access/roaming/guests.ts'
 import { createActorSystem } from './actor/system.ts'
-import type { TraceEvent } from './actor/types.ts'
 import { createChannels } from './channels/create-channels.ts'
-import type { ChannelLimits } from './channels/limits.ts'
 import { channelNotifications } from './channels/methods.ts'
 import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
-import type { DocumentLimits } from './document/limits.ts'
-import { type DocumentName, parseDocumentId } from './document/names.ts'
-import { createScrubber, defaultScrubLimits, type ScrubLimits, type ScrubProgress } from './document/scrubber.ts'
+import { createScrubber, defaultScrubLimits, type ScrubProgress } from './document/scrubber.ts'
 import { createFederation } from './federation/create-federation.ts'
 import { EvidenceArchive } from './federation/evidence-archive.ts'
-import type { Entitlement, Federation, LinkStatus } from './federation/federation.ts'
+import type { Federation, LinkStatus } from './federation/federation.ts'
 import type { HandedOver } from './federation/handover.ts'
-import type { LinkLimits } from './federation/limits.ts'
 import { assertMember } from './federation/membership.ts'
 import { Quarantines } from './federation/quarantines.ts'
-import type { QuotaSettings } from './federation/quotas.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
-import type { InventoryLimits } from './inventory/limits.ts'
 import { inventoryNotifications } from './inventory/methods.ts'
-import type { CertificateCheck } from './ports/certificates.ts'
-import type { ClientListener } from './ports/client-sockets.ts'
+import { byKind, isOfStorage } from './node/entitlement.ts'
+import type { NodePorts, NodeSettings } from './node/surroundings.ts'
+import { watched } from './node/watched-store.ts'
 import type { Clock } from './ports/clock.ts'
-import type { Crypto } from './ports/crypto.ts'
-import type { OperatorSecrets, ServerIdentity } from './ports/identity.ts'
-import type { KeySource } from './ports/key-source.ts'
-import type { LoadProbe } from './ports/load-probe.ts'
-import { type Commit, CommitOutcomeUnknown, type LogStore } from './ports/log-store.ts'
-import type { MediaStore } from './ports/media-store.ts'
-import type { DocumentId, OperatorId, ServerId } from './ports/names.ts'
-import type { PeerNetwork } from './ports/peer-network.ts'
-import type { Push } from './ports/push.ts'
-import type { Random } from './ports/random.ts'
-import type { SearchIndex } from './ports/search-index.ts'
-import type { Telemetry } from './ports/telemetry.ts'
-import type { ZipFormat } from './ports/zip-format.ts'
+import type { OperatorId, ServerId } from './ports/names.ts'
 import { createStorage } from './storage/create-storage.ts'
 import { syncNotifications } from './storage/methods/sync.ts'
-import type { StoragePolicy } from './storage/policy.ts'
-
-/** The outside world of one node. Production and simulation differ here and nowhere else. */
-export interface NodePorts {
-  readonly clock: Clock
-  readonly random: Random
-  readonly crypto: Crypto
-  readonly store: LogStore
-  /** Media of mailboxes; without it none are taken. */
-  readonly media?: MediaStore
-  readonly network: PeerNetwork
-  readonly listener: ClientListener
-  readonly keys: KeySource
-  readonly probe: LoadProbe
-  /** What PNEs may register with certificates by; without it none may. */
-  readonly certificates?: CertificateCheck
-  /** Without it devices are told of changes on their connections alone. */
-  readonly push?: Push
-  /** Absent: mailboxes cannot be exported or imported. */
-  readonly zip?: ZipFormat
-  /** By what mailboxes are searched; without it they are not. Closed by whoever opened it. */
-  readonly searchIndex?: SearchIndex
-  readonly telemetry: Telemetry
-  /** Hears of every message of every actor, in order. */
-  readonly trace?: (event: TraceEvent) => void
-}
-
-/** What the parts of a node take, and how long they wait. What is left out is as each part has it. */
-export interface NodeLimits {
-  readonly documents?: Partial<DocumentLimits>
-  readonly links?: Partial<LinkLimits>
-  /** What other operators may have of this server. */
-  readonly quota?: QuotaSettings
-  readonly inventory?: Partial<InventoryLimits>
-  readonly storage?: Partial<StoragePolicy>
-  readonly access?: Partial<AccessLimits>
-  readonly load?: Partial<LoadLimits>
-  readonly channels?: Partial<ChannelLimits>
-  readonly scrub?: Partial<ScrubLimits>
-}
-
-/** Who the node is, and whom it trusts. */
-export interface NodeSettings {
-  readonly identity: ServerIdentity
-  readonly secrets: OperatorSecrets
-  /** This operator's signed manifest, which names this server. */
-  readonly manifest: string
-  /** Root fingerprints of trusted operators; this one's own too, if its manifest is to be held to it. */
-  readonly pins: ReadonlyMap<OperatorId, string>
-  /** Manifests of trusted operators, as far as known; newer ones come from the operators themselves. */
-  readonly peerManifests: readonly string[]
-  /**
-   * The servers of its own operator that this one links with; all of them, if left out. An operator with many servers gives
-   * each a few, so that all hang together: entries are passed on. Either side of a link may name the other.
-   */
-  readonly neighbours?: readonly ServerId[]
-  readonly limits?: NodeLimits
-}
 
 export interface DrainOptions {
   /** How long clients have to leave for other servers. */
@@ -168,73 +90,6 @@ export interface CpnsNode {
   /** Ends in the other order: takes nothing new, finishes what is under way, closes the store. */
   stop(): Promise<void>
 }
-
-/** The same store, which says how long commits take and what they hold, and a promise of the first commit whose outcome it does not know: it takes no other after that. */
-function watched(
-  store: LogStore,
-  clock: Pick<Clock, 'elapsed'>,
-  telemetry: Telemetry,
-): {
-  readonly store: LogStore
-  readonly failed: Promise<Error>
-  /** Sets who hears how long each commit took. */
-  readonly tell: (committed: (durationMs: number) => void) => void
-} {
-  let committed: (durationMs: number) => void = () => {}
-  const { promise: failed, resolve } = Promise.withResolvers<Error>()
-  const watch = async (commit: Commit): Promise<void> => {
-    const beganMs = clock.elapsed()
-    try {
-      await store.commit(commit)
-      const tookMs = clock.elapsed() - beganMs
-      committed(tookMs)
-      telemetry.observe('cpns_store_commit_duration_seconds', tookMs / 1_000)
-      for (const { append } of commit.documents) {
-        if (append.length === 0) continue
-        telemetry.count('cpns_store_entries_total', {}, append.length)
-        telemetry.count(
-          'cpns_store_entry_bytes_total',
-          {},
-          append.reduce((sum, { bytes }) => sum + bytes.length, 0),
-        )
-      }
-    } catch (error) {
-      telemetry.count('cpns_store_commit_failures_total')
-      if (error instanceof CommitOutcomeUnknown) resolve(error)
-      throw error
-    }
-  }
-  const watching: LogStore = {
-    commit: watch,
-    index: document => store.index(document),
-    scan: range => store.scan(range),
-    entries: (document, log, from) => store.entries(document, log, from),
-    remains: document => store.remains(document),
-    dump: () => store.dump(),
-    documentsWithEntries: from => store.documentsWithEntries(from),
-    local: key => store.local(key),
-    localScan: (prefix, after) => store.localScan(prefix, after),
-    close: () => store.close(),
-  }
-  const tell = (listener: (durationMs: number) => void) => {
-    committed = listener
-  }
-  return { store: watching, failed, tell }
-}
-
-/** Documents of message storage; all others are of Personal Networks. */
-const isOfStorage = (document: DocumentId): boolean => storageKinds.has(parseDocumentId(document).kind)
-const storageKinds: ReadonlySet<DocumentName['kind']> = new Set(['mailbox', 'conversation', 'devices', 'directory'])
-
-const byKind = (ofNetworks: Entitlement, ofStorage: Entitlement): Entitlement => ({
-  mayHold: (document, operator) => (isOfStorage(document) ? ofStorage : ofNetworks).mayHold(document, operator),
-  subscribe(listener) {
-    const ends = [ofNetworks.subscribe(listener), ofStorage.subscribe(listener)]
-    return () => {
-      for (const end of ends) end()
-    }
-  },
-})
 
 /** For peers to fetch and to fsync what was just written takes less than a second; what they lack because they were away, more. */
 const defaultHandOverMs = 10_000

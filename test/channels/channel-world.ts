@@ -2,7 +2,7 @@ import type { Channel, ChannelListener, ChannelMessage } from '../../src/client/
 import { openChannel } from '../../src/client/channels.ts'
 import { keepSession, type Session } from '../../src/client/session.ts'
 import { asDocumentId } from '../../src/document/names.ts'
-import type { NodeLimits } from '../../src/node.ts'
+import type { NodeLimits } from '../../src/node/surroundings.ts'
 import type { HttpClient } from '../../src/ports/http-client.ts'
 import { SimulatedClient } from '../../src/simulation/federation/client.ts'
 import { clientUrlOf } from '../../src/simulation/federation/operator.ts'

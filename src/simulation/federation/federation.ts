@@ -1,4 +1,4 @@
-import type { NodeLimits } from '../../node.ts'
+import type { NodeLimits } from '../../node/surroundings.ts'
 import { type OperatorId, operatorId, type ServerId } from '../../ports/names.ts'
 import type { Push } from '../../ports/push.ts'
 import type { HostOptions } from '../host.ts'

@@ -1,5 +1,6 @@
 import type { TraceEvent } from '../../actor/types.ts'
-import { type CpnsNode, createNode, type NodeLimits } from '../../node.ts'
+import type { NodeLimits } from '../../node/surroundings.ts'
+import { type CpnsNode, createNode } from '../../node.ts'
 import { CommitOutcomeUnknown, CommitRefused, CorruptRecord } from '../../ports/log-store.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
 import type { Push } from '../../ports/push.ts'

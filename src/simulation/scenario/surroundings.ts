@@ -1,4 +1,4 @@
-import type { NodeLimits } from '../../node.ts'
+import type { NodeLimits } from '../../node/surroundings.ts'
 import type { ClockModel } from '../clock.ts'
 import type { HostOptions } from '../host.ts'
 import type { Bandwidth, LinkConditions } from '../link.ts'
