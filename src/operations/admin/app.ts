@@ -4,12 +4,13 @@ import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Recorded } from './audit.ts'
 import { type Guard, suffices } from './guard.ts'
 import { AdminRefusal } from './refusal.ts'
-import type { Principal, Route } from './route.ts'
+import type { Payload, Principal, Route } from './route.ts'
+import { whilePermitted } from './while-permitted.ts'
 
 /*
  * Serves routes over HTTP behind a guard. First it is found out who asks and whether they may, before their body is read; then what they
  * ask is checked; what changes something is recorded, done, and recorded with its outcome. Whoever has asked for a change hears how it
- * went also when the server ends meanwhile, as it does after a drain.
+ * went also when the server ends meanwhile, as it does after a drain. An answer that goes on ends when they may not ask any more.
  */
 
 const defaultBodyBytes = 4_096
@@ -38,7 +39,7 @@ export function adminApp(of: {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   answerChangesBeforeClosing(app, clock)
-  for (const route of routes) serve(app, route, guard, recorded)
+  for (const route of routes) serve(app, route, { guard, recorded, clock })
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ message: `There is no ${request.method} ${request.url} here.` }),
   )
@@ -73,13 +74,26 @@ function answerChangesBeforeClosing(app: FastifyInstance, clock: Pick<Clock, 'af
   })
 }
 
-function serve(app: FastifyInstance, route: Route, guard: Guard, recorded: Recorded): void {
+function serve(
+  app: FastifyInstance,
+  route: Route,
+  {
+    guard,
+    recorded,
+    clock,
+  }: { readonly guard: Guard; readonly recorded: Recorded; readonly clock: Pick<Clock, 'after'> },
+): void {
   const { method, path, scope, maxBodyBytes = defaultBodyBytes } = route
   const principals = new WeakMap<FastifyRequest, Principal>()
   const actOf = (request: FastifyRequest, by: Principal) => ({
     ...{ method, by: by.name, from: request.ip || 'socket' },
     path: request.url,
   })
+  const lasting = (payload: Payload, request: FastifyRequest): Payload => {
+    if (!(payload instanceof ReadableStream) || scope === 'open') return payload
+    const mayStill = async () => void (await guard(request.headers.authorization))
+    return whilePermitted(payload, mayStill, clock)
+  }
 
   app.route({
     method,
@@ -100,7 +114,7 @@ function serve(app: FastifyInstance, route: Route, guard: Guard, recorded: Recor
       const { params, query, body } = request
       const work = () => route.serve({ params, query, body, by })
       const served = await (method === 'GET' || !by ? work() : recorded(actOf(request, by), work))
-      return reply.code(served.status).headers(served.headers).send(served.payload)
+      return reply.code(served.status).headers(served.headers).send(lasting(served.payload, request))
     },
   })
 }

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { createToken, listTokens, revokeToken } from '../../../src/adapters/admin-tokens.ts'
 import { FileProblem } from '../../../src/adapters/files.ts'
 import { AdminRefusal } from '../../../src/operations/admin/refusal.ts'
-import { json, route } from '../../../src/operations/admin/route.ts'
+import { json, lines, route } from '../../../src/operations/admin/route.ts'
 import { adminRig } from './rig.ts'
 
 const test = suite('Admin API over TCP')
@@ -123,6 +123,31 @@ test('what cannot be recorded is done for the owner of the machine alone', async
   assert.is((await ask('POST', '/v1/drain')).status, 200)
   assert.ok(draining.progress)
   assert.ok(telemetry.events('admin.audit-failed').length > 0)
+  await end()
+})
+
+test('an answer that goes on breaks off when its token is revoked', async () => {
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
+  const endless = route({
+    method: 'GET',
+    path: '/v1/endless',
+    scope: 'read',
+    summary: 'Tells one thing, and more never.',
+    answers: { 200: lines('Things.', z.number()) },
+    handle: (_, answer) =>
+      answer(200, new ReadableStream<number>({ start: things => things.enqueue(1), cancel: () => resolve() })),
+  })
+  const { fetch, token, tokens, end } = await adminRig('normal', [endless])
+  const answer = await fetch('/v1/endless', await token('monitor', 'read'))
+  const reader = answer.body?.getReader()
+  assert.is(new TextDecoder().decode((await reader?.read())?.value), '1\n')
+  await revokeToken(tokens, 'monitor')
+  const broken = await reader?.read().then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  assert.instance(broken, Error, 'nobody takes it for the end')
+  await ended
   await end()
 })
 

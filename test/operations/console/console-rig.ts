@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { cuttableLink } from '../../../examples/support/cuttable-link.ts'
-import { createToken, type TokenScope } from '../../../src/adapters/admin-tokens.ts'
+import { createToken, revokeToken, type TokenScope } from '../../../src/adapters/admin-tokens.ts'
 import { systemClock } from '../../../src/adapters/clock.ts'
 import { systemRandom } from '../../../src/adapters/random.ts'
 import type { Drained, DrainOptions } from '../../../src/node.ts'
@@ -55,6 +55,7 @@ export async function consoleRig(more: readonly Route[] = [], actions: readonly 
     ...{ script, telemetry, drains, link, url },
     token: async (name: string, scope: TokenScope): Promise<string> =>
       (await createToken(tokens, { name, scope, lifetimeMs: 3_600_000 }, clock.now())).text,
+    revoke: (name: string) => revokeToken(tokens, name),
     /** Opens the console as somebody who has entered the token. */
     async open(page: Page, token: string, place = 'overview'): Promise<void> {
       await page.goto(`${url}#token=${token}`)
