@@ -61,13 +61,16 @@ function table(status: StatusAnswer): string {
       `${damaged} documents${damaged > 0 ? ': refused here until other servers have brought what the disk lost' : ''}`,
     ],
     ['read through', readThrough(scrub)],
-    ...links.map(({ server, operator, state, reason }) => {
-      const why = reason === undefined ? '' : ` (${reason})`
-      return ['link', `${state.padEnd(10)} ${operator} ${server}${why}`] as const
-    }),
+    ...links.map(link => ['link', linkText(link)] as const),
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+}
+
+function linkText({ server, operator, state, reason, lag }: StatusAnswer['links'][number]): string {
+  const why = reason === undefined ? '' : ` (${reason})`
+  const behind = lag && lag.toSend + lag.toGet > 0 ? ` (${lag.toSend} documents to send, ${lag.toGet} to get)` : ''
+  return `${state.padEnd(10)} ${operator} ${server}${why}${behind}`
 }
 
 function readThrough({ state, rounds, documents }: StatusAnswer['scrub']): string {

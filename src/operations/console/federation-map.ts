@@ -33,13 +33,14 @@ export function federationReader(
       if (server === federation.server) return { server, isSelf: true, link: 'none' }
       const link = links.get(server)
       if (!link) return { server, isSelf: false, link: 'none' }
-      const { state, reason, clockSkewMs } = link
+      const { state, reason, clockSkewMs, lag } = link
       const usedPercent = federation.loads(of).get(server)?.usedPercent
       const since = seen.get(server)?.since
       return {
         ...{ server, isSelf: false, link: state },
         ...(since !== undefined && { since }),
         ...(reason !== undefined && { reason }),
+        ...(lag && { lag: { ...lag } }),
         ...(clockSkewMs !== undefined && { clockSkewMs }),
         ...(usedPercent !== undefined && { usedPercent }),
       }

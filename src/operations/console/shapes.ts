@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operator } from '../../commands/fields.ts'
-import { statusAnswer } from '../admin/status.ts'
+import { linkAnswer, statusAnswer } from '../admin/status.ts'
 
 /*
  * What the console is told of a node. All times are milliseconds since 1970 by the node's clock, so that the page needs none of
@@ -51,6 +51,7 @@ const mapServer = z.object({
     ),
   since: time.optional().describe('Since when the link is as it is, as far as this run of the node has seen.'),
   reason: z.string().optional().describe('Why it is not up.'),
+  lag: linkAnswer.shape.lag,
   clockSkewMs: z.number().optional().describe('Its clock minus that of this server.'),
   usedPercent: z
     .number()

@@ -61,8 +61,9 @@ export function scriptedNode(now: number) {
   }
   return {
     ...{ node, own: own.id, other: other.id, peer },
-    link(state: LinkStatus['state'], reason?: string) {
-      links.set(peer, { server: peer, operator: other.id, state, ...(reason !== undefined && { reason }) })
+    link(state: LinkStatus['state'], reason?: string, lag?: LinkStatus['lag']) {
+      const why = reason === undefined ? {} : { reason }
+      links.set(peer, { server: peer, operator: other.id, state, ...why, ...(lag && { lag }) })
     },
     keepOff(why: string) {
       kept.push({ operator: other.id, why, sinceMs: now, server: self })

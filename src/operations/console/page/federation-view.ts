@@ -1,6 +1,6 @@
 import type { FederationMap, MapOperator, MapServer } from '../shapes.ts'
 import { actionButtons, button } from './actions-view.ts'
-import { dayText, durationText, plural, shortId, timeText } from './format.ts'
+import { countText, dayText, durationText, plural, shortId, timeText } from './format.ts'
 import { federationMap } from './map.ts'
 import { box, type Child, element, span } from './tree.ts'
 import { type Acts, badge, code, name, nothing, panel, type Tone, table, type View } from './view.ts'
@@ -60,6 +60,7 @@ export const federationView: View = ({ told, widthPx }, acts) => {
             of: ({ server: { since } }) =>
               since === undefined ? '–' : `${timeText(since)} (${durationText(at - since)})`,
           },
+          { title: 'Waiting', of: ({ server }) => lagText(server) },
           { title: 'Clock', of: ({ server: { clockSkewMs } }) => skewText(clockSkewMs), isNumber: true },
           {
             title: 'Room for our clients',
@@ -168,6 +169,13 @@ function manifestBadge({ manifest, expires = 0, seq }: MapOperator, now: number)
 export const linkText = ({ isSelf, link }: Pick<MapServer, 'isSelf' | 'link'>): string => {
   if (isSelf) return 'this server'
   return { up: 'linked', connecting: 'connecting', greeting: 'greeting', down: 'no link', none: 'not wanted' }[link]
+}
+
+/** What has not gone over a link yet, of documents: in step, or how many wait on either side. */
+const lagText = ({ lag }: Pick<MapServer, 'lag'>): string => {
+  if (!lag) return '–'
+  const { toSend, toGet } = lag
+  return toSend + toGet === 0 ? 'nothing' : `${countText(toSend)} to send, ${countText(toGet)} to get`
 }
 
 export const linkTone = ({ isSelf, link }: Pick<MapServer, 'isSelf' | 'link'>): Tone => {

@@ -1,7 +1,7 @@
 import { linkHorizontal } from 'd3-shape'
 import type { FederationMap, MapOperator, MapServer } from '../shapes.ts'
 import { linkText, linkTone, reachText, reachTone } from './federation-view.ts'
-import { plural, shortId } from './format.ts'
+import { countText, plural, shortId } from './format.ts'
 import { layoutOf, type MapLayout, maxRows, type PlacedOperator, type PlacedServer } from './map-layout.ts'
 import { box, type Child, element, span } from './tree.ts'
 import { badge, name } from './view.ts'
@@ -59,11 +59,18 @@ const row = (server: MapServer, more: number): Child =>
     { class: `map-server ${server.isSelf ? 'self' : server.link}` },
     [
       element('code', { title: server.server }, shortId(server.server)),
-      span(`state ${linkTone(server)}`, linkText(server)),
+      span(`state ${linkTone(server)}`, stateText(server)),
       more > 0 && span('note', `and ${plural(more, 'more server')}`),
     ],
     { key: server.server },
   )
+
+/** With how many documents have to go over it, either way. */
+function stateText(server: MapServer): string {
+  const { toSend = 0, toGet = 0 } = server.lag ?? {}
+  const waiting = toSend + toGet
+  return waiting === 0 ? linkText(server) : `${linkText(server)}, ${countText(waiting)} waiting`
+}
 
 /** From this server to every server that it is to be linked with. */
 function lines({ operators, height, isNarrow }: MapLayout, widthPx: number): Child {
