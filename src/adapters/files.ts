@@ -1,5 +1,5 @@
 import { unwatchFile, watchFile } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
 /** A file that could not be read or written, with what to do about it. */
@@ -71,6 +71,13 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close()
   }
+}
+
+/** Removes a file, if there is one. @throws {FileProblem} */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(error => {
+    throw problem('remove', path, error)
+  })
 }
 
 /** Only its owner may read it: mode 0600. */

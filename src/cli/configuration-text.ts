@@ -101,24 +101,3 @@ level = "info"
 [trust]
 "${operator}" = "${fingerprint}"
 `
-
-const header = /^\[trust\][^\n]*\n/m
-
-const pinOf = (operator: string) => new RegExp(`^"?${operator.replaceAll('.', '\\.')}"?\\s*=.*\\n?`, 'm')
-
-/** Pins an operator in the text of a configuration, which keeps its comments. An older pin of the same operator goes. */
-export function withPin(text: string, operator: string, fingerprint: string): string {
-  const line = `"${operator}" = "${fingerprint}"\n`
-  const at = header.exec(text)
-  if (!at) return `${text.trimEnd()}\n\n[trust]\n${line}`
-  const start = at.index + at[0].length
-  return text.slice(0, start) + line + text.slice(start).replace(pinOf(operator), '')
-}
-
-/** Takes an operator's pin out of the text of a configuration, which keeps its comments. */
-export function withoutPin(text: string, operator: string): string {
-  const at = header.exec(text)
-  if (!at) return text
-  const start = at.index + at[0].length
-  return text.slice(0, start) + text.slice(start).replace(pinOf(operator), '')
-}

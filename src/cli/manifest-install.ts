@@ -15,9 +15,9 @@ import {
 } from '../federation/manifest.ts'
 import { verifySuccession } from '../federation/manifest-chain.ts'
 import { readConfiguration } from '../operations/configuration.ts'
+import { withPin } from '../operations/trust-files.ts'
 import { operatorId, type ServerId } from '../ports/names.ts'
 import { askedJson, ifItRuns } from './ask-node.ts'
-import { withPin } from './configuration-text.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
 import { Refused } from './problems.ts'
 

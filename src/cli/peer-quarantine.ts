@@ -19,6 +19,6 @@ export async function quarantinePeer(name: string, options: Options & { readonly
 /** @throws {NodeNotReached} {@link Refused} */
 export async function releasePeer(name: string, options: Options): Promise<void> {
   const operator = operatorId(name)
-  await askedJson(await openNodeFolder(options.config), 'DELETE', `/v1/peers/${operator}/quarantine`)
-  console.log(`${operator} is released.`)
+  const said = await askedJson(await openNodeFolder(options.config), 'DELETE', `/v1/peers/${operator}/quarantine`)
+  console.log(options.json ? JSON.stringify(said) : `${operator} is released.`)
 }

@@ -24,6 +24,7 @@ export function peerCommand(): Command {
     )
     .argument('<manifest-file>', 'the manifest.json that the operator gave you')
     .addOption(configOption())
+    .addOption(json())
     .action(trustPeer)
 
   const revoke = new Command('revoke')
@@ -32,6 +33,7 @@ export function peerCommand(): Command {
     )
     .argument(...operator)
     .addOption(configOption())
+    .addOption(json())
     .action(revokePeer)
 
   const quarantine = new Command('quarantine')
@@ -48,6 +50,7 @@ export function peerCommand(): Command {
     .description('Works with an operator again that is in quarantine. The node has to run.')
     .argument(...operator)
     .addOption(configOption())
+    .addOption(json())
     .action(releasePeer)
 
   const proof = new Command('evidence')

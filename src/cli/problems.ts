@@ -9,6 +9,7 @@ import { NotAMember } from '../federation/membership.ts'
 import { InvalidConfiguration } from '../operations/configuration.ts'
 import { ContentWithheld, NotHeld } from '../operations/inspection/held.ts'
 import { InspectionRefused } from '../operations/inspection/over-socket.ts'
+import { PinRefused } from '../operations/trust-files.ts'
 import { ConnectFailed, ListenRefused } from '../ports/client-sockets.ts'
 import { CommitRefused, CorruptRecord, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { InvalidName } from '../ports/names.ts'
@@ -34,6 +35,7 @@ const expected = [
   NodeNotReached,
   NotAMember,
   NotHeld,
+  PinRefused,
   Refused,
   RequestRefused,
   ServerNotTrusted,

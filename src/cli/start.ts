@@ -1,10 +1,13 @@
 import { constants } from 'node:os'
 import { Command } from 'commander'
+import { nodeCrypto } from '../adapters/crypto.ts'
 import { type CounterSample, sampleName } from '../adapters/metrics.ts'
 import type { LaunchOptions } from '../operations/launch.ts'
+import { trustKeptIn } from '../operations/trust-files.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'
 import { passphrase } from './passphrase.ts'
+import { trustFiles } from './peer-trust.ts'
 
 /** The exit code of a server that is to be started again (EX_TEMPFAIL of sysexits.h). */
 const diskFailed = 75
@@ -28,7 +31,9 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Comm
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
       const lockedBy = passphrase()
-      const options = { ...more, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
+      const rereadSettings = async () => (await openNodeFolder(config, set)).configuration
+      const keptTrust = trustKeptIn(trustFiles(folder), rereadSettings, nodeCrypto())
+      const options = { keptTrust, ...more, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
       const node = await launch(folder.configuration, folder.at, options)
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)

@@ -24,7 +24,7 @@ import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
 import type { Quota, QuotaSettings } from '../federation/quotas.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
-import { type OperatorId, operatorId } from '../ports/names.ts'
+import { operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Route } from './admin/route.ts'
 import { adminRoutes } from './admin/routes.ts'
@@ -39,6 +39,7 @@ import { createDraining, type Draining } from './draining.ts'
 import { type Inspection, inspectionOf } from './inspection/inspection.ts'
 import { catalogue } from './metrics/catalogue.ts'
 import { readNode } from './metrics/read-node.ts'
+import { type KeptTrust, pinsOf } from './trust-files.ts'
 
 export type { NodePorts, NodeSettings } from '../node/surroundings.ts'
 export { type CpnsNode, createNode } from '../node.ts'
@@ -68,6 +69,8 @@ export interface LaunchOptions {
   readonly adminRoutes?: readonly Route[]
   /** What the web console offers besides: each is a route of these. */
   readonly consoleActions?: readonly Action[]
+  /** Where it is kept whom the node trusts; without it other operators cannot be trusted through the admin API. */
+  readonly keptTrust?: KeptTrust
 }
 
 /**
@@ -80,7 +83,7 @@ export interface LaunchOptions {
 export async function launch(
   configuration: Configuration,
   at: (path: string) => string,
-  { passphrase, adminRoutes: more, consoleActions: actions = [] }: LaunchOptions = {},
+  { passphrase, adminRoutes: more, consoleActions: actions = [], keptTrust }: LaunchOptions = {},
 ): Promise<RunningNode> {
   const metrics = createMetrics(catalogue)
   const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics }), systemClock())
@@ -153,7 +156,8 @@ export async function launch(
       freeBytes: () => freeBytes(at(configuration.data)),
       release: { version, node: nodeVersion },
     })
-    const parts = { node, draining, status, inspection, feed, store, metrics, telemetry, clock: ports.clock }
+    const { clock } = ports
+    const parts = { node, draining, status, inspection, feed, store, metrics, telemetry, clock, crypto, keptTrust }
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
       routes,
@@ -234,9 +238,6 @@ async function readManifest(path: string): Promise<string> {
     throw error
   }
 }
-
-const pinsOf = ({ trust }: Configuration): Map<OperatorId, string> =>
-  new Map(Object.entries(trust).map(([operator, fingerprint]) => [operatorId(operator), fingerprint]))
 
 function quotaOf({ peers: { quota, quotas } }: Configuration): QuotaSettings {
   const byOperator = new Map(Object.entries(quotas).map(([of, each]) => [operatorId(of), said(each)]))

@@ -119,7 +119,7 @@ test('peer trust pins the root of a manifest, and refuses another root under the
   assert.is(text.match(/^"b.example" = /gm)?.length, 1)
   assert.match(text, /# Operators that this server works with/)
   await refused(/is pinned to/, 'peer', 'trust', join(other, 'manifest.json'), '--config', config)
-  await refused(/own manifest/, 'peer', 'trust', join(a, 'manifest.json'), '--config', config)
+  await refused(/own operator/, 'peer', 'trust', join(a, 'manifest.json'), '--config', config)
   await refused(/no such file/, 'peer', 'trust', join(folder, 'nothing.json'), '--config', config)
 })
 

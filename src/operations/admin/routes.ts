@@ -3,11 +3,13 @@ import { version } from '../../adapters/release.ts'
 import type { ProcessTelemetry } from '../../adapters/telemetry.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { Crypto } from '../../ports/crypto.ts'
 import type { LogStore } from '../../ports/log-store.ts'
 import type { Feed } from '../console/feed.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
+import type { KeptTrust } from '../trust-files.ts'
 import { backupRoutes } from './backup.ts'
 import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
@@ -19,6 +21,7 @@ import { describingRoute } from './openapi.ts'
 import { peersRoutes } from './peers.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
+import { trustingRoutes } from './trusting.ts'
 
 /** What the routes of a running node answer from. */
 export interface AdminParts {
@@ -32,11 +35,13 @@ export interface AdminParts {
   readonly metrics: Metrics
   readonly telemetry: ProcessTelemetry
   readonly clock: Clock
+  readonly crypto: Crypto
+  readonly keptTrust: KeptTrust | undefined
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection, store, metrics, telemetry, clock } = parts
+  const { node, draining, status, inspection, store, metrics, telemetry, clock, crypto, keptTrust } = parts
   const routes = [
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
@@ -45,6 +50,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
     ...peersRoutes(node),
+    ...(keptTrust ? trustingRoutes({ trust: node.trust, kept: keptTrust, crypto, now: clock.now }) : []),
     ...backupRoutes(store),
     ...logLevelRoutes(telemetry, clock),
     ...metricsRoutes(metrics),

@@ -1,12 +1,15 @@
 import { join } from 'node:path'
 import { createToken, type TokenScope } from '../../../src/adapters/admin-tokens.ts'
+import { nodeCrypto } from '../../../src/adapters/crypto.ts'
 import { addSubscriber } from '../../../src/adapters/subscriber-store.ts'
 import { initCommand } from '../../../src/cli/init.ts'
 import { openNodeFolder } from '../../../src/cli/node-folder.ts'
 import { peerCommand } from '../../../src/cli/peer.ts'
+import { trustFiles } from '../../../src/cli/peer-trust.ts'
 import { connect } from '../../../src/client/node.ts'
 import { adminTokensPath } from '../../../src/operations/control-path.ts'
 import { type LaunchOptions, launch, type RunningNode } from '../../../src/operations/launch.ts'
+import { trustKeptIn } from '../../../src/operations/trust-files.ts'
 import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 export const ownerKey = new Uint8Array(32).fill(7)
@@ -41,7 +44,10 @@ export async function realNode(
     'log.level': 'error',
     ...options.settings,
   })
-  const node: RunningNode = await launch(configuration, pathAt, options)
+  const folderOf = { configFile: join(at, 'cpns.toml'), configuration, at: pathAt }
+  const reread = async () => (await openNodeFolder(folderOf.configFile)).configuration
+  const keptTrust = trustKeptIn(trustFiles(folderOf), reread, nodeCrypto())
+  const node: RunningNode = await launch(configuration, pathAt, { keptTrust, ...options })
   const connectOwner = () =>
     connect({
       urls: [node.clientUrl()],

@@ -5,15 +5,19 @@
  */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { startChromium } from '../../../examples/support/chromium.ts'
 import { createToken } from '../../../src/adapters/admin-tokens.ts'
+import { nodeCrypto } from '../../../src/adapters/crypto.ts'
+import { formatManifest, rootFingerprint } from '../../../src/federation/manifest.ts'
 import { json, route } from '../../../src/operations/admin/route.ts'
 import { adminTokensPath } from '../../../src/operations/control-path.ts'
 import { browserRunsHere } from '../../fixtures/browser.ts'
+import { testOperator } from '../../fixtures/operators.ts'
 import { realNode } from '../admin/real-node.ts'
 import { consoleRig, go } from './console-rig.ts'
 import { heldThings } from './held.ts'
@@ -240,15 +244,42 @@ if (browserRunsHere()) {
     await things.stop()
   })
 
-  test('a node serves its own', async () => {
-    const { node, configuration, at, end } = await realNode()
-    const wanted = { name: 'console', scope: 'read', lifetimeMs: 3_600_000 } as const
+  test('a node serves its own, and another operator is trusted there, once its fingerprint was compared', async () => {
+    const { node, configuration, at, folder, end } = await realNode()
+    const wanted = { name: 'console', scope: 'operate', lifetimeMs: 3_600_000 } as const
     const { text } = await createToken(adminTokensPath(configuration, at), wanted, Date.now())
+    const b = testOperator('b.example')
+    const manifest = formatManifest(b.manifest())
+    const fingerprint = rootFingerprint(b.manifest().manifest, nodeCrypto())
     await opened(async page => {
       await page.goto(`${node.adminUrl}/console#token=${text}`)
       await seen(page, node.federation.server)
       assert.is(await page.title(), 'Overview · a.example')
       assert.not.match(page.url(), /token/)
+      await go(page, 'federation')
+      await page.getByRole('button', { name: 'Trust an operator …' }).focus()
+      await page.keyboard.press('Enter')
+      const dialog = page.getByRole('dialog')
+      await dialog.getByLabel('Or its text').fill('{}')
+      await dialog.getByRole('button', { name: 'Examine it' }).click()
+      await dialog.getByRole('alert').waitFor()
+      await dialog.getByLabel('File of the manifest').setInputFiles(join(folder, 'manifest.json'))
+      await dialog.getByText('This is the manifest of this operator itself.').waitFor()
+      await dialog.getByRole('button', { name: 'Another manifest' }).click()
+      await dialog.getByLabel('Or its text').fill(manifest)
+      await dialog.getByRole('button', { name: 'Examine it' }).click()
+      assert.is(await dialog.locator('.fingerprint').textContent(), fingerprint)
+      await page.evaluate(axe)
+      assert.equal((await page.evaluate(checkPage)).violations, [])
+      const trust = dialog.getByRole('button', { name: 'Trust b.example' })
+      await trust.click()
+      assert.is(node.trust.fingerprintOf(b.id), undefined, 'not before it was compared')
+      await dialog.getByRole('checkbox').check()
+      await trust.click()
+      await dialog.waitFor({ state: 'detached' })
+      assert.is(node.trust.fingerprintOf(b.id), fingerprint)
+      await page.locator('.map-card', { hasText: 'b.example' }).waitFor()
+      await page.locator('main button:focus').waitFor()
     })
     await end()
   })

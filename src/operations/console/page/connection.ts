@@ -36,7 +36,9 @@ export interface Connection {
   open(token: string | undefined): void
   /** @throws {AskFailed} */
   get(path: string): Promise<unknown>
-  /** Has something done; resolves when the node has begun to. @throws {AskFailed} */
+  /** Has something done at once; resolves with what the node answers. @throws {AskFailed} */
+  have(method: Method, path: string, body: object): Promise<unknown>
+  /** Has something done that goes on; resolves when the node has begun to. @throws {AskFailed} */
   act(method: Method, path: string, body: object): Promise<void>
 }
 
@@ -130,6 +132,7 @@ export function connection(options: {
       begin()
     },
     get: async path => JSON.parse(await textOf(await ask('GET', path))),
+    have: async (method, path, body) => JSON.parse(await textOf(await ask(method, path, body))),
     async act(method, path, body) {
       const { body: rest } = await ask(method, path, body)
       // Lines that tell how it goes on: what they say the node tells in its updates too.

@@ -36,11 +36,15 @@ export const federationView: View = ({ told, widthPx }, acts) => {
             of: ({ fingerprint }) =>
               fingerprint === undefined ? '–' : code(fingerprint, `${fingerprint.slice(0, 12)}…`),
           },
-          ...(canKeepOff(acts) ? [{ title: 'Trust', of: (operator: MapOperator) => trustButton(operator, acts) }] : []),
+          ...(hasRoute(acts, '/v1/peers/{operator}/quarantine')
+            ? [{ title: 'Trust', of: (operator: MapOperator) => trustButton(operator, acts) }]
+            : []),
         ],
         federation.operators,
         ({ operator }) => operator,
       ),
+      hasRoute(acts, '/v1/manifests/examine') &&
+        box('actions', [button('Trust an operator …', false, () => acts.trusting.begin())]),
     ]),
     panel('Servers', [
       table<(typeof rows)[number]>(
@@ -76,12 +80,12 @@ export const federationView: View = ({ told, widthPx }, acts) => {
   ]
 }
 
-/** Whether the node lets operators be kept off: its description says so. */
-function canKeepOff(acts: Acts): boolean {
+/** Whether the node can do something: its description says so. */
+function hasRoute(acts: Acts, path: string): boolean {
   const { value } = acts.askOnce('/v1/openapi.json')
   const isDescription = typeof value === 'object' && value !== null && 'paths' in value
   if (!isDescription || typeof value.paths !== 'object' || value.paths === null) return false
-  return '/v1/peers/{operator}/quarantine' in value.paths
+  return path in value.paths
 }
 
 /** Longer reasons are refused by the node. */

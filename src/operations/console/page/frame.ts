@@ -8,6 +8,7 @@ import { networksView } from './networks-view.ts'
 import { overviewView } from './overview-view.ts'
 import { hashOf, type PlaceName, places, type State } from './state.ts'
 import { box, type Child, element, span } from './tree.ts'
+import { trustDialog } from './trust-dialog.ts'
 import { type Acts, badge, type Tone, type View } from './view.ts'
 
 /* The page around the views: which node it is, whether it is heard, and the way to each view. */
@@ -23,7 +24,7 @@ const views: Readonly<Record<PlaceName, View>> = {
 }
 
 export function pageOf(state: State, acts: Acts): readonly Child[] {
-  const { connection, place, confirming, notice } = state
+  const { connection, place, confirming, trusting, notice } = state
   if (connection.kind === 'locked') return [lockedPage(connection.why, acts)]
   const label = places.find(({ name }) => name === place.name)?.label ?? ''
   return [
@@ -42,6 +43,7 @@ export function pageOf(state: State, acts: Acts): readonly Child[] {
     ]),
     element('p', { class: 'unseen', role: 'status' }, notice),
     confirming && confirmation(confirming, acts),
+    trusting && trustDialog(trusting, acts),
   ]
 }
 

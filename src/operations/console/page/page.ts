@@ -1,6 +1,7 @@
 import { browserHttp } from '../../../adapters/browser/http.ts'
 import { browserRandom } from '../../../adapters/browser/random.ts'
 import { systemClock } from '../../../adapters/clock.ts'
+import type { ExaminedManifest } from '../../admin/trusting.ts'
 import { AskFailed, connection } from './connection.ts'
 import { pageOf } from './frame.ts'
 import { patch } from './patch.ts'
@@ -78,7 +79,7 @@ const acts: Acts = {
   },
   search: text => change({ search: { ...state.search, [state.place.name]: text } }),
   confirm(action) {
-    returnTo = document.activeElement instanceof HTMLElement ? document.activeElement : undefined
+    rememberFocus()
     change({ confirming: { ...action, stage: 'asked' } })
   },
   answer(isYes, said) {
@@ -100,6 +101,37 @@ const acts: Acts = {
     sessionStorage.setItem(tokenKey, token)
     link.open(token)
   },
+  trusting: {
+    begin() {
+      rememberFocus()
+      change({ trusting: { isAsking: false } })
+    },
+    examine(manifest) {
+      change({ trusting: { manifest, isAsking: true } })
+      link.have('POST', '/v1/manifests/examine', { manifest }).then(
+        // The answer is that of the node that the page comes from.
+        found => change({ trusting: { manifest, found: found as ExaminedManifest, isAsking: false } }),
+        (error: unknown) => change({ trusting: { manifest, isAsking: false, error: messageOf(error) } }),
+      )
+    },
+    confirm() {
+      const { trusting } = state
+      if (!trusting?.found) return
+      const { manifest, found } = trusting
+      const { operator, fingerprint } = found
+      change({ trusting: { ...trusting, isAsking: true } })
+      link.have('PUT', `/v1/peers/${encodeURIComponent(operator)}`, { manifest, fingerprint }).then(
+        () => change({ trusting: undefined, notice: `${operator} is trusted.` }),
+        (error: unknown) => change({ trusting: { ...trusting, isAsking: false, error: messageOf(error) } }),
+      )
+    },
+    back: () => change({ trusting: { isAsking: false } }),
+    end: () => change({ trusting: undefined }),
+  },
+}
+
+function rememberFocus(): void {
+  returnTo = document.activeElement instanceof HTMLElement ? document.activeElement : undefined
 }
 
 /** Asks the node, if it was not asked yet, has failed to answer, or something has changed since. */
@@ -146,8 +178,8 @@ function show(): void {
   const label = places.find(({ name }) => name === state.place.name)?.label
   const operator = state.told.overview?.operator
   document.title = [label, operator ?? 'CPNS node'].join(' · ')
-  const dialog = document.getElementById('confirmation')
-  if (dialog instanceof HTMLDialogElement && !dialog.open) dialog.showModal()
+  const dialog = document.querySelector('dialog')
+  if (dialog && !dialog.open) dialog.showModal()
   if (!dialog && returnTo) {
     returnTo.focus()
     returnTo = undefined

@@ -1,3 +1,4 @@
+import type { ExaminedManifest } from '../../admin/trusting.ts'
 import type { Update } from '../shapes.ts'
 import type { ConnectionState, Method } from './connection.ts'
 
@@ -59,6 +60,14 @@ export interface Confirming {
   readonly error?: string
 }
 
+/** An operator that is to be trusted: what its manifest says, once the node has examined it. */
+export interface Trusting {
+  readonly manifest?: string
+  readonly found?: ExaminedManifest
+  readonly isAsking: boolean
+  readonly error?: string
+}
+
 export interface State {
   readonly connection: ConnectionState
   readonly told: Update
@@ -69,6 +78,7 @@ export interface State {
   /** How many pages of its list a view shows, if more than one. */
   readonly pages: Readonly<Partial<Record<PlaceName, number>>>
   readonly confirming?: Confirming | undefined
+  readonly trusting?: Trusting | undefined
   /** Said once to who listens to the page: that something was done, or has changed for the worse. */
   readonly notice: string
   /** Pixels that a view has beside the navigation. */

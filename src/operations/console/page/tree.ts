@@ -7,7 +7,7 @@
 
 export type Child = Element | string | undefined | false
 
-type EventName = 'click' | 'input' | 'submit' | 'cancel'
+type EventName = 'click' | 'input' | 'change' | 'submit' | 'cancel'
 export type Handlers = Readonly<Partial<Record<EventName, (event: Event) => void>>>
 
 export interface Attributes {
@@ -31,7 +31,7 @@ export interface Element extends Extras {
 
 const html =
   'a article b button caption code dd details dialog div dl dt figcaption figure footer form h1 h2 h3 header input label li main ' +
-  'meter nav ol p section small span strong summary table tbody td th thead tr ul'
+  'meter nav ol p section small span strong summary table tbody td textarea th thead tr ul'
 const svg = 'svg g path line circle rect text'
 const drawn: ReadonlySet<string> = new Set(svg.split(' '))
 const known: ReadonlySet<string> = new Set([...html.split(' '), ...drawn])

@@ -17,6 +17,16 @@ export interface Acts {
   /** @param said what was asked for with it */
   answer(isYes: boolean, said?: string): void
   unlock(token: string): void
+  readonly trusting: {
+    begin(): void
+    /** Has the node say what the text of a manifest says. */
+    examine(manifest: string): void
+    /** Trusts what was examined. */
+    confirm(): void
+    /** Back to the manifest, or away. */
+    back(): void
+    end(): void
+  }
 }
 
 export type View = (state: State, acts: Acts) => readonly Child[]
