@@ -11,9 +11,9 @@ const frameRoomBytes = maxFrameBytes - 2_048
 const entryRoomBytes = 8
 
 export interface Composing {
-  readonly documents: Documents
+  readonly documents: Pick<Documents, 'index' | 'missing'>
   readonly exchange: Exchange
-  readonly asks: Asks
+  readonly asks: Pick<Asks, 'sent'>
   /** Bytes of entries in one answer, about. */
   readonly answerBytes: number
 }

@@ -23,7 +23,8 @@ import type {
 import { createGreeter, type PeerRefusal } from './greeting.ts'
 import { type HandedOver, Unshared } from './handover.ts'
 import { defaultLinkLimits, type LinkLimits } from './limits.ts'
-import { helloProtocol, type LinkMessage, linkKind, syncProtocol } from './link.ts'
+import { helloProtocol, linkKind, type SessionEvents, syncProtocol } from './link.ts'
+import type { LinkMessage } from './link-messages.ts'
 import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from './media.ts'
 import { type QuotaSettings, Quotas } from './quotas.ts'
 import { ByteBudget } from './reconciliation/byte-budget.ts'
@@ -39,7 +40,7 @@ import {
   sendRequest,
 } from './requests.ts'
 import { Succession } from './succession.ts'
-import { SyncSession } from './sync-session.ts'
+import { type SyncEvents, SyncSession } from './sync-session.ts'
 import type { Trust, TrustChange } from './trust.ts'
 import { maxFrameBytes } from './wire.ts'
 
@@ -173,10 +174,11 @@ export function createFederation(options: FederationOptions): Federation {
     limits,
     tell,
     report,
-    session: ({ operator: of, ...session }) =>
+    session: ({ operator: of, events, ...session }) =>
       new SyncSession({
         ...session,
         peer: session.stream.peer,
+        events: heard(session.stream.peer, events),
         exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
@@ -198,25 +200,29 @@ export function createFederation(options: FederationOptions): Federation {
         telemetry,
         limits,
       }),
-    heardLoad(server, percent) {
-      loads.set(server, { usedPercent: percent, atMs: clock.elapsed() })
+    cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
+  })
+
+  /** What a session says, as it matters to this server: the link hears of its life, the others of what the peer says and holds. */
+  const heard = (server: ServerId, link: SessionEvents): SyncEvents => ({
+    ...link,
+    reconciled() {
+      const of = peers.get(server)?.status.operator
+      if (of) met.add(of)
+      if (isOfOwn(server)) void compared(server)
+      link.reconciled()
     },
-    heardReduction: (server, reduction) => reductions.heard(server, reduction),
-    received(server, document, version) {
+    load: percent => loads.set(server, { usedPercent: percent, atMs: clock.elapsed() }),
+    reduction: reduction => reductions.heard(server, reduction),
+    received(document, version) {
       unshared.received(document, version)
       replication.received(server, document, version)
     },
-    differs(server, document) {
+    differs(document) {
       if (ownerOf(document) !== operator || !isOfOwn(server)) return
       const read = doubt(server, document)
       doubts.set(server, both(doubts.get(server), read))
     },
-    compared(server) {
-      const of = peers.get(server)?.status.operator
-      if (of) met.add(of)
-      if (isOfOwn(server)) void compared(server)
-    },
-    cutOff: (server, durationMs) => cutOffs.set(server, clock.elapsed() + durationMs),
   })
 
   /** One for all servers of the operator. */

@@ -1,39 +1,24 @@
 import type { ActorContext, ActorKind, Behaviour, Envelope, StopReason } from '../actor/types.ts'
-import type { Version } from '../document/documents.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
-import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork, PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { after, type Conduct, good, hasty, type LinkFault, linkFaultIn, linkFaults, sentence } from './conduct.ts'
+import { hasty, linkFaultIn } from './conduct.ts'
 import type { LinkStatus } from './federation.ts'
 import { type Greeted, type Greeter, greet, type PeerRefusal } from './greeting.ts'
 import { backoffMs, type LinkLimits } from './limits.ts'
-import { Mentions } from './mentions.ts'
-import type { Reduction } from './reductions.ts'
+import type { LinkMessage } from './link-messages.ts'
+import { PeerClock } from './peer-clock.ts'
+import { PeerConduct } from './peer-conduct.ts'
 import type { SyncEvents, SyncSession } from './sync-session.ts'
 import type { Trust } from './trust.ts'
 
 export const helloProtocol = '/cpns/hello/1'
 export const syncProtocol = '/cpns/sync/1'
 
-/** What a link hears. `life` tells what belongs to the present connection from what comes late. */
-export type LinkMessage =
-  /** There is to be a link, if there may be: said at the start, when trust has changed, and now and then. */
-  | { readonly type: 'tend' }
-  /** The time to dial has come. */
-  | { readonly type: 'due' }
-  | { readonly type: 'connected' }
-  | { readonly type: 'disconnected' }
-  /** The peer opened a stream of hello or sync. */
-  | { readonly type: 'stream'; readonly stream: PeerStream }
-  | { readonly type: 'dialled'; readonly life: number }
-  | { readonly type: 'unreachable'; readonly life: number; readonly reason: string }
-  | { readonly type: 'greeted'; readonly life: number; readonly greeted: Greeted }
-  | { readonly type: 'opened'; readonly life: number; readonly stream: PeerStream }
-  | { readonly type: 'reconciled'; readonly life: number }
-  /** `fault`: the peer's, if it is not named yet. */
-  | { readonly type: 'broken'; readonly life: number; readonly reason: string; readonly fault?: LinkFault }
+/** What a link hears of its session; the rest is no matter of the link's. */
+export type SessionEvents = Pick<SyncEvents, 'ended' | 'reconciled' | 'clock'>
 
 /** What all links share. */
 export interface LinkSurroundings {
@@ -52,22 +37,13 @@ export interface LinkSurroundings {
     readonly stream: PeerStream
     readonly operator: OperatorId
     readonly drives: boolean
-    readonly conduct: Conduct
-    readonly events: SyncEvents
+    readonly conduct: PeerConduct
+    readonly events: SessionEvents
   }): SyncSession
   /** Hears of every change of a link, and of the session while it is up. `undefined`: there is no link any more. */
   report(server: ServerId, status: LinkStatus | undefined, session?: SyncSession): void
   /** Keeps the peer from connecting for a while. */
   cutOff(server: ServerId, durationMs: number): void
-  /** A peer has said how much of what it can take it has. */
-  heardLoad(server: ServerId, usedPercent: number): void
-  heardReduction(server: ServerId, reduction: Reduction | undefined): void
-  /** A peer holds this of a document of this operator, durably. */
-  received(server: ServerId, document: DocumentId, version: Version): void
-  /** A peer does not hold the same of a document as this server. */
-  differs(server: ServerId, document: DocumentId): void
-  /** All documents were compared with a peer, and those that differed were told of. */
-  compared(server: ServerId): void
 }
 
 /**
@@ -116,16 +92,17 @@ class Link implements Behaviour<LinkMessage> {
   /** Another one with every new beginning and end: what comes from before is void. */
   #life = 0
   #failures: { readonly kind: Failure; readonly count: number } = { kind: 'unreachable', count: 0 }
-  #conduct: Conduct = good
-  #clockSkewMs: number | undefined
-  readonly #mentions: Mentions
+  readonly #conduct: PeerConduct
+  readonly #peerClock: PeerClock
   #cancelTimer: Cancel = () => {}
 
   constructor(peer: ServerId, around: LinkSurroundings, nextLife: () => number) {
     this.#peer = peer
     this.#around = around
     this.#speaksFirst = around.self < peer
-    this.#mentions = new Mentions(around.telemetry, around.clock)
+    const { clock, telemetry, limits } = around
+    this.#conduct = new PeerConduct(peer, limits.conduct, clock, telemetry)
+    this.#peerClock = new PeerClock(peer, clock, telemetry, limits.maxSkewMs)
     this.#nextLife = nextLife
   }
 
@@ -181,7 +158,7 @@ class Link implements Behaviour<LinkMessage> {
         this.#around.telemetry.count('cpns_reconciliations_total')
         break
       case 'broken':
-        if (message.fault) this.#faulty(message.fault, message.reason)
+        if (message.fault) this.#conduct.name(message.fault, message.reason)
         this.#fail('broken', message.reason)
     }
   }
@@ -239,10 +216,8 @@ class Link implements Behaviour<LinkMessage> {
   /** Whatever stood here before is over: the peer may have restarted before its old connection was missed. */
   #hello(stream: PeerStream): void {
     // To judge a hello is work: who says one after another, and awaits no verdict, means to make it.
-    if (this.#state.at === 'greeting' && this.#state.hello) {
-      this.#misbehaved(hasty)
-    }
-    if (this.#isCutOff()) {
+    if (this.#state.at === 'greeting' && this.#state.hello) this.#conduct.weigh(hasty)
+    if (this.#conduct.sentence === 'cut-off') {
       stream.reset('Cut off after too many faults.')
       this.#fail('broken', 'Cut off after too many faults.')
     } else this.#follow(this.#greet(stream, this.#greeting(stream)))
@@ -265,7 +240,7 @@ class Link implements Behaviour<LinkMessage> {
     if (!greeted.ok) {
       const isTheirs = greeted.by === 'peer'
       if (isTheirs) this.#around.telemetry.log('warn', 'peer.refuses', { peer: this.#peer, reason: greeted.reason })
-      else this.#misbehaved(hasty)
+      else this.#conduct.weigh(hasty)
       this.#fail('broken', isTheirs ? `The peer refuses: ${greeted.reason}.` : greeted.reason)
       return
     }
@@ -304,15 +279,8 @@ class Link implements Behaviour<LinkMessage> {
       conduct: this.#conduct,
       events: {
         ended: reason => this.#tell({ type: 'broken', life, reason }),
-        reconciled: () => {
-          this.#around.compared(this.#peer)
-          this.#tell({ type: 'reconciled', life })
-        },
+        reconciled: () => this.#tell({ type: 'reconciled', life }),
         clock: peerMs => this.#heardClock(peerMs),
-        load: usedPercent => this.#around.heardLoad(this.#peer, usedPercent),
-        reduction: reduction => this.#around.heardReduction(this.#peer, reduction),
-        received: (document, version) => this.#around.received(this.#peer, document, version),
-        differs: document => this.#around.differs(this.#peer, document),
       },
     })
     this.#become({ at: 'up', operator, session })
@@ -320,13 +288,7 @@ class Link implements Behaviour<LinkMessage> {
   }
 
   #heardClock(peerMs: number): void {
-    const { clock, limits, telemetry } = this.#around
-    const wasOff = Math.abs(this.#clockSkewMs ?? 0) > limits.maxSkewMs
-    this.#clockSkewMs = peerMs - clock.now()
-    if (!wasOff && Math.abs(this.#clockSkewMs) > limits.maxSkewMs) {
-      telemetry.count('cpns_clock_alarms_total')
-      this.#mentions.log('error', 'peer.clock-skew', { peer: this.#peer, skewMs: this.#clockSkewMs })
-    }
+    this.#peerClock.heard(peerMs)
     this.#become(this.#state)
   }
 
@@ -339,7 +301,7 @@ class Link implements Behaviour<LinkMessage> {
     this.#begin({ at: 'down', reason })
     this.#disconnect(reason)
     if (isNews) telemetry.log('info', 'link.down', { peer: this.#peer, reason })
-    if (this.#isCutOff()) {
+    if (this.#conduct.sentence === 'cut-off') {
       this.#cutOff()
       return
     }
@@ -348,30 +310,13 @@ class Link implements Behaviour<LinkMessage> {
     this.#wait(backoffMs(this.#failures.count, backoff, random.fraction()), { type: 'due' })
   }
 
-  #faulty(fault: LinkFault, detail: string): void {
-    const { telemetry } = this.#around
-    telemetry.count('cpns_link_faults_total', { fault })
-    telemetry.log('warn', 'link.fault', { peer: this.#peer, fault, detail })
-    this.#misbehaved(linkFaults[fault])
-  }
-
-  #misbehaved(fault: number): void {
-    const { clock, limits } = this.#around
-    this.#conduct = after(this.#conduct, fault, clock.elapsed(), limits.conduct)
-  }
-
   /** Has the peer wait; then it has another chance, with less to lose. */
   #cutOff(): void {
-    const { clock, limits, cutOff } = this.#around
+    const { limits, cutOff } = this.#around
     this.#refuse('cut-off')
-    this.#conduct = { level: limits.conduct.throttleLevel, atMs: clock.elapsed() }
+    this.#conduct.pardon()
     cutOff(this.#peer, limits.cutOffMs)
     this.#wait(limits.cutOffMs, { type: 'due' })
-  }
-
-  #isCutOff(): boolean {
-    const { clock, limits } = this.#around
-    return sentence(this.#conduct, clock.elapsed(), limits.conduct) === 'cut-off'
   }
 
   #disconnect(reason: string): void {
@@ -396,13 +341,12 @@ class Link implements Behaviour<LinkMessage> {
       this.#state.hello?.reset(reason)
       this.#state.early?.reset(reason)
     }
-    if (this.#state.at !== 'up') return
-    this.#conduct = this.#state.session.conduct
-    this.#state.session.end(reason)
+    if (this.#state.at === 'up') this.#state.session.end(reason)
   }
 
   #become(state: State): void {
     this.#state = state
+    const { skewMs } = this.#peerClock
     const operator = ('operator' in state && state.operator) || this.#around.trust.operatorsOf(this.#peer)[0]
     if (!operator) return
     const status = {
@@ -410,7 +354,7 @@ class Link implements Behaviour<LinkMessage> {
       operator,
       state: state.at,
       ...(state.at === 'down' && { reason: state.reason }),
-      ...(this.#clockSkewMs !== undefined && { clockSkewMs: this.#clockSkewMs }),
+      ...(skewMs !== undefined && { clockSkewMs: skewMs }),
     }
     this.#around.report(this.#peer, status, state.at === 'up' ? state.session : undefined)
   }

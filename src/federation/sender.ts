@@ -1,43 +1,95 @@
 import type { Clock } from '../ports/clock.ts'
+import type { DocumentId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
-import type { Outbox, Outgoing } from './outbox.ts'
-import { encodeSync, type SyncMessage } from './wire.ts'
+import { Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
+import { encodeSync, type Head, type SyncMessage } from './wire.ts'
 
 export interface SenderOptions {
   readonly stream: PeerStream
-  readonly outbox: Outbox
+  readonly limits: OutboxLimits
   /** What something queued has become by now. Never throws. */
   readonly compose: (next: Outgoing) => Promise<readonly SyncMessage[]>
-  /** Everything was sent; may put more into the outbox. */
-  readonly idle: () => void
+  /** Something was dropped, or failed: the peer does not hear of it by itself. */
+  readonly fellBehind: () => void
+  /** After that, all that waited was sent. May queue more. */
+  readonly caughtUp: () => void
   readonly clock: Clock
 }
 
-/** Empties an outbox into a stream, as fast as the peer takes it. */
+/**
+ * What goes out to one peer, queued and sent as fast as the peer takes it. One that cannot keep up loses what waits for it, and
+ * has caught up when it has taken the rest: then it is to be compared with.
+ */
 export class Sender {
   readonly #options: SenderOptions
+  readonly #outbox: Outbox
   #wake = () => {}
+  #isBehind = false
   #isOver = false
   #sendingMs: number | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.#outbox = new Outbox(options.limits)
+  }
+
+  /** How many documents wait to be told of. */
+  get documents(): number {
+    return this.#outbox.documents
+  }
+
+  /** Resolves when there is room for one more of the messages that a peer can make this side send. */
+  room(): Promise<void> {
+    return this.#outbox.room()
+  }
+
+  /** To be sent before anything else. */
+  message(message: SyncMessage): void {
+    this.#outbox.message(message)
+    this.#wake()
+  }
+
+  /** The peer asks for a document of which it holds so much. */
+  answer(document: DocumentId, heads: readonly Head[]): void {
+    if (!this.#outbox.answer(document, heads)) this.#fallsBehind()
+    this.#wake()
+  }
+
+  /** Asks for a document; returns whether there was room. @param withEntries the peer has nothing of it: brings what is here */
+  ask(document: DocumentId, withEntries: boolean): boolean {
+    const isQueued = this.#outbox.ask(document, withEntries)
+    if (!isQueued) this.#fallsBehind()
+    this.#wake()
+    return isQueued
+  }
+
+  /** Says of some documents what is held here. What there is no room for is said another time. */
+  receipts(owed: ReadonlyMap<DocumentId, readonly Head[]>): void {
+    for (const [document, heads] of owed) this.#outbox.receipt(document, heads)
+    this.#wake()
+  }
+
+  /** Entries have just become durable. */
+  push(document: DocumentId, entries: readonly Uint8Array[]): void {
+    if (!this.#outbox.push(document, entries)) this.#fallsBehind()
+    this.#wake()
+  }
+
+  /** Something that the peer should hear of cannot be queued: it is behind until the rest was sent. */
+  fallBehind(): void {
+    this.#fallsBehind()
+    this.#wake()
   }
 
   /** Sends until `end`. @throws {StreamClosed} when the stream is no more */
   async run(): Promise<void> {
-    const { outbox, compose, idle } = this.#options
+    const { compose } = this.#options
     while (!this.#isOver) {
-      if (outbox.isEmpty) idle()
-      const next = outbox.take()
+      if (this.#outbox.isEmpty) this.#catchUp()
+      const next = this.#outbox.take()
       if (!next) await new Promise<void>(resolve => (this.#wake = resolve))
       else for (const message of await compose(next)) await this.#send(message)
     }
-  }
-
-  /** There is something in the outbox. */
-  wake(): void {
-    this.#wake()
   }
 
   /** For how long one frame has been on its way out. */
@@ -48,6 +100,18 @@ export class Sender {
   end(): void {
     this.#isOver = true
     this.#wake()
+  }
+
+  #fallsBehind(): void {
+    if (this.#isBehind) return
+    this.#isBehind = true
+    this.#options.fellBehind()
+  }
+
+  #catchUp(): void {
+    if (!this.#isBehind) return
+    this.#isBehind = false
+    this.#options.caughtUp()
   }
 
   async #send(message: SyncMessage): Promise<void> {

@@ -149,9 +149,9 @@ export const mutations: readonly Mutation[] = [
     breaks: 'stamps are made by the own clock',
     edits: [
       {
-        file: 'federation/link.ts',
-        from: '    this.#clockSkewMs = peerMs - clock.now()\n',
-        to: '    this.#clockSkewMs = peerMs - clock.now()\n    const ahead = clock as { aheadMs?: number }\n    ahead.aheadMs = Math.max(ahead.aheadMs ?? 0, this.#clockSkewMs)\n',
+        file: 'federation/peer-clock.ts',
+        from: '    this.#skewMs = peerMs - clock.now()\n',
+        to: '    this.#skewMs = peerMs - clock.now()\n    const ahead = clock as { aheadMs?: number }\n    ahead.aheadMs = Math.max(ahead.aheadMs ?? 0, this.#skewMs)\n',
       },
       {
         file: 'document/append.ts',

@@ -1,0 +1,68 @@
+import type { Documents } from '../document/documents.ts'
+import type { IndexRecord } from '../ports/log-store.ts'
+import type { DocumentId, ServerId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import { faultOf } from './conduct.ts'
+import type { Exchange } from './exchange.ts'
+import type { Mentions } from './mentions.ts'
+import type { OverQuota } from './quotas.ts'
+import type { Entries } from './wire.ts'
+
+export interface IntakeOptions {
+  readonly peer: ServerId
+  readonly documents: Pick<Documents, 'ingest'>
+  readonly exchange: Pick<Exchange, 'mayTake'>
+  /** Why there is no room for entries of the document here, if so; counted there. */
+  readonly overQuota: (document: DocumentId, entries: readonly Uint8Array[]) => OverQuota | undefined
+  readonly telemetry: Pick<Telemetry, 'count'>
+  readonly mentions: Mentions
+}
+
+/** What became of entries that passed entitlement and quota. */
+export interface Taken {
+  /** What the peer's conduct is charged with for those that were refused. */
+  readonly fault: number
+  /** The disk here took nothing: the peer will not offer again what it has sent. */
+  readonly isNotStored: boolean
+  /** Something earlier is missing: it is to be asked for. */
+  readonly isLacking: boolean
+  readonly index: IndexRecord | undefined
+}
+
+/** Takes a peer's entries in, as far as it may bring them, there is room, and the guard lets them pass; what is refused is counted and told. */
+export class Intake {
+  readonly #options: IntakeOptions
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  /** Resolves with `undefined` when none of them may be taken, for whatever they contain. */
+  async take({ document, entries }: Entries): Promise<Taken | undefined> {
+    const { documents, exchange, overQuota, peer, telemetry, mentions } = this.#options
+    if (!exchange.mayTake(document)) {
+      telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
+      mentions.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
+      return undefined
+    }
+    const over = overQuota(document, entries)
+    if (over) {
+      telemetry.count('cpns_entries_refused_total', { reason: over }, entries.length)
+      return undefined
+    }
+    const { refused, gaps, stored, known, index } = await documents.ingest(document, entries, peer)
+    let fault = 0
+    for (const { reason, detail } of refused) {
+      telemetry.count('cpns_entries_refused_total', { reason })
+      mentions.log('warn', 'entries.refused', { document, peer, reason, detail })
+      fault += faultOf(reason)
+    }
+    if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
+    if (known > 0) {
+      telemetry.count('cpns_entries_repeated_total', {}, known)
+      mentions.log('debug', 'entries.repeated', { document, peer, entries: known })
+    }
+    const isNotStored = refused.some(({ reason }) => reason === 'storage')
+    return { fault, isNotStored, isLacking: gaps.length > 0, index }
+  }
+}
