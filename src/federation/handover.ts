@@ -1,7 +1,11 @@
-import type { DocumentNotice, Version } from '../document/documents.ts'
-import type { IndexRecord } from '../ports/log-store.ts'
-import type { DocumentId } from '../ports/names.ts'
-import { type Concern, Lacking } from './lacking.ts'
+import type { DocumentNotice, Documents, Version } from '../document/documents.ts'
+import { ownerOf } from '../document/names.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Peers } from './peers.ts'
+import type { Replication } from './replication.ts'
+import { Unshared } from './unshared.ts'
 
 /** What became of what this server may have held alone. */
 export interface HandedOver {
@@ -14,72 +18,139 @@ export interface HandedOver {
   readonly isSure: boolean
 }
 
-/** Beyond it the oldest are forgotten: a server that is alone for long, and written to, cannot remember for ever. */
-const maxDocuments = 100_000
+/** How often it is looked whether everything was handed over, and every how many times peers are asked what they hold. */
+const turnMs = 100
+const turnsBetweenAsks = 10
+const asksAtOnce = 64
+/** How long a drain waits for another server of the operator to be linked at all. */
+const relinkMs = 3_000
+
+export interface HandoverOptions {
+  readonly operator: OperatorId
+  /** Whether the operator has other servers, linked or not. */
+  readonly hasOthers: () => boolean
+  readonly peers: Peers
+  readonly documents: Pick<Documents, 'index'>
+  /** Hears of the same, for each server of the operator. */
+  readonly replication: Replication
+  readonly clock: Clock
+  readonly telemetry: Pick<Telemetry, 'log'>
+}
 
 /**
- * Documents of which something is here that others have not said to hold durably: what became durable here and was not brought
- * by them, and what a comparison with them has shown to be unlike there. Receipts take them off.
+ * What of this operator's documents is known to be held elsewhere, from what peers say: receipts, and rounds in which they were
+ * compared with. A server that goes waits for it.
  */
-export class Unshared {
-  readonly #lacking = new Lacking()
-  readonly #isHeldBy: (source: DocumentNotice['source']) => boolean
-  #isComplete = true
-  #isCompared = false
+export class Handover {
+  readonly #options: HandoverOptions
+  /** Held by no other server at all. */
+  readonly #unshared = new Unshared(source => source !== 'own')
+  /** Indexes that are still read, of documents that a server has otherwise. */
+  readonly #doubts = new Map<ServerId, Promise<boolean>>()
 
-  /** @param isHeldBy whether what came from there is held by those others anyway */
-  constructor(isHeldBy: (source: DocumentNotice['source']) => boolean) {
-    this.#isHeldBy = isHeldBy
+  constructor(options: HandoverOptions) {
+    this.#options = options
+    const { peers, operator, replication } = options
+    peers.subscribe(change => {
+      if (change.type === 'down') replication.ended(change.server)
+      else if (change.operator === operator) replication.began(change.server)
+    })
   }
 
-  get size(): number {
-    return this.#lacking.size
+  /** Documents that no other server has said to hold as they are here. */
+  get unshared(): number {
+    return this.#unshared.size
   }
 
-  /** Whether what does not stand here is held by another server too. */
-  get isSure(): boolean {
-    return this.#isComplete && this.#isCompared
+  /** Something became durable here. */
+  noticed(notice: DocumentNotice): void {
+    if (!this.#isOwn(notice.document)) return
+    this.#unshared.noticed(notice)
+    this.#options.replication.noticed(notice)
   }
 
-  documents(): DocumentId[] {
-    return [...this.#lacking.documents()]
+  /** A server holds this of a document of this operator, durably. */
+  received(server: ServerId, document: DocumentId, version: Version): void {
+    this.#unshared.received(document, version)
+    this.#options.replication.received(server, document, version)
   }
 
-  /** What of it concerns somebody, as it is now. */
-  part(concern: Concern): Lacking {
-    return this.#lacking.part(concern)
+  /** A server does not hold the same of a document as this one. */
+  differs(server: ServerId, document: DocumentId): void {
+    if (!this.#isOwn(document) || !this.#isOfOwn(server)) return
+    this.#doubts.set(server, both(this.#doubts.get(server), this.#doubt(server, document)))
   }
 
-  /** Something became durable here; of what a peer has brought, that peer holds it. */
-  noticed({ document, entries, source, index }: DocumentNotice): void {
-    if (!this.#isHeldBy(source)) {
-      for (const { log, seq } of entries) this.#lacking.add(document, log, seq + 1)
-      this.#bound()
+  /** All documents were compared with a server. Only a round of which every difference is known says what it holds. */
+  async compared(server: ServerId): Promise<void> {
+    if (!this.#isOfOwn(server)) return
+    const { peers, replication } = this.#options
+    const life = peers.lifeOf(server)
+    const read = this.#doubts.get(server)
+    this.#doubts.delete(server)
+    if ((await read) === false || peers.lifeOf(server) !== life) return
+    this.#unshared.compared()
+    replication.compared(server)
+  }
+
+  /**
+   * Waits until another server has said that it holds what is here, or the time is up. Asking again is for what got lost on
+   * its way: receipts come by themselves, a moment after the entries. @param told hears how many documents are left
+   */
+  async wait(withinMs: number, told: (left: number) => void): Promise<HandedOver> {
+    const { clock, hasOthers } = this.#options
+    const unshared = this.#unshared
+    const endMs = clock.elapsed() + withinMs
+    const linkedByMs = clock.elapsed() + Math.min(withinMs, relinkMs)
+    /** A server of the operator that is away may be back in a moment, as when all are started anew one after another. */
+    const mayComeBack = () => clock.elapsed() < linkedByMs && hasOthers()
+    const hasTaker = () => this.#isLinked() || unshared.documents().some(each => this.#isGiven(each)) || mayComeBack()
+    const isWanting = () => unshared.size > 0 || (!unshared.isSure && this.#isLinked())
+    let said = -1
+    for (let turn = 1; isWanting() && clock.elapsed() < endMs && hasTaker(); turn++) {
+      if (unshared.size !== said) told(unshared.size)
+      said = unshared.size
+      if (turn % turnsBetweenAsks === 0) this.#askAgain()
+      await new Promise<void>(resolve => clock.after(Math.min(turnMs, endMs - clock.elapsed()), resolve))
     }
-    this.#lacking.prune(document, index)
+    return { alone: unshared.documents(), isSure: unshared.isSure }
   }
 
-  /** Another server has something else of the document, perhaps less. */
-  doubted(document: DocumentId, index: IndexRecord | undefined): void {
-    this.#lacking.addAll(document, index)
-    this.#bound()
+  #askAgain(): void {
+    for (const document of this.#unshared.documents().slice(0, asksAtOnce))
+      this.#options.peers.each(session => session.review(document))
   }
 
-  /** All documents were compared with another server of the operator; those that differed were doubted. */
-  compared(): void {
-    this.#isCompared = true
-  }
-
-  /** Another server holds this. */
-  received(document: DocumentId, version: Version): void {
-    this.#lacking.received(document, version)
-  }
-
-  #bound(): void {
-    for (const oldest of this.#lacking.documents()) {
-      if (this.#lacking.size <= maxDocuments) return
-      this.#lacking.forget(oldest)
-      this.#isComplete = false
+  /** Returns whether it could be read what is here of the document. */
+  async #doubt(server: ServerId, document: DocumentId): Promise<boolean> {
+    const { documents, replication, telemetry } = this.#options
+    try {
+      const index = await documents.index(document)
+      this.#unshared.doubted(document, index)
+      replication.doubted(server, document, index)
+      return true
+    } catch (error) {
+      telemetry.log('error', 'handover.unreadable', { document, message: String(error) })
+      return false
     }
+  }
+
+  #isOwn(document: DocumentId): boolean {
+    return ownerOf(document) === this.#options.operator
+  }
+
+  #isOfOwn(server: ServerId): boolean {
+    return this.#options.peers.operatorOf(server) === this.#options.operator
+  }
+
+  #isLinked(): boolean {
+    return this.#options.peers.up(this.#options.operator).length > 0
+  }
+
+  #isGiven(document: DocumentId): boolean {
+    return this.#options.peers.sessions().some(session => session.mayGive(document))
   }
 }
+
+const both = async (before: Promise<boolean> | undefined, next: Promise<boolean>): Promise<boolean> =>
+  (await next) && (await before) !== false

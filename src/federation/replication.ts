@@ -3,8 +3,8 @@ import type { Cancel, Clock } from '../ports/clock.ts'
 import type { IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import { type Durability, type DurabilityWish, defaultReplicationMs } from './durability.ts'
-import { Unshared } from './handover.ts'
 import type { Concern, Lacking } from './lacking.ts'
+import { Unshared } from './unshared.ts'
 
 /** How often servers are asked what they hold: their receipts come by themselves, but one may be lost with its link. */
 const askEveryMs = 1_000
