@@ -19,7 +19,7 @@ import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import { inventoryNotifications } from './inventory/methods.ts'
 import { byKind, isOfStorage } from './node/entitlement.ts'
-import type { NodePorts, NodeSettings } from './node/surroundings.ts'
+import type { ChangeableLimits, NodePorts, NodeSettings } from './node/surroundings.ts'
 import { watched } from './node/watched-store.ts'
 import type { Clock } from './ports/clock.ts'
 import type { OperatorId, ServerId } from './ports/names.ts'
@@ -81,6 +81,8 @@ export interface CpnsNode {
   /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
   start(): Promise<void>
   status(): NodeStatus
+  /** Other limits from now on, for whatever comes. */
+  change(limits: ChangeableLimits): void
   /**
    * Makes itself dispensable, and goes on as a peer: says that it is about to go, takes no more clients, sends those that are here on
    * to servers that have room, some at a time; then waits until another server durably holds what only this one had. To be
@@ -283,6 +285,11 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       scrub: scrubber.progress,
       links: federation.links(),
     }),
+    change(to) {
+      federation.changeQuota(to.quota)
+      storage.changePolicy(to.storage)
+      scrubber.change(to.scrub)
+    },
     drain,
     async start() {
       try {

@@ -42,6 +42,11 @@ export interface WebsocketListenerOptions {
   readonly pace?: Partial<PaceLimits>
 }
 
+export interface WebsocketListener extends ClientListener {
+  /** Web origins that browsers may come from, from now on. */
+  allowOrigins(origins: readonly string[]): void
+}
+
 type Decide = (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>
 
 const mebibyte = 1024 * 1024
@@ -50,9 +55,9 @@ const mebibyte = 1024 * 1024
  * A websocket listens where TLS protects it: with certificate files, behind a declared proxy, or on loopback; elsewhere
  * it refuses to start. The limits are tighter than those of `ws`, whose defaults let one client take 100 MiB.
  */
-export function websocketListener(options: WebsocketListenerOptions): ClientListener {
+export function websocketListener(options: WebsocketListenerOptions): WebsocketListener {
   const { tls, telemetry, handshakeTimeoutMs = 5_000, pingEveryMs = 30_000 } = options
-  const allowedOrigins = new Set(options.allowedOrigins ?? [])
+  let allowedOrigins: ReadonlySet<string> = new Set(options.allowedOrigins ?? [])
   const subprotocols = new WeakMap<IncomingMessage, string>()
   const limits = {
     perMessageDeflate: false,
@@ -81,7 +86,10 @@ export function websocketListener(options: WebsocketListenerOptions): ClientList
     stops: [],
   }
 
-  return { listen, url, refuseNew, stop }
+  const allowOrigins = (origins: readonly string[]) => {
+    allowedOrigins = new Set(origins)
+  }
+  return { listen, url, refuseNew, stop, allowOrigins }
 
   async function listen(decide: Decide, answer: AnswerRequest = async () => undefined): Promise<void> {
     if (running.server) throw new ListenRefused('This listener listens already.')

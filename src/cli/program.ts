@@ -15,6 +15,7 @@ import { peerCommand } from './peer.ts'
 import { pnCommand } from './pn.ts'
 import { policyCommand } from './policy.ts'
 import { isExpected } from './problems.ts'
+import { reloadCommand } from './reload.ts'
 import { restoreCommand } from './restore.ts'
 import { secretCommand } from './secret.ts'
 import { simulateCommand } from './simulate.ts'
@@ -50,6 +51,7 @@ export function cpnsProgram(): Command {
     restoreCommand(),
     verifyCommand(),
     drainCommand(),
+    reloadCommand(),
     logLevelCommand(),
     eventsCommand(),
     peerCommand(),

@@ -2,7 +2,8 @@ import { constants } from 'node:os'
 import { Command } from 'commander'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { type CounterSample, sampleName } from '../adapters/metrics.ts'
-import type { LaunchOptions } from '../operations/launch.ts'
+import type { Configuration } from '../operations/configuration-schema.ts'
+import type { LaunchOptions, RunningNode } from '../operations/launch.ts'
 import { trustKeptIn } from '../operations/trust-files.ts'
 import { openNodeFolder } from './node-folder.ts'
 import { configOption, setOption } from './options.ts'
@@ -14,12 +15,12 @@ const diskFailed = 75
 
 /**
  * `cpns start`: serves until SIGINT, SIGTERM or `cpns drain`, then drains and ends cleanly with exit code 0; at a second signal it
- * ends at once. When its disk fails it ends too, with exit code
+ * ends at once. SIGHUP has it read its configuration again. When its disk fails it ends too, with exit code
  * 75: what is on the disk is known only after a restart, which is the supervisor's to do.
  *
  * @param more what a program that is built around it adds to the node's admin API
  */
-export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Command {
+export function startCommand(more: Omit<LaunchOptions, 'passphrase' | 'reread'> = {}): Command {
   return new Command('start')
     .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
     .addOption(configOption())
@@ -28,13 +29,15 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Comm
       const folder = await openNodeFolder(config, set)
       // Listened for from now on: a signal during the start waits for its end, so that what has begun ends in order.
       const interruption = interrupted()
+      const started = Promise.withResolvers<RunningNode>()
+      process.on('SIGHUP', () => void started.promise.then(reloaded))
       // Here, not above: the other commands need not load libp2p.
       const { launch } = await import('../operations/launch.ts')
       const lockedBy = passphrase()
-      const rereadSettings = async () => (await openNodeFolder(config, set)).configuration
-      const keptTrust = trustKeptIn(trustFiles(folder), rereadSettings, nodeCrypto())
-      const options = { keptTrust, ...more, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
+      const keptTrust = trustKeptIn(trustFiles(folder), reread, nodeCrypto())
+      const options = { keptTrust, ...more, reread, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
       const node = await launch(folder.configuration, folder.at, options)
+      started.resolve(node)
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const { draining, telemetry } = node
@@ -52,6 +55,10 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Comm
       node.telemetry.log('info', 'node.stopped')
       clearInterval(alive)
 
+      async function reread(): Promise<Configuration> {
+        return (await openNodeFolder(config, set)).configuration
+      }
+
       function failed(error: Error): void {
         process.exitCode = diskFailed
         telemetry.log('error', 'node.failed', { message: error.message })
@@ -62,6 +69,9 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase'> = {}): Comm
 /** What this run has counted, for whoever reads logs only. */
 const countsOf = (samples: readonly CounterSample[]) =>
   Object.fromEntries(samples.map(sample => [sampleName(sample), sample.value]))
+
+/** Who sends a signal reads in the log how it went. */
+const reloaded = ({ reload }: RunningNode): Promise<unknown> => reload('SIGHUP').catch(() => {})
 
 /** The signal to end. A second one ends at once, as people expect. */
 function interrupted(): Promise<NodeJS.Signals> {

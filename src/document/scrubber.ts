@@ -36,6 +36,8 @@ export interface ScrubProgress {
 export interface Scrubber {
   readonly progress: ScrubProgress
   start(): void
+  /** Other limits from now on, also for what is under way. */
+  change(limits: ScrubLimits): void
   stop(): void
 }
 
@@ -64,24 +66,37 @@ export function createScrubber({
   crypto,
   clock,
   telemetry,
-  limits,
+  limits: givenLimits,
 }: ScrubberOptions): Scrubber {
-  const { bytesPerSecond, restMs } = limits
-  const isOff = bytesPerSecond <= 0
+  let limits = givenLimits
+  const isOff = () => limits.bytesPerSecond <= 0
+  const mayGoOn = () => !isStopped && !isOff()
   let progress: ScrubProgress = {
-    state: isOff ? 'off' : 'resting',
+    state: isOff() ? 'off' : 'resting',
     rounds: 0,
     documents: 0,
     bytes: 0,
     damagedRecords: [],
   }
   let cancel: Cancel = () => {}
-  let isStopped = false
+  let wake = () => {}
+  let isStopped = true
+  let isRunning = false
 
+  /** Ends early when limits change. */
   const pause = (ms: number): Promise<void> =>
     new Promise(resolve => {
+      wake = resolve
       cancel = clock.after(ms, resolve)
     })
+
+  async function rest(): Promise<void> {
+    const beganMs = clock.elapsed()
+    const leftMs = () => Math.max(0, beganMs + limits.restMs - clock.elapsed())
+    progress = { ...progress, state: 'resting' }
+    do await pause(leftMs())
+    while (mayGoOn() && leftMs() > 0)
+  }
 
   async function round(): Promise<void> {
     const beganMs = clock.elapsed()
@@ -96,11 +111,11 @@ export function createScrubber({
       if (found.fault) await damaged(found, found.fault)
       owedBytes += found.bytes + lookBytes
       if (owedBytes >= pauseBytes) {
-        await pause((owedBytes / bytesPerSecond) * 1_000)
+        await pause((owedBytes / limits.bytesPerSecond) * 1_000)
         owedBytes = 0
       }
-      while (!isStopped && isBusy()) await pause(busyMs)
-      if (isStopped) return
+      while (mayGoOn() && isBusy()) await pause(busyMs)
+      if (!mayGoOn()) return
     }
     progress = { ...progress, rounds: progress.rounds + 1 }
     const { bytes, damagedRecords } = progress
@@ -124,19 +139,24 @@ export function createScrubber({
   }
 
   async function run(): Promise<void> {
-    for (;;) {
-      await pause(restMs)
+    if (isRunning) return
+    isRunning = true
+    while (mayGoOn()) {
+      await rest()
+      if (mayGoOn()) await attempt()
+    }
+    isRunning = false
+    if (isOff()) progress = { ...progress, state: 'off' }
+  }
+
+  async function attempt(): Promise<void> {
+    try {
+      await round()
+    } catch (error) {
       if (isStopped) return
-      try {
-        await round()
-      } catch (error) {
-        if (isStopped) return
-        const message = error instanceof Error ? error.message : String(error)
-        telemetry.log('error', 'store.scrub-failed', { message })
-        if (error instanceof CorruptRecord) await damaged(undefined, error)
-      }
-      if (isStopped) return
-      progress = { ...progress, state: 'resting' }
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'store.scrub-failed', { message })
+      if (error instanceof CorruptRecord) await damaged(undefined, error)
     }
   }
 
@@ -145,7 +165,14 @@ export function createScrubber({
       return progress
     },
     start() {
-      if (!isOff) void run()
+      isStopped = false
+      void run()
+    },
+    change(to) {
+      limits = to
+      cancel()
+      wake()
+      void run()
     },
     stop() {
       isStopped = true

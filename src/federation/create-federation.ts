@@ -309,6 +309,7 @@ export function createFederation(options: FederationOptions): Federation {
     held: () => forest.documents,
     linked: of => peers.up(of),
     usageOf: of => quotas.usageOf(of),
+    changeQuota: to => quotas.change(to),
     loads: (of = operator) => loads.of(of),
     reportLoad: percent => loads.report(percent),
     reduce(reduction) {

@@ -4,7 +4,7 @@ import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { Durability, DurabilityWish } from './durability.ts'
 import type { HandedOver } from './handover.ts'
 import type { Concern } from './lacking.ts'
-import type { Usage } from './quotas.ts'
+import type { QuotaSettings, Usage } from './quotas.ts'
 import type { Reduction } from './reductions.ts'
 
 /** A command that one operator's server forwards to another's for execution. */
@@ -129,6 +129,8 @@ export interface Federation {
   links(): readonly LinkStatus[]
   /** What another operator has of this server, and may have. */
   usageOf(operator: OperatorId): Usage
+  /** Other quotas for other operators, from now on. */
+  changeQuota(to: QuotaSettings): void
   /** How many documents are held here; fewer as long as the index is being read after the start. */
   held(): number
   /** Servers of an operator that there is a link to now; of the own one: all others. */

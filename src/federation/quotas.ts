@@ -51,9 +51,9 @@ export interface Usage extends Holding {
 }
 
 interface Account {
-  readonly quota: Quota
-  readonly pace: Pace
-  readonly handshakes: TokenBucket
+  quota: Quota
+  pace: Pace
+  handshakes: TokenBucket
   readonly refused: Record<OverQuota, number>
   framesWaited: number
   handshakesRefused: number
@@ -64,7 +64,7 @@ interface Account {
 const quietMs = 60_000
 
 export class Quotas {
-  readonly #settings: QuotaSettings
+  #settings: QuotaSettings
   readonly #slackBytes: number
   readonly #holdingOf: (owner: OperatorId) => Holding
   readonly #clock: Clock
@@ -84,6 +84,18 @@ export class Quotas {
     this.#holdingOf = options.holdingOf
     this.#clock = options.clock
     this.#telemetry = options.telemetry
+  }
+
+  /** Other quotas from now on. What is held stays, also beyond them; who waits already waits as before. */
+  change(settings: QuotaSettings): void {
+    this.#settings = settings
+    for (const [operator, account] of this.#accounts) {
+      const { entriesPerSecond, handshakesPerMinute } = account.quota
+      const quota = this.#quotaOf(operator)
+      account.quota = quota
+      if (quota.entriesPerSecond !== entriesPerSecond) account.pace = this.#paceOf(quota)
+      if (quota.handshakesPerMinute !== handshakesPerMinute) account.handshakes = this.#handshakesOf(quota)
+    }
   }
 
   /** Whether entries of a document of that owner may be taken; counts and tells if not. */
@@ -131,18 +143,29 @@ export class Quotas {
   #of(operator: OperatorId): Account {
     const known = this.#accounts.get(operator)
     if (known) return known
-    const { all = {}, byOperator } = this.#settings
-    const quota = { ...defaultQuota, ...all, ...byOperator?.get(operator) }
-    const { entriesPerSecond, handshakesPerMinute } = quota
+    const quota = this.#quotaOf(operator)
     const account: Account = {
       quota,
-      pace: new Pace(entriesPerSecond, this.#clock),
-      handshakes: tokenBucket(handshakesPerMinute / 60, handshakesPerMinute, this.#clock.elapsed()),
+      pace: this.#paceOf(quota),
+      handshakes: this.#handshakesOf(quota),
       refused: { 'quota-documents': 0, 'quota-bytes': 0 },
       ...{ framesWaited: 0, handshakesRefused: 0, quietUntilMs: 0 },
     }
     this.#accounts.set(operator, account)
     return account
+  }
+
+  #quotaOf(operator: OperatorId): Quota {
+    const { all = {}, byOperator } = this.#settings
+    return { ...defaultQuota, ...all, ...byOperator?.get(operator) }
+  }
+
+  #paceOf({ entriesPerSecond }: Quota): Pace {
+    return new Pace(entriesPerSecond, this.#clock)
+  }
+
+  #handshakesOf({ handshakesPerMinute }: Quota): TokenBucket {
+    return tokenBucket(handshakesPerMinute / 60, handshakesPerMinute, this.#clock.elapsed())
   }
 
   /** A flood is not to fill the log. */

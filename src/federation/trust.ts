@@ -236,17 +236,24 @@ export async function createTrust({
     for (const listener of listeners) listener(change)
   }
 
+  /** What can fail comes first: whoever pins has either all of it or what was before. */
   async function pin(to: ReadonlyMap<OperatorId, string>): Promise<void> {
+    const isKnown = (of: OperatorId, fingerprint: string): boolean => {
+      const memory = memories.get(of)
+      return memory !== undefined && leadsFrom(memory, fingerprint)
+    }
+    const others = [...to].filter(([of, fingerprint]) => of !== operator && !isKnown(of, fingerprint))
+    const fresh = await Promise.all(
+      others.map(async ([of, fingerprint]) => ({ of, fingerprint, memory: await memoryOf(of, fingerprint) })),
+    )
     for (const of of [...memories.keys()]) {
       if (of === operator || to.has(of)) continue
       memories.delete(of)
       telemetry.log('warn', 'trust.distrusted', { operator: of })
       announce({ type: 'distrusted', operator: of })
     }
-    for (const [of, fingerprint] of to) {
-      const memory = memories.get(of)
-      if (of === operator || (memory && leadsFrom(memory, fingerprint))) continue
-      memories.set(of, await memoryOf(of, fingerprint))
+    for (const { of, fingerprint, memory } of fresh) {
+      memories.set(of, memory)
       telemetry.log('info', 'trust.pinned', { operator: of, fingerprint })
       announce({ type: 'manifest', operator: of })
     }

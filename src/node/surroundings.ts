@@ -23,7 +23,7 @@ import type { Random } from '../ports/random.ts'
 import type { SearchIndex } from '../ports/search-index.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { ZipFormat } from '../ports/zip-format.ts'
-import type { StoragePolicy } from '../storage/policy.ts'
+import type { ChangeablePolicy, StoragePolicy } from '../storage/policy.ts'
 
 /* What a node is given: its outside world, who it is and whom it trusts, and how much of everything. */
 
@@ -64,6 +64,13 @@ export interface NodeLimits {
   readonly load?: Partial<LoadLimits>
   readonly channels?: Partial<ChannelLimits>
   readonly scrub?: Partial<ScrubLimits>
+}
+
+/** What of these can be changed while it runs. */
+export interface ChangeableLimits {
+  readonly quota: QuotaSettings
+  readonly storage: ChangeablePolicy
+  readonly scrub: ScrubLimits
 }
 
 /** Who the node is, and whom it trusts. */

@@ -12,6 +12,9 @@ import { defaultPolicy } from '../storage/policy.ts'
  * to the folder of the file.
  */
 
+/** What a running node takes over when it reads its configuration again (`cpns reload`, SIGHUP); all else takes a start. */
+const live = { reloadable: true } as const
+
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 function isSafeKeySource(text: string): boolean {
@@ -22,14 +25,20 @@ function isSafeKeySource(text: string): boolean {
 }
 
 const quota = z.strictObject({
-  documents: z.int().min(0).optional().describe('Documents that an operator owns and that are held here.'),
-  bytes: z.int().min(0).optional().describe('What those take in the store.'),
+  documents: z.int().min(0).optional().describe('Documents that an operator owns and that are held here.').meta(live),
+  bytes: z.int().min(0).optional().describe('What those take in the store.').meta(live),
   entriesPerSecond: z
     .int()
     .min(minEntriesPerSecond)
     .optional()
-    .describe('Entries that its servers may send, together; whoever sends more waits.'),
-  handshakesPerMinute: z.int().min(1).optional().describe('Connections that its servers may begin, together.'),
+    .describe('Entries that its servers may send, together; whoever sends more waits.')
+    .meta(live),
+  handshakesPerMinute: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Connections that its servers may begin, together.')
+    .meta(live),
 })
 const durationMs = z.int().min(0).max(31_536_000_000)
 const devices = defaultDevicePolicy
@@ -64,7 +73,8 @@ export const configurationSchema = z.strictObject({
       quotas: z
         .record(z.string().refine(isOperatorId, { error: 'expected an operator such as b.example' }), quota)
         .default({})
-        .describe('The same for single operators, instead of that.'),
+        .describe('The same for single operators, instead of that.')
+        .meta(live),
     })
     .prefault({}),
   keys: z
@@ -130,7 +140,7 @@ export const configurationSchema = z.strictObject({
       certificate: z.string().optional().describe('PEM certificate chain; reloaded when it changes.'),
       key: z.string().optional().describe('PEM private key of the certificate.'),
       behindProxy: z.boolean().default(false).describe('A proxy in front terminates TLS: plain is then accepted.'),
-      origins: z.array(z.string()).default([]).describe('Web origins that browsers may come from.'),
+      origins: z.array(z.string()).default([]).describe('Web origins that browsers may come from.').meta(live),
     })
     .refine(clients => (clients.certificate === undefined) === (clients.key === undefined), {
       error: 'certificate and key go together',
@@ -144,13 +154,15 @@ export const configurationSchema = z.strictObject({
         .min(1)
         .max(Number.MAX_SAFE_INTEGER)
         .default(defaultPolicy.maxMediaBytes)
-        .describe('How large one media may be.'),
+        .describe('How large one media may be.')
+        .meta(live),
       types: z
         .array(
           z.string().regex(/^(\*|[a-z0-9.+-]+\/(\*|[a-z0-9.+-]+))$/, { error: 'expected image/png, image/* or *' }),
         )
         .default([...defaultPolicy.mediaTypes])
-        .describe('Types that media may have, such as image/png or image/*; * for all.'),
+        .describe('Types that media may have, such as image/png or image/*; * for all.')
+        .meta(live),
     })
     .prefault({}),
   trust: z
@@ -159,7 +171,8 @@ export const configurationSchema = z.strictObject({
       z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: 'expected the 43 characters of a root fingerprint' }),
     )
     .default({})
-    .describe('Operators that this server federates with, each pinned to the fingerprint of its root keys.'),
+    .describe('Operators that this server federates with, each pinned to the fingerprint of its root keys.')
+    .meta(live),
   storage: z
     .strictObject({
       devices: z
@@ -169,27 +182,35 @@ export const configurationSchema = z.strictObject({
             .min(1)
             .max(1_000)
             .default(devices.maxPerUser)
-            .describe('Devices that a user may register.'),
-          minPeriodMs: durationMs.default(devices.minPeriodMs).describe('How often a device may synchronise by timer.'),
-          maxPeriodMs: durationMs.default(devices.maxPeriodMs).describe('How seldom it may do so.'),
+            .describe('Devices that a user may register.')
+            .meta(live),
+          minPeriodMs: durationMs
+            .default(devices.minPeriodMs)
+            .describe('How often a device may synchronise by timer.')
+            .meta(live),
+          maxPeriodMs: durationMs.default(devices.maxPeriodMs).describe('How seldom it may do so.').meta(live),
           minQuietMs: durationMs
             .default(devices.minQuietMs)
-            .describe('How long a device is left alone after each notification, whatever it wants.'),
+            .describe('How long a device is left alone after each notification, whatever it wants.')
+            .meta(live),
           maxMediaBytes: z
             .int()
             .min(0)
             .default(devices.maxMediaBytes)
-            .describe('The largest media that devices fetch by themselves.'),
+            .describe('The largest media that devices fetch by themselves.')
+            .meta(live),
           content: z
             .array(content)
             .min(1)
             .default([...devices.content])
-            .describe('What devices may synchronise: full, list, links.'),
+            .describe('What devices may synchronise: full, list, links.')
+            .meta(live),
           notify: z
             .array(notify)
             .min(1)
             .default([...devices.notify])
-            .describe('How devices may be told of changes: none, websocket, push.'),
+            .describe('How devices may be told of changes: none, websocket, push.')
+            .meta(live),
         })
         .prefault({}),
       notifications: z
@@ -199,11 +220,13 @@ export const configurationSchema = z.strictObject({
             .default(defaultPace.coalesceMs)
             .describe(
               'A device that was told and has not synchronised yet is told again so much later at the earliest.',
-            ),
+            )
+            .meta(live),
           maxCoalesceMs: durationMs
             .min(100)
             .default(defaultPace.maxCoalesceMs)
-            .describe('That time doubles while the device does not come, up to this.'),
+            .describe('That time doubles while the device does not come, up to this.')
+            .meta(live),
         })
         .prefault({}),
       push: z
@@ -251,10 +274,12 @@ export const configurationSchema = z.strictObject({
         .default(defaultScrubLimits.bytesPerSecond)
         .describe(
           'How fast everything stored is read through in the background, to find what the disk has changed. 0: never.',
-        ),
+        )
+        .meta(live),
       restMs: durationMs
         .default(defaultScrubLimits.restMs)
-        .describe('How long it waits after the start, and after each time that everything was read.'),
+        .describe('How long it waits after the start, and after each time that everything was read.')
+        .meta(live),
     })
     .prefault({}),
   admin: z
@@ -271,7 +296,7 @@ export const configurationSchema = z.strictObject({
         ),
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').meta(live) }).prefault({}),
 })
 
 export type Configuration = z.infer<typeof configurationSchema>

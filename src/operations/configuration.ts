@@ -61,7 +61,7 @@ export interface EffectiveSetting {
 export function effectiveSettings(...from: Parameters<typeof readConfiguration>): readonly EffectiveSetting[] {
   const sources = sourcesOf(...from)
   const configuration = configurationOf(sources)
-  return [...known.keys()].map(name => {
+  return [...knownSettings.keys()].map(name => {
     const path = name.split('.')
     const source = lastSaying(sources, path)?.name ?? 'default'
     return { name, value: valueAt(configuration, path), source }
@@ -107,7 +107,7 @@ export function parsedToml({ text, name }: { readonly text: string; readonly nam
 }
 
 /** The dotted settings that have a default or may be given one, with their schema. `trust` takes any operator. */
-const known = settingsOf(configurationSchema)
+export const knownSettings: ReadonlyMap<string, z.ZodType> = settingsOf(configurationSchema)
 
 function settingsOf(schema: z.ZodType, prefix = ''): Map<string, z.ZodType> {
   const inner = unwrapped(schema)
@@ -125,7 +125,7 @@ export function unwrapped(schema: z.ZodType): z.ZodType {
 }
 
 function environmentSettings(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const byVariable = new Map([...known.keys()].map(path => [variableOf(path), path]))
+  const byVariable = new Map([...knownSettings.keys()].map(path => [variableOf(path), path]))
   const settings: Record<string, string> = {}
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith('CPNS_') || value === undefined || otherVariables.has(variable)) continue
@@ -144,7 +144,7 @@ function tree(settings: Readonly<Record<string, string>>): Record<string, unknow
   for (const [path, text] of Object.entries(settings)) {
     const nested = path
       .split('.')
-      .reduceRight<unknown>((value, key) => ({ [key]: value }), readAs(known.get(path), text))
+      .reduceRight<unknown>((value, key) => ({ [key]: value }), readAs(knownSettings.get(path), text))
     result = merge(result, nested as Record<string, unknown>)
   }
   return result
@@ -170,16 +170,17 @@ function merge(base: Readonly<Record<string, unknown>>, over: Readonly<Record<st
   return result
 }
 
-function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
+/** @param path of keys; `undefined` where there is nothing */
+export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (isTable(value) ? value[String(key)] : undefined), values)
 }
 
 function refuseUnknown(source: Source): void {
-  const paths = [...known.keys()]
+  const paths = [...knownSettings.keys()]
   const visit = (values: Readonly<Record<string, unknown>>, prefix: string): void => {
     for (const [key, value] of Object.entries(values)) {
       const path = prefix === '' ? key : `${prefix}.${key}`
-      if (path === 'trust' || known.has(path)) continue
+      if (path === 'trust' || knownSettings.has(path)) continue
       if (isTable(value) && paths.some(candidate => candidate.startsWith(`${path}.`))) visit(value, path)
       else throw unknown(source.name, path, paths)
     }

@@ -3,7 +3,7 @@ import { systemClock } from '../adapters/clock.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
 import { openFileMediaStore } from '../adapters/file-media-store.ts'
-import { filesIn, onFileChange, readText } from '../adapters/files.ts'
+import { readText } from '../adapters/files.ts'
 import { freeBytes } from '../adapters/host.ts'
 import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.ts'
 import { serverIdentity } from '../adapters/identity.ts'
@@ -20,8 +20,6 @@ import { type WebPush, webPushSender } from '../adapters/web-push.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
 import { zipFormat } from '../adapters/zip-format.ts'
-import { InvalidManifest, parseManifest } from '../federation/manifest.ts'
-import type { Quota, QuotaSettings } from '../federation/quotas.ts'
 import { type CpnsNode, createNode } from '../node.ts'
 import type { CertificateCheck } from '../ports/certificates.ts'
 import { operatorId } from '../ports/names.ts'
@@ -37,8 +35,12 @@ import type { Action } from './console/shapes.ts'
 import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { type Inspection, inspectionOf } from './inspection/inspection.ts'
+import { logLevelControl } from './log-level.ts'
+import { manifestFollower, readManifest, readPeerManifests } from './manifest-files.ts'
 import { catalogue } from './metrics/catalogue.ts'
 import { readNode } from './metrics/read-node.ts'
+import { changeableLimitsOf, limitsOf } from './node-limits.ts'
+import { createReloading, type Reloading } from './reloading.ts'
 import { type KeptTrust, pinsOf } from './trust-files.ts'
 
 export type { NodePorts, NodeSettings } from '../node/surroundings.ts'
@@ -48,9 +50,10 @@ export { events, json, lines, type Route, raw, route } from './admin/route.ts'
 export { InvalidConfiguration, readConfiguration } from './configuration.ts'
 export type { Configuration } from './configuration-schema.ts'
 export type { Action } from './console/shapes.ts'
+export { ReloadRefused } from './reloading.ts'
 
 /** A node on production adapters, with its log and its admin API, over the socket in its data folder and, if configured, over TCP. */
-export interface RunningNode extends CpnsNode {
+export interface RunningNode extends CpnsNode, Reloading {
   readonly telemetry: ProcessTelemetry
   /** Its drain, which others may have begun. */
   readonly draining: Draining
@@ -65,6 +68,8 @@ export interface RunningNode extends CpnsNode {
 export interface LaunchOptions {
   /** Of the key of the file of subscribers, if it is locked by one. */
   readonly passphrase?: string
+  /** Reads the configuration again, for whoever wants it reloaded; without it nobody can. @throws {InvalidConfiguration} and others that say what is wrong */
+  readonly reread?: () => Promise<Configuration>
   /** What the admin API serves besides, for whoever embeds the node. */
   readonly adminRoutes?: readonly Route[]
   /** What the web console offers besides: each is a route of these. */
@@ -83,7 +88,7 @@ export interface LaunchOptions {
 export async function launch(
   configuration: Configuration,
   at: (path: string) => string,
-  { passphrase, adminRoutes: more, consoleActions: actions = [], keptTrust }: LaunchOptions = {},
+  { passphrase, reread, adminRoutes: more, consoleActions: actions = [], keptTrust }: LaunchOptions = {},
 ): Promise<RunningNode> {
   const metrics = createMetrics(catalogue)
   const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics }), systemClock())
@@ -91,25 +96,15 @@ export async function launch(
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
   const identity = serverIdentity(operatorId(configuration.operator), privateKey, crypto)
-  const peerFiles = await filesIn(at(configuration.peers.folder), '.json')
+  const peers = await readPeerManifests(configuration, at)
   const settings = {
     identity,
     secrets: await readOperatorSecrets(at(configuration.keys.secrets)),
     manifest: await readManifest(at(configuration.manifest)),
     pins: pinsOf(configuration),
-    peerManifests: await Promise.all(peerFiles.map(readManifest)),
+    peerManifests: peers.manifests,
     ...(configuration.peers.neighbours && { neighbours: configuration.peers.neighbours }),
-    limits: {
-      quota: quotaOf(configuration),
-      load: { isControlled: configuration.load.controlled },
-      scrub: configuration.scrub,
-      storage: {
-        devices: configuration.storage.devices,
-        notifications: configuration.storage.notifications,
-        maxMediaBytes: configuration.media.maxBytes,
-        mediaTypes: configuration.media.types,
-      },
-    },
+    limits: limitsOf(configuration),
   }
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
@@ -118,6 +113,7 @@ export async function launch(
   const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
     const media = await openFileMediaStore(at(configuration.media.folder))
+    const listener = clientListener(configuration, at, telemetry)
     const ports = {
       clock: systemClock(),
       random: systemRandom(),
@@ -125,7 +121,7 @@ export async function launch(
       store,
       media,
       network: libp2pNetwork({ privateKey, listen: configuration.peers.listen }),
-      listener: clientListener(configuration, at, telemetry),
+      listener,
       keys,
       probe: processLoadProbe(),
       ...(certificates && { certificates }),
@@ -156,8 +152,30 @@ export async function launch(
       freeBytes: () => freeBytes(at(configuration.data)),
       release: { version, node: nodeVersion },
     })
+    const logLevel = logLevelControl(telemetry, ports.clock)
+    const follower = manifestFollower(node, telemetry)
+    const follow = (peerFiles: readonly string[]) => follower.follow([at(configuration.manifest), ...peerFiles])
+    const reloading = createReloading({
+      started: configuration,
+      reread,
+      telemetry,
+      async prepare(next, changed) {
+        const { files, manifests } = await readPeerManifests(next, at)
+        return async () => {
+          await node.trust.pin(pinsOf(next))
+          node.change(changeableLimitsOf(next))
+          listener.allowOrigins(next.clients.origins)
+          if (changed.some(({ setting }) => setting === 'log.level')) logLevel.set(next.log.level)
+          await node.trust.offer(manifests, 'configuration')
+          follow(files)
+        }
+      },
+    })
     const { clock } = ports
-    const parts = { node, draining, status, inspection, feed, store, metrics, telemetry, clock, crypto, keptTrust }
+    const parts = {
+      ...{ node, draining, status, inspection, feed, store, metrics, logLevel, reloading },
+      ...{ clock, crypto, keptTrust },
+    }
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
       routes,
@@ -179,16 +197,17 @@ export async function launch(
       clientUrl: node.clientUrl(),
       adminUrl: admin.url,
     })
-    const stopFollowing = followManifests([at(configuration.manifest), ...peerFiles], node, telemetry)
+    follow(peers.files)
     return {
       ...node,
+      ...reloading,
       telemetry,
       draining,
       inspection,
       adminUrl: admin.url,
       adminRoutes: routes,
       async stop() {
-        stopFollowing()
+        follower.stop()
         feed.stop()
         await node.stop()
         await admin.stop()
@@ -205,48 +224,6 @@ export async function launch(
     throw error
   }
 }
-
-/**
- * Offers a manifest to the running node when its file is replaced: so `cpns manifest sign --revoke` closes links at once.
- * The node takes what it would take from a peer, and passes it on.
- */
-function followManifests(files: readonly string[], node: CpnsNode, telemetry: Telemetry): () => void {
-  const follow = async (file: string) => {
-    try {
-      await node.trust.offer([await readManifest(file)], file)
-    } catch (error) {
-      telemetry.log('warn', 'manifest.unusable', {
-        file,
-        message: error instanceof Error ? error.message : String(error),
-      })
-    }
-  }
-  const ends = files.map(file => onFileChange(file, () => void follow(file)))
-  return () => {
-    for (const end of ends) end()
-  }
-}
-
-/** The text of a signed manifest. @throws {InvalidManifest} when the file holds none: the message names the file. */
-async function readManifest(path: string): Promise<string> {
-  const text = await readText(path)
-  try {
-    parseManifest(text)
-    return text
-  } catch (error) {
-    if (error instanceof InvalidManifest) throw new InvalidManifest(error.reason, `${path}: ${error.message}`)
-    throw error
-  }
-}
-
-function quotaOf({ peers: { quota, quotas } }: Configuration): QuotaSettings {
-  const byOperator = new Map(Object.entries(quotas).map(([of, each]) => [operatorId(of), said(each)]))
-  return { all: said(quota), byOperator }
-}
-
-/** Without what is left out. */
-const said = (quota: Configuration['peers']['quota']): Partial<Quota> =>
-  Object.fromEntries(Object.entries(quota).filter(([, value]) => value !== undefined))
 
 /** What tells devices that are not attached; nothing, if the operator does not want that. */
 async function pushSender(

@@ -28,5 +28,7 @@ const isTable = (value: unknown): value is Record<string, unknown> =>
 /** The JSON Schema of a configuration file, for editors and for checks elsewhere. */
 export const configurationJsonSchema = (): object => ({
   title: 'Configuration of a CPNS node (cpns.toml)',
+  $comment:
+    'A running node takes over what is reloadable at cpns reload, POST /v1/reload and SIGHUP; all else takes a start.',
   ...z.toJSONSchema(configurationSchema, { io: 'input' }),
 })

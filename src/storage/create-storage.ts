@@ -31,7 +31,7 @@ import { type MailboxName, mailboxDocument, mailboxOf } from './names.ts'
 import { createNotifier } from './notifications/notifier.ts'
 import { objectProcedures } from './object-procedures.ts'
 import { createOwedRecords } from './owed.ts'
-import { defaultPolicy, type StoragePolicy } from './policy.ts'
+import { type ChangeablePolicy, changingPolicy, type StoragePolicy } from './policy.ts'
 import { isLiving } from './records.ts'
 import { createSearch } from './search/create-search.ts'
 import { searchProcedure } from './search/searching.ts'
@@ -71,6 +71,8 @@ export interface StorageService {
   /** Known from `start` on; the federation needs it, so it comes first, and the federation joins. */
   readonly entitlement: Entitlement
   readonly media: Media | undefined
+  /** Counts for whatever is asked from now on; what is stored stays. */
+  changePolicy(to: ChangeablePolicy): void
   /** To be called once, before `start`. */
   join(federation: Federation): void
   /** Names what was interrupted, and reads what may be held by whom; to be awaited before the federation starts. */
@@ -89,7 +91,7 @@ export type Admit = (right: MailboxRight, name: MailboxName, principal: Principa
 
 export function createStorage(options: StorageOptions): StorageService {
   const { operator: self, documents, keys, actors, store, clock, random, crypto, telemetry, zip } = options
-  const policy = { ...defaultPolicy, ...options.policy }
+  const { policy, change: changePolicy } = changingPolicy(options.policy)
   let joined: Federation | undefined
   const federation = () => {
     if (!joined) throw new Error('Message storage has joined no federation yet; call join first.')
@@ -173,6 +175,7 @@ export function createStorage(options: StorageOptions): StorageService {
     }),
     entitlement: grants,
     media: media?.media,
+    changePolicy,
 
     join(found) {
       joined = found

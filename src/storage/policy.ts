@@ -32,6 +32,9 @@ export interface StoragePolicy {
   readonly mediaTicketMs: number
 }
 
+/** What of it can be changed while the node runs. */
+export type ChangeablePolicy = Pick<StoragePolicy, 'devices' | 'notifications' | 'maxMediaBytes' | 'mediaTypes'>
+
 const dayMs = 86_400_000
 
 export const defaultPolicy: StoragePolicy = {
@@ -49,4 +52,23 @@ export const defaultPolicy: StoragePolicy = {
   mediaTypes: ['*'],
   mediaGraceMs: dayMs,
   mediaTicketMs: 3_600_000,
+}
+
+/** A policy that whoever holds it reads anew each time, as it holds then. */
+export function changingPolicy(given: Partial<StoragePolicy> = {}): {
+  readonly policy: StoragePolicy
+  change(to: ChangeablePolicy): void
+} {
+  const policy = { ...defaultPolicy, ...given }
+  const [devices, notifications] = [{ ...policy.devices }, { ...policy.notifications }]
+  const changing = { ...policy, devices, notifications }
+  return {
+    policy: changing,
+    change(to) {
+      Object.assign(devices, to.devices)
+      Object.assign(notifications, to.notifications)
+      changing.maxMediaBytes = to.maxMediaBytes
+      changing.mediaTypes = to.mediaTypes
+    },
+  }
 }

@@ -2,7 +2,8 @@
  * Property: `cpns start` serves, or it ends with exit code 1 and one message that says what to do, and leaves nothing
  * behind. It would fail if a server ran that all others refuse (not named in the manifest, another operator's manifest,
  * another root than pinned, secrets that no PNE seals to), if an error showed as a fault of the program, if a port kept a
- * half-started process alive, or if a signal during the start cut it off in the middle.
+ * half-started process alive, or if a signal during the start cut it off in the middle. SIGHUP has it read its settings again,
+ * also during the start; what is wrong in them ends nothing.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -160,6 +161,21 @@ test('a second server on the same folder is refused, and harms the first in noth
   first.child.kill('SIGTERM')
   assert.is(await first.ended, 0)
   assert.match(first.log(), /"node\.stopped"/)
+})
+
+test('SIGHUP has it read its settings again, and wrong ones change nothing', async ({ a }) => {
+  const server = running(a)
+  await server.says('trust.manifest')
+  await edit(join(a, 'cpns.toml'), text => text.replace('level = "info"', 'level = "debug"'))
+  server.child.kill('SIGHUP')
+  await server.says('configuration.reloaded')
+  assert.match(server.log(), /"by":"SIGHUP","setting":"log\.level","before":"\\"info\\"","after":"\\"debug\\""/)
+  await edit(join(a, 'cpns.toml'), text => text.replace('level = "debug"', 'level = "loud"'))
+  server.child.kill('SIGHUP')
+  await server.says('configuration.refused')
+  assert.match(server.log(), /cpns\.toml: log\.level: Invalid option/)
+  server.child.kill('SIGTERM')
+  assert.is(await server.ended, 0)
 })
 
 test('a signal during the start ends the server as cleanly as one after it', async ({ a }) => {

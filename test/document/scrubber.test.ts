@@ -68,6 +68,27 @@ test('waits while there is too much to do, and never reads when it is off', asyn
   scrubber.stop()
 })
 
+test('other limits hold at once: it begins, is off, and begins again', async () => {
+  const server = await filled()
+  const scrubber = scrubbing(server, { bytesPerSecond: 0, restMs: 86_400_000 })
+  await server.clock.run(10_000)
+  assert.is(scrubber.progress.state, 'off')
+  scrubber.change({ bytesPerSecond: 100_000, restMs: 86_400_000 })
+  await server.clock.run(10_000)
+  assert.is(scrubber.progress.state, 'resting')
+  scrubber.change({ bytesPerSecond: 100_000, restMs: 1_000 })
+  await server.clock.run(30_000)
+  const { rounds } = scrubber.progress
+  assert.ok(rounds >= 1, 'it does not rest for the day that it began to')
+  scrubber.change({ bytesPerSecond: 0, restMs: 1_000 })
+  await server.clock.run(30_000)
+  assert.equal([scrubber.progress.state, scrubber.progress.rounds], ['off', rounds])
+  scrubber.change({ bytesPerSecond: 100_000, restMs: 1_000 })
+  await server.clock.run(30_000)
+  assert.ok(scrubber.progress.rounds > rounds)
+  scrubber.stop()
+})
+
 test('meets what is damaged, whatever it is, and goes on', async () => {
   const server = await filled()
   const [first, second, third] = documents.slice(60)

@@ -219,6 +219,7 @@ export async function world(
     stop: async () => {},
     links: () => [],
     usageOf: () => ({ ...nothing, quota: defaultQuota }),
+    changeQuota: () => {},
     held: () => 0,
     loads: () => new Map(),
     reportLoad() {},

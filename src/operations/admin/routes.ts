@@ -1,6 +1,5 @@
 import type { Metrics } from '../../adapters/metrics.ts'
 import { version } from '../../adapters/release.ts'
-import type { ProcessTelemetry } from '../../adapters/telemetry.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Crypto } from '../../ports/crypto.ts'
@@ -9,6 +8,8 @@ import type { Feed } from '../console/feed.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
+import type { LogLevelControl } from '../log-level.ts'
+import type { Reloading } from '../reloading.ts'
 import type { KeptTrust } from '../trust-files.ts'
 import { backupRoutes } from './backup.ts'
 import { drainRoutes } from './drain.ts'
@@ -19,6 +20,7 @@ import { logLevelRoutes } from './log-level.ts'
 import { metricsRoutes } from './metrics.ts'
 import { describingRoute } from './openapi.ts'
 import { peersRoutes } from './peers.ts'
+import { reloadRoutes } from './reload.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
 import { trustingRoutes } from './trusting.ts'
@@ -33,15 +35,16 @@ export interface AdminParts {
   readonly inspection: Inspection
   readonly store: Pick<LogStore, 'dump'>
   readonly metrics: Metrics
-  readonly telemetry: ProcessTelemetry
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keptTrust: KeptTrust | undefined
+  readonly logLevel: LogLevelControl
+  readonly reloading: Reloading
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
 export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): readonly Route[] {
-  const { node, draining, status, inspection, store, metrics, telemetry, clock, crypto, keptTrust } = parts
+  const { node, draining, status, inspection, store, metrics, clock, crypto, keptTrust } = parts
   const routes = [
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
@@ -52,7 +55,8 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...peersRoutes(node),
     ...(keptTrust ? trustingRoutes({ trust: node.trust, kept: keptTrust, crypto, now: clock.now }) : []),
     ...backupRoutes(store),
-    ...logLevelRoutes(telemetry, clock),
+    ...logLevelRoutes(parts.logLevel),
+    ...reloadRoutes(parts.reloading),
     ...metricsRoutes(metrics),
     ...more,
   ]

@@ -27,7 +27,7 @@ export interface FetchingOptions {
   /** Operators that may have it, the nearest first. */
   readonly holders: (name: MediaName) => Promise<readonly OperatorId[]>
   readonly stored: (name: MediaName) => void
-  readonly maxBytes: number
+  readonly maxBytes: () => number
   readonly telemetry: Telemetry
 }
 
@@ -62,7 +62,7 @@ export function createFetching(options: FetchingOptions): Fetching {
     let isResumed = false
     try {
       return (await federation().fetchMedia(server, name, async found => {
-        if (found.size > maxBytes) throw new MediaTooLong(maxBytes)
+        if (found.size > maxBytes()) throw new MediaTooLong(maxBytes())
         const upload = await store.upload(name, found)
         isResumed = upload.offset > 0
         await upload.append(found.bytes(upload.offset))

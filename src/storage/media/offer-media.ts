@@ -44,7 +44,8 @@ export function offerMedia(
 ): OfferedMedia {
   const { self, store, documents, federation, mayHold, admit, clock, telemetry, policy } = options
   const references = createReferences(documents)
-  const { mediaGraceMs: graceMs, maxMediaBytes: maxBytes } = policy
+  const { mediaGraceMs: graceMs } = policy
+  const maxBytes = () => policy.maxMediaBytes
   const keeping = createKeeping({ self, store, documents, references, graceMs, clock, telemetry })
   const tickets = createMediaTickets({ operator: self, macKeys: options.macKeys, crypto: options.crypto })
 

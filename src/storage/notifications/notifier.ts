@@ -48,7 +48,7 @@ export interface NotifierOptions {
   readonly telemetry: Telemetry
   readonly policy: DevicePolicy
   readonly push: { readonly port: Push; readonly subscriptions: Subscriptions } | undefined
-  readonly pace?: Partial<PaceLimits>
+  readonly pace?: PaceLimits
   readonly retry?: Partial<RetryLimits>
 }
 
@@ -70,7 +70,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     if (found) return found
     const made = new MailboxNotifier(name, {
       ...{ documents, clock, random, telemetry, policy },
-      pace: { ...defaultPace, ...options.pace },
+      pace: options.pace ?? defaultPace,
       retry: { ...defaultRetry, ...options.retry },
       push: name.operator === self ? push : undefined,
       isAttachedElsewhere: (name, device) => isAttachedElsewhere(name, device, federation(), clock),

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { pinoTelemetry } from '../../../src/adapters/telemetry.ts'
 import { logLevelRoutes } from '../../../src/operations/admin/log-level.ts'
 import { AdminRefusal } from '../../../src/operations/admin/refusal.ts'
+import { logLevelControl } from '../../../src/operations/log-level.ts'
 import { ManualClock } from '../../fixtures/manual-clock.ts'
 
 const test = suite('Log level')
@@ -15,7 +16,7 @@ function rig() {
   const lines: { event: string; fields: { level: string } }[] = []
   const telemetry = pinoTelemetry({ level: 'info', destination: { write: line => void lines.push(JSON.parse(line)) } })
   const clock = new ManualClock()
-  const [get, put] = logLevelRoutes(telemetry, clock)
+  const [get, put] = logLevelRoutes(logLevelControl(telemetry, clock))
   const ask = async (body?: unknown) => {
     const asked = { params: {}, query: {}, by: undefined, body }
     const { payload } = (await (body === undefined ? get : put)?.serve(asked)) ?? {}

@@ -37,13 +37,14 @@ export async function realNode(
   })
   const files = { store: join(at, 'subscribers.json'), key: join(at, 'keys/subscribers.key') }
   await addSubscriber(files, { identity: 'owner', credential: { kind: 'psk', key: ownerKey } })
-  const { configuration, at: pathAt } = await openNodeFolder(join(at, 'cpns.toml'), {
+  const settings = {
     'peers.listen': '/ip4/127.0.0.1/tcp/0',
     'clients.port': '0',
     'admin.listen': '127.0.0.1:0',
     'log.level': 'error',
     ...options.settings,
-  })
+  }
+  const { configuration, at: pathAt } = await openNodeFolder(join(at, 'cpns.toml'), settings)
   const folderOf = { configFile: join(at, 'cpns.toml'), configuration, at: pathAt }
   const reread = async () => (await openNodeFolder(folderOf.configFile)).configuration
   const keptTrust = trustKeptIn(trustFiles(folderOf), reread, nodeCrypto())
@@ -76,6 +77,7 @@ export async function realNode(
     folder: at,
     at: pathAt,
     configuration,
+    settings,
     end,
     [Symbol.asyncDispose]: end,
   }
