@@ -22,6 +22,9 @@ const messagesPerTurn = 32
  */
 type State = 'idle' | 'ready' | 'running' | 'busy' | 'waiting' | 'failed' | 'gone'
 
+const nothing = () => {}
+const none: readonly number[] = []
+
 const atRest = (state: State): boolean => state === 'idle' || state === 'failed' || state === 'gone'
 
 /**
@@ -40,13 +43,13 @@ export class Cell {
   readonly #mail = new Queue<Letter>()
   #state: State = 'idle'
   #life: Life | undefined
-  #failures: readonly number[] = []
+  #failures = none
   /** A stop that was asked for and is yet to come. */
   #stop: StopReason | undefined
   /** Between the last message and the end of `stopped`. */
   #ending = false
-  #stopWaiters: (() => void)[] = []
-  #cancelWait: Cancel = () => {}
+  #stopWaiters: (() => void)[] | undefined
+  #cancelWait: Cancel = nothing
 
   constructor(system: System, kind: Kind, key: string) {
     this.#system = system
@@ -76,6 +79,11 @@ export class Cell {
     return undefined
   }
 
+  /** Its address. */
+  ref(): Ref {
+    return new Ref(this.#system, this.#kind, this.key)
+  }
+
   /** Gives it a turn if it has none. */
   wake(): void {
     if (this.#state === 'idle') this.#getReady()
@@ -103,7 +111,7 @@ export class Cell {
       const next = this.#mail.peek()
       if (!next || !accepts(next.message)) break
       this.#mail.shift()
-      life.handed.push(next)
+      life.hand(next)
       taken.push(next)
     }
     return taken
@@ -140,7 +148,10 @@ export class Cell {
     if (this.#state === 'gone' || this.#state === 'failed') return Promise.resolve()
     if (!this.#ending) this.#stop ??= reason
     if (this.#state === 'idle' || this.#state === 'waiting') this.#getReady()
-    return new Promise(resolve => this.#stopWaiters.push(resolve))
+    return new Promise(resolve => {
+      this.#stopWaiters ??= []
+      this.#stopWaiters.push(resolve)
+    })
   }
 
   kill(): void {
@@ -197,7 +208,7 @@ export class Cell {
   }
 
   #begin(): void {
-    const life = new Life(this, new Ref(this.#system, this.#kind, this.key), this.#system)
+    const life = new Life(this, this.#system)
     this.#life = life
     this.#system.trace(this.#failures.length > 0 ? 'restarted' : 'activated', this.path, this.#mail.peek())
     this.#kind.trim()
@@ -212,7 +223,7 @@ export class Cell {
   #handleNext(life: Life): boolean {
     const letter = life.nextDue() ?? this.#mail.shift()
     if (!letter) return false
-    life.handed.push(letter)
+    life.hand(letter)
     try {
       this.#await(life, life.behaviour?.receive(letter, life))
     } catch (error) {
@@ -273,7 +284,7 @@ export class Cell {
 
   #ended(): void {
     this.#ending = false
-    this.#failures = []
+    this.#failures = none
     if (this.#mail.length > 0) this.#getReady()
     else this.#leave()
     this.#notifyStopped()
@@ -315,7 +326,7 @@ export class Cell {
 
   #notifyStopped(): void {
     const waiters = this.#stopWaiters
-    this.#stopWaiters = []
-    for (const resolve of waiters) resolve()
+    this.#stopWaiters = undefined
+    for (const resolve of waiters ?? []) resolve()
   }
 }

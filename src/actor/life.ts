@@ -12,36 +12,58 @@ interface Timer {
 }
 
 const nothing = () => {}
+const none: readonly Letter[] = []
 
 /**
  * One life of an actor, from activation or restart to whatever ends it: its behaviour, its timers, and the letters it
  * has to answer. Once over it is powerless, so that promises which outlive it change nothing.
  */
 export class Life implements ActorContext<Message> {
-  readonly self: ActorRef<Message>
   readonly key: string
   behaviour: Behaviour<Message> | undefined
   isOver = false
-  /** The message at hand, and what was taken along with it. */
-  readonly handed: Letter[] = []
+  #handed: Letter[] | undefined
   /** Letters handled without an answer, that are yet to be answered. Most actors never owe any. */
   #owed: Set<Letter> | undefined
-  /** Set, or fired and not yet handled. */
-  readonly #timers = new Set<Timer>()
+  /** Set, or fired and not yet handled. As what follows, made when it is needed: there are many actors, and most do without. */
+  #timers: Set<Timer> | undefined
   /** What its timers sent: apart from the mailbox and its bound, so that a periodic timer never breaks off. */
-  readonly #due = new Queue<Timer>()
+  #due: Queue<Timer> | undefined
+  #self: ActorRef<Message> | undefined
+  #settled: (() => void) | undefined
+  #failed: ((error: unknown) => void) | undefined
   readonly #cell: Cell
   readonly #system: System
-  readonly settled: () => void
-  readonly failed: (error: unknown) => void
 
-  constructor(cell: Cell, self: ActorRef<Message>, system: System) {
+  constructor(cell: Cell, system: System) {
     this.#cell = cell
     this.#system = system
-    this.self = self
     this.key = cell.key
-    this.settled = () => cell.settled(this)
-    this.failed = error => cell.failed(this, error)
+  }
+
+  get self(): ActorRef<Message> {
+    this.#self ??= this.#cell.ref()
+    return this.#self
+  }
+
+  get settled(): () => void {
+    this.#settled ??= () => this.#cell.settled(this)
+    return this.#settled
+  }
+
+  get failed(): (error: unknown) => void {
+    this.#failed ??= error => this.#cell.failed(this, error)
+    return this.#failed
+  }
+
+  /** The message at hand, and what was taken along with it. */
+  get handed(): readonly Letter[] {
+    return this.#handed ?? none
+  }
+
+  hand(letter: Letter): void {
+    if (this.#handed) this.#handed.push(letter)
+    else this.#handed = [letter]
   }
 
   get owesAnswers(): boolean {
@@ -55,9 +77,10 @@ export class Life implements ActorContext<Message> {
   after(delayMs: number, message: Message): Cancel {
     if (this.isOver) return nothing
     const timer: Timer = { message, cancel: this.#system.clock.after(delayMs, () => this.#fired(timer)) }
+    this.#timers ??= new Set()
     this.#timers.add(timer)
     return () => {
-      if (this.#timers.delete(timer)) timer.cancel()
+      if (this.#drop(timer)) timer.cancel()
     }
   }
 
@@ -67,8 +90,8 @@ export class Life implements ActorContext<Message> {
 
   /** The oldest message of its own timers that was not cancelled in the meantime. */
   nextDue(): Letter | undefined {
-    for (let timer = this.#due.shift(); timer; timer = this.#due.shift()) {
-      if (this.#timers.delete(timer)) return timer.letter
+    for (let timer = this.#due?.shift(); timer; timer = this.#due?.shift()) {
+      if (this.#drop(timer)) return timer.letter
     }
     return undefined
   }
@@ -79,16 +102,23 @@ export class Life implements ActorContext<Message> {
       this.#system.trace('handled', this.#cell.path, letter)
       if (letter.isOpen) this.#owe(letter)
     }
-    this.handed.length = 0
+    this.#handed = undefined
   }
 
   /** Whoever still waits for an answer hears that none will come. */
   end(why: Error): void {
     this.isOver = true
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
+    for (const timer of this.#timers ?? []) timer.cancel()
+    this.#timers = undefined
     for (const letter of [...this.handed, ...(this.#owed ?? [])]) letter.abandon(why)
-    this.handed.length = 0
+    this.#handed = undefined
+  }
+
+  /** Whether the timer was still to be heard of. */
+  #drop(timer: Timer): boolean {
+    const was = this.#timers?.delete(timer) === true
+    if (this.#timers?.size === 0) this.#timers = undefined
+    return was
   }
 
   #owe(letter: Letter): void {
@@ -100,6 +130,7 @@ export class Life implements ActorContext<Message> {
   #fired(timer: Timer): void {
     timer.letter = this.#system.letter(this.#cell.path, timer.message)
     this.#system.trace('sent', this.#cell.path, timer.letter)
+    this.#due ??= new Queue()
     this.#due.push(timer)
     this.#cell.wake()
   }

@@ -1,9 +1,11 @@
-const smallest = 8
+const smallest = 4
+/** Of a queue that nothing was ever put into, as those of most actors are: shared, never written to. */
+const nothingYet: never[] = []
 const worthShrinking = 64
 
 /** First in, first out, over a ring: both ends in constant time, and small again once a burst is over. */
 export class Queue<T> {
-  #ring: (T | undefined)[] = new Array(smallest)
+  #ring: (T | undefined)[] = nothingYet
   #head = 0
   #length = 0
 
@@ -34,6 +36,10 @@ export class Queue<T> {
 
   #grow(): void {
     const { length } = this.#ring
+    if (length === 0) {
+      this.#ring = new Array(smallest)
+      return
+    }
     this.#ring = this.#ring.slice(this.#head).concat(this.#ring.slice(0, this.#head), new Array(length))
     this.#head = 0
   }

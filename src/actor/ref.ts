@@ -6,7 +6,6 @@ import type { ActorRef, AskOptions, Cause, Message, Question } from './types.ts'
 
 /** An address: finds the actor's cell for every message, and remembers it as long as it is there. */
 export class Ref implements ActorRef<Message> {
-  readonly path: string
   readonly #system: System
   readonly #kind: Kind
   readonly #key: string
@@ -16,7 +15,10 @@ export class Ref implements ActorRef<Message> {
     this.#system = system
     this.#kind = kind
     this.#key = key
-    this.path = kind.pathOf(key)
+  }
+
+  get path(): string {
+    return this.#cell?.path ?? this.#kind.pathOf(this.#key)
   }
 
   tell(message: Message, cause?: Cause): void {
