@@ -40,7 +40,8 @@ export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }
   const takers = server.listeners('connection')
   const waiting: Socket[] = []
   const steps: (() => void)[] = []
-  const strangers = new Set<string>()
+  /** What forgets each: of a client that stays, nothing is to be left here. */
+  const strangers = new Map<string, () => void>()
   let isTurnPlanned = false
   let isClosed = false
 
@@ -83,13 +84,17 @@ export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }
     const socket = waiting.shift()
     if (!socket) return
     const name = nameOf(socket)
-    strangers.add(name)
-    socket.once('close', () => gone(name))
+    const closed = () => gone(name)
+    strangers.set(name, () => socket.off('close', closed))
+    socket.on('close', closed)
     for (const take of takers) take.call(server, socket)
   }
 
   function gone(name: string): void {
+    const forget = strangers.get(name)
+    if (!forget) return
     strangers.delete(name)
+    forget()
     planTurn()
   }
 

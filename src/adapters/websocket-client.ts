@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { WebSocket } from 'ws'
 import { ConnectFailed, type Socket, type SocketFactory } from '../ports/client-sockets.ts'
-import { socketOf } from './websocket-socket.ts'
+import { OwnedWebSocket, WebsocketSocket } from './websocket-socket.ts'
 
 export interface WebsocketClientOptions {
   /** Certificates to trust (PEM) instead of the system's, for an operator with a certificate authority of its own. */
@@ -16,14 +15,14 @@ const longestReasonBytes = 1024
 export const websocketClient = (options: WebsocketClientOptions = {}): SocketFactory => ({
   connect: (url, subprotocols) =>
     new Promise<Socket>((resolve, reject) => {
-      const websocket = new WebSocket(url, [...subprotocols], {
+      const websocket = new OwnedWebSocket(url, [...subprotocols], {
         perMessageDeflate: false,
         maxPayload: options.maxPayloadBytes ?? 8 * 1024 * 1024,
         handshakeTimeout: options.timeoutMs ?? 10_000,
         ...(options.certificateAuthority === undefined ? {} : { ca: options.certificateAuthority }),
       })
       // Frames may follow the handshake in the same packet: whoever hears of the opening must find them kept.
-      const socket = socketOf(websocket)
+      const socket = new WebsocketSocket(websocket)
       websocket.once('open', () => resolve(socket))
       websocket.once('error', error => reject(new ConnectFailed(`${url} cannot be reached: ${described(error)}`)))
       websocket.once('unexpected-response', (_request, response) => {

@@ -2,11 +2,10 @@ import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import {
   type ClientListener,
   ListenRefused,
-  type Socket,
   type Upgrade,
   type UpgradeAnswer,
 } from '../ports/client-sockets.ts'
@@ -15,8 +14,9 @@ import type { Telemetry } from '../ports/telemetry.ts'
 import { type ConnectionLine, lineUp } from './connection-line.ts'
 import { defaultPaceLimits, type PaceLimits, serveRequest } from './http-requests.ts'
 import { type CertificateFiles, certificateOf, followCertificate } from './listener-certificate.ts'
+import { ListenerSocket, type Stranger } from './listener-socket.ts'
 import { isLoopback } from './loopback.ts'
-import { socketOf } from './websocket-socket.ts'
+import { OwnedWebSocket } from './websocket-socket.ts'
 
 export interface WebsocketListenerOptions {
   /** Address or name of the interface to listen on. */
@@ -69,11 +69,10 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
   }
   const upgrader = new WebSocketServer({
     ...limits,
+    WebSocket: OwnedWebSocket,
     noServer: true,
     handleProtocols: (_offered, request) => subprotocols.get(request) ?? false,
   })
-  const silent = new WeakSet<WebSocket>()
-  const minded = new WeakSet<WebSocket>()
   const running: {
     server: Server | TlsServer | undefined
     line: ConnectionLine | undefined
@@ -181,7 +180,9 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     if (decision.subprotocol !== undefined) subprotocols.set(request, decision.subprotocol)
     stream.off('error', ignored)
     const { socket } = request
-    upgrader.handleUpgrade(request, stream, head, websocket => decision.opened(opened(websocket, socket, stream)))
+    upgrader.handleUpgrade(request, stream, head, websocket =>
+      decision.opened(new ListenerSocket(websocket, stream, stranger(socket))),
+    )
   }
 
   /** What is done for a stranger takes its turn, where there is a line. */
@@ -190,24 +191,10 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     else work()
   }
 
-  /** Apart, so that what is kept for as long as the connection stands holds on to nothing of its request. */
-  function opened(
-    websocket: WebSocket,
-    { remoteAddress, remotePort }: IncomingMessage['socket'],
-    stream: Duplex,
-  ): Socket {
-    const heard = () => void silent.delete(websocket)
-    websocket.on('message', heard)
-    websocket.on('pong', heard)
-    let isStranger = running.line !== undefined
-    return {
-      ...socketOf(websocket, work => (isStranger ? step(work) : work()), stream),
-      proved() {
-        isStranger = false
-        running.line?.passed({ remoteAddress, remotePort })
-      },
-      minded: () => void minded.add(websocket),
-    }
+  /** Where there is a line. Holds on to nothing of the request: it lives until the client has proved itself. */
+  function stranger({ remoteAddress, remotePort }: IncomingMessage['socket']): Stranger | undefined {
+    const { line } = running
+    return line && { inTurn: line.step, proved: () => line.passed({ remoteAddress, remotePort }) }
   }
 
   async function decided(request: IncomingMessage, decide: Decide): Promise<UpgradeAnswer> {
@@ -237,17 +224,8 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     )
   }
 
-  /** Half-open connections never close by themselves: who is silent over two pings is gone. */
   function sweep(): void {
-    for (const websocket of upgrader.clients) {
-      if (minded.has(websocket)) continue
-      if (silent.has(websocket)) {
-        websocket.terminate()
-        continue
-      }
-      silent.add(websocket)
-      websocket.ping()
-    }
+    for (const { owner } of upgrader.clients) if (owner instanceof ListenerSocket) owner.sweep()
   }
 
   function url(): string {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { RawData, WebSocket } from 'ws'
+import { type RawData, WebSocket } from 'ws'
 import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
 
 type Arrival =
@@ -10,89 +10,136 @@ type Arrival =
  * Frames are written at the end of the turn of the event loop in which they are sent: those for one socket at once, and those for
  * many sockets one after another with nothing in between, which takes half of what it takes to write each where it comes up.
  */
-let writers: (() => void)[] = []
+let writers: Writer[] = []
 
-function atEndOfTurn(write: () => void): void {
-  if (writers.push(write) > 1) return
+interface Writer {
+  write(): void
+}
+
+function atEndOfTurn(writer: Writer): void {
+  if (writers.push(writer) > 1) return
   setImmediate(() => {
     const all = writers
     writers = []
-    for (const write of all) write()
+    for (const each of all) each.write()
   })
 }
 
+/** Does `work` when it is its turn. */
+export type InTurn = (work: () => void) => void
+
+/** Knows what is made of it, so that the functions that listen to it are the same for all. */
+export class OwnedWebSocket extends WebSocket {
+  owner: WebsocketSocket | undefined
+}
+
 /**
- * An open websocket of `ws`, of either end, as the port has it. Frames are delivered by `inTurn`, at once unless it says
- * otherwise; those that wait for it when the websocket has gone are not.
- * @param stream beneath the websocket
+ * An open websocket of `ws`, of either end, as the port has it. Frames are delivered at once, or each in its turn; those that
+ * wait for it when the websocket has gone are not.
+ *
+ * A class, since there is one for each client: what it does is shared, and what it seldom needs is made when it does.
  */
-export function socketOf(
-  websocket: WebSocket,
-  inTurn: (deliver: () => void) => void = deliver => deliver(),
-  stream?: Pick<Duplex, 'cork' | 'uncork'>,
-): Socket {
-  let arrived: Arrival[] = []
-  let events: SocketEvents | undefined
-  let isTurnAwaited = false
+export class WebsocketSocket implements Socket {
+  protected readonly websocket: OwnedWebSocket
+  readonly #stream: Pick<Duplex, 'cork' | 'uncork'> | undefined
+  #inTurn: InTurn | undefined
+  #isTurnAwaited = false
+  #arrived: Arrival[] | undefined
+  #events: SocketEvents | undefined
+  #frames: (string | Uint8Array)[] | undefined
+  #framesBytes = 0
 
-  function arrive(arrival: Arrival): void {
-    if (arrival.kind === 'closed' && isTurnAwaited) arrived = []
-    arrived.push(arrival)
-    if (!events) return
-    if (arrival.kind === 'closed') deliver()
-    else if (!isTurnAwaited) {
-      isTurnAwaited = true
-      inTurn(deliver)
+  /** @param stream beneath the websocket */
+  constructor(websocket: OwnedWebSocket, stream?: Pick<Duplex, 'cork' | 'uncork'>, inTurn?: InTurn) {
+    this.websocket = websocket
+    this.#stream = stream
+    this.#inTurn = inTurn
+    websocket.owner = this
+    websocket.on('message', onMessage)
+    websocket.on('close', onClose)
+    // What the peer sent cannot be read (too large, not UTF-8, no frame at all): ws closes with the code that says so.
+    websocket.on('error', onError)
+  }
+
+  /** From now on frames are delivered as they come. */
+  protected atOnce(): void {
+    this.#inTurn = undefined
+  }
+
+  send(frame: string | Uint8Array): void {
+    if (this.websocket.readyState !== WebSocket.OPEN) return
+    this.#framesBytes += frame.length
+    if (this.#frames) this.#frames.push(frame)
+    else {
+      this.#frames = [frame]
+      atEndOfTurn(this)
     }
   }
 
-  function deliver(): void {
-    isTurnAwaited = false
-    for (const arrival of arrived.splice(0)) {
-      if (arrival.kind === 'frame') events?.message(arrival.frame)
-      else events?.closed(arrival.code, arrival.reason)
+  write(): void {
+    const all = this.#frames
+    this.#frames = undefined
+    this.#framesBytes = 0
+    if (!all || this.websocket.readyState !== WebSocket.OPEN) return
+    if (all.length > 1) this.#stream?.cork()
+    for (const frame of all) this.websocket.send(frame)
+    if (all.length > 1) this.#stream?.uncork()
+  }
+
+  bufferedBytes(): number {
+    return this.#framesBytes + this.websocket.bufferedAmount
+  }
+
+  close(code: number, reason: string): void {
+    this.write()
+    this.websocket.close(code, reason)
+  }
+
+  listen(events: SocketEvents): void {
+    this.#events = events
+    this.#deliver()
+  }
+
+  arrived(frame: string | Uint8Array): void {
+    if (this.#events && !this.#inTurn && !this.#isTurnAwaited) return this.#events.message(frame)
+    this.#keep({ kind: 'frame', frame })
+    if (!this.#events || this.#isTurnAwaited) return
+    this.#isTurnAwaited = true
+    if (this.#inTurn) this.#inTurn(() => this.#deliver())
+    else this.#deliver()
+  }
+
+  ended(code: number, reason: string): void {
+    if (this.#isTurnAwaited) this.#arrived = undefined
+    this.#keep({ kind: 'closed', code, reason })
+    if (this.#events) this.#deliver()
+  }
+
+  #keep(arrival: Arrival): void {
+    this.#arrived ??= []
+    this.#arrived.push(arrival)
+  }
+
+  #deliver(): void {
+    const all = this.#arrived ?? []
+    this.#arrived = undefined
+    this.#isTurnAwaited = false
+    for (const arrival of all) {
+      if (arrival.kind === 'frame') this.#events?.message(arrival.frame)
+      else this.#events?.closed(arrival.code, arrival.reason)
     }
-  }
-
-  websocket.on('message', (data, isBinary) => arrive({ kind: 'frame', frame: isBinary ? bytesOf(data) : String(data) }))
-  websocket.on('close', (code, reason) => arrive({ kind: 'closed', code, reason: String(reason) }))
-  // What the peer sent cannot be read (too large, not UTF-8, no frame at all): ws closes with the code that says so.
-  websocket.on('error', () => {})
-
-  let frames: (string | Uint8Array)[] | undefined
-  let framesBytes = 0
-
-  function write(): void {
-    const all = frames
-    frames = undefined
-    framesBytes = 0
-    if (!all || websocket.readyState !== websocket.OPEN) return
-    if (all.length > 1) stream?.cork()
-    for (const frame of all) websocket.send(frame)
-    if (all.length > 1) stream?.uncork()
-  }
-
-  return {
-    send(frame) {
-      if (websocket.readyState !== websocket.OPEN) return
-      framesBytes += frame.length
-      if (frames) frames.push(frame)
-      else {
-        frames = [frame]
-        atEndOfTurn(write)
-      }
-    },
-    bufferedBytes: () => framesBytes + websocket.bufferedAmount,
-    close(code, reason) {
-      write()
-      websocket.close(code, reason)
-    },
-    listen(listener) {
-      events = listener
-      deliver()
-    },
   }
 }
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  if (this instanceof OwnedWebSocket) this.owner?.arrived(isBinary ? bytesOf(data) : String(data))
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  if (this instanceof OwnedWebSocket) this.owner?.ended(code, String(reason))
+}
+
+function onError(): void {}
 
 /** A plain view: the `slice` of a Buffer shares its memory, and readers of the port need not know of Buffers. */
 function bytesOf(data: RawData): Uint8Array {

@@ -56,7 +56,7 @@ const goesOn = async (rig: Rig) => {
 }
 
 test('who trickles the bytes of a frame is let go when it should have authenticated', async () => {
-  const rig = await rigWith({ limits: { authenticationDeadlineMs: 300 } })
+  const rig = await rigWith({ limits: { authenticationDeadlineMs: 2_000 } })
   const { socket, closed } = await upgraded(rig)
   // A text frame of 126 to 65,535 bytes, masked: its bytes come one by one.
   socket.write(Buffer.from([0x81, 0xfe, 0x0f, 0xff, 0, 0, 0, 0]))
