@@ -10,23 +10,15 @@ import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
-import type { Caller, MethodTable, SessionMethod } from './methods.ts'
+import type { Caller, Service, SessionMethod } from './methods.ts'
 import { sessionTicket } from './protocol.ts'
 
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError }
 export type Reply = (outcome: Outcome) => void
 
-/** The calls of one session that are being executed: checked before, bounded in number, answered in the session's turn. */
-export interface Calls {
-  /** `reply` is called once, at once or later; never after the connection has ended. */
-  begin(method: string, params: unknown, caller: Caller, reply: Reply): void
-  /** Runs it once nothing is being executed: at once, or after the last answer. From then on calls are refused with 503. */
-  finish(then: () => void): void
-}
-
-export interface CallsOptions {
-  readonly connection: Connection
-  readonly methods: MethodTable
+/** What the calls of all sessions have in common. */
+export interface CallsSurroundings {
+  readonly service: Pick<Service, 'methods'>
   /** Whose server this is: subscribers of others are guests. */
   readonly home: OperatorId
   readonly clock: Pick<Clock, 'elapsed'>
@@ -34,66 +26,79 @@ export interface CallsOptions {
   readonly limits: AccessLimits
 }
 
-export function createCalls({ connection, methods, home, clock, telemetry, limits }: CallsOptions): Calls {
-  let inFlight = 0
-  let faults = 0
-  let finished: (() => void) | undefined
+/** The calls of one session that are being executed: checked before, bounded in number, answered in the session's turn. */
+export class Calls {
+  readonly #around: CallsSurroundings
+  readonly #connection: Connection
+  #inFlight = 0
+  #faults = 0
+  #finished: (() => void) | undefined
 
-  return {
-    begin(name, params, caller, reply) {
-      if (finished) return settle('unknown', { error: leaving }, reply)
-      const method = methods.get(name)
-      if (!method) return settle('unknown', { error: methodNotFound(name) }, reply)
-      const split = method.isCommand ? splitParameters(params ?? {}) : { own: params ?? {}, said: {} }
-      if ('error' in split) return settle(name, { error: invalidParams(name, split.error) }, reply)
-      const checked = method.spec.params.safeParse(split.own)
-      if (!checked.success) return settle(name, { error: invalidParams(name, checked.error) }, reply)
-      const { principal } = caller
-      if (principal.operator !== home && !isForGuests(method, principal, split.said))
-        return settle(name, { error: refusalOf(notForGuests(principal.operator)) }, reply)
-      if (inFlight >= limits.maxInFlight) return settle(name, { error: tooManyInFlight(limits.maxInFlight) }, reply)
-      inFlight += 1
-      const beganMs = clock.elapsed()
-      void execute(method, checked.data, { ...caller, ...split.said }).then(outcome =>
-        connection.tell({
-          type: 'done',
-          what: name,
-          run() {
-            inFlight -= 1
-            const seconds = (clock.elapsed() - beganMs) / 1_000
-            telemetry.observe('cpns_access_request_duration_seconds', seconds, { method: name })
-            settle(name, outcome, reply)
-            if (inFlight === 0) finished?.()
-          },
-        }),
-      )
-    },
-
-    finish(then) {
-      finished = then
-      if (inFlight === 0) then()
-    },
+  constructor(around: CallsSurroundings, connection: Connection) {
+    this.#around = around
+    this.#connection = connection
   }
 
-  async function execute(method: SessionMethod, params: unknown, caller: Caller): Promise<Outcome> {
+  /** `reply` is called once, at once or later; never after the connection has ended. */
+  begin(name: string, params: unknown, caller: Caller, reply: Reply) {
+    const { home, service, limits } = this.#around
+    const refuseIt = (error: RpcError, as = name) => this.#settle(as, { error }, reply)
+    if (this.#finished) return refuseIt(leaving, 'unknown')
+    const method = service.methods.get(name)
+    if (!method) return refuseIt(methodNotFound(name), 'unknown')
+    const split = method.isCommand ? splitParameters(params ?? {}) : { own: params ?? {}, said: {} }
+    if ('error' in split) return refuseIt(invalidParams(name, split.error))
+    const checked = method.spec.params.safeParse(split.own)
+    if (!checked.success) return refuseIt(invalidParams(name, checked.error))
+    const { principal } = caller
+    if (principal.operator !== home && !isForGuests(method, principal, split.said))
+      return refuseIt(refusalOf(notForGuests(principal.operator)))
+    if (this.#inFlight >= limits.maxInFlight) return refuseIt(tooManyInFlight(limits.maxInFlight))
+    this.#run(method, checked.data, { ...caller, ...split.said }, reply)
+  }
+
+  /** Runs it once nothing is being executed: at once, or after the last answer. From then on calls are refused with 503. */
+  finish(then: () => void): void {
+    this.#finished = then
+    if (this.#inFlight === 0) then()
+  }
+
+  #run(method: SessionMethod, params: unknown, caller: Caller, reply: Reply): void {
+    const { clock, telemetry } = this.#around
+    const name = method.spec.method
+    const beganMs = clock.elapsed()
+    this.#inFlight += 1
+    const run = (outcome: Outcome) => {
+      this.#inFlight -= 1
+      const seconds = (clock.elapsed() - beganMs) / 1_000
+      telemetry.observe('cpns_access_request_duration_seconds', seconds, { method: name })
+      this.#settle(name, outcome, reply)
+      if (this.#inFlight === 0) this.#finished?.()
+    }
+    void this.#execute(method, params, caller).then(outcome =>
+      this.#connection.tell({ type: 'done', what: name, run: () => run(outcome) }),
+    )
+  }
+
+  async #execute(method: SessionMethod, params: unknown, caller: Caller): Promise<Outcome> {
     try {
       return { result: (await method.execute(params, caller)) ?? null }
     } catch (error) {
-      return { error: errorOf(error) ?? fault(method.spec.method, error) }
+      return { error: errorOf(error) ?? this.#fault(method.spec.method, error) }
     }
   }
 
-  function fault(method: string, error: unknown): RpcError {
-    const reference = `${connection.id}-${++faults}`
+  #fault(method: string, error: unknown): RpcError {
+    const reference = `${this.#connection.id}-${++this.#faults}`
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    telemetry.log('error', 'access.method-failed', { method, reference, error: text })
+    this.#around.telemetry.log('error', 'access.method-failed', { method, reference, error: text })
     return internalError(reference)
   }
 
   /** `name` is the name of a method, or `unknown`: as a label it must come from a fixed set. */
-  function settle(name: string, outcome: Outcome, reply: Reply) {
+  #settle(name: string, outcome: Outcome, reply: Reply): void {
     const status = 'error' in outcome ? String(outcome.error.data?.status ?? 500) : '200'
-    telemetry.count('cpns_access_requests_total', { method: name, status })
+    this.#around.telemetry.count('cpns_access_requests_total', { method: name, status })
     reply(outcome)
   }
 }

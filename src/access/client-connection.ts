@@ -1,34 +1,39 @@
 import type { ClientConnection } from '../federation/command.ts'
+import type { Connection } from './connection.ts'
+import { encodeCall } from './json-rpc.ts'
 
 /** A client's connection as commands know it, and the one call that ends it. */
-export function createClientConnection(
-  tell: ClientConnection['tell'],
-): ClientConnection & { readonly ended: () => void } {
+export class ConnectedClient implements ClientConnection {
+  readonly #connection: Connection
   /** Most connections end without anybody having wanted to hear of it. */
-  let listeners: Set<() => void> | undefined
-  let hasEnded = false
+  #listeners: Set<() => void> | undefined
+  #hasEnded = false
 
-  return {
-    tell(method, params) {
-      if (!hasEnded) tell(method, params)
-    },
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
 
-    onEnd(listener) {
-      if (hasEnded) {
-        listener()
-        return () => {}
-      }
-      // One function may be given twice: each is its own member.
-      const own = () => listener()
-      listeners ??= new Set()
-      listeners.add(own)
-      return () => void listeners?.delete(own)
-    },
+  tell(method: string, params: unknown): void {
+    if (this.#hasEnded) return
+    const { outlet } = this.#connection
+    this.#connection.tell({ type: 'done', what: method, run: () => outlet.send(encodeCall(method, params)) })
+  }
 
-    ended() {
-      hasEnded = true
-      for (const listener of listeners ?? []) listener()
-      listeners = undefined
-    },
+  onEnd(listener: () => void): () => void {
+    if (this.#hasEnded) {
+      listener()
+      return () => {}
+    }
+    // One function may be given twice: each is its own member.
+    const own = () => listener()
+    this.#listeners ??= new Set()
+    this.#listeners.add(own)
+    return () => void this.#listeners?.delete(own)
+  }
+
+  ended(): void {
+    this.#hasEnded = true
+    for (const listener of this.#listeners ?? []) listener()
+    this.#listeners = undefined
   }
 }

@@ -1,7 +1,7 @@
 import { MailboxFull } from '../actor/errors.ts'
-import type { ActorKind, ActorSystem, Behaviour } from '../actor/types.ts'
-import type { Socket } from '../ports/client-sockets.ts'
-import type { Clock } from '../ports/clock.ts'
+import type { ActorContext, ActorKind, ActorRef, ActorSystem, Behaviour, Envelope, StopReason } from '../actor/types.ts'
+import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
+import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { DocumentReader } from './document-reader.ts'
@@ -10,16 +10,20 @@ import type { Movable, MovableConnection } from './leaving.ts'
 import type { AccessLimits } from './limits.ts'
 import { createOutlet, type Outlet } from './outlet.ts'
 import type { Closing } from './protocol.ts'
+import { Rounds } from './rounds.ts'
 
 /** What can happen to a connection, one at a time: each is an actor. */
 export type ConnectionMessage =
   | { readonly type: 'frame'; readonly frame: string | Uint8Array }
   /** The socket is closed, whoever closed it. */
   | { readonly type: 'gone' }
+  | { readonly type: 'opened' }
   | { readonly type: 'tick' }
   /** It has not authenticated in time. */
   | { readonly type: 'deadline' }
   | { readonly type: 'end'; readonly closing: Closing; readonly reason: string }
+  /** The operator has another policy for its clients. */
+  | { readonly type: 'policy' }
   /** A document that it reads has changed, or was rebuilt. */
   | { readonly type: 'update'; readonly reader: DocumentReader; readonly frame: SharedFrame }
   | { readonly type: 'epoch'; readonly document: DocumentId; readonly epoch: number }
@@ -37,9 +41,24 @@ export interface Connection {
    * @param movable left out: it cannot be told to go elsewhere
    */
   admitted(movable?: Movable): void
+  /** `undefined`: it cannot be told to go elsewhere. */
+  readonly movable: Movable | undefined
 }
 
-export type ConnectionBehaviour = Behaviour<ConnectionMessage>
+/** What one kind of connection does, each in a turn of its actor. */
+export interface ConnectionBehaviour {
+  opened?(): void
+  received(frame: string | Uint8Array): void
+  /** Called every `tickMs`. */
+  tick(): void
+  /** A document that it reads was rebuilt. */
+  rebuilt(document: DocumentId, epoch: number): void
+  /** It is to close, once what its client has asked is answered. */
+  end(closing: Closing, reason: string): void
+  policyChanged?(): void
+  /** The connection is no more. */
+  ended(): void
+}
 
 /** All connections of this server. */
 export interface Connections {
@@ -47,8 +66,9 @@ export interface Connections {
   readonly count: number
   /** Of these, the ones whose client has not proved who it is. */
   readonly unproved: number
-  /** Those whose client can be told to go elsewhere, in the order in which they came. */
+  /** Those whose client can be told to go elsewhere. */
   movable(): MovableConnection[]
+  tellAll(message: ConnectionMessage): void
   /** Resolves when all are gone, or after so long. */
   emptied(withinMs: number): Promise<void>
   /** Asks every connection to end, once what its client has asked is answered; resolves when all are gone or the time is up. */
@@ -61,25 +81,34 @@ export function createConnections(
   telemetry: Telemetry,
   limits: AccessLimits,
 ): Connections {
-  const live = new Map<
-    string,
-    { readonly connection: Connection; behaviour: ConnectionBehaviour | undefined; movable?: Movable | undefined }
-  >()
-  const unproved = new Set<string>()
+  const live = new Rounds<LiveConnection>(clock, limits.tickMs, connection => connection.tick())
+  /** Begun, and not yet an actor. */
+  const beginning = new Map<string, LiveConnection>()
   const waiting = new Set<() => void>()
+  let unproved = 0
 
   /** A connection that failed is closed, not restarted: the state that it had belonged to its socket. */
   const kind: ActorKind<ConnectionMessage> = {
     name: 'session',
-    create: id => take(id) ?? ended,
+    create(id) {
+      const connection = beginning.get(id)
+      beginning.delete(id)
+      return connection ?? over
+    },
     supervision: { maxRestarts: 0 },
   }
 
-  function take(id: string): ConnectionBehaviour | undefined {
-    const entry = live.get(id)
-    const behaviour = entry?.behaviour
-    if (entry) entry.behaviour = undefined
-    return behaviour
+  const host: Host = {
+    deadlineMs: limits.authenticationDeadlineMs,
+    proved: () => {
+      unproved -= 1
+    },
+    closed(connection) {
+      live.delete(connection)
+      beginning.delete(connection.id)
+      telemetry.count('cpns_access_closed_total', { why: connection.outlet.closing ?? 'client' })
+      if (live.size === 0) for (const resolve of waiting) resolve()
+    },
   }
 
   return {
@@ -87,52 +116,28 @@ export function createConnections(
       return live.size
     },
     get unproved() {
-      return unproved.size
+      return unproved
     },
 
     begin(id, socket, create) {
-      const ref = actors.actor(kind, id)
       const outlet = createOutlet(socket, clock, limits)
-      const tell = (message: ConnectionMessage) => {
-        if (!live.has(id)) return
-        try {
-          ref.tell(message)
-        } catch (error) {
-          // A stopped actor has closed its socket, and hears no more of it.
-          if (error instanceof MailboxFull) outlet.close('messageRate', 'Too many messages at once.')
-        }
-      }
-      const admitted = (movable?: Movable) => {
-        unproved.delete(id)
-        socket.proved?.()
-        const entry = live.get(id)
-        if (entry) entry.movable = movable
-      }
-      const connection = { id, outlet, tell, admitted }
-      unproved.add(id)
-      live.set(id, { connection, behaviour: create(connection) })
-      socket.listen({
-        message: frame => tell({ type: 'frame', frame }),
-        closed: () => {
-          tell({ type: 'gone' })
-          live.delete(id)
-          unproved.delete(id)
-          telemetry.count('cpns_access_closed_total', { why: outlet.closing ?? 'client' })
-          if (live.size === 0) for (const resolve of waiting) resolve()
-        },
-      })
-      tell({ type: 'tick' })
+      const connection = new LiveConnection(id, socket, outlet, actors.actor(kind, id), host)
+      unproved += 1
+      live.add(connection)
+      beginning.set(id, connection)
+      connection.begin(create(connection))
     },
 
-    movable: () =>
-      [...live.values()].flatMap(({ connection, movable }) =>
-        movable && connection.outlet.closing === undefined ? [{ ...connection, movable }] : [],
-      ),
+    movable: () => [...live].filter(isMovable),
+
+    tellAll(message) {
+      for (const connection of live) connection.tell(message)
+    },
 
     emptied,
 
     async end(closing, reason) {
-      for (const { connection } of live.values()) connection.tell({ type: 'end', closing, reason })
+      for (const connection of live) connection.tell({ type: 'end', closing, reason })
       await emptied(limits.stopMs)
     },
   }
@@ -151,7 +156,138 @@ export function createConnections(
   }
 }
 
+const isMovable = (connection: LiveConnection): connection is LiveConnection & MovableConnection =>
+  connection.movable !== undefined && connection.outlet.closing === undefined
+
+/** What all connections of a server have in common. */
+interface Host {
+  readonly deadlineMs: number
+  /** One more has proved who it is, or has gone without. */
+  proved(): void
+  closed(connection: LiveConnection): void
+}
+
+/** A connection, as its socket, its actor and its behaviour see it. */
+class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMessage> {
+  readonly id: string
+  readonly outlet: Outlet
+  movable: Movable | undefined
+  readonly #socket: Socket
+  readonly #ref: ActorRef<ConnectionMessage>
+  readonly #host: Host
+  #behaviour: ConnectionBehaviour | undefined
+  #isProved = false
+  #isGone = false
+  /** A tick was sent and is not handled yet: another one would say nothing more. */
+  #isTickDue = false
+  #cancelDeadline: Cancel | undefined
+
+  constructor(id: string, socket: Socket, outlet: Outlet, ref: ActorRef<ConnectionMessage>, host: Host) {
+    this.id = id
+    this.outlet = outlet
+    this.#socket = socket
+    this.#ref = ref
+    this.#host = host
+  }
+
+  begin(behaviour: ConnectionBehaviour): void {
+    this.#behaviour = behaviour
+    this.#socket.listen(this)
+    this.tell({ type: 'opened' })
+  }
+
+  tell(message: ConnectionMessage): void {
+    if (this.#isGone) return
+    try {
+      this.#ref.tell(message)
+    } catch (error) {
+      // A stopped actor has closed its socket, and hears no more of it.
+      if (error instanceof MailboxFull) this.outlet.close('messageRate', 'Too many messages at once.')
+    }
+  }
+
+  tick(): void {
+    if (this.#isTickDue) return
+    this.#isTickDue = true
+    this.tell({ type: 'tick' })
+  }
+
+  admitted(movable?: Movable): void {
+    this.#proved()
+    this.#socket.proved?.()
+    this.movable = movable
+  }
+
+  message(frame: string | Uint8Array): void {
+    this.tell({ type: 'frame', frame })
+  }
+
+  closed(): void {
+    this.tell({ type: 'gone' })
+    this.#isGone = true
+    this.#proved()
+    this.#host.closed(this)
+  }
+
+  started(context: ActorContext<ConnectionMessage>): void {
+    if (!this.#isProved) this.#cancelDeadline = context.after(this.#host.deadlineMs, { type: 'deadline' })
+  }
+
+  mayPassivate(): boolean {
+    return false
+  }
+
+  receive({ message }: Envelope<ConnectionMessage>, context: ActorContext<ConnectionMessage>): void {
+    switch (message.type) {
+      case 'opened':
+        this.#behaviour?.opened?.()
+        break
+      case 'frame':
+        this.#behaviour?.received(message.frame)
+        break
+      case 'tick':
+        this.#isTickDue = false
+        this.#behaviour?.tick()
+        break
+      case 'update':
+        message.reader.update(message.frame)
+        break
+      case 'epoch':
+        this.#behaviour?.rebuilt(message.document, message.epoch)
+        break
+      case 'policy':
+        this.#behaviour?.policyChanged?.()
+        break
+      case 'done':
+        message.run()
+        break
+      case 'deadline':
+        this.outlet.close('notAuthorised', 'Not authenticated in time.')
+        break
+      case 'end':
+        this.#behaviour?.end(message.closing, message.reason)
+        break
+      case 'gone':
+        context.stop()
+    }
+  }
+
+  stopped(reason: StopReason): void {
+    this.#behaviour?.ended()
+    this.outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
+  }
+
+  /** Once. */
+  #proved(): void {
+    if (this.#isProved) return
+    this.#isProved = true
+    this.#cancelDeadline?.()
+    this.#cancelDeadline = undefined
+    this.#host.proved()
+  }
+}
+
 /** What an actor is when its connection is gone already. */
-const ended: ConnectionBehaviour = {
+const over: Behaviour<ConnectionMessage> = {
   receive: (_envelope, context) => context.stop(),
 }

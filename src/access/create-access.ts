@@ -143,6 +143,7 @@ export function createAccess(options: AccessOptions): Access {
     clock,
   })
   let drained: Promise<number> | undefined
+  let unsubscribe: (() => void) | undefined
   const tickets = createTickets({
     operator: identity.operator,
     macKeys: options.macKeys,
@@ -167,6 +168,11 @@ export function createAccess(options: AccessOptions): Access {
   }
   const subscribers = createSubscriberLimits(clock, limits)
   const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
+  const sessions = {
+    ...{ ...shared, authentication, service, subscribers, attached: options.attached, policies: options.policies },
+    home: identity.operator,
+    documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
+  }
   const archives = options.archives && archiveRequests({ archives: options.archives, tickets, telemetry })
   const media = options.media && createMediaRequests({ media: options.media, telemetry, limits })
   const channels =
@@ -182,11 +188,13 @@ export function createAccess(options: AccessOptions): Access {
       await listener.listen(decide, answer)
       load.start()
       if (options.load?.isControlled !== false) shedding.start()
+      unsubscribe = options.policies?.subscribe(() => connections.tellAll({ type: 'policy' }))
     },
     drain,
     async stop() {
       shedding.stop()
       await drain()
+      unsubscribe?.()
       load.stop()
       await listener.stop()
     },
@@ -232,21 +240,7 @@ export function createAccess(options: AccessOptions): Access {
     return {
       accept: true,
       subprotocol,
-      opened: socket =>
-        connections.begin(newId(), socket, connection =>
-          session({
-            ...shared,
-            connection,
-            address,
-            authentication,
-            service,
-            subscribers,
-            attached: options.attached,
-            home: identity.operator,
-            policies: options.policies,
-            documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
-          }),
-        ),
+      opened: socket => connections.begin(newId(), socket, connection => session(sessions, connection, address)),
     }
   }
 

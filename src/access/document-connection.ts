@@ -22,13 +22,13 @@ const keepAlive = encodeMessage({ kind: 'awareness' })
 /** A stock y-websocket client that reads one document: every frame is one y-protocol message. */
 export function documentConnection(options: DocumentConnectionOptions): ConnectionBehaviour {
   const { connection, ticket, feeds, mayRead, clock, limits } = options
-  const { outlet, tell } = connection
+  const { outlet } = connection
   const { document, principal } = ticket
   const frames = tokenBucket(limits.framesPerSecond, limits.frameBurst, clock.elapsed())
   const reader = createDocumentReader({
     send: message => outlet.send(encodeMessage(message)),
     sendShared: frame => outlet.send(frame.bare),
-    onDiff: update => tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
+    onDiff: update => connection.tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
     onFailure: () => outlet.close('internal', unreadable),
   })
   let checkedMs = clock.elapsed()
@@ -36,10 +36,10 @@ export function documentConnection(options: DocumentConnectionOptions): Connecti
   function follow() {
     feeds
       .follow(document, {
-        update: frame => tell({ type: 'update', reader, frame }),
-        epoch: epoch => tell({ type: 'epoch', document, epoch }),
+        update: frame => connection.tell({ type: 'update', reader, frame }),
+        epoch: epoch => connection.tell({ type: 'epoch', document, epoch }),
       })
-      .then(reader.follow, () => tell({ type: 'end', closing: 'internal', reason: unreadable }))
+      .then(reader.follow, () => connection.tell({ type: 'end', closing: 'internal', reason: unreadable }))
   }
 
   function receive(frame: string | Uint8Array) {
@@ -56,38 +56,18 @@ export function documentConnection(options: DocumentConnectionOptions): Connecti
     if (clock.elapsed() - checkedMs < limits.recheckMs) return
     checkedMs = clock.elapsed()
     void mayStillRead(mayRead, principal, document).then(still => {
-      if (!still) tell({ type: 'end', closing: 'documentWithdrawn', reason: 'You may no longer read this document.' })
+      if (!still)
+        connection.tell({ type: 'end', closing: 'documentWithdrawn', reason: 'You may no longer read this document.' })
     })
   }
 
   return {
-    started: follow,
-    mayPassivate: () => false,
-    receive({ message }, context) {
-      switch (message.type) {
-        case 'frame':
-          return receive(message.frame)
-        case 'update':
-          return message.reader.update(message.frame)
-        case 'epoch':
-          return outlet.close('documentRebuilt', 'The document was rebuilt: read it into a fresh Y.Doc.')
-        case 'tick':
-          context.after(limits.tickMs, { type: 'tick' })
-          return tick()
-        case 'done':
-          return message.run()
-        case 'end':
-          return outlet.close(message.closing, message.reason)
-        case 'gone':
-          return context.stop()
-        case 'deadline':
-          return // a ticket is proof enough: there is nothing to wait for
-      }
-    },
-    stopped(reason) {
-      reader.close()
-      outlet.close(reason === 'drained' ? 'shuttingDown' : 'internal', 'The server has ended this connection.')
-    },
+    opened: follow,
+    received: receive,
+    tick,
+    rebuilt: () => outlet.close('documentRebuilt', 'The document was rebuilt: read it into a fresh Y.Doc.'),
+    end: (closing, reason) => outlet.close(closing, reason),
+    ended: () => reader.close(),
   }
 }
 

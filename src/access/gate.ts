@@ -18,28 +18,20 @@ import {
 import type { AccessLimits } from './limits.ts'
 import { WaitedTooLong } from './load/authentication-queue.ts'
 import { type Away, awayError, type Entrance } from './load/entrance.ts'
+import type { Service } from './methods.ts'
 import type { PolicySource } from './policy/policies.ts'
 import { type Closing, rpcDiscover, type SessionAnswer, sessionAuthenticate } from './protocol.ts'
 
-export interface GateOptions {
-  readonly connection: Connection
+/** What all gates of a server have in common. */
+export interface GateSurroundings {
   readonly authentication: Authentication
   /** What `rpc.discover` answers. */
-  description(): object
+  readonly service: Pick<Service, 'description'>
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
-  /** Where the client connects from. */
-  readonly address: string
   readonly entrance: Entrance
   /** Left out: clients are told of no policy. */
   readonly policies?: PolicySource | undefined
-  /** Called once, before the client is told. @throws {CommandRefused} when it may not be let in all the same */
-  readonly admit: (admitted: Admitted) => void
-}
-
-/** What a client meets before it has proved who it is: few frames, short ones, one attempt, and nothing that costs much. */
-export interface Gate {
-  receive(frame: string | Uint8Array): void
 }
 
 type Standing =
@@ -47,129 +39,153 @@ type Standing =
   | { readonly at: 'challenged'; readonly challenge: Challenge; readonly brought: Brought }
   | { readonly at: 'proving' }
 
+const unknown: Standing = { at: 'unknown' }
+
 type Request = Extract<Incoming, { kind: 'request' }>
 
-export function createGate(options: GateOptions): Gate {
-  const { connection, authentication, entrance, address, telemetry, limits } = options
-  const { outlet } = connection
-  let standing: Standing = { at: 'unknown' }
-  let frames = 0
+/** What a client meets before it has proved who it is: few frames, short ones, one attempt, and nothing that costs much. */
+export class Gate {
+  readonly #around: GateSurroundings
+  readonly #connection: Connection
+  readonly #address: string
+  readonly #admit: (admitted: Admitted) => void
+  #standing: Standing = unknown
+  #frames = 0
 
-  return { receive }
+  /**
+   * @param address where the client connects from
+   * @param admit called once, before the client is told. @throws {CommandRefused} when it may not be let in all the same
+   */
+  constructor(around: GateSurroundings, connection: Connection, address: string, admit: (admitted: Admitted) => void) {
+    this.#around = around
+    this.#connection = connection
+    this.#address = address
+    this.#admit = admit
+  }
 
-  function receive(frame: string | Uint8Array) {
-    frames += 1
-    if (frames > limits.maxFramesUnauthenticated) return outlet.close('notAuthorised', 'Authenticate first.')
+  received(frame: string | Uint8Array) {
+    const { outlet } = this.#connection
+    const { limits } = this.#around
+    this.#frames += 1
+    if (this.#frames > limits.maxFramesUnauthenticated) return outlet.close('notAuthorised', 'Authenticate first.')
     if (typeof frame !== 'string') return outlet.close('protocolError', 'Authenticate first, in text frames.')
     if (frame.length > limits.maxFrameCharsUnauthenticated) return outlet.close('tooLarge', 'Authenticate first.')
     const parsed = parseFrame(frame)
     if (parsed.kind === 'batch') return outlet.close('protocolError', 'Authenticate first, one request per frame.')
     const { message } = parsed
-    if (message.kind === 'invalid') return malformed(message.id, message.error)
+    if (message.kind === 'invalid') return this.#malformed(message.id, message.error)
     if (message.kind !== 'request') return outlet.close('protocolError', 'Authenticate first.')
-    answer(message)
+    this.#answer(message)
   }
 
-  function malformed(id: Id, error: RpcError) {
+  #malformed(id: Id, error: RpcError) {
+    const { outlet } = this.#connection
     outlet.send(encodeAnswer({ id, error }))
     outlet.close('protocolError', 'This is no JSON-RPC 2.0 message.')
   }
 
-  function answer(request: Request) {
+  #answer(request: Request) {
     switch (request.method) {
       case sessionAuthenticate.method:
-        return authenticate(request)
+        return this.#authenticate(request)
       case rpcDiscover.method:
-        return reply(request, { result: options.description() })
+        return this.#reply(request, { result: this.#around.service.description() })
       default:
-        return reply(request, { error: refuse(401, 'Authenticate first, by session.authenticate.') })
+        return this.#reply(request, { error: refuse(401, 'Authenticate first, by session.authenticate.') })
     }
   }
 
-  function reply({ id }: Request, outcome: Outcome) {
-    outlet.send(encodeAnswer({ id, ...outcome }))
+  #reply({ id }: Request, outcome: Outcome) {
+    this.#connection.outlet.send(encodeAnswer({ id, ...outcome }))
   }
 
-  function authenticate(request: Request) {
+  #authenticate(request: Request) {
     const checked = sessionAuthenticate.params.safeParse(request.params)
-    if (!checked.success) return reply(request, { error: invalidParams(request.method, checked.error) })
+    if (!checked.success) return this.#reply(request, { error: invalidParams(request.method, checked.error) })
     const params = checked.data
-    if ('nonce' in params && standing.at === 'unknown') return challenge(request, params)
-    if ('proof' in params && standing.at === 'challenged') return verify(request, params, standing)
-    reply(request, { error: refuse(409, 'One attempt per connection: first a nonce, then a proof.', 'OUT_OF_TURN') })
+    const standing = this.#standing
+    if ('nonce' in params && standing.at === 'unknown') return this.#challenge(request, params)
+    if ('proof' in params && standing.at === 'challenged') return this.#verify(request, params, standing)
+    this.#reply(request, {
+      error: refuse(409, 'One attempt per connection: first a nonce, then a proof.', 'OUT_OF_TURN'),
+    })
   }
 
-  function challenge(request: Request, params: Parameters<Authentication['challenge']>[0]) {
-    const { verdict, resumed } = entrance.consider(address, params)
-    if (verdict.kind !== 'admitted') return sendAway(request, verdict)
+  #challenge(request: Request, params: Parameters<Authentication['challenge']>[0]) {
+    const { authentication, entrance } = this.#around
+    const { verdict, resumed } = entrance.consider(this.#address, params)
+    if (verdict.kind !== 'admitted') return this.#sendAway(request, verdict)
     try {
       const { challenge, answer } = authentication.challenge(params, resumed)
-      standing = { at: 'challenged', challenge, brought: { resumed, redirect: params.redirect } }
-      reply(request, { result: answer })
+      this.#standing = { at: 'challenged', challenge, brought: { resumed, redirect: params.redirect } }
+      this.#reply(request, { result: answer })
     } catch (error) {
-      turnAway(request, error)
+      this.#turnAway(request, error)
     }
   }
 
-  function sendAway(request: Request, verdict: Away) {
-    reply(request, { error: awayError(verdict) })
-    outlet.close(closingOf(verdict), 'Not here, and not now.')
+  #sendAway(request: Request, verdict: Away) {
+    this.#reply(request, { error: awayError(verdict) })
+    this.#connection.outlet.close(closingOf(verdict), 'Not here, and not now.')
   }
 
-  function verify(
+  #verify(
     request: Request,
     params: Parameters<Authentication['verify']>[1],
     { challenge, brought }: Extract<Standing, { at: 'challenged' }>,
   ) {
-    standing = { at: 'proving' }
+    const { authentication, entrance, telemetry } = this.#around
+    this.#standing = { at: 'proving' }
     const count = (outcome: string) =>
       telemetry.count('cpns_access_authentications_total', { mechanism: params.mechanism, outcome })
-    const later = (what: string, run: () => void) => connection.tell({ type: 'done', what, run })
+    const later = (what: string, run: () => void) => this.#connection.tell({ type: 'done', what, run })
     entrance
       .queue(brought.resumed, () => authentication.verify(challenge, params, brought))
       .then(
         admitted =>
           later('proved', () => {
             count('proved')
-            welcome(request, admitted)
+            this.#welcome(request, admitted)
           }),
         (error: unknown) =>
           later('not-proved', () => {
             count(outcomeOf(error))
-            if (error instanceof WaitedTooLong) sendAway(request, entrance.crowded())
-            else turnAway(request, error)
+            if (error instanceof WaitedTooLong) this.#sendAway(request, entrance.crowded())
+            else this.#turnAway(request, error)
           }),
       )
   }
 
-  function welcome(request: Request, admitted: Admitted) {
-    if (outlet.closing !== undefined) return
+  #welcome(request: Request, admitted: Admitted) {
+    const { entrance, limits, policies } = this.#around
+    if (this.#connection.outlet.closing !== undefined) return
     const { principal } = admitted
     try {
-      options.admit(admitted)
+      this.#admit(admitted)
     } catch (error) {
-      return turnAway(request, error)
+      return this.#turnAway(request, error)
     }
     const aliveEveryMs = limits.keepAliveMs + limits.tickMs
     const resume = entrance.ticketFor(admitted)
     const isGuest = admitted.until !== undefined
-    const policy = isGuest ? undefined : options.policies?.version(admitted.class)
+    const policy = isGuest ? undefined : policies?.version(admitted.class)
     const answer: SessionAnswer = {
-      ...{ session: connection.id, ...principal, aliveEveryMs },
+      ...{ session: this.#connection.id, ...principal, aliveEveryMs },
       ...(resume && { resume }),
       ...(policy && { policy }),
     }
-    reply(request, { result: answer })
+    this.#reply(request, { result: answer })
   }
 
   /** Whoever fails is told why, and let go: another attempt needs another connection. */
-  function turnAway(request: Request, error: unknown) {
+  #turnAway(request: Request, error: unknown) {
+    const { id, outlet } = this.#connection
     if (!(error instanceof CommandRefused)) {
-      telemetry.log('error', 'access.authentication-failed', { reference: connection.id, error: String(error) })
-      reply(request, { error: internalError(connection.id) })
+      this.#around.telemetry.log('error', 'access.authentication-failed', { reference: id, error: String(error) })
+      this.#reply(request, { error: internalError(id) })
       return outlet.close('internal', 'The server failed.')
     }
-    reply(request, { error: refusalOf(error) })
+    this.#reply(request, { error: refusalOf(error) })
     const why = { 429: 'connectionRate', 503: 'busy' } as const
     outlet.close(error.status === 429 || error.status === 503 ? why[error.status] : 'notAuthorised', error.message)
   }

@@ -17,7 +17,9 @@ export interface Movable {
   idleMs(): number
 }
 
-export type MovableConnection = Connection & { readonly movable: Movable }
+export interface MovableConnection extends Connection {
+  readonly movable: Movable
+}
 
 export interface LeavingLimits {
   /** Clients sent on in a second, unless the time that is left asks for more. */

@@ -1,4 +1,5 @@
 import { CommandRefused, type Principal } from '../federation/command.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Connection } from './connection.ts'
 import { createDocumentReader, type DocumentReader } from './document-reader.ts'
@@ -10,8 +11,8 @@ import { type MayRead, mayStillRead } from './may-read.ts'
 import { documentEpoch, documentWithdrawn } from './protocol.ts'
 import type { Tickets } from './tickets.ts'
 
-export interface SessionDocumentsOptions {
-  readonly connection: Connection
+/** What the documents of all sessions have in common. */
+export interface SessionDocumentsSurroundings {
   readonly feeds: Feeds
   readonly mayRead: MayRead
   readonly tickets: Tickets
@@ -19,6 +20,7 @@ export interface SessionDocumentsOptions {
   readonly digestOf: (document: DocumentId) => Promise<string>
   /** The server URL of y-websocket clients. */
   readonly documentsUrl: () => string
+  readonly clock: Pick<Clock, 'elapsed'>
   readonly limits: AccessLimits
 }
 
@@ -41,7 +43,7 @@ export interface SessionDocuments {
   receive(channel: number, message: YMessage): void
   /** The document was rebuilt: its channel ends, and the client is told. */
   rebuilt(document: DocumentId, epoch: number): void
-  /** Ends the channels of documents that may no longer be read, and tells the client. */
+  /** To be called now and then: ends the channels of documents that may no longer be read, and tells the client. */
   recheck(principal: Principal): void
   closeAll(): void
 }
@@ -53,22 +55,29 @@ interface OpenDocument {
   readonly reader: DocumentReader
 }
 
-export const createSessionDocuments = (options: SessionDocumentsOptions): SessionDocuments => new Documents(options)
+export const createSessionDocuments = (
+  around: SessionDocumentsSurroundings,
+  connection: Connection,
+): SessionDocuments => new Documents(around, connection)
 
 /** A class, since there is one for each session, and most sessions read no document: until then it holds next to nothing. */
 class Documents implements SessionDocuments {
-  readonly #options: SessionDocumentsOptions
+  readonly #around: SessionDocumentsSurroundings
+  readonly #connection: Connection
   #byDocument: Map<DocumentId, Promise<OpenDocument>> | undefined
   #byChannel: Map<number, OpenDocument> | undefined
+  #checkedMs: number
   #hasEnded = false
 
-  constructor(options: SessionDocumentsOptions) {
-    this.#options = options
+  constructor(around: SessionDocumentsSurroundings, connection: Connection) {
+    this.#around = around
+    this.#connection = connection
+    this.#checkedMs = around.clock.elapsed()
   }
 
   async open(document: DocumentId, principal: Principal): Promise<OpenedDocument> {
     await this.#allowed(document, principal)
-    const { digestOf, limits } = this.#options
+    const { digestOf, limits } = this.#around
     this.#byDocument ??= new Map()
     const byDocument = this.#byDocument
     if (!byDocument.has(document) && byDocument.size >= limits.maxChannels) {
@@ -93,7 +102,7 @@ class Documents implements SessionDocuments {
 
   async ticket(document: DocumentId, principal: Principal) {
     await this.#allowed(document, principal)
-    const { tickets, documentsUrl } = this.#options
+    const { tickets, documentsUrl } = this.#around
     return { ...tickets.issue(document, principal), url: documentsUrl() }
   }
 
@@ -106,12 +115,15 @@ class Documents implements SessionDocuments {
       if (open.document !== document) continue
       this.#end(open)
       const { channel } = open
-      this.#options.connection.outlet.send(encodeCall(documentEpoch.method, { channel, document, epoch }))
+      this.#connection.outlet.send(encodeCall(documentEpoch.method, { channel, document, epoch }))
     }
   }
 
   recheck(principal: Principal): void {
-    const { connection, mayRead } = this.#options
+    const { mayRead, clock, limits } = this.#around
+    if (clock.elapsed() - this.#checkedMs < limits.recheckMs) return
+    this.#checkedMs = clock.elapsed()
+    const connection = this.#connection
     for (const open of this.#open()) {
       const { document, channel } = open
       const withdraw = () => {
@@ -135,18 +147,18 @@ class Documents implements SessionDocuments {
   }
 
   async #follow(document: DocumentId): Promise<OpenDocument> {
-    const { connection, feeds } = this.#options
-    const { outlet, tell } = connection
+    const connection = this.#connection
+    const { outlet } = connection
     let channel: number | undefined
     const reader = createDocumentReader({
       send: message => outlet.send(encodeMessage(message, channel)),
       sendShared: frame => outlet.send(frame.withChannel),
-      onDiff: update => tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
+      onDiff: update => connection.tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
       onFailure: () => outlet.close('internal', 'A document cannot be read now. Try again.'),
     })
-    const following = await feeds.follow(document, {
-      update: frame => tell({ type: 'update', reader, frame }),
-      epoch: epoch => tell({ type: 'epoch', document, epoch }),
+    const following = await this.#around.feeds.follow(document, {
+      update: frame => connection.tell({ type: 'update', reader, frame }),
+      epoch: epoch => connection.tell({ type: 'epoch', document, epoch }),
     })
     channel = following.channel
     reader.follow(following)
@@ -166,7 +178,7 @@ class Documents implements SessionDocuments {
   }
 
   async #allowed(document: DocumentId, principal: Principal): Promise<void> {
-    if (await this.#options.mayRead(principal, document)) return
+    if (await this.#around.mayRead(principal, document)) return
     throw new CommandRefused(403, `You may not read ${document}, or there is no such document.`)
   }
 }

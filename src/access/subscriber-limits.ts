@@ -5,8 +5,10 @@ import type { AccessLimits } from './limits.ts'
 
 /** What all sessions of one subscriber may take together: who opens more of them gets no more done. */
 export interface SubscriberLimits {
-  /** Counts one more session, until what it returns is called. @throws {CommandRefused} 429 when there are too many */
-  enter(subscriber: Principal): () => void
+  /** Counts one more session. @throws {CommandRefused} 429 when there are too many */
+  enter(subscriber: Principal): void
+  /** Counts one that has entered no more. */
+  leave(subscriber: Principal): void
   /** For one frame: 0 when it may be taken, else the milliseconds until it may. */
   take(subscriber: Principal): number
 }
@@ -38,11 +40,12 @@ export function createSubscriberLimits(clock: Clock, limits: AccessLimits): Subs
         )
       }
       sessions.set(name, count + 1)
-      return () => {
-        const left = (sessions.get(name) ?? 1) - 1
-        if (left > 0) sessions.set(name, left)
-        else sessions.delete(name)
-      }
+    },
+    leave(subscriber) {
+      const name = nameOf(subscriber)
+      const left = (sessions.get(name) ?? 1) - 1
+      if (left > 0) sessions.set(name, left)
+      else sessions.delete(name)
     },
     take: subscriber => frames.take(nameOf(subscriber)),
   }

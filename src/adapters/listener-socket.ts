@@ -44,9 +44,9 @@ export class ListenerSocket extends WebsocketSocket {
   /** To be called every so often: half-open connections never close by themselves, and who is silent over two pings is gone. */
   sweep(): void {
     if (this.#isMinded) return
-    if (this.#isSilent) return this.websocket.terminate()
+    if (this.#isSilent) this.websocket.terminate()
+    else this.websocket.ping()
     this.#isSilent = true
-    this.websocket.ping()
   }
 }
 

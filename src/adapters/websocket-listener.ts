@@ -3,12 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import {
-  type ClientListener,
-  ListenRefused,
-  type Upgrade,
-  type UpgradeAnswer,
-} from '../ports/client-sockets.ts'
+import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } from '../ports/client-sockets.ts'
 import type { AnswerRequest } from '../ports/http.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type ConnectionLine, lineUp } from './connection-line.ts'

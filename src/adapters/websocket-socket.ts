@@ -101,18 +101,21 @@ export class WebsocketSocket implements Socket {
   }
 
   arrived(frame: string | Uint8Array): void {
-    if (this.#events && !this.#inTurn && !this.#isTurnAwaited) return this.#events.message(frame)
-    this.#keep({ kind: 'frame', frame })
-    if (!this.#events || this.#isTurnAwaited) return
-    this.#isTurnAwaited = true
-    if (this.#inTurn) this.#inTurn(() => this.#deliver())
-    else this.#deliver()
+    if (this.#events && !this.#inTurn && !this.#isTurnAwaited) this.#events.message(frame)
+    else this.#wait(frame)
   }
 
   ended(code: number, reason: string): void {
     if (this.#isTurnAwaited) this.#arrived = undefined
     this.#keep({ kind: 'closed', code, reason })
     if (this.#events) this.#deliver()
+  }
+
+  #wait(frame: string | Uint8Array): void {
+    this.#keep({ kind: 'frame', frame })
+    if (!this.#events || !this.#inTurn || this.#isTurnAwaited) return
+    this.#isTurnAwaited = true
+    this.#inTurn(() => this.#deliver())
   }
 
   #keep(arrival: Arrival): void {
