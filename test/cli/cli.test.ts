@@ -6,8 +6,9 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -49,6 +50,15 @@ test.before.each(async context => {
 test.after.each(({ folder }) => rm(folder, { recursive: true }))
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+
+test('is started by its own first lines, with the heap that benchmarks have', async () => {
+  const path = `${dirname(process.execPath)}:${process.env.PATH}`
+  const { stdout } = await promisify(execFile)('/bin/sh', [main, '--version'], { env: { ...process.env, PATH: path } })
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
+  const heap = / --initial-heap-size=\d+ /
+  const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  assert.is(heap.exec(await readFile(main, 'utf8'))?.[0], heap.exec(scripts.bench)?.[0])
+})
 
 test('prints its version, and help for wrong usage', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
