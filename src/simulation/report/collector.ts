@@ -9,7 +9,15 @@ import type { Outcome } from '../scenario/workload.ts'
 import { account, syncKindOf } from './frame-classes.ts'
 import { MessageWindow } from './message-window.ts'
 import { quantile, ReplicaProgress } from './replica-progress.ts'
-import type { Anomaly, Latencies, ReplicaSample, RunData, TrafficClass } from './run-data.ts'
+import {
+  type Anomaly,
+  type Latencies,
+  type ReplicaSample,
+  type RunData,
+  type TrafficClass,
+  trafficClasses,
+} from './run-data.ts'
+import { Timeline } from './timeline.ts'
 
 /** Points of a distribution function, beside its maximum. */
 const quantilePoints = 200
@@ -29,8 +37,8 @@ export class Collector {
   readonly #expected: Expectation
   readonly #progress = new ReplicaProgress()
   readonly #window: MessageWindow
-  readonly #samples: ReplicaSample[] = []
-  readonly #bytes: { timeMs: number; byClass: Record<TrafficClass, number> }[] = []
+  readonly #samples = new Timeline<ReplicaSample>(worst)
+  readonly #bytes = new Timeline<RunData['bytes'][number]>(sum)
   readonly #anomalies: Anomaly[] = []
   readonly #phases: { phase: Phase; fromMs: number; untilMs: number }[] = []
   readonly #replicas = new Map<DocumentId, number>()
@@ -100,8 +108,8 @@ export class Collector {
   sample(): void {
     const { world, servers } = this.#federation
     const serving = servers.filter(({ node }) => node)
-    this.#samples.push(this.#progress.sample(world.nowMs, this.#present(serving), serving.length / servers.length))
-    this.#bytes.push({ timeMs: world.nowMs, byClass: this.#byClass })
+    this.#samples.add(this.#progress.sample(world.nowMs, this.#present(serving), serving.length / servers.length))
+    this.#bytes.add({ timeMs: world.nowMs, byClass: this.#byClass })
     this.#byClass = noBytes()
     if (this.#framesSinceSample > Math.max(stormFrames, stormFramesPerEntry * this.#entriesSinceSample)) {
       const what = `${this.#framesSinceSample} frames of sync, and ${this.#entriesSinceSample} entries stored`
@@ -132,12 +140,12 @@ export class Collector {
 
   /** Numbers by name, for `metrics.json`. */
   metrics(operations: number): Record<string, number> {
-    const worst = (of: (sample: ReplicaSample) => number) =>
-      this.#samples.reduce((most, each) => Math.max(most, of(each)), 0)
+    const { points } = this.#samples
+    const least = points.length > 0 ? points.reduce(worst) : undefined
     return {
-      'replicas.leastCurrent': this.#samples.reduce((least, { current }) => Math.min(least, current), 1),
-      'staleness.maxMs': worst(({ staleMs }) => staleMs.max),
-      'staleness.maxEntries': worst(({ lacks }) => lacks.max),
+      'replicas.leastCurrent': least?.current ?? 1,
+      'staleness.maxMs': least?.staleMs.max ?? 0,
+      'staleness.maxEntries': least?.lacks.max ?? 0,
       'everywhere.p50Ms': quantile([...this.#progress.everywhereMs], 0.5),
       'everywhere.p99Ms': quantile([...this.#progress.everywhereMs], 0.99),
       'frames.sync': this.#syncFrames,
@@ -168,13 +176,13 @@ export class Collector {
       phases: this.#phases,
       faults,
       hosts,
-      replicas: this.#samples,
+      replicas: this.#samples.points,
       latencies: [
         latencies('visibility', measured.visibilityMs),
         latencies('everywhere', this.#progress.everywhereMs),
         ...operationLatencies(measured.operations),
       ].filter(({ count }) => count > 0),
-      bytes: this.#bytes,
+      bytes: this.#bytes.points,
       ...this.#links(hosts),
       ...(spaceTime && { spaceTime }),
       anomalies: [
@@ -207,6 +215,31 @@ const noBytes = (): Record<TrafficClass, number> => ({
   requests: 0,
   clients: 0,
 })
+
+/** What was seen from the earlier one on until the later one was over: of each number the worst. */
+const worst = (earlier: ReplicaSample, later: ReplicaSample): ReplicaSample => ({
+  timeMs: earlier.timeMs,
+  current: Math.min(earlier.current, later.current),
+  serving: Math.min(earlier.serving, later.serving),
+  staleMs: {
+    p50: Math.max(earlier.staleMs.p50, later.staleMs.p50),
+    p90: Math.max(earlier.staleMs.p90, later.staleMs.p90),
+    p99: Math.max(earlier.staleMs.p99, later.staleMs.p99),
+    max: Math.max(earlier.staleMs.max, later.staleMs.max),
+  },
+  lacks: {
+    p50: Math.max(earlier.lacks.p50, later.lacks.p50),
+    p99: Math.max(earlier.lacks.p99, later.lacks.p99),
+    max: Math.max(earlier.lacks.max, later.lacks.max),
+  },
+})
+
+/** What was sent up to the later one. */
+const sum = (earlier: RunData['bytes'][number], later: RunData['bytes'][number]): RunData['bytes'][number] => {
+  const byClass = noBytes()
+  for (const each of trafficClasses) byClass[each] = earlier.byClass[each] + later.byClass[each]
+  return { timeMs: later.timeMs, byClass }
+}
 
 function operationLatencies(operations: readonly Outcome[]): Latencies[] {
   const succeeded = operations.filter(({ result }) => result === 'ok')

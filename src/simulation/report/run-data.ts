@@ -16,7 +16,7 @@ export const trafficClasses = ['payload', 'metadata', 'reconciliation', 'request
  */
 export type TrafficClass = (typeof trafficClasses)[number]
 
-/** How many of the replicas are current at one moment, and how far behind the others are. */
+/** How many of the replicas are current, and how far behind the others are; in a long run the worst of the seconds up to the next sample. */
 export interface ReplicaSample {
   readonly timeMs: number
   /** Share of (document, serving replica) pairs that hold all that was durable anywhere; 1 when there are none. */

@@ -55,7 +55,7 @@ export function replicasFigure(data: RunData): Figure {
   return {
     name: 'replicas',
     title,
-    caption: `Share of replicas on serving servers that hold everything that was durable anywhere, and share of servers that serve, sampled ${data.replicas.length} times. Grey bands: faults. ${data.hosts.length} servers.`,
+    caption: `Share of replicas on serving servers that hold everything that was durable anywhere, and share of servers that serve, sampled every second; where one point stands for several seconds, their worst. Grey bands: faults. ${data.hosts.length} servers.`,
     svg: picture(title, [
       background(data, x),
       axes(time(x), { label: 'share', scale: y, format: value => `${Math.round(value * 100)} %` }),
