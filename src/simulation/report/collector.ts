@@ -75,6 +75,7 @@ export class Collector {
   made(server: SimulatedServer): void {
     const { world } = this.#federation
     this.#window.mark(server.name, world.nowMs, 'starts')
+    this.#progress.serves(server.name, world.nowMs)
     // What a disk says that has changed it is not read: its replicas count as they were before.
     if (server.host.runs.length === 1 || server.isRotten) return
     void readDisk(server, world.production).then(({ indexes }) => this.#progress.restarted(server.name, indexes))

@@ -4,7 +4,7 @@ import type { DocumentId, LogId } from '../../ports/names.ts'
 import { contentHash } from '../trace.ts'
 import type { Anomaly, ReplicaSample } from './run-data.ts'
 
-/** A serving replica that lacks a write for so long is an anomaly. */
+/** A replica that lacks a write and serves for so long is an anomaly. */
 const staleAfterMs = 60_000
 /** States of a replica that are remembered, to see whether it goes back to one. */
 const statesRemembered = 16
@@ -39,6 +39,8 @@ export class ReplicaProgress {
   readonly #superseded = new Map<DocumentId, Set<LogId>>()
   /** By document, then by replica. */
   readonly #held = new Map<DocumentId, Map<string, Held>>()
+  /** Since when each server serves. */
+  readonly #servesSinceMs = new Map<string, number>()
   readonly #reached = new Map<string, { readonly sinceMs: number; readonly servers: Set<string> }>()
   lastWriteMs = 0
 
@@ -76,6 +78,11 @@ export class ReplicaProgress {
     if (reached.servers.size < replicas) return
     this.#reached.delete(entry)
     this.everywhereMs.push(nowMs - reached.sinceMs)
+  }
+
+  /** From now on a server serves that did not. */
+  serves(server: string, nowMs: number): void {
+    this.#servesSinceMs.set(server, nowMs)
   }
 
   /** What a server's disk holds when it starts: not what it held when it was last heard of, perhaps. */
@@ -117,7 +124,8 @@ export class ReplicaProgress {
         const [oldestMs, missing] = this.#lacking(document, durable, server)
         stale.push(missing > 0 ? nowMs - oldestMs : 0)
         lacks.push(missing)
-        if (missing > 0 && nowMs - oldestMs > staleAfterMs) this.#reportStale(document, server, nowMs)
+        const lacksSinceMs = Math.max(oldestMs, this.#servesSinceMs.get(server) ?? 0)
+        if (missing > 0 && nowMs - lacksSinceMs > staleAfterMs) this.#reportStale(document, server, nowMs)
       }
     }
     const current = lacks.reduce((sum, missing) => sum + (missing === 0 ? 1 : 0), 0)

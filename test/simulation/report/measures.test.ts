@@ -90,6 +90,18 @@ test('a replica that is again as it was, and one that stays behind, are anomalie
   assert.is(progress.anomalies.filter(({ kind, what }) => kind === 'stale-peer' && what.includes('other')).length, 1)
 })
 
+test('what a replica lacked while it was away is no anomaly until it has served for a minute', () => {
+  const progress = new ReplicaProgress()
+  const stale = (nowMs: number) => {
+    progress.sample(nowMs, [[document, ['one', 'other']]], 1)
+    return progress.anomalies.filter(({ kind }) => kind === 'stale-peer').length
+  }
+  progress.took('one', notice('own', [0]), 0, 2)
+  progress.serves('other', 900_000)
+  assert.is(stale(901_000), 0)
+  assert.is(stale(960_001), 1)
+})
+
 test('bytes by class are all bytes, and nothing is counted that nobody sent', async () => {
   const { data, metrics, outcome } = await runScenario(smallScenario(), 3, { production })
   assert.equal(outcome, { verdict: true })
