@@ -72,6 +72,11 @@ export class AdmittedClient implements Movable {
     this.#calls = new Calls(around, connection)
     this.#leave = around.attached.enter(principal, (method, params) => this.#own.tell(method, params))
     this.#heardMs = this.#askedMs = around.clock.elapsed()
+    around.telemetry.spans?.note(
+      'session.begun',
+      { client: principal },
+      { session: connection.id, class: admitted.class, isGuest: until !== undefined },
+    )
   }
 
   idleMs(): number {
@@ -118,6 +123,12 @@ export class AdmittedClient implements Movable {
     this.#leave()
     this.#own.ended()
     this.#documents?.closeAll()
+    const { id, outlet } = this.#connection
+    this.#around.telemetry.spans?.note(
+      'session.ended',
+      { client: this.#principal },
+      { session: id, why: outlet.closing ?? 'gone' },
+    )
   }
 
   #waitMs(): number {

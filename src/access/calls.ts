@@ -6,6 +6,7 @@ import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { CommandProof } from '../federation/federation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorId } from '../ports/names.ts'
+import type { Span } from '../ports/spans.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Connection } from './connection.ts'
 import { internalError, invalidParams, methodNotFound, type RpcError, refusalOf, refuse } from './json-rpc.ts'
@@ -41,10 +42,11 @@ export class Calls {
 
   /** `reply` is called once, at once or later; never after the connection has ended. */
   begin(name: string, params: unknown, caller: Caller, reply: Reply) {
-    const { home, service, limits } = this.#around
-    const refuseIt = (error: RpcError, as = name) => this.#settle(as, { error }, reply)
-    if (this.#finished) return refuseIt(leaving, 'unknown')
+    const { home, service, limits, telemetry } = this.#around
     const method = service.methods.get(name)
+    const span = telemetry.spans?.begin('command', { client: caller.principal }, { method: method ? name : 'unknown' })
+    const refuseIt = (error: RpcError, as = name) => this.#settle(as, { error }, reply, span)
+    if (this.#finished) return refuseIt(leaving, 'unknown')
     if (!method) return refuseIt(methodNotFound(name), 'unknown')
     const split = method.isCommand ? splitParameters(params ?? {}) : { own: params ?? {}, said: {} }
     if ('error' in split) return refuseIt(invalidParams(name, split.error))
@@ -54,7 +56,7 @@ export class Calls {
     if (principal.operator !== home && !isForGuests(method, principal, split.said))
       return refuseIt(refusalOf(notForGuests(principal.operator)))
     if (this.#inFlight >= limits.maxInFlight) return refuseIt(tooManyInFlight(limits.maxInFlight))
-    this.#run(method, checked.data, { ...caller, ...split.said }, reply)
+    this.#run(method, checked.data, { ...caller, ...split.said }, reply, span)
   }
 
   /** Runs it once nothing is being executed: at once, or after the last answer. From then on calls are refused with 503. */
@@ -63,7 +65,7 @@ export class Calls {
     if (this.#inFlight === 0) then()
   }
 
-  #run(method: SessionMethod, params: unknown, caller: Caller, reply: Reply): void {
+  #run(method: SessionMethod, params: unknown, caller: Caller, reply: Reply, span: Span | undefined): void {
     const { clock, telemetry } = this.#around
     const name = method.spec.method
     const beganMs = clock.elapsed()
@@ -72,10 +74,11 @@ export class Calls {
       this.#inFlight -= 1
       const seconds = (clock.elapsed() - beganMs) / 1_000
       telemetry.observe('cpns_access_request_duration_seconds', seconds, { method: name })
-      this.#settle(name, outcome, reply)
+      this.#settle(name, outcome, reply, span)
       if (this.#inFlight === 0) this.#finished?.()
     }
-    void this.#execute(method, params, caller).then(outcome =>
+    const work = () => this.#execute(method, params, caller)
+    void (span ? span.within(work) : work()).then(outcome =>
       this.#connection.tell({ type: 'done', what: name, run: () => run(outcome) }),
     )
   }
@@ -96,9 +99,10 @@ export class Calls {
   }
 
   /** `name` is the name of a method, or `unknown`: as a label it must come from a fixed set. */
-  #settle(name: string, outcome: Outcome, reply: Reply): void {
+  #settle(name: string, outcome: Outcome, reply: Reply, span: Span | undefined): void {
     const status = 'error' in outcome ? String(outcome.error.data?.status ?? 500) : '200'
     this.#around.telemetry.count('cpns_access_requests_total', { method: name, status })
+    span?.end(status)
     reply(outcome)
   }
 }

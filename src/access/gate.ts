@@ -1,4 +1,5 @@
 import { CommandRefused } from '../federation/command.ts'
+import { operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Admitted, Authentication, Brought } from './authentication.ts'
 import type { Outcome } from './calls.ts'
@@ -150,6 +151,9 @@ export class Gate {
         (error: unknown) =>
           later('not-proved', () => {
             count(outcomeOf(error))
+            const client = { operator: operatorId(challenge.operator), identity: params.identity }
+            const { mechanism } = params
+            telemetry.spans?.note('session.refused', { client }, { mechanism, why: outcomeOf(error) })
             if (error instanceof WaitedTooLong) this.#sendAway(request, entrance.crowded())
             else this.#turnAway(request, error)
           }),

@@ -2,6 +2,7 @@ import { isSegment } from '../document/names.ts'
 import type { AnswerRequest, HttpAnswer, HttpRequest } from '../ports/http.ts'
 import { isMediaHash, type MediaName } from '../ports/media-store.ts'
 import { isOperatorId } from '../ports/names.ts'
+import type { Subject } from '../ports/spans.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Media, UploadTicket } from '../storage/media/media.ts'
 import type { MediaTicket } from '../storage/media/ticket.ts'
@@ -42,9 +43,23 @@ export function createMediaRequests({ media, telemetry, limits }: MediaRequestsO
     const [path = ''] = request.target.split('?', 1)
     if (!path.startsWith(mediaPath)) return undefined
     if (request.method === 'OPTIONS') return preflight
-    const answer = await answerTo(request, path).catch(refusalOf)
-    telemetry.count('cpns_media_requests_total', { method: known(request.method), status: String(answer.status) })
-    return { ...answer, fields: { ...exposed, ...answer.fields } }
+    const method = known(request.method)
+    const span = telemetry.spans?.begin('media', subjectOf(request), { method }, request.fields.traceparent)
+    const work = () => answerTo(request, path).catch(refusalOf)
+    const answer = await (span ? span.within(work) : work())
+    telemetry.count('cpns_media_requests_total', { method, status: String(answer.status) })
+    const fields = { ...exposed, ...answer.fields }
+    if (!span) return { ...answer, fields }
+    if (typeof answer.body !== 'object') {
+      span.end(String(answer.status))
+      return { ...answer, fields }
+    }
+    return { ...answer, fields, body: measured(answer.body, bytes => span.end(String(answer.status), { bytes })) }
+  }
+
+  function subjectOf(request: HttpRequest): Subject {
+    const ticket = ticketOf(request)
+    return ticket ? { client: { operator: ticket.operator, identity: ticket.identity } } : {}
   }
 
   async function answerTo(request: HttpRequest, path: string): Promise<HttpAnswer> {
@@ -198,6 +213,19 @@ const isFor = (ticket: MediaTicket, { operator, user, hash }: MediaName): boolea
   ticket.operator === operator && ticket.user === user && (ticket.hash === undefined || ticket.hash === hash)
 
 const wrongTicket = problem(403, 'NOT_AUTHORISED', 'The ticket is for the other direction.')
+
+/** @param ended hears how much has gone, when all of it has or nobody takes more */
+async function* measured(body: AsyncIterable<Uint8Array>, ended: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  try {
+    for await (const chunk of body) {
+      bytes += chunk.length
+      yield chunk
+    }
+  } finally {
+    ended(bytes)
+  }
+}
 
 async function* followed(body: AsyncIterable<Uint8Array>, ended: () => void): AsyncGenerator<Uint8Array> {
   try {

@@ -1,4 +1,5 @@
 import { type DestinationStream, destination as fileDestination, pino, stdTimeFunctions } from 'pino'
+import type { Spans } from '../ports/spans.ts'
 import type { LogLevel, Telemetry } from '../ports/telemetry.ts'
 import { type CounterSample, createMetrics, type Metrics } from './metrics.ts'
 
@@ -18,6 +19,7 @@ export function pinoTelemetry(options: {
   readonly destination?: DestinationStream
   /** What adds up the counters; left out: nothing is exported, and histograms are not kept. */
   readonly metrics?: Metrics
+  readonly spans?: Spans
 }): ProcessTelemetry {
   const metrics = options.metrics ?? createMetrics()
   const lost = () => metrics.count('cpns_log_lines_lost_total')
@@ -45,6 +47,7 @@ export function pinoTelemetry(options: {
     count: metrics.count,
     observe: options.metrics?.observe ?? (() => {}),
     counters: metrics.counters,
+    ...(options.spans && { spans: options.spans }),
     get level() {
       return level
     },

@@ -24,6 +24,7 @@ import { statusCommand } from './status.ts'
 import { subscriberCommand } from './subscriber.ts'
 import { supportBundleCommand } from './support-bundle.ts'
 import { tokenCommand } from './token.ts'
+import { traceCommand } from './trace.ts'
 import { userCommand } from './user.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -54,6 +55,7 @@ export function cpnsProgram(): Command {
     reloadCommand(),
     logLevelCommand(),
     eventsCommand(),
+    traceCommand(),
     peerCommand(),
     manifestCommand(),
     subscriberCommand(),

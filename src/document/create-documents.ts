@@ -1,6 +1,7 @@
 import type { ActorKind, ActorSystem } from '../actor/types.ts'
 import { CorruptRecord, type IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { spanned } from '../ports/spans.ts'
 import { Damages } from './damage.ts'
 import { DocumentActor, type Surroundings } from './document-actor.ts'
 import type { DocumentMessage } from './document-messages.ts'
@@ -91,7 +92,8 @@ export function createDocuments(options: DocumentsOptions): Documents {
   return {
     write<T>(document: DocumentId, mutation: Mutation<T>): Promise<T> {
       if (!isOwned(document)) return notTheOwner(document)
-      return actorOf(document).ask<T>({ type: 'write', mutation }, patience)
+      const span = context.telemetry.spans?.begin('document.write', { document })
+      return spanned(span, () => actorOf(document).ask<T>({ type: 'write', mutation }, patience))
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
     room: document => actorOf(document).ask({ type: 'room' }, patience),

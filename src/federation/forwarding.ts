@@ -22,7 +22,7 @@ export interface ForwardingOptions {
   readonly timeoutMs: number
   readonly clock: Clock
   readonly random: Random
-  readonly telemetry: Pick<Telemetry, 'count'>
+  readonly telemetry: Pick<Telemetry, 'count' | 'spans'>
 }
 
 /** Has commands executed by other operators: at whichever of their servers can be reached, or at a certain one. */
@@ -48,7 +48,7 @@ export function createForwarding(options: ForwardingOptions): Pick<Federation, '
       }
       const leftMs = deadlineMs - clock.elapsed()
       if (leftMs <= 0) return refusal(504, `${to} did not answer within ${timeoutMs} ms.`)
-      const sent = await sendRequest(server, command, leftMs, { network, clock })
+      const sent = await send(server, command, leftMs)
       if (sent.type === 'answered') return sent.answer
     }
     if (soonestMs < Number.POSITIVE_INFINITY) {
@@ -59,11 +59,18 @@ export function createForwarding(options: ForwardingOptions): Pick<Federation, '
     return refusal(423, `No server of ${to} can be reached; try again when the link is back.`)
   }
 
+  async function send(server: ServerId, command: ForwardedCommand, leftMs: number) {
+    const span = telemetry.spans?.begin('request.sent', { server }, { method: command.method })
+    const sent = await sendRequest(server, command, leftMs, { network, clock })
+    span?.end(sent.type !== 'answered' ? sent.type : sent.answer.ok ? 'ok' : String(sent.answer.status))
+    return sent
+  }
+
   async function requestAt(server: ServerId, command: ForwardedCommand): Promise<CommandAnswer> {
     const isUp = peers.stateOf(server) === 'up'
     const of = trust.operatorsOf(server).find(trust.isQuarantined)
     if (!isUp && of !== undefined) return quarantined(of)
-    const sent = isUp && (await sendRequest(server, command, timeoutMs, { network, clock }))
+    const sent = isUp && (await send(server, command, timeoutMs))
     if (sent && sent.type === 'answered') return sent.answer
     return refusal(423, `There is no link to ${server} now.`)
   }

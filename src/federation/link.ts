@@ -345,6 +345,7 @@ class Link implements Behaviour<LinkMessage> {
   }
 
   #become(state: State): void {
+    const isNews = state !== this.#state
     this.#state = state
     const { skewMs } = this.#peerClock
     const operator = ('operator' in state && state.operator) || this.#around.trust.operatorsOf(this.#peer)[0]
@@ -356,6 +357,8 @@ class Link implements Behaviour<LinkMessage> {
       ...(state.at === 'down' && { reason: state.reason }),
       ...(skewMs !== undefined && { clockSkewMs: skewMs }),
     }
+    const { spans } = this.#around.telemetry
+    if (isNews) spans?.note('link', { server: this.#peer }, { state: state.at, reason: status.reason ?? '' })
     this.#around.report(this.#peer, status, state.at === 'up' ? state.session : undefined)
   }
 

@@ -129,6 +129,15 @@ export function createRequestServer(options: {
     const { command } = request
     const handler = handlers.get(command.method)
     if (!handler) return refusal(404, `This server executes no ${command.method}.`, 'METHOD_UNKNOWN')
+    const span = telemetry.spans?.begin('request.served', { server: from.server }, { method: command.method })
+    const execute = () => executed(handler, request, from)
+    const answer = await (span ? span.within(execute) : execute())
+    span?.end(answer.ok ? 'ok' : String(answer.status))
+    return answer
+  }
+
+  async function executed(handler: CommandHandler, request: Request, from: Forwarder): Promise<CommandAnswer> {
+    const { command } = request
     const beganMs = clock.elapsed()
     try {
       const answer = await handler(command, from)

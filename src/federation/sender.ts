@@ -1,6 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
+import { type Span, spanned } from '../ports/spans.ts'
 import { Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
 import { encodeSync, type Head, type SyncMessage } from './wire.ts'
 
@@ -13,6 +14,8 @@ export interface SenderOptions {
   readonly fellBehind: () => void
   /** After that, all that waited was sent. May queue more. */
   readonly caughtUp: () => void
+  /** Something is sent now, in so many bytes: begins what ends when it has gone. */
+  readonly sending?: (message: SyncMessage, bytes: number) => Span | undefined
   readonly clock: Clock
 }
 
@@ -117,7 +120,9 @@ export class Sender {
   async #send(message: SyncMessage): Promise<void> {
     if (this.#isOver) return
     this.#sendingMs = this.#options.clock.elapsed()
-    await this.#options.stream.send(encodeSync(message))
+    const frame = encodeSync(message)
+    const span = this.#options.sending?.(message, frame.length)
+    await spanned(span, () => this.#options.stream.send(frame))
     this.#sendingMs = undefined
   }
 }

@@ -4,6 +4,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
+import { type Span, type Subject, spanned } from '../ports/spans.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asking } from './asking.ts'
 import { linkFaultIn, manifestFaults } from './conduct.ts'
@@ -119,6 +120,13 @@ export class SyncSession {
         telemetry.log('info', 'link.behind', { peer })
       },
       caughtUp: () => this.#reconciler.due(),
+      sending(message, bytes) {
+        const subject = subjectOf(peer, message)
+        telemetry.spans?.note('frame.sent', subject, { type: message.type, bytes })
+        return message.type === 'entries'
+          ? telemetry.spans?.begin('entries.sent', subject, sizesOf(message))
+          : undefined
+      },
       clock,
     })
     this.#asking = new Asking({
@@ -255,12 +263,13 @@ export class SyncSession {
   // --- what arrives
 
   async #read(): Promise<void> {
-    const { stream, budget, clock, limits, conduct } = this.#options
+    const { stream, peer, budget, clock, limits, conduct, telemetry } = this.#options
     this.#heartbeat.listening()
     for await (const frame of stream.frames) {
       if (this.#isOver) return
       this.#heartbeat.busy()
       const message = decodeSync(frame)
+      telemetry.spans?.note('frame.received', subjectOf(peer, message), { type: message.type, bytes: frame.length })
       await budget?.spend(frame.length, message.type === 'query' || message.type === 'answer')
       if (message.type === 'entries') await this.#options.entriesInTurn(message.entries.length)
       if (this.#isOver) return
@@ -282,7 +291,7 @@ export class SyncSession {
       case 'have':
         return this.#about(message.document, () => this.#have(message))
       case 'entries':
-        return this.#about(message.document, () => this.#entries(message))
+        return this.#about(message.document, () => spanned(this.#receiving(message), () => this.#entries(message)))
       case 'manifest':
         return this.#lanes.enter('manifests', () => this.#manifest(message.manifest))
       case 'beat':
@@ -294,6 +303,11 @@ export class SyncSession {
       case 'linked':
         return this.#giving.linked(message.lives)
     }
+  }
+
+  #receiving(message: Entries): Span | undefined {
+    const { peer, telemetry } = this.#options
+    return telemetry.spans?.begin('entries.received', subjectOf(peer, message), sizesOf(message))
   }
 
   async #manifest(manifest: Uint8Array): Promise<void> {
@@ -393,3 +407,11 @@ export class SyncSession {
     telemetry.log('info', 'link.reconciling', { peer, held, theirs, documentsPerSecond, bytesPerSecond })
   }
 }
+
+const subjectOf = (server: ServerId, message: SyncMessage): Subject =>
+  'document' in message ? { server, document: message.document } : { server }
+
+const sizesOf = ({ entries }: Entries) => ({
+  entries: entries.length,
+  bytes: entries.reduce((sum, { length }) => sum + length, 0),
+})

@@ -17,8 +17,10 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
   const { promise: failed, resolve } = Promise.withResolvers<Error>()
   const watch = async (commit: Commit): Promise<void> => {
     const beganMs = clock.elapsed()
+    const span = telemetry.spans?.begin('store.commit', {}, { documents: commit.documents.length })
     try {
       await store.commit(commit)
+      span?.end('ok', { entries: commit.documents.reduce((sum, { append }) => sum + append.length, 0) })
       const tookMs = clock.elapsed() - beganMs
       committed(tookMs)
       telemetry.observe('cpns_store_commit_duration_seconds', tookMs / 1_000)
@@ -32,6 +34,7 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
         )
       }
     } catch (error) {
+      span?.end('failed')
       telemetry.count('cpns_store_commit_failures_total')
       if (error instanceof CommitOutcomeUnknown) resolve(error)
       throw error

@@ -41,6 +41,8 @@ import { catalogue } from './metrics/catalogue.ts'
 import { readNode } from './metrics/read-node.ts'
 import { changeableLimitsOf, limitsOf } from './node-limits.ts'
 import { createReloading, type Reloading } from './reloading.ts'
+import { createSpanHub } from './tracing/hub.ts'
+import { createTraces } from './tracing/traces.ts'
 import { type KeptTrust, pinsOf } from './trust-files.ts'
 
 export type { NodePorts, NodeSettings } from '../node/surroundings.ts'
@@ -91,7 +93,9 @@ export async function launch(
   { passphrase, reread, adminRoutes: more, consoleActions: actions = [], keptTrust }: LaunchOptions = {},
 ): Promise<RunningNode> {
   const metrics = createMetrics(catalogue)
-  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics }), systemClock())
+  const [clock, random] = [systemClock(), systemRandom()]
+  const hub = createSpanHub({ clock, random })
+  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics, spans: hub }), clock)
   const { telemetry } = recent
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))
@@ -115,8 +119,8 @@ export async function launch(
     const media = await openFileMediaStore(at(configuration.media.folder))
     const listener = clientListener(configuration, at, telemetry)
     const ports = {
-      clock: systemClock(),
-      random: systemRandom(),
+      clock,
+      random,
       crypto,
       store,
       media,
@@ -171,10 +175,11 @@ export async function launch(
         }
       },
     })
-    const { clock } = ports
+    const { operatorsOf } = node.trust
+    const traces = createTraces({ hub, operatorsOf, clock, random, telemetry })
     const parts = {
       ...{ node, draining, status, inspection, feed, store, metrics, logLevel, reloading },
-      ...{ clock, crypto, keptTrust },
+      ...{ clock, crypto, keptTrust, traces },
     }
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
@@ -209,6 +214,7 @@ export async function launch(
       async stop() {
         follower.stop()
         feed.stop()
+        traces.stop()
         await node.stop()
         await admin.stop()
         await searchIndex.close()

@@ -1,4 +1,5 @@
 import type { LogEventName } from './log-events.ts'
+import type { Spans } from './spans.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -16,4 +17,6 @@ export interface Telemetry {
   count(name: string, labels?: Readonly<Record<string, string>>, by?: number): void
   /** One more value of a histogram, in its unit. */
   observe(name: string, value: number, labels?: Readonly<Record<string, string>>): void
+  /** What goes on, for whoever follows it. Absent where nobody can. */
+  readonly spans?: Spans
 }

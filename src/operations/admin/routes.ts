@@ -10,6 +10,7 @@ import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
 import type { LogLevelControl } from '../log-level.ts'
 import type { Reloading } from '../reloading.ts'
+import type { Traces } from '../tracing/traces.ts'
 import type { KeptTrust } from '../trust-files.ts'
 import { backupRoutes } from './backup.ts'
 import { drainRoutes } from './drain.ts'
@@ -23,6 +24,7 @@ import { peersRoutes } from './peers.ts'
 import { reloadRoutes } from './reload.ts'
 import type { Route } from './route.ts'
 import { type StatusAnswer, statusRoutes } from './status.ts'
+import { traceRoutes } from './traces.ts'
 import { trustingRoutes } from './trusting.ts'
 
 /** What the routes of a running node answer from. */
@@ -40,6 +42,7 @@ export interface AdminParts {
   readonly keptTrust: KeptTrust | undefined
   readonly logLevel: LogLevelControl
   readonly reloading: Reloading
+  readonly traces: Traces
 }
 
 /** All routes of a node: one line for each module of them. @param more of whoever embeds the node */
@@ -57,6 +60,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...backupRoutes(store),
     ...logLevelRoutes(parts.logLevel),
     ...reloadRoutes(parts.reloading),
+    ...traceRoutes(parts.traces),
     ...metricsRoutes(metrics),
     ...more,
   ]

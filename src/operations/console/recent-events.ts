@@ -37,6 +37,7 @@ export function recentEvents(inner: ProcessTelemetry, clock: Pick<Clock, 'now'>)
       count: (name, labels, by) => inner.count(name, labels, by),
       observe: (name, value, labels) => inner.observe(name, value, labels),
       counters: () => inner.counters(),
+      ...(inner.spans && { spans: inner.spans }),
       get level() {
         return inner.level
       },

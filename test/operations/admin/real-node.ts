@@ -42,6 +42,8 @@ export async function realNode(
     'clients.port': '0',
     'admin.listen': '127.0.0.1:0',
     'log.level': 'error',
+    // A machine that is busy with other tests turns nobody away.
+    'load.controlled': 'false',
     ...options.settings,
   }
   const { configuration, at: pathAt } = await openNodeFolder(join(at, 'cpns.toml'), settings)
