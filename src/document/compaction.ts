@@ -77,7 +77,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
     drop: dropped.map(each => ({ log: each, from: 0 })),
     local: [],
   })
-  return { log: own, entries: copy.entries, content: settled.dropped.length > 0 ? undefined : fresh }
+  return { log: own, entries: copy.entries, content: settled.ledger.epoch > next.epoch ? undefined : fresh }
 }
 
 const bytesOf = ([key, { register }]: Copy): number => registerBytes(key, register.value)

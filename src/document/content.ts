@@ -6,7 +6,7 @@ import { HeldView } from './held-view.ts'
 import { clientIdOf } from './log.ts'
 import { LogContent } from './log-content.ts'
 import { PackedRegisters } from './packed-registers.ts'
-import { encodeUpdate } from './register-updates.ts'
+import { encodeUpdate, encodeVoid } from './register-updates.ts'
 import { isLater } from './registers-view.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
@@ -42,6 +42,7 @@ export interface ContentEntry {
  */
 export class Content {
   readonly #crypto: Pick<Crypto, 'sha256'>
+  readonly #copied: ReadonlyMap<LogId, number>
   readonly #logs = new Map<LogId, LogContent>()
   #view = HeldView.empty
   /** Whether the view says what wins: a document that is read from the store is put in order once, when somebody first asks. */
@@ -49,8 +50,10 @@ export class Content {
   #ownBytes = 0
   #ownLiveBytes = 0
 
-  constructor(crypto: Pick<Crypto, 'sha256'>) {
+  /** @param copied logs up to where they were copied, and count for nothing (see `ledger.ts`) */
+  constructor(crypto: Pick<Crypto, 'sha256'>, copied: ReadonlyMap<LogId, number> = new Map()) {
     this.#crypto = crypto
+    this.#copied = copied
   }
 
   /** The winners now. The same view for as long as nothing changes: who has read it knows that without looking. */
@@ -71,24 +74,31 @@ export class Content {
   }
 
   /**
-   * Takes in an entry that passed the guard, or was written here; entries of one log come in their order. Answers whether
-   * it counts: the guard looks once more, now that the log's past is at hand, and may end the log. Every replica ends it
-   * at the same entry.
+   * Takes in an entry that passed the guard, or was written here; entries of one log come in their order. Answers with the update
+   * that whoever follows is to be shown; `undefined` when there is none, as the log has ended: the guard looks once more, now that
+   * the log's past is at hand, and may end it. Every replica ends it at the same entry.
    * @param said hears each register that the entry brings, whether it wins or not
    */
-  apply({ log, seq, update }: ContentEntry, own: boolean, said?: (key: string, register: Register) => void): boolean {
+  apply(
+    { log, seq, update }: ContentEntry,
+    own: boolean,
+    said?: (key: string, register: Register) => void,
+  ): Uint8Array | undefined {
     const at = this.#log(log)
     if (own) this.#ownBytes += update.length
-    if (at.ended || update.length === 0) return !at.ended
+    if (at.ended) return undefined
+    if (update.length === 0) return update
+    const { clock } = at
     const items: GuardedItem[] = []
     at.ended = !this.#mayFollow(update, at, items)
-    if (at.ended) return false
+    if (at.ended) return undefined
+    const counts = at.counts(seq)
     at.begin(update, { log, seq, own, registerBytes: update.length / items.length })
     for (const item of items) {
-      const held = this.#isOrdered ? this.#take(item.key ?? at.keyAt(item.origin), item, at) : at.read(item)
+      const held = this.#isOrdered && counts ? this.#take(item.key ?? at.keyAt(item.origin), item, at) : at.read(item)
       said?.(item.key ?? at.keyAt(item.origin), held.register)
     }
-    return true
+    return counts ? update : encodeVoid({ root: log, clientId: at.clientId, clock }, items)
   }
 
   /**
@@ -128,7 +138,7 @@ export class Content {
     const logs = [...this.#logs.values()].filter(({ clock }) => clock > 0)
     const [first] = logs
     if (!first) return
-    const winners = logs.length > 1 ? winnersOf(logs) : undefined
+    const winners = logs.length > 1 || !first.counts(0) ? winnersOf(logs) : undefined
     const winner = (key: string): LogContent => winners?.get(key) ?? first
     // By default texts are sorted by UTF-16 code units, as everywhere here.
     const keys = [...(winners ?? first).keys()].sort()
@@ -174,7 +184,7 @@ export class Content {
   #log(log: LogId): LogContent {
     const found = this.#logs.get(log)
     if (found) return found
-    const at = new LogContent(log, clientIdOf(log, this.#crypto))
+    const at = new LogContent(log, clientIdOf(log, this.#crypto), this.#copied.get(log))
     this.#logs.set(log, at)
     return at
   }
@@ -185,8 +195,8 @@ function winnersOf(logs: readonly LogContent[]): Map<string, LogContent> {
   const winners = new Map<string, LogContent>()
   for (const log of logs)
     for (const key of log.keys()) {
-      const before = winners.get(key)
-      if (!before || wins(log.get(key) as Held, before.get(key))) winners.set(key, log)
+      const held = log.get(key)
+      if (held && wins(held, winners.get(key)?.get(key))) winners.set(key, log)
     }
   return winners
 }

@@ -123,7 +123,7 @@ const carriedAtMost = 512
 /**
  * What the outgoing logs have superseded themselves: a replica that slept through it meets the new log only, and must
  * learn that those are dead too. A dead log is forgotten once all servers that ever gave a receipt, and those of the
- * manifest, have receipted the claim, and not that log.
+ * manifest, have receipted the claim, and not that log; never while a longer copy of it is held here.
  */
 function carriedClaims(logs: ReadonlySet<LogId>, { ledger, self, servers, receipts }: CopySource): Superseded[] {
   const holders = new Set([...servers, ...receipts.keys()])
@@ -133,6 +133,7 @@ function carriedClaims(logs: ReadonlySet<LogId>, { ledger, self, servers, receip
       const version = receipts.get(server)
       return version !== undefined && (version.get(by) ?? 0) > seq && !version.has(dead)
     })
+  const held = new Set(ledger.heads.map(({ log }) => log))
   const carried = new Map<LogId, Superseded>()
   for (const { by, seq, supersedes, believed } of ledger.claims) {
     if (!logs.has(by) || !believed) continue
@@ -140,10 +141,13 @@ function carriedClaims(logs: ReadonlySet<LogId>, { ledger, self, servers, receip
       const longest = carried.get(named.log)
       if (logs.has(named.log) || (longest && longest.seq >= named.seq)) continue
       // The latest stand first: each claim names what it copied before what it carries.
-      if (carried.size < carriedAtLeast || !isForgotten(by, seq, named.log)) carried.set(named.log, named)
+      if (carried.size < carriedAtLeast || held.has(named.log) || !isForgotten(by, seq, named.log))
+        carried.set(named.log, named)
     }
   }
-  return [...carried.values()].slice(0, carriedAtMost)
+  const isHeld = ({ log }: Superseded): boolean => held.has(log)
+  const all = [...carried.values()]
+  return [...all.filter(isHeld), ...all.filter(named => !isHeld(named))].slice(0, carriedAtMost)
 }
 
 /** Whether a compaction by this server is wanted for the sake of logs that nobody else will clear away. */

@@ -231,13 +231,16 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     // Nobody but this run writes its log: if it was cut, dropped or went on without us, its key is used elsewhere too.
     if (own && (appended.some(({ entry }) => entry.log === own) || (rebuilt && !this.#isHeld(own)))) this.#abandonLog()
     if (rebuilt) replica.become(undefined)
-    const read = appended.filter(({ entry }) => replica.content?.apply(entry, entry.server === server))
+    const shown = appended.flatMap(({ entry }) => {
+      const update = replica.content?.apply(entry, entry.server === server)
+      return update ? [{ log: entry.log, update, own: entry.server === server }] : []
+    })
     this.#publish(
       appended.map(({ entry, bytes }) => ({ log: entry.log, seq: entry.seq, bytes })),
       source,
     )
     if (rebuilt) this.#followers.startAfresh(replica.index?.epoch ?? 0)
-    for (const { entry } of read) this.#followers.show(entry, entry.server === server)
+    for (const { own, ...update } of shown) this.#followers.show(update, own)
   }
 
   #isHeld(log: LogId): boolean {

@@ -92,12 +92,21 @@ async function entriesOf(
     if (!head || seq >= head.length) continue
     const { update, supersedes } = openStoredEntry(bytes)
     const said: { key: string; register: Register }[] = []
-    const counts = content.apply({ log, seq, update }, false, (key, register) =>
+    const counted = content.apply({ log, seq, update }, false, (key, register) =>
       said.push({ key, register: plain(register) }),
     )
     const at = said.reduce((max, { register }) => Math.max(max, register.stamp), latest.get(log) ?? 0)
     latest.set(log, at)
-    past.push({ log, server: head.server, seq, bytes: bytes.length, at, said, supersedes: supersedes.length, counts })
+    past.push({
+      log,
+      server: head.server,
+      seq,
+      bytes: bytes.length,
+      at,
+      said,
+      supersedes: supersedes.length,
+      counts: counted !== undefined,
+    })
   }
   return past
 }

@@ -3,7 +3,7 @@ import { type Admission, type AdmissionRules, type Arrivals, admit, heldAmong, o
 import type { IngestResult } from './documents.ts'
 import type { SealedEntry } from './entry.ts'
 import { alarm, type Cut, cutBelow } from './equivocation.ts'
-import { type Ledger, settle, withHeads } from './ledger.ts'
+import { deadIn, type Ledger, settle, withHeads } from './ledger.ts'
 import { ownerOf } from './names.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
 import type { Revenants } from './revenants.ts'
@@ -79,6 +79,10 @@ function ledgerAfter(ledger: Ledger, admission: Admission, cuts: readonly Cut[])
   const claims = [...ledger.claims, ...admission.claims].filter(claim => !isCut(claim))
   const heads = [...admission.heads, ...cuts.map(({ head }) => head)]
   const unchanged = admission.claims.length === 0 && claims.length === ledger.claims.length
-  const epoch = cuts.length > 0 ? ledger.epoch + 1 : ledger.epoch
+  const held = new Set(ledger.heads.map(({ log }) => log))
+  const dead = deadIn(ledger)
+  // Up to where it was copied it counts for nothing: the content that is at hand does not know of it.
+  const hasRevenant = admission.heads.some(({ log }) => dead.has(log) && !held.has(log))
+  const epoch = cuts.length > 0 || hasRevenant ? ledger.epoch + 1 : ledger.epoch
   return withHeads({ ...ledger, claims: unchanged ? ledger.claims : claims, epoch }, heads)
 }

@@ -13,6 +13,10 @@ import { digestOf, sortedHeads } from './version.ts'
  * believed claim has copied far enough counts as held, and claims may vouch for one another: what is believed is the
  * greatest set of claims that hold together. No register is lost by that: the latest of any key is in every log that
  * copies the one it was in, and whoever left it out had seen a later one.
+ *
+ * A log may be longer elsewhere than it was when it was copied: its server wrote on while it was away, or begins again on a backup.
+ * Such a log is held, whole, until it is superseded again; but up to where it was copied it counts for nothing. What was live
+ * there is in the copy, and what the copy left out must not come back, also when the mark that removed it is long forgotten.
  */
 
 /** What one entry says about other logs. */
@@ -48,7 +52,11 @@ export function settle(ledger: Ledger): Settled {
   const dead = deadLogs(claims.filter(claim => claim.believed))
   const isDead = ({ log, length }: LogHead): boolean => (dead.get(log) ?? -1) >= length - 1
   const dropped = new Set(ledger.heads.filter(isDead).map(head => head.log))
-  if (dropped.size === 0) return { ledger: { ...ledger, claims }, dropped: [] }
+  if (dropped.size === 0) {
+    const before = copiedIn(ledger)
+    const countsLess = ledger.heads.some(({ log }) => (dead.get(log) ?? -1) > (before.get(log) ?? -1))
+    return { ledger: { ...ledger, claims, epoch: countsLess ? ledger.epoch + 1 : ledger.epoch }, dropped: [] }
+  }
   return {
     ledger: {
       heads: ledger.heads.filter(head => !dropped.has(head.log)),
@@ -84,6 +92,14 @@ function deadLogs(claims: Iterable<Claim>): Map<LogId, number> {
 /** Log → last sequence number that a believed claim has copied. */
 export const deadIn = (ledger: Ledger): ReadonlyMap<LogId, number> =>
   deadLogs(ledger.claims.filter(claim => claim.believed))
+
+/** Held logs that go on beyond what a believed claim has copied of them → the last sequence number that was copied: up to there they count for nothing. */
+export function copiedIn(ledger: Ledger): ReadonlyMap<LogId, number> {
+  if (ledger.claims.length === 0) return nothingCopied
+  const held = new Set(ledger.heads.map(({ log }) => log))
+  return new Map([...deadIn(ledger)].filter(([log]) => held.has(log)))
+}
+const nothingCopied: ReadonlyMap<LogId, number> = new Map()
 
 /** The superseded logs of an index record, in order of log id. */
 export const supersededIn = (ledger: Ledger): IndexRecord['superseded'] =>

@@ -35,6 +35,8 @@ export class LogContent implements History {
   readonly log: LogId
   /** The Yjs client that writes it. */
   readonly clientId: number
+  /** The last entry that another log has copied, in whose place that one stands: up to there this one counts for nothing. */
+  readonly #copiedTo: number
   /** Its server broke the rules that only its past shows: nothing after that is read. */
   ended = false
   #clock = 0
@@ -52,9 +54,15 @@ export class LogContent implements History {
   /** The server of the register that was read last: most are of the same one. */
   #server: Register['server'] | undefined
 
-  constructor(log: LogId, clientId: number) {
+  constructor(log: LogId, clientId: number, copiedTo = -1) {
     this.log = log
     this.clientId = clientId
+    this.#copiedTo = copiedTo
+  }
+
+  /** Whether what its entry of this number says counts. */
+  counts(seq: number): boolean {
+    return seq > this.#copiedTo
   }
 
   /** The clock of its next item. */
@@ -97,10 +105,10 @@ export class LogContent implements History {
     return first === undefined ? undefined : this.#lastSince(first)
   }
 
-  /** What the log says of the key. */
+  /** What the log says of the key, if that counts. */
   get(key: string): Held | undefined {
     const clock = this.clockOf(key)
-    return clock === undefined ? undefined : this.heldAt(clock)
+    return clock === undefined || !this.counts(this.entryOf(clock).seq) ? undefined : this.heldAt(clock)
   }
 
   /** What the item at this clock says. @throws {RangeError} when there is none, or it was written here and is not the last of its key */
@@ -164,7 +172,8 @@ export class LogContent implements History {
   pack(keys: readonly string[]): void {
     if (this.#packed.length > 0) return
     const firsts = this.#firsts
-    const own = firsts.size === keys.length ? keys : [...firsts.keys()].sort()
+    const hasAll = firsts.size === keys.length && this.counts(0)
+    const own = hasAll ? keys : [...firsts.keys()].sort()
     this.#packed = Uint32Array.from(own, key => firsts.get(key) as number)
     this.#firsts = new Map()
     this.#items = this.#items.slice(0, itemCells * this.#clock)

@@ -8,7 +8,7 @@ import {
   writeVarUint,
 } from 'lib0/encoding'
 import type { Json, Register } from './documents.ts'
-import { firstOfKey, namedRoot, nextOfKey } from './guard.ts'
+import { firstOfKey, type GuardedItem, namedRoot, nextOfKey } from './guard.ts'
 import { any } from './strict-reader.ts'
 
 /*
@@ -56,15 +56,43 @@ export function encodeUpdate(log: UpdatedLog, items: readonly NewItem[]): Uint8A
   return toUint8Array(encoder)
 }
 
-function writeFirst(encoder: Encoder, root: string, key: string): void {
-  writeUint8(encoder, firstOfKey)
+/** Yjs's way to say that an item was deleted: the kind of content stands in the lower half of the info, and is its length. */
+const deletedContent = 1
+const contentBits = 0b000_11111
+const anyContent = firstOfKey & contentBits
+
+/**
+ * An update that says the same items are there, and nothing of what they said: for whoever follows a log of which this part counts for
+ * nothing, and which goes on. To Yjs it is what it makes itself of items that were deleted.
+ */
+export function encodeVoid(log: UpdatedLog, items: readonly Pick<GuardedItem, 'key' | 'origin'>[]): Uint8Array {
+  const encoder = createEncoder()
+  writeVarUint(encoder, 1)
+  writeVarUint(encoder, items.length)
+  writeVarUint(encoder, log.clientId)
+  writeVarUint(encoder, log.clock)
+  for (const { key, origin } of items) {
+    if (key === undefined) writeNext(encoder, log.clientId, origin, deletedContent)
+    else writeFirst(encoder, log.root, key, deletedContent)
+    writeVarUint(encoder, 1)
+  }
+  writeDeletes(
+    encoder,
+    log.clientId,
+    items.map((_, index) => log.clock + index),
+  )
+  return toUint8Array(encoder)
+}
+
+function writeFirst(encoder: Encoder, root: string, key: string, content = anyContent): void {
+  writeUint8(encoder, (firstOfKey & ~contentBits) | content)
   writeVarUint(encoder, namedRoot)
   writeVarString(encoder, root)
   writeVarString(encoder, key)
 }
 
-function writeNext(encoder: Encoder, clientId: number, origin: number): void {
-  writeUint8(encoder, nextOfKey)
+function writeNext(encoder: Encoder, clientId: number, origin: number, content = anyContent): void {
+  writeUint8(encoder, (nextOfKey & ~contentBits) | content)
   writeVarUint(encoder, clientId)
   writeVarUint(encoder, origin)
 }

@@ -9,7 +9,7 @@ import { Content } from './content.ts'
 import { type Damages, localRemains } from './damage.ts'
 import { type Authorship, DocumentDamaged } from './documents.ts'
 import { type Equivocation, hashOfStored, openStoredEntry } from './entry.ts'
-import { type Claim, emptyLedger, indexOf, type Ledger } from './ledger.ts'
+import { type Claim, copiedIn, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
 import { YState } from './y-state.ts'
@@ -128,7 +128,7 @@ export class Replica {
 
   /** The content of some of the document's logs, read from the store; what counts of it goes into `state`, too. */
   async readContent(heads: readonly LogHead[], state?: YState): Promise<Content> {
-    const content = new Content(this.#context.crypto)
+    const content = new Content(this.#context.crypto, this.#ledger && copiedIn(this.#ledger))
     if (heads.length === 0) return content
     const byLog = new Map(heads.map(head => [head.log, head]))
     const { server } = this.#context.identity
@@ -137,7 +137,8 @@ export class Replica {
       if (!head || seq >= head.length) continue
       const { update } = openStoredEntry(bytes)
       const own = head.server === server
-      if (content.apply({ log, seq, update }, own)) state?.add({ update, clientId: content.clientOf(log), own })
+      const counted = content.apply({ log, seq, update }, own)
+      if (counted) state?.add({ update: counted, clientId: content.clientOf(log), own })
     }
     return content
   }

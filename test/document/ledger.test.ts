@@ -1,6 +1,15 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Claim, deadIn, holds, indexOf, type Ledger, settle } from '../../src/document/ledger.ts'
+import {
+  type Claim,
+  copiedIn,
+  deadIn,
+  holds,
+  indexOf,
+  type Ledger,
+  settle,
+  withHeads,
+} from '../../src/document/ledger.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { digestOf, sortedHeads } from '../../src/document/version.ts'
 import type { LogHead } from '../../src/ports/log-store.ts'
@@ -53,6 +62,20 @@ const ledger = (heads: Lengths, ...claims: Claim[]): Ledger => ({
 })
 
 const left = (of: Ledger): string[] => of.heads.map(each => nameOf(each.log)).sort()
+
+test('a longer copy stays, and counts only beyond what was copied: then the epoch is another one', () => {
+  const before = ledger({ old: 5, copy: 1 }, claim('copy', { old: 2 }))
+  const { ledger: after, dropped } = settle(before)
+  assert.equal(dropped, [])
+  assert.equal(left(after), ['copy', 'old'])
+  assert.equal([...copiedIn(before)], [], 'not before the claim is believed')
+  assert.equal([...copiedIn(after)], [[log('old'), 2]])
+  assert.is(after.epoch, before.epoch + 1)
+  assert.is(settle(after).ledger.epoch, after.epoch)
+  const further = withHeads({ ...after, claims: [...after.claims, claim('more', { old: 3 })] }, [head('more', 1)])
+  assert.is(settle(further).ledger.epoch, after.epoch + 1)
+  assert.equal([...copiedIn(settle(further).ledger)], [[log('old'), 3]])
+})
 
 test('a log goes when its copy is there', () => {
   const { ledger: after, dropped } = settle(ledger({ old: 3, copy: 1 }, claim('copy', { old: 2 })))

@@ -174,6 +174,58 @@ test('what is written is what Yjs writes; what is kept entry by entry is what is
   )
 })
 
+test('of a log that was copied up to an entry, only what comes after counts: in the content, and for who follows by y-protocol', () => {
+  const logs = [0, 1, 2].map(number => newLogId(seededRandom(`log ${number}`)))
+  fc.assert(
+    fc.property(
+      writings,
+      fc.array(fc.integer({ min: -1, max: 12 }), { minLength: 3, maxLength: 3 }),
+      fc.infiniteStream(fc.boolean()),
+      (writings, ends, looks) => {
+        const copied = new Map(logs.map((log, number) => [log, ends[number] as number]))
+        const authors = logs.map(() => new Content(crypto))
+        const [kept, atOnce] = [new Content(crypto, copied), new Content(crypto, copied)]
+        const state = new YState(home)
+        const follower = new Doc({ guid: home })
+        const model = new Map<string, Register>()
+        for (const [seq, { log, writes }] of writings.entries()) {
+          const [author, root] = [authors[log] as Content, logs[log] as LogId]
+          const place = { log: root, seq, own: true, registerBytes: 0 }
+          const pen = { server: servers[log % 2] as ServerId, place }
+          const { view, changes } = decide(author.view, () => ({ writes, answer: 0 }), 1_000, pen)
+          const entry = { log: root, seq, update: author.write(new Map<string, Held>(changes), view, place) }
+          const own = log === 0
+          const update = kept.apply(entry, own)
+          atOnce.apply(entry, own)
+          assert.ok(update)
+          state.add({ update, clientId: clientIdOf(root, crypto), own })
+          if (looks.next().value) applyUpdate(follower, state.diff())
+          applyUpdate(follower, update)
+          if (seq <= (copied.get(root) as number)) continue
+          for (const [key, { register }] of changes) {
+            const before = model.get(key)
+            if (!before || isLater(register, before)) model.set(key, register)
+          }
+          assert.equal([...kept.view.entries()], inOrder(model))
+        }
+        assert.equal([...kept.view.entries()], inOrder(model))
+        assert.equal([...atOnce.view.entries()], inOrder(model))
+        assert.equal([...readRegisters(follower).entries()], inOrder(model))
+        for (const content of [kept, atOnce]) {
+          for (const [key, register] of model) assert.equal(content.view.get(key), register)
+          const live = [...content.view.heldWith('')].map(([, held]) => (held.place.own ? held.place.registerBytes : 0))
+          assert.ok(Math.abs(content.ownLiveBytes - live.reduce((sum, bytes) => sum + bytes, 0)) < 1e-6)
+          assert.ok(content.ownGarbageBytes > -1e-6)
+        }
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+const inOrder = (registers: ReadonlyMap<string, Register>) =>
+  [...registers].sort(([one], [other]) => (one < other ? -1 : 1))
+
 /** What one has who reads all entries before anybody looks. */
 function contentOf<E extends ContentEntry>(entries: readonly E[], own: (entry: E) => boolean): Content {
   const content = new Content(crypto)
