@@ -6,6 +6,7 @@ import { type Bench, type Figure, isMissed } from './bench.ts'
 import { documentBench } from './document.ts'
 import { fanOutBench } from './fan-out.ts'
 import { guardBench } from './guard.ts'
+import { hostileBench } from './hostile.ts'
 import { notificationBench } from './notification.ts'
 import { overloadBench } from './overload.ts'
 import { overwriteBench } from './overwrite.ts'
@@ -32,6 +33,7 @@ const benches: readonly Bench[] = [
   notificationBench,
   overloadBench,
   reconcileBench,
+  hostileBench,
   fanOutBench,
 ]
 

@@ -2,43 +2,26 @@ import { join } from 'node:path'
 import { freePort } from '../../examples/support/cuttable-link.ts'
 import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
 import { libp2pNetwork } from '../../src/adapters/libp2p-network.ts'
-import {
-  documentId,
-  type NetworkName,
-  operatorId,
-  pnEstablish,
-  pnGrant,
-  pnInventory,
-  pnUpdate,
-  type Session,
-} from '../../src/client/index.ts'
+import { type NetworkName, pnEstablish, pnGrant, pnInventory, pnUpdate, type Session } from '../../src/client/index.ts'
 import type { LinkLimits } from '../../src/federation/limits.ts'
-import { createManifest, nextManifest, rootFingerprint, type SignedManifest } from '../../src/federation/manifest.ts'
-import type { OperatorId, ServerId } from '../../src/ports/names.ts'
+import { rootFingerprint } from '../../src/federation/manifest.ts'
+import type { OperatorId } from '../../src/ports/names.ts'
 import { type ClientWorld, clientWorldOf, crypto, type TestNode } from '../client/world.ts'
-import { type TestServer, testOperator, testServer } from '../fixtures/operators.ts'
+import { type TestServer, testOperator } from '../fixtures/operators.ts'
 import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { until } from '../fixtures/until.ts'
+import { a, b, bobs, flat, m, type Order, type Scene, sceneAgainst, villains } from './cast.ts'
 import { HostileServer } from './hostile-server.ts'
 import { newCommand } from './stage.ts'
 
 /*
- * Two honest operators with a server each, on real disks, over real libp2p, and with clients of their own; and a third that they
- * trust, whose servers are the test's. Alice has a PN at a.example that she shares with b.example and m.example; Bob has
- * one at b.example, shared with a.example alone.
+ * The two honest operators with a server each, on real disks, over real libp2p, and with clients of their own; the servers of the
+ * third are the test's.
  */
 
 /** Hostile servers that speak first, and as many that do not. */
 const perOrder = 24
 const dayMs = 24 * 60 * 60 * 1000
-const villain = testOperator('m.example')
-export const a = operatorId('a.example')
-export const b = operatorId('b.example')
-export const m = villain.id
-export const flat = { home: a, pnId: 'flat' }
-export const bobs = { home: b, pnId: 'bobs' }
-export const flatDocument = documentId({ kind: 'pn', owner: a, pnId: flat.pnId })
-export const bobsDocument = documentId({ kind: 'pn', owner: b, pnId: bobs.pnId })
 
 /** What the honest servers wait for is short, so that a test need not wait long; yet longer than a busy machine makes them wait for each other. */
 const links: Partial<LinkLimits> = {
@@ -49,16 +32,12 @@ const links: Partial<LinkLimits> = {
   throttleMs: 5,
 }
 
-export interface Arena {
+export interface Arena extends Scene {
   /** The one that is attacked. */
   readonly victim: TestNode
   readonly other: TestNode
-  /** Manifests of the hostile operator: one after the other, the second of them known. */
-  readonly manifests: readonly [SignedManifest, SignedManifest]
-  /** One of the victim's operator, signed with other keys than that operator's. */
-  readonly forgedManifest: SignedManifest
   /** Another server of the hostile operator: each has its own conduct. @param order whether it speaks first with the victim */
-  hostile(order: 'first' | 'last'): Promise<HostileServer>
+  hostile(order: Order): Promise<HostileServer>
   /** Both servers answer their clients, and each hears of what the other one wrote. */
   serve(): Promise<void>
   stop(): Promise<void>
@@ -71,13 +50,13 @@ export async function openArena(): Promise<Arena> {
   const addressOf = (id: TestServer['id']) => `/ip4/127.0.0.1/tcp/${ports.get(id)}`
   const victimId = testOperator(a).servers[0]?.id
   if (!victimId) throw new Error('A test operator has a server.')
-  const servers = serversAround(victimId)
-  const manifests = manifestsOf(m, [...servers.first, ...servers.last])
+  const servers = villains(victimId, perOrder)
+  const scene = sceneAgainst(victimId, a, servers)
   const world: ClientWorld = await clientWorldOf(
     {
       limits: { links },
       addressOf,
-      played: [manifests[1]],
+      played: [scene.manifests[1]],
       async portsOf(operator) {
         const [server] = testOperator(operator).servers
         if (!server) throw new Error('A test operator has a server.')
@@ -101,7 +80,7 @@ export async function openArena(): Promise<Arena> {
   const [alice, bob] = await Promise.all([victim.session('alice'), other.session('bob')])
   await share(alice, flat, { operator: b, pneId: 'bob' }, [
     { operator: b, fingerprint: other.fingerprint },
-    { operator: m, fingerprint: rootFingerprint(manifests[1].manifest, crypto) },
+    { operator: m, fingerprint: rootFingerprint(scene.manifests[1].manifest, crypto) },
   ])
   await share(bob, bobs, { operator: a, pneId: 'alice' }, [{ operator: a, fingerprint: victim.fingerprint }])
   const running: HostileServer[] = []
@@ -119,8 +98,7 @@ export async function openArena(): Promise<Arena> {
   return {
     victim,
     other,
-    manifests,
-    forgedManifest: manifestsOf(a, [...servers.first, ...servers.last])[1],
+    ...scene,
     async hostile(order) {
       const server = servers[order].shift()
       if (!server) throw new Error('There are no more hostile servers: raise the number.')
@@ -160,28 +138,4 @@ async function share(
       expires: Date.now() + dayMs,
     })
   }
-}
-
-/** Servers of the hostile operator: some that speak first with the victim, and some with which it does. */
-function serversAround(victim: ServerId): Record<'first' | 'last', TestServer[]> {
-  const servers: Record<'first' | 'last', TestServer[]> = { first: [], last: [] }
-  for (let seed = 0; servers.first.length < perOrder || servers.last.length < perOrder; seed++) {
-    const server = testServer(m, crypto.sha256(new TextEncoder().encode(`${m} ${seed}`)))
-    const those = servers[server.id < victim ? 'first' : 'last']
-    if (those.length < perOrder) those.push(server)
-  }
-  return servers
-}
-
-/** Two manifests, signed by the hostile operator, that name them, the second newer; nobody is told where to find them. */
-function manifestsOf(operator: OperatorId, servers: readonly TestServer[]): [SignedManifest, SignedManifest] {
-  const issued = Date.now() - 10_000
-  const content = {
-    expires: issued + 30 * dayMs,
-    threshold: 1,
-    servers: servers.map(({ id }) => ({ peerId: id, addresses: [], clientUrls: [] })),
-    registrationKeys: [],
-  }
-  const first = createManifest(operator, content, [villain.rootKey], crypto, issued)
-  return [first, nextManifest(first, {}, [villain.rootKey], crypto, issued + 1)]
 }

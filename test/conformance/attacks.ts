@@ -12,7 +12,7 @@ import { attackScene, attacks as corpus } from '../document/corpus/attacks.ts'
 import { ownLog } from '../document/corpus/honest.ts'
 import { LogAuthor } from '../document/log-author.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
-import { type Arena, a, b, bobsDocument, flat, flatDocument, m } from './arena.ts'
+import { a, b, bobsDocument, flat, flatDocument, m, type Order, type Scene } from './cast.ts'
 import type { HostileServer } from './hostile-server.ts'
 import { newCommand } from './stage.ts'
 
@@ -31,15 +31,15 @@ export interface Name {
 export interface Attack {
   readonly name: string
   /** Whether the hostile server speaks first, and so drives, or the victim does. */
-  readonly order: 'first' | 'last'
+  readonly order: Order
   readonly known: Name
   /** Begins; what it returns settles when the attack is over, at the latest when the hostile server stops. */
-  launch(arena: Arena, hostile: HostileServer): Promise<unknown>
+  launch(scene: Scene, hostile: HostileServer): Promise<unknown>
   /** Documents of which the victim must hold no more entries than this. */
   readonly held?: (hostile: HostileServer) => readonly (readonly [document: DocumentId, entries: number])[]
 }
 
-export const ownDocument = ({ server }: HostileServer, name: string): DocumentId =>
+export const ownDocument = ({ server }: Pick<HostileServer, 'server'>, name: string): DocumentId =>
   asDocumentId(`pn/${m}/${name}-${server.id.slice(-8).toLowerCase()}`)
 
 const entries = (document: DocumentId, ...sealed: readonly SealedEntry[]): SyncMessage => ({
@@ -78,11 +78,11 @@ const ofEntries: readonly Attack[] = [
     name: 'entries under the name of the victim itself, in its own document',
     order: 'first',
     known: refused('bad-signature'),
-    async launch({ manifests, victim }, hostile) {
+    async launch({ manifests, target }, hostile) {
       const link = await hostile.link(manifests)
       const forged = new LogAuthor(hostile.server).seal({
         document: flatDocument,
-        server: victim.node.federation.server,
+        server: target,
       })
       await link.say(entries(flatDocument, forged))
     },

@@ -34,6 +34,7 @@ export interface Target {
 export class HostileServer {
   readonly server: TestServer
   readonly #target: Target
+  readonly #floodRounds: number
   readonly #dial: () => Promise<void>
   readonly #open: (protocol: string) => Promise<Stream>
   readonly #stop: () => Promise<void>
@@ -43,6 +44,7 @@ export class HostileServer {
   private constructor(
     server: TestServer,
     target: Target,
+    floodRounds: number,
     node: {
       readonly dial: () => Promise<void>
       readonly open: (protocol: string) => Promise<Stream>
@@ -51,12 +53,14 @@ export class HostileServer {
   ) {
     this.server = server
     this.#target = target
+    this.#floodRounds = floodRounds
     this.#dial = node.dial
     this.#open = node.open
     this.#stop = node.stop
   }
 
-  static async start(server: TestServer, target: Target): Promise<HostileServer> {
+  /** @param floodRounds how long its floods are: as many as show what they do where both sides share a processor */
+  static async start(server: TestServer, target: Target, floodRounds = 300): Promise<HostileServer> {
     const node = await createLibp2p({
       privateKey: await generateKeyPairFromSeed('Ed25519', server.privateKey),
       transports: [tcp()],
@@ -66,10 +70,14 @@ export class HostileServer {
       connectionManager: { reconnectRetries: 0 },
     })
     const address = multiaddr(`${target.address}/p2p/${target.id}`)
-    const hostile = new HostileServer(server, target, {
+    const hostile = new HostileServer(server, target, floodRounds, {
       dial: async () => void (await node.dial(address)),
       open: protocol => node.dialProtocol(address, protocol),
-      stop: async () => void (await node.stop()),
+      async stop() {
+        // It does not wait until what it has sent was taken.
+        for (const connection of node.getConnections()) connection.abort(new Error('The hostile server leaves.'))
+        await node.stop()
+      },
     })
     for (const protocol of [helloProtocol, syncProtocol])
       await node.handle(protocol, stream => void hostile.#opened.push(stream))
@@ -106,7 +114,7 @@ export class HostileServer {
     const greeted = await this.greet(manifests)
     if (!greeted.ok) throw new Error(`It was refused: ${greeted.reason}.`)
     const stream = await this.#streamOf(syncProtocol)
-    return new HostileLink(stream, this.#framed(stream))
+    return new HostileLink(stream, this.#framed(stream), this.#floodRounds)
   }
 
   /** A stream that it opens, out of turn or not. */
@@ -150,11 +158,13 @@ export class HostileServer {
 export class HostileLink {
   readonly #raw: Stream
   readonly #stream: PeerStream
+  readonly #rounds: number
   #isOver = false
 
-  constructor(raw: Stream, stream: PeerStream) {
+  constructor(raw: Stream, stream: PeerStream, rounds: number) {
     this.#raw = raw
     this.#stream = stream
+    this.#rounds = rounds
     raw.addEventListener('close', () => {
       this.#isOver = true
     })
@@ -175,6 +185,7 @@ export class HostileLink {
       for (const frame of frames) await this.#stream.send(frame)
     } catch (error) {
       if (!(error instanceof StreamClosed)) throw error
+      this.#isOver = true
     }
   }
 
@@ -183,9 +194,9 @@ export class HostileLink {
     if (!this.#isOver) this.#raw.send(bytes)
   }
 
-  /** Says much, or less if the link is over before: as much as shows what it does, since both sides share a processor. */
-  async flood(next: (round: number) => readonly SyncMessage[], rounds = 300): Promise<void> {
-    for (let round = 0; !this.#isOver && round < rounds; round++) await this.say(...next(round))
+  /** Says much, or less if the link is over before. */
+  async flood(next: (round: number) => readonly SyncMessage[]): Promise<void> {
+    for (let round = 0; !this.#isOver && round < this.#rounds; round++) await this.say(...next(round))
   }
 
   /** Hears what comes until the link is over, and may reply. */

@@ -230,7 +230,7 @@ export async function establish(
   owner: Session,
   network: NetworkName,
   members: readonly string[],
-  grantees: readonly ServerFolder[] = [],
+  grantees: readonly Pick<ServerFolder, 'operator' | 'fingerprint'>[] = [],
 ): Promise<void> {
   await owner.call(pnEstablish, { ...newCommand(), alias: 'Home', pnId: network.pnId })
   const pnes = members.map(member => {

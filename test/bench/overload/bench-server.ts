@@ -33,7 +33,7 @@ export async function folders(root: string, count: number, subscribers: readonly
 }
 
 /** Many at once: a file of the older, plain form, which is read as long as there is no key beside it. */
-async function writeSubscribers(folder: string, identities: readonly string[]): Promise<void> {
+export async function writeSubscribers(folder: string, identities: readonly string[]): Promise<void> {
   const subscribers = identities.map(identity => ({
     identity,
     kind: 'psk',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { obey } from './child.ts'
 import { type Second, Seconds } from './samples.ts'
 
@@ -13,6 +14,8 @@ export type ProbeOrder = { readonly what: 'begin' } | { readonly what: 'read' } 
 export interface ProbeAnswer {
   /** Since `begin`, by the second in which they ended. */
   readonly loopDelays: readonly Second[]
+  /** For how long at most the loop did nothing else since `begin`: not how long it was ready, and other programs had the processors. */
+  readonly blockedMs: number
   readonly residentBytes: number
   readonly cpuMs: number
 }
@@ -20,12 +23,26 @@ export interface ProbeAnswer {
 const everyMs = 10
 const delays = new Seconds()
 let dueMs = performance.now() + everyMs
+let blockedMs = 0
+let waitedMs = processorWaitMs()
 
 function tick(): void {
   const nowMs = performance.now()
+  const waitMs = processorWaitMs()
+  blockedMs = Math.max(blockedMs, nowMs - dueMs - (waitMs - waitedMs))
+  waitedMs = waitMs
   for (let lateMs = nowMs - dueMs; lateMs >= 0; lateMs -= everyMs) delays.add(Date.now(), lateMs)
   dueMs = nowMs + everyMs
   setTimeout(tick, everyMs).unref()
+}
+
+/** How long the main thread was ready, and had no processor, by the accounts of Linux; elsewhere nobody tells. */
+function processorWaitMs(): number {
+  try {
+    return Number(readFileSync('/proc/self/schedstat', 'latin1').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
 }
 
 if (process.send) {
@@ -33,8 +50,10 @@ if (process.send) {
   obey<ProbeOrder, ProbeAnswer>(order => {
     if (order.what === 'collect') for (let turn = 0; turn < 3; turn++) globalThis.gc?.()
     const loopDelays = delays.take()
+    const blocked = blockedMs
+    blockedMs = 0
     const { user, system } = process.cpuUsage()
-    return { loopDelays, residentBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1000 }
+    return { loopDelays, blockedMs: blocked, residentBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1000 }
   })
   // The server ends when it has stopped, not when nobody asks any more.
   process.channel?.unref()

@@ -28,6 +28,8 @@ export interface Approach {
   readonly port: number
   readonly localAddress: string
   readonly identity: string
+  /** Whose server it is. Default: the one operator of these benchmarks. */
+  readonly operator?: string
   readonly resume?: SessionAnswer['resume'] | undefined
   readonly redirect?: string | undefined
 }
@@ -65,11 +67,12 @@ const text = new TextEncoder()
 export const pskOf = (identity: string): Uint8Array => crypto.sha256(text.encode(`key of ${identity}`))
 
 const proofKeys = new Map<string, Uint8Array>()
-function proofKeyOf(identity: string): Uint8Array {
-  const known = proofKeys.get(identity)
+function proofKeyOf(identity: string, of: string): Uint8Array {
+  const name = `${identity} of ${of}`
+  const known = proofKeys.get(name)
   if (known) return known
-  const key = crypto.hkdfSha256(pskOf(identity), pskSalt(operator), pskInfo, 32)
-  proofKeys.set(identity, key)
+  const key = crypto.hkdfSha256(pskOf(identity), pskSalt(of), pskInfo, 32)
+  proofKeys.set(name, key)
   return key
 }
 
@@ -118,7 +121,7 @@ export function openRawClient(approach: Approach, events: RawClientEvents): RawC
   function prove(challenge: ChallengeAnswer): void {
     const isResumed = challenge.isResumed === true && resume !== undefined
     const mechanism = isResumed ? 'resume' : 'psk'
-    const key = isResumed ? Buffer.from(resume.key, 'base64url') : proofKeyOf(identity)
+    const key = isResumed ? Buffer.from(resume.key, 'base64url') : proofKeyOf(identity, approach.operator ?? operator)
     const mac = crypto.hmacSha256(key, proofBytes({ ...challenge, nonce }, mechanism, identity))
     const proof = Buffer.from(mac).toString('base64url')
     send(proofId, sessionAuthenticate.method, { mechanism, identity, proof })
