@@ -17,6 +17,8 @@ export interface ProbeAnswer {
   /** For how long at most the loop did nothing else since `begin`: not how long it was ready, and other programs had the processors. */
   readonly blockedMs: number
   readonly residentBytes: number
+  /** Of what lives; exact after `collect`. */
+  readonly heapBytes: number
   readonly cpuMs: number
 }
 
@@ -36,6 +38,11 @@ function tick(): void {
   setTimeout(tick, everyMs).unref()
 }
 
+function heapBytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
 /** How long the main thread was ready, and had no processor, by the accounts of Linux; elsewhere nobody tells. */
 function processorWaitMs(): number {
   try {
@@ -53,7 +60,13 @@ if (process.send) {
     const blocked = blockedMs
     blockedMs = 0
     const { user, system } = process.cpuUsage()
-    return { loopDelays, blockedMs: blocked, residentBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1000 }
+    return {
+      loopDelays,
+      blockedMs: blocked,
+      residentBytes: process.memoryUsage.rss(),
+      heapBytes: heapBytes(),
+      cpuMs: (user + system) / 1000,
+    }
   })
   // The server ends when it has stopped, not when nobody asks any more.
   process.channel?.unref()
