@@ -11,7 +11,8 @@ import { clientIdOf } from './log.ts'
 /*
  * Whether entries that a peer sent may be stored. Each is checked by what costs least first: size, encoding, document,
  * owner, its place in the log, signature, update. Nothing is stored here and no Y.Doc is built: what comes out says what
- * the logs would look like.
+ * the logs would look like. A frame may bring thousands, and a signature takes a tenth of a millisecond: so each entry is a step,
+ * after which others may have their turn.
  */
 
 /** What entries are judged by. */
@@ -56,13 +57,14 @@ const maxLogs = 256
 const maxClaimedLogs = 4_096
 const maxClaims = 256
 
-export function openArrivals(bytes: readonly Uint8Array[], rules: AdmissionRules): Arrivals {
+export function* openArrivals(bytes: readonly Uint8Array[], rules: AdmissionRules): Generator<undefined, Arrivals> {
   const byLog = new Map<LogId, SealedEntry[]>()
   const refused: Refused[] = []
   for (const each of bytes) {
     const arrival = openArrival(each, rules)
     if ('reason' in arrival) refused.push(arrival)
     else if (!byLog.get(arrival.entry.log)?.push(arrival)) byLog.set(arrival.entry.log, [arrival])
+    yield
   }
   for (const entries of byLog.values()) entries.sort((a, b) => a.entry.seq - b.entry.seq)
   return { byLog, refused }
@@ -106,15 +108,18 @@ export function heldAmong(arrivals: Arrivals, ledger: Ledger): Map<LogId, { from
 }
 
 /** Judges arrivals one after another, keeping what the logs would look like with those that passed. */
-export function admit(
+export function* admit(
   arrivals: Arrivals,
   ledger: Ledger,
   /** Hash of an entry that the replica holds. */
   hashOf: (log: LogId, seq: number) => Uint8Array | undefined,
   rules: AdmissionRules,
-): Admission {
+): Generator<undefined, Admission> {
   const judge = new Judge(ledger, hashOf, rules)
-  for (const [log, entries] of arrivals.byLog) judge.log(log, entries)
+  for (const [log, entries] of arrivals.byLog) {
+    yield
+    yield* judge.log(log, entries)
+  }
   return { ...judge.admission, refused: [...arrivals.refused, ...judge.admission.refused] }
 }
 
@@ -172,7 +177,7 @@ class Judge {
   }
 
   /** Judges the arrivals of one log, in order of sequence number. */
-  log(log: LogId, entries: readonly SealedEntry[]): void {
+  *log(log: LogId, entries: readonly SealedEntry[]): Generator<undefined, void> {
     const head = this.#heads.get(log)
     if (!head && this.#isOld(log, entries)) return
     const trial: Trial = {
@@ -183,6 +188,7 @@ class Judge {
       forkAt: head?.forked ? head.length : Number.POSITIVE_INFINITY,
     }
     for (const [at, sealed] of entries.entries()) {
+      if (at > 0) yield
       if (this.#isSettled(sealed, trial)) continue
       if (sealed.entry.seq > lengthOf(trial)) {
         this.admission.gaps.push(log)

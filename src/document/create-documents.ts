@@ -1,3 +1,4 @@
+import { Slices } from '../actor/slices.ts'
 import type { ActorKind, ActorSystem } from '../actor/types.ts'
 import { CorruptRecord, type IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
@@ -13,7 +14,7 @@ import { ownerOf } from './names.ts'
 import { OwnLogs } from './own-logs.ts'
 import type { DocumentsContext } from './replica.ts'
 
-export interface DocumentsOptions extends Omit<DocumentsContext, 'limits' | 'damages'> {
+export interface DocumentsOptions extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices'> {
   readonly actors: ActorSystem
   readonly limits?: Partial<DocumentLimits>
 }
@@ -22,7 +23,8 @@ export interface DocumentsOptions extends Omit<DocumentsContext, 'limits' | 'dam
 export function createDocuments(options: DocumentsOptions): Documents {
   const { actors, store, crypto, operator } = options
   const damages = new Damages(store, crypto)
-  const context: DocumentsContext = { ...options, damages, limits: { ...defaultLimits, ...options.limits } }
+  const slices = new Slices(options.clock)
+  const context: DocumentsContext = { ...options, damages, slices, limits: { ...defaultLimits, ...options.limits } }
   const { limits } = context
   const listeners = new Set<(notice: DocumentNotice) => void>()
   const around: Surroundings = {

@@ -208,7 +208,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
       // A commit that was refused has cost the content, not the followers: they are to be shown what comes now.
       if (this.#followers.size > 0) await replica.loadContent()
       const ingested = await this.#mending.reading(() =>
-        ingest(entries, replica, this.#revenants, this.#around.context),
+        ingest(entries, source, replica, this.#revenants, this.#around.context),
       )
       const rejoined = await this.#mending.rejoin()
       this.#take(ingested, source)

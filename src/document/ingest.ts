@@ -1,4 +1,4 @@
-import type { LogId } from '../ports/names.ts'
+import type { LogId, ServerId } from '../ports/names.ts'
 import { type Admission, type AdmissionRules, type Arrivals, admit, heldAmong, openArrivals } from './admission.ts'
 import type { IngestResult } from './documents.ts'
 import type { SealedEntry } from './entry.ts'
@@ -16,20 +16,22 @@ export interface Ingested {
   readonly rebuilt: boolean
 }
 
-/** Takes entries that a peer sent: what passes is durable when it resolves. The content is not touched. */
+/** Takes entries that `source` sent: what passes is durable when it resolves. The content is not touched. */
 export async function ingest(
   bytes: readonly Uint8Array[],
+  source: 'own' | ServerId,
   replica: Replica,
   revenants: Revenants,
   context: DocumentsContext,
 ): Promise<Ingested> {
   const { document } = replica
-  const { crypto, authorship, limits } = context
+  const { crypto, authorship, limits, slices } = context
   const rules: AdmissionRules = { document, owner: ownerOf(document), crypto, authorship, limits }
   const ledger = await replica.loadLedger()
-  const arrivals = revenants.join(openArrivals(bytes, rules), ledger)
+  const arrivals = await slices.run(source, arriving(bytes, rules, revenants, ledger))
   const hashes = await heldHashes(arrivals, ledger, replica)
-  const admission = admit(arrivals, ledger, (log, seq) => hashes.get(log)?.get(seq), rules)
+  const admitting = admit(arrivals, ledger, (log, seq) => hashes.get(log)?.get(seq), rules)
+  const admission = await slices.run(source, admitting)
   const { refused, known, gaps } = admission
   if (admission.appended.length === 0 && admission.forks.length === 0)
     return { result: { stored: 0, known, refused, gaps }, appended: [], rebuilt: false }
@@ -53,6 +55,15 @@ export async function ingest(
   for (const { log } of admission.heads) revenants.release(log)
   const stored = admission.appended.length
   return { result: { stored, known, refused, gaps }, appended, rebuilt: next.epoch !== ledger.epoch }
+}
+
+function* arriving(
+  bytes: readonly Uint8Array[],
+  rules: AdmissionRules,
+  revenants: Revenants,
+  ledger: Ledger,
+): Generator<undefined, Arrivals> {
+  return yield* revenants.join(yield* openArrivals(bytes, rules), ledger)
 }
 
 /** Hashes of the entries held here that arrivals are to be compared with. */

@@ -1,3 +1,4 @@
+import type { Slices } from '../actor/slices.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { ServerIdentity } from '../ports/identity.ts'
@@ -25,6 +26,8 @@ export interface DocumentsContext {
   readonly authorship: Authorship
   readonly telemetry: Telemetry
   readonly limits: DocumentLimits
+  /** What peers send is judged in these, so that however much it is nobody waits for it. */
+  readonly slices: Slices
   /**
    * Whether everything has come that others still hold of this operator's documents, as far as can be known: a server that was
    * set back to a backup may have written more than it knows. Until then no mark is forgotten. Left out: it has.

@@ -20,11 +20,11 @@ export class Revenants {
   }
 
   /** Adds to arrivals what came before of the same logs, and keeps what may be needed later. */
-  join(arrivals: Arrivals, ledger: Ledger): Arrivals {
+  *join(arrivals: Arrivals, ledger: Ledger): Generator<undefined, Arrivals> {
     const old = oldLogs(arrivals, ledger)
     if (old.length === 0) return arrivals
     const byLog = new Map(arrivals.byLog)
-    for (const log of old) byLog.set(log, this.#joined(log, arrivals.byLog.get(log) ?? []))
+    for (const log of old) byLog.set(log, yield* this.#joined(log, arrivals.byLog.get(log) ?? []))
     if (this.#bytes > this.#maxBytes) this.forget()
     return { byLog, refused: arrivals.refused }
   }
@@ -40,10 +40,11 @@ export class Revenants {
     this.#bytes = 0
   }
 
-  #joined(log: LogId, arrived: readonly SealedEntry[]): SealedEntry[] {
+  *#joined(log: LogId, arrived: readonly SealedEntry[]): Generator<undefined, SealedEntry[]> {
     const kept = this.#entries.get(log) ?? new Map<number, SealedEntry>()
     const all = new Map(kept)
     for (const sealed of arrived) {
+      yield
       const { seq } = sealed.entry
       all.set(seq, sealed)
       // What is kept is joined to what others send: it must not be theirs to answer for.

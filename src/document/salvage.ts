@@ -82,7 +82,7 @@ export async function rejoin(
     entries.push(first, second)
   }
   if (entries.length === 0) return undefined
-  const ingested = await ingest(entries, replica, revenants, context)
+  const ingested = await ingest(entries, 'own', replica, revenants, context)
   for (const { reason, detail } of ingested.result.refused) {
     if (reason !== 'equivocation')
       context.telemetry.log('warn', 'document.remains-refused', { document: replica.document, reason, detail })

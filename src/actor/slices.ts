@@ -1,0 +1,90 @@
+import type { Clock } from '../ports/clock.ts'
+
+/** So long at a time: short enough that nobody who waits for the event loop notices it. */
+const sliceMs = 2
+/** How fast the time that was taken is given back, by time that was not. */
+const givenBack = 2
+
+interface Work {
+  /** Does one step. Answers whether it was the last; if so, whoever waits for it is told. */
+  readonly step: () => boolean
+}
+
+/**
+ * Work of unknown length, done in steps of a fraction of a millisecond each: after a slice of it timers and sockets have their
+ * turn, however much there is to do and whoever brought it. Those who brought work take turns, step by step, so that much of one
+ * does not keep little of another waiting. What is short is done at once, without a timer.
+ */
+export class Slices {
+  readonly #clock: Clock
+  /** By who brought it, in the order of their turns. */
+  readonly #waiting = new Map<string, Work[]>()
+  /** What was taken of the event loop's time lately, and when that was looked at last. */
+  #takenMs = 0
+  #atMs = 0
+  #isPausing = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Runs a generator to its end, one step at a time. Rejects with what it throws. */
+  run<T>(who: string, steps: Generator<undefined, T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const step = () => {
+      try {
+        const { done, value } = steps.next()
+        if (done) resolve(value)
+        return done === true
+      } catch (error) {
+        reject(error)
+        return true
+      }
+    }
+    const queue = this.#waiting.get(who)
+    if (queue) queue.push({ step })
+    else this.#waiting.set(who, [{ step }])
+    if (!this.#isPausing) this.#slice()
+    return promise
+  }
+
+  #slice(): void {
+    this.#recover()
+    while (this.#waiting.size > 0 && this.#takenMs < sliceMs) {
+      this.#stepOfNext()
+      this.#spend()
+    }
+    if (this.#waiting.size > 0) this.#pause()
+  }
+
+  #stepOfNext(): void {
+    for (const [who, queue] of this.#waiting) {
+      this.#waiting.delete(who)
+      if (queue[0]?.step() !== false) queue.shift()
+      if (queue.length > 0) this.#waiting.set(who, queue)
+      return
+    }
+  }
+
+  #pause(): void {
+    this.#isPausing = true
+    this.#clock.after(0, () => {
+      this.#isPausing = false
+      this.#slice()
+    })
+  }
+
+  /** The time since it was looked at last was somebody else's. */
+  #recover(): void {
+    const nowMs = this.#clock.elapsed()
+    this.#takenMs = Math.max(0, this.#takenMs - givenBack * (nowMs - this.#atMs))
+    this.#atMs = nowMs
+  }
+
+  /** The time since it was looked at last was taken here. */
+  #spend(): void {
+    const nowMs = this.#clock.elapsed()
+    this.#takenMs += nowMs - this.#atMs
+    this.#atMs = nowMs
+  }
+}
