@@ -121,6 +121,7 @@ export function createFederation(options: FederationOptions): Federation {
     settings: options.quota ?? {},
     slackBytes: options.maxDocumentBytes ?? defaultLimits.maxReplicaBytes,
     holdingOf: owner => forest.holdingOf(owner),
+    isHeld: document => forest.isHeld(document),
     clock,
     telemetry,
   })
@@ -161,9 +162,9 @@ export function createFederation(options: FederationOptions): Federation {
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
         entriesInTurn: async count => (of === operator ? undefined : quotas.entries(of, count)),
-        overQuota(document, entries) {
+        withinQuota(document, entries, take) {
           const owner = ownerOf(document)
-          return owner === operator ? undefined : quotas.refuse(owner, forest.isHeld(document), entries)
+          return owner === operator ? take() : quotas.within(owner, document, entries, take)
         },
         mayHold: (document, server) =>
           trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),

@@ -8,12 +8,18 @@ import type { Mentions } from './mentions.ts'
 import type { OverQuota } from './quotas.ts'
 import type { Entries } from './wire.ts'
 
+/** Takes entries of a document, unless there is no room for them here: then it answers why, which is counted there. */
+export type WithinQuota = <T>(
+  document: DocumentId,
+  entries: readonly Uint8Array[],
+  take: () => Promise<T>,
+) => Promise<T | OverQuota>
+
 export interface IntakeOptions {
   readonly peer: ServerId
   readonly documents: Pick<Documents, 'ingest'>
   readonly exchange: Pick<Exchange, 'mayTake'>
-  /** Why there is no room for entries of the document here, if so; counted there. */
-  readonly overQuota: (document: DocumentId, entries: readonly Uint8Array[]) => OverQuota | undefined
+  readonly withinQuota: WithinQuota
   readonly telemetry: Pick<Telemetry, 'count'>
   readonly mentions: Mentions
 }
@@ -39,18 +45,18 @@ export class Intake {
 
   /** Resolves with `undefined` when none of them may be taken, for whatever they contain. */
   async take({ document, entries }: Entries): Promise<Taken | undefined> {
-    const { documents, exchange, overQuota, peer, telemetry, mentions } = this.#options
+    const { documents, exchange, withinQuota, peer, telemetry, mentions } = this.#options
     if (!exchange.mayTake(document)) {
       telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
       mentions.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
       return undefined
     }
-    const over = overQuota(document, entries)
-    if (over) {
-      telemetry.count('cpns_entries_refused_total', { reason: over }, entries.length)
+    const ingested = await withinQuota(document, entries, () => documents.ingest(document, entries, peer))
+    if (typeof ingested === 'string') {
+      telemetry.count('cpns_entries_refused_total', { reason: ingested }, entries.length)
       return undefined
     }
-    const { refused, gaps, stored, known, index } = await documents.ingest(document, entries, peer)
+    const { refused, gaps, stored, known, index } = ingested
     let fault = 0
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
@@ -60,7 +66,7 @@ export class Intake {
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (known > 0) {
       telemetry.count('cpns_entries_repeated_total', {}, known)
-      mentions.log('debug', 'entries.repeated', { document, peer, entries: known })
+      mentions.log('info', 'entries.repeated', { document, peer, entries: known })
     }
     const isNotStored = refused.some(({ reason }) => reason === 'storage')
     return { fault, isNotStored, isLacking: gaps.length > 0, index }

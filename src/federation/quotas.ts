@@ -1,5 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
-import type { OperatorId } from '../ports/names.ts'
+import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Pace } from './pace.ts'
 import type { Holding } from './reconciliation/forest.ts'
@@ -55,6 +55,8 @@ interface Account {
   pace: Pace
   handshakes: TokenBucket
   readonly refused: Record<OverQuota, number>
+  /** What is being judged and stored. */
+  readonly arriving: Set<{ readonly document: DocumentId; readonly bytes: number }>
   framesWaited: number
   handshakesRefused: number
   /** Until when it is not said again that it is over its quota, by the clock's elapsed milliseconds. */
@@ -67,6 +69,7 @@ export class Quotas {
   #settings: QuotaSettings
   readonly #slackBytes: number
   readonly #holdingOf: (owner: OperatorId) => Holding
+  readonly #isHeld: (document: DocumentId) => boolean
   readonly #clock: Clock
   readonly #telemetry: Telemetry
   readonly #accounts = new Map<OperatorId, Account>()
@@ -76,12 +79,14 @@ export class Quotas {
     /** The most that one document may take. */
     readonly slackBytes: number
     readonly holdingOf: (owner: OperatorId) => Holding
+    readonly isHeld: (document: DocumentId) => boolean
     readonly clock: Clock
     readonly telemetry: Telemetry
   }) {
     this.#settings = options.settings
     this.#slackBytes = options.slackBytes
     this.#holdingOf = options.holdingOf
+    this.#isHeld = options.isHeld
     this.#clock = options.clock
     this.#telemetry = options.telemetry
   }
@@ -98,23 +103,46 @@ export class Quotas {
     }
   }
 
-  /** Whether entries of a document of that owner may be taken; counts and tells if not. */
-  refuse(owner: OperatorId, isHeld: boolean, entries: readonly Uint8Array[]): OverQuota | undefined {
+  /**
+   * Takes entries of a document of that owner if there is room for them, beside all that is being taken at the same time; counts and
+   * tells if there is none. Answers why, or what taking them has come to.
+   */
+  async within<T>(
+    owner: OperatorId,
+    document: DocumentId,
+    entries: readonly Uint8Array[],
+    take: () => Promise<T>,
+  ): Promise<T | OverQuota> {
     const account = this.#of(owner)
-    const held = this.#holdingOf(owner)
-    const { quota } = account
-    const bytes = entries.reduce((sum, { length }) => sum + length, held.bytes)
-    const over =
-      !isHeld && held.documents >= quota.documents
-        ? 'quota-documents'
-        : bytes > quota.bytes + (isHeld ? this.#slackBytes : 0)
-          ? 'quota-bytes'
-          : undefined
+    const bytes = entries.reduce((sum, { length }) => sum + length, 0)
+    const over = this.#over(owner, account, document, bytes)
     if (over) {
       account.refused[over] += entries.length
       this.#tell(owner, account, over)
+      return over
     }
-    return over
+    const arrival = { document, bytes }
+    account.arriving.add(arrival)
+    try {
+      return await take()
+    } finally {
+      account.arriving.delete(arrival)
+    }
+  }
+
+  /** What arrives counts as if it were held already: as a document of its own only until it is. */
+  #over(owner: OperatorId, { quota, arriving }: Account, document: DocumentId, bytes: number): OverQuota | undefined {
+    const held = this.#holdingOf(owner)
+    const isHeld = this.#isHeld(document)
+    const fresh = new Set<DocumentId>()
+    let arrivingBytes = 0
+    for (const each of arriving) {
+      arrivingBytes += each.bytes
+      if (each.document !== document && !this.#isHeld(each.document)) fresh.add(each.document)
+    }
+    if (!isHeld && held.documents + fresh.size >= quota.documents) return 'quota-documents'
+    const mostBytes = quota.bytes + (isHeld ? this.#slackBytes : 0)
+    return held.bytes + arrivingBytes + bytes > mostBytes ? 'quota-bytes' : undefined
   }
 
   /** Resolves when a frame with so many entries of a server of that operator may be worked on. */
@@ -149,6 +177,7 @@ export class Quotas {
       pace: this.#paceOf(quota),
       handshakes: this.#handshakesOf(quota),
       refused: { 'quota-documents': 0, 'quota-bytes': 0 },
+      arriving: new Set(),
       ...{ framesWaited: 0, handshakesRefused: 0, quietUntilMs: 0 },
     }
     this.#accounts.set(operator, account)

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import { asDocumentId } from '../../src/document/names.ts'
 import { defaultQuota, Quotas } from '../../src/federation/quotas.ts'
 import type { Holding } from '../../src/federation/reconciliation/forest.ts'
-import type { OperatorId } from '../../src/ports/names.ts'
+import type { DocumentId, OperatorId } from '../../src/ports/names.ts'
 import { ManualClock } from '../fixtures/manual-clock.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
@@ -20,51 +20,61 @@ const b = testOperator('b.example')
 const c = testOperator('c.example')
 const slackBytes = 100
 
-function quotas(all: object, holding: () => Holding, clock = new ManualClock()) {
+const isHere = asDocumentId('visit/b.example/a.example/held')
+const isNew = asDocumentId('visit/b.example/a.example/new')
+
+function quotas(
+  all: object,
+  holding: () => Holding,
+  isHeld = (document: DocumentId) => document === isHere,
+  clock = new ManualClock(),
+) {
   const telemetry = new RecordingTelemetry()
   const settings = { all, byOperator: new Map<OperatorId, object>([[c.id, { documents: 1 }]]) }
-  return { telemetry, clock, of: new Quotas({ settings, slackBytes, holdingOf: holding, clock, telemetry }) }
+  return { telemetry, clock, of: new Quotas({ settings, slackBytes, holdingOf: holding, isHeld, clock, telemetry }) }
 }
 
-test('whatever comes in whatever order, no more is held than the quota and one document', () => {
-  const step = fc.record({ isHeld: fc.boolean(), sizes: fc.array(fc.nat(60), { maxLength: 4 }) })
-  fc.assert(
-    fc.property(fc.nat(5), fc.nat(500), fc.array(step, { maxLength: 40 }), (documents, bytes, steps) => {
-      let held: Holding = { documents: 0, bytes: 0 }
-      const { of } = quotas({ documents, bytes }, () => held)
+const taken = async () => 'taken'
+
+test('whatever comes in whatever order, and at the same time, no more is held than the quota and one document', async () => {
+  const step = fc.record({ number: fc.nat(8), sizes: fc.array(fc.nat(60), { maxLength: 4 }), waits: fc.nat(3) })
+  await fc.assert(
+    fc.asyncProperty(fc.nat(5), fc.nat(500), fc.array(step, { maxLength: 40 }), async (documents, bytes, steps) => {
+      const held = new Map<DocumentId, number>()
+      const holding = () => ({ documents: held.size, bytes: [...held.values()].reduce((sum, size) => sum + size, 0) })
+      const { of } = quotas({ documents, bytes }, holding, document => held.has(document))
       let refused = 0
-      for (const { isHeld, sizes } of steps) {
-        const known = isHeld && held.documents > 0
-        const over = of.refuse(
-          b.id,
-          known,
-          sizes.map(size => new Uint8Array(size)),
-        )
-        if (over) refused += sizes.length
-        else {
-          const sum = sizes.reduce((total, size) => total + size, held.bytes)
-          held = { documents: held.documents + (known ? 0 : 1), bytes: sum }
-        }
-        assert.ok(held.documents <= documents)
-        assert.ok(held.bytes <= bytes + slackBytes)
-      }
+      const attempts = steps.map(async ({ number, sizes, waits }) => {
+        const document = asDocumentId(`visit/b.example/a.example/${number}`)
+        const entries = sizes.map(size => new Uint8Array(size))
+        const answer = await of.within(b.id, document, entries, async () => {
+          for (let wait = 0; wait < waits; wait++) await undefined
+          held.set(document, (held.get(document) ?? 0) + sizes.reduce((sum, size) => sum + size, 0))
+          return 'taken'
+        })
+        if (answer !== 'taken') refused += sizes.length
+        assert.ok(held.size <= documents)
+        assert.ok(holding().bytes <= bytes + slackBytes)
+      })
+      await Promise.all(attempts)
       const usage = of.usageOf(b.id)
       assert.is(usage.refused['quota-documents'] + usage.refused['quota-bytes'], refused)
     }),
   )
 })
 
-test('each operator has its own quota; what is left out is as usual, and a flood is told of once a minute', () => {
+test('each operator has its own quota; what is left out is as usual, and a flood is told of once a minute', async () => {
   const { of, telemetry, clock } = quotas({ bytes: 10 }, () => ({ documents: 1, bytes: 0 }))
   assert.equal(of.usageOf(b.id).quota, { ...defaultQuota, bytes: 10 })
   assert.equal(of.usageOf(c.id).quota, { ...defaultQuota, bytes: 10, documents: 1 })
-  assert.is(of.refuse(b.id, false, [new Uint8Array(10)]), undefined)
-  for (let turn = 0; turn < 9; turn++) assert.is(of.refuse(b.id, false, [new Uint8Array(11)]), 'quota-bytes')
-  assert.is(of.refuse(c.id, false, []), 'quota-documents')
-  assert.is(of.refuse(c.id, true, []), undefined)
+  const bytes = (length: number) => [new Uint8Array(length)]
+  assert.is(await of.within(b.id, isNew, bytes(10), taken), 'taken')
+  for (let turn = 0; turn < 9; turn++) assert.is(await of.within(b.id, isNew, bytes(11), taken), 'quota-bytes')
+  assert.is(await of.within(c.id, isNew, [], taken), 'quota-documents')
+  assert.is(await of.within(c.id, isHere, [], taken), 'taken')
   assert.is(telemetry.events('quota.exceeded').length, 2)
   clock.advance(60_000)
-  of.refuse(b.id, false, [new Uint8Array(11)])
+  await of.within(b.id, isNew, bytes(11), taken)
   assert.is(telemetry.events('quota.exceeded').length, 3)
 })
 
