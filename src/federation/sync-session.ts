@@ -7,12 +7,13 @@ import type { Random } from '../ports/random.ts'
 import { type Span, type Subject, spanned } from '../ports/spans.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asking } from './asking.ts'
+import { Breath } from './breath.ts'
 import { linkFaultIn, manifestFaults } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import { Giving } from './giving.ts'
 import { versionOf } from './heads.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { Intake } from './intake.ts'
+import { Intake, type WithinQuota } from './intake.ts'
 import { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
 import { Mentions } from './mentions.ts'
@@ -20,7 +21,6 @@ import type { Outgoing } from './outbox.ts'
 import { OwedReceipts } from './owed-receipts.ts'
 import type { PeerConduct } from './peer-conduct.ts'
 import { type Made, Progress } from './progress.ts'
-import type { OverQuota } from './quotas.ts'
 import { Receipts } from './receipts.ts'
 import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import type { Grown } from './reconciliation/forest.ts'
@@ -42,8 +42,7 @@ export interface SyncSessionOptions {
   readonly budget: ByteBudget | undefined
   /** Resolves when so many entries of the peer may be worked on. */
   readonly entriesInTurn: (count: number) => Promise<void>
-  /** Why there is no room for entries of the document here, if so; counted there. */
-  readonly overQuota: (document: DocumentId, entries: readonly Uint8Array[]) => OverQuota | undefined
+  readonly withinQuota: WithinQuota
   /** Whether a server's operator may hold a document, as far as is known here. */
   readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Whether receipts of the document matter here: whether this server writes it. */
@@ -106,7 +105,7 @@ export class SyncSession {
 
   constructor(options: SyncSessionOptions) {
     const { stream, peer, documents, exchange, events, drives, grown, budget, crypto, clock, random, limits } = options
-    const { mayHold, overQuota, telemetry, conduct } = options
+    const { mayHold, withinQuota, telemetry, conduct } = options
     const failed = (error: unknown) => this.#failed(error)
     const mentions = new Mentions(telemetry, clock)
     this.#options = options
@@ -133,7 +132,7 @@ export class SyncSession {
       ...{ peer, documents, exchange, sender: this.#sender, clock, telemetry, mentions },
       limits: { maxOut: limits.maxOpenAsks, maxOpen: limits.outbox.maxDocuments },
     })
-    this.#intake = new Intake({ peer, documents, exchange, overQuota, telemetry, mentions })
+    this.#intake = new Intake({ peer, documents, exchange, withinQuota, telemetry, mentions })
     this.#receipts = new Receipts(
       (document, version) => this.#received(document, version),
       clock,
@@ -264,6 +263,7 @@ export class SyncSession {
 
   async #read(): Promise<void> {
     const { stream, peer, budget, clock, limits, conduct, telemetry } = this.#options
+    const breath = new Breath(clock)
     this.#heartbeat.listening()
     for await (const frame of stream.frames) {
       if (this.#isOver) return
@@ -273,8 +273,10 @@ export class SyncSession {
       await budget?.spend(frame.length, message.type === 'query' || message.type === 'answer')
       if (message.type === 'entries') await this.#options.entriesInTurn(message.entries.length)
       if (this.#isOver) return
+      breath.frame()
       await this.#receive(message)
       if (conduct.sentence === 'throttled') await new Promise<void>(resolve => clock.after(limits.throttleMs, resolve))
+      else if (breath.isDue) await breath.take()
       this.#heartbeat.listening()
     }
     this.fail('The peer closed the stream.')
