@@ -326,7 +326,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     scrubber.stop()
     await federation.stop()
     await withinMs(clock, drainLimitMs, storage.stop())
-    inventory.stop()
+    await withinMs(clock, drainLimitMs, inventory.stop())
     await withinMs(clock, drainLimitMs, actors.drain())
     trust.stop()
     await ports.media?.close()

@@ -251,6 +251,11 @@ export function tableLogStore(table: Table): LogStore {
     async *scan({ from, to }) {
       for await (const [key, value] of records(indexRange(from, to))) yield readIndex(key, value)
     },
+    async count({ from, to }) {
+      let count = 0
+      for await (const _ of keys(indexRange(from, to))) count++
+      return count
+    },
     async local(key) {
       const recordKey = localKey(key)
       const value = await get(recordKey)

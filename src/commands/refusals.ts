@@ -32,6 +32,13 @@ export const commandRefusals = {
     new CommandRefused(500, `${operator} answered with something that is no answer to this command.`, 'BAD_ANSWER'),
   overloaded: (retryAfterMs: number) =>
     new CommandRefused(503, 'The server has too much to do. Try again later.', 'OVERLOADED', retryAfterMs),
+  starting: () =>
+    new CommandRefused(
+      503,
+      'The server has just started, and does not know all of its documents yet. Try again.',
+      'STARTING',
+      1_000,
+    ),
   notStored: () =>
     new CommandRefused(
       503,

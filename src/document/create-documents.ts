@@ -98,6 +98,8 @@ export function createDocuments(options: DocumentsOptions): Documents {
       return spanned(span, () => actorOf(document).ask<T>({ type: 'write', mutation }, patience))
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
+    held: document => actorOf(document).ask({ type: 'held' }, patience),
+    count: prefix => store.count({ from: prefix, to: `${prefix}\uffff` }),
     room: document => actorOf(document).ask({ type: 'room' }, patience),
     index: document => mending(document, () => store.index(document)),
     list,

@@ -19,6 +19,7 @@ import type { DocumentMessage, Ingest } from './document-messages.ts'
 import {
   DocumentDamaged,
   type DocumentNotice,
+  type HeldContent,
   type IngestResult,
   type Mutation,
   type Room,
@@ -86,6 +87,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
         return this.#write(envelope, actor)
       case 'read':
         return this.#respond(envelope, async () => (await this.#replica.loadContent()).view)
+      case 'held':
+        return this.#respond(envelope, () => this.#held())
       case 'room':
         return this.#respond(envelope, () => this.#room())
       case 'ingest':
@@ -168,6 +171,12 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     const { document, content, ledger } = this.#replica
     if (!content || !ledger) throw new Error(`${document} is not loaded.`)
     return { document, content, ledger }
+  }
+
+  async #held(): Promise<HeldContent | undefined> {
+    const { view: content } = await this.#replica.loadContent()
+    const digest = this.#replica.index?.digest
+    return digest && { content, digest }
   }
 
   async #room(): Promise<Room> {

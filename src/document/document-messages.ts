@@ -1,6 +1,6 @@
 import type { Message, Question } from '../actor/types.ts'
 import type { ServerId } from '../ports/names.ts'
-import type { DocumentObserver, IngestResult, Mutation, Registers, Room } from './documents.ts'
+import type { DocumentObserver, HeldContent, IngestResult, Mutation, Registers, Room } from './documents.ts'
 
 /* What the actor of a document is told and asked; the meaning of each is that of the method of `Documents`. */
 
@@ -10,6 +10,9 @@ export interface Write extends Message, Question<unknown> {
 }
 export interface Read extends Message, Question<Registers> {
   readonly type: 'read'
+}
+export interface ReadHeld extends Message, Question<HeldContent | undefined> {
+  readonly type: 'held'
 }
 export interface AskRoom extends Message, Question<Room> {
   readonly type: 'room'
@@ -49,6 +52,7 @@ export interface GiveUp extends Message, Question<boolean> {
 export type DocumentMessage =
   | Write
   | Read
+  | ReadHeld
   | AskRoom
   | Ingest
   | Observe

@@ -20,6 +20,12 @@ export interface Registers {
   entries(prefix?: string): Iterable<readonly [key: string, register: Register]>
 }
 
+/** Content at one moment, and the digest that the document had then. */
+export interface HeldContent {
+  readonly content: Registers
+  readonly digest: Uint8Array
+}
+
 /** A register to be written. */
 export interface RegisterWrite {
   readonly key: string
@@ -146,9 +152,13 @@ export interface Documents {
    * not either, it is the same object, which mutations get too. @throws {DocumentDamaged}
    */
   read(document: DocumentId): Promise<Registers>
+  /** The content now, and the digest that it has; `undefined` for a document that is not held. @throws {DocumentDamaged} */
+  held(document: DocumentId): Promise<HeldContent | undefined>
   index(document: DocumentId): Promise<IndexRecord | undefined>
   /** How much a document still takes. Nobody else can take the last room away: it is of what this server itself writes. */
   room(document: DocumentId): Promise<Room>
+  /** How many documents are held whose id starts with `prefix`. */
+  count(prefix: string): Promise<number>
   /** Index records whose id starts with `prefix`, in order. */
   list(prefix: string, from?: string): AsyncIterable<IndexRecord>
   /** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */

@@ -1,8 +1,7 @@
-import type { Documents, Registers } from '../document/documents.ts'
+import type { Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import type { Principal } from '../federation/command.ts'
 import { type DocumentId, isOperatorId } from '../ports/names.ts'
-import type { Telemetry } from '../ports/telemetry.ts'
 import { networkOf } from './networks.ts'
 import { keys } from './records.ts'
 import type { NetworkName } from './view.ts'
@@ -16,26 +15,16 @@ import type { NetworkName } from './view.ts'
 export interface Belongings {
   /** In order of home and id. */
   of(subscriber: Principal): NetworkName[]
-  /** Learns what a `pn/…` document says now; `visit/…` documents it reads itself. */
-  learn(document: DocumentId, content: Registers): void
-  /** Reads every visit held here, then follows them. */
-  start(): Promise<void>
-  stop(): void
+  /** Learns whom a `pn/…` or `visit/…` document names now, as {@link whoIsNamedIn} says it. */
+  learn(document: DocumentId, whoIsNamed: readonly string[]): void
 }
 
-export function createBelongings(options: {
-  readonly documents: Pick<Documents, 'read' | 'list' | 'subscribe'>
-  readonly telemetry: Telemetry
-}): Belongings {
-  const { documents, telemetry } = options
+export function createBelongings(): Belongings {
   const named = new Map<DocumentId, ReadonlySet<string>>()
   const places = new Map<string, Set<DocumentId>>()
-  /** Visits that are being read; `true` when they have changed meanwhile. */
-  const reading = new Map<DocumentId, boolean>()
-  let unsubscribe: (() => void) | undefined
 
-  function learn(document: DocumentId, content: Registers): void {
-    const now = new Set(whoIsNamedIn(document, content))
+  function learn(document: DocumentId, whoIsNamed: readonly string[]): void {
+    const now = new Set(whoIsNamed)
     for (const who of named.get(document) ?? []) {
       if (now.has(who)) continue
       places.get(who)?.delete(document)
@@ -49,23 +38,6 @@ export function createBelongings(options: {
     else named.delete(document)
   }
 
-  async function refresh(visit: DocumentId): Promise<void> {
-    if (reading.has(visit)) {
-      reading.set(visit, true)
-      return
-    }
-    do {
-      reading.set(visit, false)
-      try {
-        learn(visit, await documents.read(visit))
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error)
-        telemetry.log('error', 'inventory.belongings.unreadable', { document: visit, message })
-      }
-    } while (reading.get(visit))
-    reading.delete(visit)
-  }
-
   return {
     learn,
 
@@ -74,19 +46,6 @@ export function createBelongings(options: {
       const networks = new Map(found.map(name => [placeOf(name), name]))
       return [...networks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name)
     },
-
-    async start() {
-      unsubscribe = documents.subscribe(({ document }) => {
-        if (document.startsWith('visit/')) void refresh(document)
-      })
-      for await (const { document } of documents.list('visit/')) await refresh(document)
-    },
-
-    stop() {
-      unsubscribe?.()
-      named.clear()
-      places.clear()
-    },
   }
 }
 
@@ -94,7 +53,7 @@ export function createBelongings(options: {
 export const placeOf = ({ home, pnId }: NetworkName): string => `${home}/${pnId}`
 
 /** Owner and roster of a `pn/…` document, the admissions of a `visit/…` one, as `operator/identity`. */
-function* whoIsNamedIn(document: DocumentId, content: Registers): Generator<string> {
+export function* whoIsNamedIn(document: DocumentId, content: Registers): Generator<string> {
   const name = networkOf(document)
   if (!name) return
   const network = content.get(keys.network)?.value

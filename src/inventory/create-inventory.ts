@@ -3,6 +3,7 @@ import type { Attached } from '../commands/attached.ts'
 import { createMemory } from '../commands/memory.ts'
 import { createProofCheck } from '../commands/proofs.ts'
 import type { Documents } from '../document/documents.ts'
+import { type FactProgress, Facts } from '../document/facts.ts'
 import { asDocumentId, ownerOf } from '../document/names.ts'
 import type { Command, MethodSpec, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
@@ -34,8 +35,9 @@ import { offerInvitations } from './invitations/offer-invitations.ts'
 import { defaultLimits, type InventoryLimits } from './limits.ts'
 import { createLive } from './live.ts'
 import { type Inventory, inventoryNotifications } from './methods.ts'
+import { type NetworkFact, networkFacts } from './network-facts.ts'
 import { finding, listing } from './network-queries.ts'
-import { createNetworks, homeDocument, networkOf } from './networks.ts'
+import { createNetworks, homeDocument, networkOf, visitDocument } from './networks.ts'
 import type { Notices } from './notices/notices.ts'
 import type { PresenceService } from './presence/presence.ts'
 import type { Procedure } from './procedure.ts'
@@ -57,6 +59,7 @@ import { change } from './settings.ts'
 import { createTurns } from './turns.ts'
 import { usageQuerying } from './usage/querying.ts'
 import { reporting } from './usage/reporting.ts'
+import type { NetworkName } from './view.ts'
 
 export interface InventoryOptions {
   readonly operator: OperatorId
@@ -85,9 +88,14 @@ export interface InventoryService {
   readonly entitlement: Entitlement
   /** Forwards commands through the federation, and executes those that others forward. To be called once, before `start`. */
   join(federation: Federation): void
-  /** Reads what may be held by whom; to be awaited before the federation starts. */
+  /**
+   * Learns what may be held by whom; to be awaited before the federation starts. Clients may be served meanwhile: what their
+   * commands need of it is learned first, and lists of all PNs of a subscriber are refused (503, `STARTING`).
+   */
   start(): Promise<void>
-  stop(): void
+  /** How far the start has come. */
+  readonly starting: FactProgress
+  stop(): Promise<void>
   /** Whether a client may read a document: the owner, the gateways and the elements of its PN may. */
   mayRead(principal: Principal, document: DocumentId): Promise<boolean>
   /** The effective inventory of a PN at a time (default: now), if this server holds its home document. */
@@ -132,9 +140,27 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const memory = createMemory({ store, crypto, clock })
   const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
   const { offlineMs, replicaWaitMs: arrivalMs } = limits
-  const belongings = createBelongings({ documents, telemetry })
-  const heard = { granted: telling.granted, alsoRead: belongings.learn }
-  const grants = createGrants({ self, documents, clock, telemetry, offlineMs, arrivalMs, contradicted, ...heard })
+  const belongings = createBelongings()
+  const grants = createGrants({
+    ...{ self, documents, clock, telemetry, offlineMs, arrivalMs, contradicted },
+    granted: telling.granted,
+    refresh: home => facts.refresh(home),
+  })
+  const facts = new Facts<NetworkFact>({
+    ...{ derivation: networkFacts(self), documents, store, clock, telemetry },
+    learned(document, known) {
+      belongings.learn(document, known?.fact.named ?? [])
+      return grants.learned(document, known)
+    },
+  })
+  /** By whom the home document may be held; while the start goes on it is read, and before it our own visit. */
+  async function knowGrants(name: NetworkName): Promise<void> {
+    if (facts.isLoaded) return
+    await begun.promise
+    await facts.know(visitDocument(name, self))
+    await facts.know(homeDocument(name))
+  }
+  const begun = Promise.withResolvers<void>()
   /** What gets lost is given back the next time that the home offers what it does not give any more. */
   function contradicted(notice: Statement): void {
     const home = ownerOf(asDocumentId(notice.document))
@@ -224,8 +250,9 @@ export function createInventory(options: InventoryOptions): InventoryService {
   commands.push(forwarding.command)
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
-  offerCommand(listing({ networks, belongings }))
-  offerCommand(finding({ networks, belongings }))
+  const known = { networks, belongings, isKnown: () => facts.isLoaded }
+  offerCommand(listing(known))
+  offerCommand(finding(known))
   live.offer(found => offerCommand(commandOf(query(found), dispatch)))
   const { macKeys } = secrets
   const groups = { ...limits, self, networks, documents, notices, macKeys, crypto, random, clock, keptMs }
@@ -285,29 +312,35 @@ export function createInventory(options: InventoryOptions): InventoryService {
       found.handle(revokedMethod, createRevocationHandler({ self, documents, crypto }))
     },
 
+    get starting() {
+      return facts.progress
+    },
+
     async start() {
       await telling.start()
-      await grants.start()
-      await belongings.start()
-      grants.sweep()
+      facts.follow()
+      begun.resolve()
       await waiting.start()
+      await facts.load()
       sweepLater()
       await sweep()
     },
 
-    stop() {
+    async stop() {
+      begun.resolve()
       cancelSweep()
       stopFollowingLinks()
       live.stop()
       forwarding.stop()
       telling.stop()
       grants.stop()
-      belongings.stop()
       records.stop()
+      await facts.stop()
     },
 
     async mayRead(principal, document) {
       const name = networkOf(document)
+      if (name) await knowGrants(name)
       if (!name || !grants.mayHold(homeDocument(name), self)) return false
       const view = await networks.view(name)
       return view !== undefined && mayReadNetwork(view, { kind: 'subscriber', principal })

@@ -1,11 +1,13 @@
+import { createEnds } from '../commands/ends.ts'
 import type { Documents, Registers } from '../document/documents.ts'
+import type { Known } from '../document/facts.ts'
 import { type DocumentName, ownerOf, parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
-import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { givenIn, type NetworkFact } from './network-facts.ts'
 import { homeDocument, visitDocument } from './networks.ts'
-import { keys, readRecords } from './records.ts'
 import { endedGrants, noticeOf, replicasOf } from './revocation/ending.ts'
 import type { Statement } from './revocation/statement.ts'
 
@@ -21,12 +23,12 @@ import type { Statement } from './revocation/statement.ts'
  * drops what it holds of the PN but for its own documents.
  *
  * It is asked for every push, so the answer comes from memory: the grants of each PN, read again whenever its home
- * document changes. What is not known yet, or could not be read, is refused.
+ * document changes (network-facts.ts). What is not known yet, or could not be read, is refused.
  */
 
 export interface Grants extends Entitlement {
-  /** Reads the grants of every PN held here, then follows them. */
-  start(): Promise<void>
+  /** Learns what is known of a document of a PN, or that it is not held any more: to be told of all that are held, and of every change. */
+  learned(document: DocumentId, known: Known<NetworkFact> | undefined): Promise<void>
   stop(): void
   /** Drops the replicas of PNs in which this operator's grant ended longer ago than anybody stays away. */
   sweep(): void
@@ -37,25 +39,7 @@ export interface Grants extends Entitlement {
 /** What a home document grants: until when, by operator. */
 type Granted = ReadonlyMap<OperatorId, number>
 
-/** A grant as it stands in the document. */
-interface Given {
-  readonly id: string
-  readonly expires: number
-}
-
-interface Known {
-  readonly granted: Granted
-  /** Announces the next end of a grant. */
-  readonly cancel: Cancel
-}
-
 const namesRemembered = 10_000
-
-/** Clocks of other machines are set right meanwhile, and platforms bound their timers: longer waits are taken in steps. */
-const longestWaitMs = 3_600_000
-
-/** At the start: enough that the disk is never waited for, few enough that their content fits into memory. */
-const readAtOnce = 16
 
 /** After a replica could not be dropped it is tried again. */
 const retryDropMs = 30_000
@@ -63,6 +47,8 @@ const retryDropMs = 30_000
 export function createGrants(options: {
   readonly self: OperatorId
   readonly documents: Documents
+  /** Has a home document told anew. */
+  readonly refresh: (home: DocumentId) => Promise<void>
   /** Hears what each home document of this operator grants: the ids of the grants. */
   readonly granted: (home: DocumentId, grants: ReadonlyMap<OperatorId, string>) => void
   /** Hears of a grant of this operator that its home still gives, though it has given notice of its end. */
@@ -73,17 +59,18 @@ export function createGrants(options: {
   readonly arrivalMs: number
   readonly clock: Clock
   readonly telemetry: Telemetry
-  /** Told of what every home document says, whenever it is read: at the start, and at each change. */
-  readonly alsoRead?: (home: DocumentId, content: Registers) => void
 }): Grants {
   const { self, documents, clock, telemetry } = options
-  const known = new Map<DocumentId, Known>()
+  const known = new Map<DocumentId, Granted>()
   const listeners = new Set<(document: DocumentId) => void>()
-  /** Home documents that are being read; `true` when they have changed meanwhile. */
-  const reading = new Map<DocumentId, boolean>()
   /** Home documents without a grant for us, which are dropped soon. */
   const leaving = new Set<DocumentId>()
-  let unsubscribe: Cancel | undefined
+  /** Home documents of which our own visit says that a grant has ended. */
+  const withEnded = new Set<DocumentId>()
+  /** Of each operator one string for all grants. */
+  const operators = new Map<OperatorId, OperatorId>()
+  const ends = createEnds<DocumentId>(clock, haveEnded)
+  let isStopped = false
 
   /** What ids say, since they are asked about again and again; forgotten all at once when there are too many. */
   const names = new Map<DocumentId, { readonly name: DocumentName; readonly home: DocumentId | undefined }>()
@@ -98,50 +85,43 @@ export function createGrants(options: {
   }
 
   const isGranted = (home: DocumentId, operator: OperatorId): boolean => {
-    const until = known.get(home)?.granted.get(operator)
+    const until = known.get(home)?.get(operator)
     return until !== undefined && clock.now() < until
   }
 
-  async function refresh(home: DocumentId): Promise<void> {
-    if (reading.has(home)) {
-      reading.set(home, true)
-      return
-    }
-    do {
-      reading.set(home, false)
-      try {
-        await read(home)
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error)
-        telemetry.log('error', 'inventory.grants.unreadable', { document: home, message })
-        learn(home, new Map())
-      }
-    } while (reading.get(home))
-    reading.delete(home)
-  }
-
-  async function read(home: DocumentId): Promise<void> {
-    const isOwn = ownerOf(home) === self
-    const index = isOwn ? undefined : await documents.index(home)
-    const registers = await documents.read(home)
-    options.alsoRead?.(home, registers)
-    const given = givenIn(registers)
-    const until = new Map([...given].map(([operator, { expires }]) => [operator, expires]))
-    if (isOwn) {
-      options.granted(home, new Map([...given].map(([operator, { id }]) => [operator, id])))
+  async function learnedOfHome(home: DocumentId, said: Known<NetworkFact> | undefined): Promise<void> {
+    if (!said) return learn(home, new Map())
+    const { given, isOwnSaid } = said.fact
+    const until = new Map(given.map(([operator, , expires]) => [interned(operator), expires]))
+    if (ownerOf(home) === self) {
+      options.granted(home, new Map(given.map(([operator, id]) => [operator, id])))
       return learn(home, until)
     }
-    const mine = given.get(self)
-    const own = await ownOf(home)
+    const mine = given.find(([operator]) => operator === self)?.[1]
+    // As it was kept, it is known already whether our own visit says more.
+    const own = said.content || withEnded.has(home) ? await ownOf(home) : undefined
     const ended = own ? endedGrants(own) : new Set<string>()
     // A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it.
-    const isRevoked = mine !== undefined && ended.has(mine.id)
+    const isRevoked = mine !== undefined && ended.has(mine)
     learn(home, isRevoked ? new Map() : until)
     if (isRevoked) {
-      const notice = own && noticeOf(own, { document: home, grantee: self, grant: mine.id })
+      const notice = own && noticeOf(own, { document: home, grantee: self, grant: mine })
       if (notice) options.contradicted(notice)
-      await drop(home, index?.digest)
-    } else if (!mine && (ended.size > 0 || registers.get(keys.grant(self)))) dropUnlessGiven(home)
+      await drop(home, said.digest)
+    } else if (mine === undefined && (ended.size > 0 || isOwnSaid)) dropUnlessGiven(home)
+  }
+
+  /** Our own document of a PN of others: it may say that our grant has ended. */
+  async function learnedOfVisit(home: DocumentId, said: Known<NetworkFact> | undefined): Promise<void> {
+    const had = withEnded.delete(home)
+    if (said?.fact.hasEnded) withEnded.add(home)
+    if ((had || said?.fact.hasEnded) && said?.content && (await documents.index(home))) await options.refresh(home)
+  }
+
+  function interned(operator: OperatorId): OperatorId {
+    const one = operators.get(operator) ?? operator
+    operators.set(one, one)
+    return one
   }
 
   /** This operator's own document of the PN, if there is one. */
@@ -160,14 +140,15 @@ export function createGrants(options: {
     if (leaving.has(home)) return
     leaving.add(home)
     clock.after(options.arrivalMs, () => {
-      if (unsubscribe) void dropIfNotGiven(home).finally(() => leaving.delete(home))
+      if (!isStopped) void dropIfNotGiven(home).finally(() => leaving.delete(home))
     })
   }
 
   async function dropIfNotGiven(home: DocumentId): Promise<void> {
     try {
       const index = await documents.index(home)
-      if (index && !givenIn(await documents.read(home)).has(self)) await drop(home, index.digest)
+      const isGiven = index && givenIn(await documents.read(home)).some(([operator]) => operator === self)
+      if (index && !isGiven) await drop(home, index.digest)
     } catch (error) {
       telemetry.log('error', 'inventory.grants.unreadable', { document: home, message: String(error) })
     }
@@ -188,45 +169,43 @@ export function createGrants(options: {
       const message = error instanceof Error ? error.message : String(error)
       telemetry.log('error', 'inventory.replica.not-dropped', { document: home, message })
       clock.after(retryDropMs, () => {
-        if (unsubscribe) void refresh(home)
+        if (!isStopped) void options.refresh(home)
       })
     }
   }
 
-  /** Our own document of a PN of others has changed: it may say that our grant has ended. */
-  async function heard(home: DocumentId): Promise<void> {
-    if (home.startsWith('pn/') && (await documents.index(home))) await refresh(home)
-  }
-
   function learn(home: DocumentId, granted: Granted): void {
+    if (isStopped) return
     const before = known.get(home)
-    before?.cancel()
-    if (!unsubscribe) return
     if (granted.size === 0) known.delete(home)
-    else known.set(home, { granted, cancel: announceNextEnd(home, granted) })
-    if (!isEqual(before?.granted ?? new Map(), granted))
-      announce(home, new Set([...(before?.granted.keys() ?? []), ...granted.keys()]))
+    else known.set(home, granted)
+    const end = nextEnd(granted)
+    if (end !== undefined && end !== (before && nextEnd(before))) ends.at(home, end)
+    if (!isEqual(before ?? new Map(), granted)) announce(home, new Set([...(before?.keys() ?? []), ...granted.keys()]))
   }
 
-  function announceNextEnd(home: DocumentId, granted: Granted): Cancel {
-    const ends = [...granted.values()].filter(end => end > clock.now())
-    if (ends.length === 0) return () => {}
-    const waitMs = Math.min(Math.min(...ends) - clock.now(), longestWaitMs)
-    return clock.after(waitMs, () => {
-      const ended = [...granted]
-        .filter(([, end]) => ends.includes(end) && end <= clock.now())
-        .map(([operator]) => operator)
-      known.set(home, { granted, cancel: announceNextEnd(home, granted) })
-      if (ended.length > 0) announce(home, new Set(ended))
-    })
+  function nextEnd(granted: Granted): number | undefined {
+    const now = clock.now()
+    let next: number | undefined
+    for (const end of granted.values()) if (end > now && (next === undefined || end < next)) next = end
+    return next
+  }
+
+  function haveEnded(home: DocumentId, end: number): void {
+    const granted = known.get(home) ?? new Map<OperatorId, number>()
+    const ended = [...granted].filter(([, until]) => until === end).map(([operator]) => operator)
+    const next = nextEnd(granted)
+    if (next !== undefined && ended.length > 0) ends.at(home, next)
+    if (ended.length > 0) announce(home, new Set(ended))
   }
 
   /** The home document, and all visits: whether the home and the others may hold a visit depends on the visitor's grant. */
   function announce(home: DocumentId, changed: ReadonlySet<OperatorId>): void {
+    if (listeners.size === 0) return
     const name = parseDocumentId(home)
     if (name.kind !== 'pn') return
     const network = { home: name.owner, pnId: name.pnId }
-    const visitors = new Set([...changed, ...(known.get(home)?.granted.keys() ?? [])])
+    const visitors = new Set([...changed, ...(known.get(home)?.keys() ?? [])])
     const concerned = [home, ...[...visitors].map(visitor => visitDocument(network, visitor))]
     for (const document of concerned) for (const listener of listeners) listener(document)
   }
@@ -241,12 +220,12 @@ export function createGrants(options: {
     },
 
     sharers(home) {
-      const granted = [...(known.get(home)?.granted.keys() ?? [])].filter(operator => isGranted(home, operator))
+      const granted = [...(known.get(home)?.keys() ?? [])].filter(operator => isGranted(home, operator))
       return [...new Set([nameOf(home).name.owner, ...granted])]
     },
 
     sweep() {
-      for (const [home, { granted }] of known) {
+      for (const [home, granted] of known) {
         const until = granted.get(self)
         if (until === undefined || clock.now() < until + options.offlineMs || ownerOf(home) === self) continue
         void documents.index(home).then(index => drop(home, index?.digest))
@@ -258,50 +237,19 @@ export function createGrants(options: {
       return () => listeners.delete(listener)
     },
 
-    async start() {
-      unsubscribe = documents.subscribe(({ document, keys: written }) => {
-        if (written && !written.some(isRead)) return
-        if (document.startsWith('pn/')) void refresh(document)
-        else if (document.startsWith(`visit/${self}/`)) void heard(nameOf(document).home ?? document)
-      })
-      const held = documents.list('pn/')[Symbol.asyncIterator]()
-      const readOn = async () => {
-        for (let next = await held.next(); !next.done; next = await held.next()) await refresh(next.value.document)
-      }
-      await Promise.all(Array.from({ length: readAtOnce }, readOn))
+    async learned(document, said) {
+      if (document.startsWith('pn/')) return learnedOfHome(document, said)
+      const { home } = nameOf(document)
+      if (home && ownerOf(document) === self) await learnedOfVisit(home, said)
     },
 
     stop() {
-      unsubscribe?.()
-      unsubscribe = undefined
-      for (const { cancel } of known.values()) cancel()
+      isStopped = true
+      ends.stop()
       known.clear()
     },
   }
 }
-
-/** What is read here of home documents and of our own visits, and by who reads them too: most writes are registrations. */
-const isRead = (key: string): boolean => key === keys.network || readPrefixes.some(prefix => key.startsWith(prefix))
-const readPrefixes = ['grant/', 'roster/', 'ended/']
-
-/**
- * Grants of the current epoch: who was granted something in an earlier one has no business with this one. Read at every
- * change of the document, so nothing else of it is.
- */
-function givenIn(home: Registers): ReadonlyMap<OperatorId, Given> {
-  const { network, grants } = readRecords(onlyGrants(home), 'pn')
-  return new Map([...grants].filter(([, { epoch }]) => epoch === network?.epoch))
-}
-
-const onlyGrants = (home: Registers): Registers => ({
-  get: key => home.get(key),
-  *entries() {
-    const network = home.get(keys.network)
-    if (network) yield [keys.network, network]
-    yield* home.entries('grant/')
-    yield* home.entries('revoked/')
-  },
-})
 
 const isEqual = (a: Granted, b: Granted): boolean =>
   a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

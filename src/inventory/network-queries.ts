@@ -1,3 +1,4 @@
+import { commandRefusals } from '../commands/refusals.ts'
 import type { Command, Principal } from '../federation/command.ts'
 import { mayReadNetwork } from './authority.ts'
 import { type Belongings, placeOf } from './belongings.ts'
@@ -25,6 +26,8 @@ const maxLookedAt = 100
 export interface NetworkQueriesOptions {
   readonly networks: Pick<Networks, 'view'>
   readonly belongings: Pick<Belongings, 'of'>
+  /** Whether all PNs are known: not yet while the server starts. */
+  readonly isKnown: () => boolean
 }
 
 /** `pn.list`: usage information of the caller's PNs, those that have ended included as long as it may read them. */
@@ -46,11 +49,12 @@ export const finding = (options: NetworkQueriesOptions): Command<GatewayFindPara
 })
 
 async function page<T>(
-  { networks, belongings }: NetworkQueriesOptions,
+  { networks, belongings, isKnown }: NetworkQueriesOptions,
   principal: Principal,
   after: string | undefined,
   show: (inventory: Inventory) => readonly T[],
 ): Promise<{ readonly found: T[]; readonly next: string | undefined }> {
+  if (!isKnown()) throw commandRefusals.starting()
   const names = belongings.of(principal).filter(name => after === undefined || placeOf(name) > after)
   const looked = names.slice(0, maxLookedAt)
   const found: T[] = []

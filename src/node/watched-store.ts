@@ -44,6 +44,7 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
     commit: watch,
     index: document => store.index(document),
     scan: range => store.scan(range),
+    count: range => store.count(range),
     entries: (document, log, from) => store.entries(document, log, from),
     remains: document => store.remains(document),
     dump: () => store.dump(),

@@ -6,6 +6,9 @@
 /** What each event means, and what to do about it where that is not plain. */
 export const logEvents = {
   // The server itself
+  'facts.not-kept': 'What a start is to find of documents could not be stored: it is tried again.',
+  'facts.unreadable':
+    'A document could not be read: nobody may hold it by what it grants, and nobody finds it by whom it names.',
   'node.ready': 'It serves, at these addresses.',
   'node.draining': 'It sends its clients on, or hands over what only it holds.',
   'node.drained': 'It can end without anybody missing it; at warn: these documents may be here alone.',
@@ -109,8 +112,8 @@ export const logEvents = {
   'store.scrub-failed': 'Reading everything through ended early.',
 
   // Personal Networks
-  'inventory.belongings.unreadable': 'What an operator has in a Personal Network could not be read.',
-  'inventory.grants.unreadable': 'The grants of a Personal Network could not be read: who may hold it stays as it was.',
+  'inventory.grants.unreadable':
+    'Whether a Personal Network is still granted to this operator could not be read: its replica stays.',
   'inventory.memory.swept': 'Remembered answers that are too old to be asked for again were forgotten.',
   'inventory.memory.sweep-failed': 'Remembered answers could not be forgotten.',
   'inventory.registers.ignored':
@@ -143,7 +146,6 @@ export const logEvents = {
   'secure.notice.not-pushed': 'A notice inside a secure session could not be sent because of a fault here.',
 
   // Message storage and channels
-  'storage.grants.unreadable': 'Who may hold a mailbox could not be read: it stays as it was.',
   'storage.replica.dropped': 'This operator may hold a mailbox no longer: its replica is gone from the disk.',
   'storage.erasure-failed': 'A user could not be erased wholly; it is tried again.',
   'storage.upkeep-failed': 'Retention could not be seen to in a mailbox; it is tried again.',

@@ -83,6 +83,8 @@ export interface LogStore {
   index(document: DocumentId): Promise<IndexRecord | undefined>
   /** Index records with `from <= document < to`, in order of id (UTF-16 code units). */
   scan(range: { readonly from: string; readonly to: string }): AsyncIterable<IndexRecord>
+  /** How many index records there are with `from <= document < to`, damaged ones too. */
+  count(range: { readonly from: string; readonly to: string }): Promise<number>
   /** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
   entries(document: DocumentId, log?: LogId, from?: number): AsyncIterable<StoredEntry>
   /**

@@ -1,6 +1,7 @@
 import type { ActorSystem } from '../actor/types.ts'
 import { createProofCheck } from '../commands/proofs.ts'
 import type { Documents, Registers } from '../document/documents.ts'
+import { type FactProgress, Facts } from '../document/facts.ts'
 import { parseDocumentId } from '../document/names.ts'
 import type { Command, Principal } from '../federation/command.ts'
 import type { CommandHandler, Entitlement, Federation } from '../federation/federation.ts'
@@ -23,6 +24,7 @@ import { createSubscriptions } from './devices/subscriptions.ts'
 import { commandOf, type DispatchOptions, handlerOf, type Procedure } from './dispatch.ts'
 import { createMailboxGrants } from './entitlement.ts'
 import { createErasure } from './erasure.ts'
+import { type MailboxFact, mailboxFacts } from './mailbox-facts.ts'
 import type { Media } from './media/media.ts'
 import { offerMedia } from './media/offer-media.ts'
 import { createMet } from './met.ts'
@@ -75,8 +77,13 @@ export interface StorageService {
   changePolicy(to: ChangeablePolicy): void
   /** To be called once, before `start`. */
   join(federation: Federation): void
-  /** Names what was interrupted, and reads what may be held by whom; to be awaited before the federation starts. */
+  /**
+   * Names what was interrupted, and learns what may be held by whom; to be awaited before the federation starts. Clients may be
+   * served meanwhile: what their commands need of it is learned first.
+   */
   start(): Promise<void>
+  /** How far the start has come. */
+  readonly starting: FactProgress
   stop(): Promise<void>
   /** Whether a client may read a document of a mailbox as it is. */
   mayRead(principal: Principal, document: DocumentId): Promise<boolean>
@@ -102,7 +109,14 @@ export function createStorage(options: StorageOptions): StorageService {
   const owed = createOwedRecords(store, crypto, operatorId)
   const writers = createWriters({ self, server: options.server, actors, documents, owed, clock, random })
   const { isDirectoryShared } = policy
-  const grants = createMailboxGrants({ self, documents, isDirectoryShared, clock, telemetry })
+  const grants = createMailboxGrants({
+    ...{ self, documents, isDirectoryShared, clock, telemetry },
+    refresh: mailbox => facts.refresh(mailbox),
+  })
+  const facts = new Facts<MailboxFact>({
+    ...{ derivation: mailboxFacts, documents, store, clock, telemetry },
+    learned: grants.learned,
+  })
   const erasure = createErasure({ documents, store, crypto, clock, telemetry })
   const met = createMet(store, crypto)
   const upkeep = createUpkeep({
@@ -184,13 +198,18 @@ export function createStorage(options: StorageOptions): StorageService {
       notifier.join(found)
     },
 
+    get starting() {
+      return facts.progress
+    },
+
     async start() {
-      await writers.recover()
-      await grants.start()
+      facts.follow()
       upkeep.start()
       media?.keeping.start()
       notifier.start()
       search?.start()
+      await writers.recover()
+      await facts.load()
     },
 
     async stop() {
@@ -199,11 +218,13 @@ export function createStorage(options: StorageOptions): StorageService {
       upkeep.stop()
       grants.stop()
       await notifier.stop()
+      await facts.stop()
     },
 
     async mayRead(principal, document) {
       const { kind } = parseDocumentId(document)
       const name = kind === 'mailbox' || kind === 'conversation' ? mailboxOf(document) : undefined
+      if (name) await facts.know(mailboxDocument(name))
       if (!name || !grants.mayHold(document, self)) return false
       const mailbox = await documents.read(mailboxDocument(name))
       const reach = isLiving(mailbox) ? reachOf(mailbox, principal) : undefined

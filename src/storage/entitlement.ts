@@ -1,11 +1,14 @@
+import { createEnds } from '../commands/ends.ts'
 import type { Documents, Registers } from '../document/documents.ts'
+import type { Known } from '../document/facts.ts'
 import { ownerOf, parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
-import type { Cancel, Clock } from '../ports/clock.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { MailboxFact } from './mailbox-facts.ts'
 import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
-import { changesOf, grantsOf, isLiving, keys, userOf } from './records.ts'
+import { changesOf } from './records.ts'
 
 /*
  * Which operators may hold the documents of a mailbox: its owner, and for the mailbox document and its conversations those with
@@ -16,16 +19,12 @@ import { changesOf, grantsOf, isLiving, keys, userOf } from './records.ts'
  */
 
 export interface MailboxGrants extends Entitlement {
-  /** Reads the grants of every mailbox held here, then follows them. */
-  start(): Promise<void>
+  /** Learns what is known of a mailbox document, or that it is not held any more: to be told of all that are held, and of every change. */
+  learned(mailbox: DocumentId, known: Known<MailboxFact> | undefined): Promise<void>
   stop(): void
 }
 
 type Granted = ReadonlyMap<OperatorId, number>
-
-const longestWaitMs = 3_600_000
-/** Mailbox documents read at once at the start. */
-const readAtOnce = 16
 
 export function createMailboxGrants(options: {
   readonly self: OperatorId
@@ -33,49 +32,39 @@ export function createMailboxGrants(options: {
   readonly isDirectoryShared: boolean
   readonly clock: Clock
   readonly telemetry: Telemetry
+  /** Has a mailbox document told anew. */
+  readonly refresh: (mailbox: DocumentId) => Promise<void>
 }): MailboxGrants {
   const { self, documents, clock, telemetry } = options
-  const known = new Map<DocumentId, { readonly granted: Granted; readonly cancel: Cancel }>()
+  const known = new Map<DocumentId, Granted>()
   const listeners = new Set<(document: DocumentId) => void>()
-  const reading = new Map<DocumentId, boolean>()
-  let unsubscribe: Cancel | undefined
+  /** Of each operator one string for all grants. */
+  const operators = new Map<OperatorId, OperatorId>()
+  const ends = createEnds<DocumentId>(clock, haveEnded)
+  let isStopped = false
 
   const isGranted = (mailbox: DocumentId, operator: OperatorId): boolean => {
-    const until = known.get(mailbox)?.granted.get(operator)
+    const until = known.get(mailbox)?.get(operator)
     return until !== undefined && clock.now() < until
   }
 
-  /** Read again when it has changed meanwhile; a reading at a time. */
-  async function refresh(mailbox: DocumentId): Promise<void> {
-    if (reading.has(mailbox)) {
-      reading.set(mailbox, true)
-      return
-    }
-    do {
-      reading.set(mailbox, false)
-      try {
-        await read(mailbox)
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error)
-        telemetry.log('error', 'storage.grants.unreadable', { document: mailbox, message })
-        await learn(mailbox, new Map())
-      }
-    } while (reading.get(mailbox))
-    reading.delete(mailbox)
+  async function learned(mailbox: DocumentId, said: Known<MailboxFact> | undefined): Promise<void> {
+    if (!said) return learn(mailbox, new Map(), [])
+    const granted = new Map(said.fact.given.map(([operator, expires]) => [interned(operator), expires]))
+    await learn(mailbox, granted, said.content ? partsNamedIn(mailbox, said.content) : [])
+    if (ownerOf(mailbox) !== self && hasEnded(said.fact)) await drop(mailbox)
   }
 
-  async function read(mailbox: DocumentId): Promise<void> {
-    const content = await documents.read(mailbox)
-    const granted = new Map([...grantsOf(content)].map(({ operator, expires }) => [operator, expires]))
-    await learn(mailbox, granted, partsNamedIn(mailbox, content))
-    if (ownerOf(mailbox) !== self && hasEnded(content)) await drop(mailbox)
+  function interned(operator: OperatorId): OperatorId {
+    const one = operators.get(operator) ?? operator
+    operators.set(one, one)
+    return one
   }
 
   /** Nothing of the user is there any more, or nothing for us. */
-  const hasEnded = (content: Registers): boolean =>
-    userOf(content) !== undefined &&
-    (!isLiving(content) ||
-      ![...grantsOf(content)].some(({ operator, expires }) => operator === self && expires > clock.now()))
+  const hasEnded = ({ user, given }: MailboxFact): boolean =>
+    user === 'erased' ||
+    (user === 'living' && !given.some(([operator, expires]) => operator === self && expires > clock.now()))
 
   async function drop(mailbox: DocumentId): Promise<void> {
     for (const document of await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox))))
@@ -85,26 +74,34 @@ export function createMailboxGrants(options: {
     telemetry.log('info', 'storage.replica.dropped', { document: mailbox })
   }
 
-  async function learn(mailbox: DocumentId, granted: Granted, named: readonly DocumentId[] = []): Promise<void> {
+  async function learn(mailbox: DocumentId, granted: Granted, named: readonly DocumentId[]): Promise<void> {
+    if (isStopped) return
     const before = known.get(mailbox)
-    before?.cancel()
-    if (!unsubscribe) return
     if (granted.size === 0) known.delete(mailbox)
-    else known.set(mailbox, { granted, cancel: announceNextEnd(mailbox, granted) })
-    if (!isEqual(before?.granted ?? new Map(), granted)) await announce(mailbox, named)
+    else known.set(mailbox, granted)
+    const end = nextEnd(granted)
+    if (end !== undefined && end !== (before && nextEnd(before))) ends.at(mailbox, end)
+    if (!isEqual(before ?? new Map(), granted)) await announce(mailbox, named)
   }
 
-  function announceNextEnd(mailbox: DocumentId, granted: Granted): Cancel {
-    const ends = [...granted.values()].filter(end => end > clock.now())
-    if (ends.length === 0) return () => {}
-    return clock.after(Math.min(Math.min(...ends) - clock.now(), longestWaitMs), () => {
-      known.set(mailbox, { granted, cancel: announceNextEnd(mailbox, granted) })
-      if (ends.some(end => end <= clock.now())) void refresh(mailbox).then(() => announce(mailbox))
-    })
+  function nextEnd(granted: Granted): number | undefined {
+    const now = clock.now()
+    let next: number | undefined
+    for (const end of granted.values()) if (end > now && (next === undefined || end < next)) next = end
+    return next
+  }
+
+  function haveEnded(mailbox: DocumentId, end: number): void {
+    const granted = known.get(mailbox)
+    if (!granted || ![...granted.values()].includes(end)) return
+    const next = nextEnd(granted)
+    if (next !== undefined) ends.at(mailbox, next)
+    void options.refresh(mailbox).then(() => announce(mailbox))
   }
 
   /** The conversations too, they follow the mailbox: those that are here, and those that it names and that were refused before. */
   async function announce(mailbox: DocumentId, named: readonly DocumentId[] = []): Promise<void> {
+    if (listeners.size === 0) return
     const held = await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox)))
     for (const document of new Set([mailbox, ...held, ...named])) for (const listener of listeners) listener(document)
   }
@@ -131,26 +128,11 @@ export function createMailboxGrants(options: {
       return () => listeners.delete(listener)
     },
 
-    async start() {
-      unsubscribe = documents.subscribe(({ document, index, keys: written }) => {
-        if (!document.startsWith('mailbox/')) return
-        if (!index) void learn(document, new Map())
-        else if (!written || written.some(decides)) void refresh(document)
-      })
-      let batch: Promise<void>[] = []
-      for await (const { document } of documents.list('mailbox/')) {
-        batch.push(refresh(document))
-        if (batch.length < readAtOnce) continue
-        await Promise.all(batch)
-        batch = []
-      }
-      await Promise.all(batch)
-    },
+    learned,
 
     stop() {
-      unsubscribe?.()
-      unsubscribe = undefined
-      for (const { cancel } of known.values()) cancel()
+      isStopped = true
+      ends.stop()
       known.clear()
     },
   }
@@ -174,9 +156,6 @@ export async function* documentsOf(
   if (await documents.index(mailbox)) yield mailbox
   for await (const { document } of documents.list(`conversation/${name.operator}/${name.user}/`)) yield document
 }
-
-/** Whether a register of a mailbox says who may hold it. */
-const decides = (key: string): boolean => key === keys.user || key.startsWith(keys.grant(''))
 
 const isEqual = (a: Granted, b: Granted): boolean =>
   a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

@@ -9,10 +9,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Register, Registers } from '../../src/document/documents.ts'
 import { asDocumentId } from '../../src/document/names.ts'
-import { createBelongings } from '../../src/inventory/belongings.ts'
+import { createBelongings, whoIsNamedIn } from '../../src/inventory/belongings.ts'
 import type { GatewayFindResult, PnListResult, UsageInformation } from '../../src/inventory/methods.ts'
 import type { ServerId } from '../../src/ports/names.ts'
-import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { until } from '../fixtures/until.ts'
 import { a, b, Gateway, grant, homeNetwork, newId, Pne, refusalOf, type Server, subscribe, world } from './world.ts'
 
@@ -194,12 +193,10 @@ test('the index is what reading all documents again would give, whatever they sa
     })
   const changes = fc.array(fc.tuple(fc.constantFrom(flat, visit), content), { minLength: 1, maxLength: 10 })
   const indexOf = (said: Iterable<readonly [typeof flat, Registers]>) => {
-    const documents = { read: async () => empty, list: async function* () {}, subscribe: () => () => {} }
-    const index = createBelongings({ documents, telemetry: new RecordingTelemetry() })
-    for (const [document, registers] of said) index.learn(document, registers)
+    const index = createBelongings()
+    for (const [document, registers] of said) index.learn(document, [...whoIsNamedIn(document, registers)])
     return [a, b].flatMap(operator => ['p', 'q'].map(identity => index.of({ operator, identity })))
   }
-  const empty: Registers = { get: () => undefined, entries: () => [] }
   fc.assert(
     fc.property(changes, said => {
       assert.equal(indexOf(said), indexOf(new Map(said)))

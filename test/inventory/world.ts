@@ -91,8 +91,11 @@ export interface Server {
   /** Executes a command for a subscriber of the operator, or of another. */
   readonly call: Call
   inventoryOf(home: OperatorId, pnId: string): Promise<Inventory>
-  /** The process ends without a word, and begins again with what was durable. */
-  restart(): Promise<void>
+  /**
+   * The process ends without a word, and begins again with what was durable.
+   * @param prepare is given the new run's documents before it looks at them
+   */
+  restart(prepare?: (documents: Documents) => void): Promise<void>
   stop(): Promise<void>
 }
 
@@ -146,25 +149,26 @@ export async function world(
         return found
       },
 
-      async restart() {
-        server.inventory.stop()
+      async restart(prepare: (documents: Documents) => void = () => {}) {
+        void server.inventory.stop()
         tellLinks('down', server)
-        await start()
+        await start(prepare)
         tellLinks('up', server)
       },
 
       async stop() {
-        server.inventory.stop()
+        await server.inventory.stop()
         await actors.drain()
         await server.store.close()
       },
     } as Server
 
-    async function start() {
+    async function start(prepare: (documents: Documents) => void = () => {}) {
       actors = createActorSystem({ clock, random })
       server.store = memoryLogStore({ disk })
       const ports = { store: server.store, crypto, clock, random, telemetry, actors, operator }
       server.documents = createDocuments({ ...ports, identity, authorship, limits: documentLimits })
+      prepare(server.documents)
       server.inventory = createInventory({
         ...ports,
         identity,

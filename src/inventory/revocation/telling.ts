@@ -122,7 +122,7 @@ export function createTelling(options: {
   return {
     granted(home, grants) {
       const before = sharedWith.get(home) ?? new Map<OperatorId, readonly string[]>()
-      sharedWith.set(home, before)
+      if (grants.size > 0) sharedWith.set(home, before)
       for (const [grantee, grant] of grants) {
         forgive(home, grantee)
         const known = before.get(grantee) ?? []

@@ -1,0 +1,286 @@
+import type { Cancel, Clock } from '../ports/clock.ts'
+import { CorruptRecord, type LogStore } from '../ports/log-store.ts'
+import type { DocumentId } from '../ports/names.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { DocumentNotice, Documents, Json, Registers } from './documents.ts'
+import { type Derived, FactRecords } from './fact-records.ts'
+
+/*
+ * What a server has to know at any moment of every document of some kinds (who may hold it, whom it names), without having
+ * them all in memory, or opening them all when it starts. It is derived from a document's content whenever that changes, told
+ * to whoever asked for it, and kept on disk for the next start, where it counts as long as the document is still the same.
+ */
+
+/** One kind of fact: what it is derived from, and how. */
+export interface Derivation<T extends Json> {
+  /** Stands in keys of the store: letters and dashes. */
+  readonly name: string
+  /** 0 to 255. To be raised when `derive` answers otherwise than before: all facts are derived anew then. */
+  readonly version: number
+  /** How the ids of its documents begin. Facts of the first are all told before those of the second are, at the start. */
+  readonly prefixes: readonly string[]
+  /** Whether a change of these registers may change the fact. */
+  isOf(document: DocumentId, keys: readonly string[]): boolean
+  /** Pure. What it answers becomes JSON and back. */
+  derive(document: DocumentId, content: Registers): T
+}
+
+/** What is known of a document: content too, when it has just been read. */
+export interface Known<T> extends Derived<T> {
+  readonly content?: Registers
+}
+
+export interface FactsOptions<T extends Json> {
+  readonly derivation: Derivation<T>
+  readonly documents: Pick<Documents, 'list' | 'count' | 'held' | 'subscribe'>
+  readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Hears of each document, at the start and after each change; `undefined`: it is not held any more, or cannot be read. */
+  learned(document: DocumentId, known: Known<T> | undefined): void | Promise<void>
+}
+
+/** How many documents there are of which facts are to be known, and of how many they are. */
+export interface FactProgress {
+  readonly known: number
+  /** `undefined` as long as they are being counted. */
+  readonly all: number | undefined
+}
+
+/** At the start: enough that the disk is never waited for, few enough that their content fits into memory. */
+const readAtOnce = 16
+/** Documents that are gone through before others have their turn: a few milliseconds' work. */
+const sliceDocuments = 256
+/** What has changed is kept after so long: what changes again meanwhile is written once. */
+const keepMs = 5_000
+const keepAtOnce = 256
+/** After the store has refused. */
+const keepAgainMs = 30_000
+
+export class Facts<T extends Json> {
+  readonly #options: FactsOptions<T>
+  readonly #records: FactRecords<T>
+  /** Documents that are being read, or told of. */
+  readonly #reading = new Map<DocumentId, { readonly told: Promise<void>; isOld: boolean }>()
+  /** Facts that the store does not have yet; `undefined`: it has one that is to go. */
+  readonly #unkept = new Map<DocumentId, Derived<T> | undefined>()
+  /** Documents that have changed, and with them their digests, but not their facts, which the store has. */
+  readonly #moved = new Map<DocumentId, Uint8Array>()
+  /** While the start goes on: documents that were read for other reasons. What is kept of them is old. */
+  #fresh: Set<DocumentId> | undefined = new Set()
+  #progress: FactProgress = { known: 0, all: undefined }
+  #unsubscribe: Cancel | undefined
+  #cancelKeeping: Cancel | undefined
+  #keeping: Promise<void> = Promise.resolve()
+  #isStopped = false
+
+  constructor(options: FactsOptions<T>) {
+    this.#options = options
+    this.#records = new FactRecords(options.derivation.name, options.derivation.version)
+  }
+
+  get progress(): FactProgress {
+    return this.#progress
+  }
+
+  get isLoaded(): boolean {
+    return this.#fresh === undefined
+  }
+
+  /** Hears of changes from now on. To be called before {@link load}. */
+  follow(): void {
+    this.#unsubscribe = this.#options.documents.subscribe(notice => this.#noticed(notice))
+  }
+
+  /**
+   * Tells the fact of every document that is held, in slices between which others have their turn. Documents whose facts are not
+   * kept are read. Resolves when all are told, or {@link stop} was called.
+   * @throws what the store throws
+   */
+  async load(): Promise<void> {
+    const { derivation, documents } = this.#options
+    let all = 0
+    for (const prefix of derivation.prefixes) all += await documents.count(prefix)
+    this.#progress = { known: 0, all }
+    for (const prefix of derivation.prefixes) if (!this.#isStopped) await this.#loadThose(prefix)
+    this.#fresh = undefined
+    this.#progress = { known: all, all }
+  }
+
+  /** Resolves when the fact of a document is told: at once, but while the start goes on. */
+  async know(document: DocumentId): Promise<void> {
+    while (this.#fresh && !this.#fresh.has(document) && !this.#isStopped) {
+      const reading = this.#reading.get(document)?.told
+      if (reading) await reading
+      else await this.refresh(document)
+    }
+  }
+
+  /** Derives the fact of a document anew, once more when it changes meanwhile. */
+  async refresh(document: DocumentId): Promise<void> {
+    const reading = this.#reading.get(document)
+    if (reading) reading.isOld = true
+    else await this.#tell(document, () => this.#read(document))
+    this.#fresh?.add(document)
+  }
+
+  /** Resolves when the store has what it can have. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#unsubscribe?.()
+    this.#cancelKeeping?.()
+    this.#cancelKeeping = undefined
+    await this.#keepAll()
+  }
+
+  // --- the start
+
+  async #loadThose(prefix: string): Promise<void> {
+    const { documents, store, clock } = this.#options
+    const underWay = new Set<Promise<void>>()
+    let count = 0
+    for await (const found of this.#records.scan(prefix, documents, store)) {
+      if (this.#isStopped) break
+      if (found.kind === 'orphan') this.#keep(found.document, undefined)
+      else if (this.#fresh?.has(found.document) || this.#reading.has(found.document)) this.#counted()
+      else if (found.kind === 'known') {
+        await this.#tell(found.document, async () => this.#options.learned(found.document, found.derived))
+        this.#counted()
+      } else {
+        const read: Promise<void> = this.#tell(found.document, () => this.#read(found.document)).then(() => {
+          underWay.delete(read)
+          this.#counted()
+        })
+        underWay.add(read)
+        if (underWay.size >= readAtOnce) await Promise.race(underWay)
+      }
+      if (++count % sliceDocuments === 0) await new Promise<void>(resolve => clock.after(0, resolve))
+    }
+    await Promise.all(underWay)
+  }
+
+  #counted(): void {
+    const { known, all } = this.#progress
+    this.#progress = { known: known + 1, all }
+  }
+
+  /** Has a fact told, and what comes while it is, after it: the last that is told is the last that there was. */
+  async #tell(document: DocumentId, first: () => Promise<void>): Promise<void> {
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    const reading = { told, isOld: false }
+    this.#reading.set(document, reading)
+    await first()
+    while (reading.isOld) {
+      reading.isOld = false
+      await this.#read(document)
+    }
+    this.#reading.delete(document)
+    resolve()
+  }
+
+  // --- changes
+
+  #noticed({ document, index, keys, entries }: DocumentNotice): void {
+    const { derivation } = this.#options
+    if (!derivation.prefixes.some(prefix => document.startsWith(prefix))) return
+    const isNew = index?.heads.length === 1 && entries.some(({ seq }) => seq === 0)
+    const isUntouched = index && !isNew && keys && !derivation.isOf(document, keys)
+    // What the store keeps is known to be true only when everything is; what is being read may be of before or after.
+    if (!isUntouched || this.#fresh || this.#reading.has(document)) void this.refresh(document)
+    else this.#moveOn(document, index.digest)
+  }
+
+  #moveOn(document: DocumentId, digest: Uint8Array): void {
+    const unkept = this.#unkept.get(document)
+    if (unkept) this.#unkept.set(document, { ...unkept, digest })
+    else if (this.#unkept.has(document)) void this.refresh(document)
+    else this.#moved.set(document, digest)
+    this.#keepLater(keepMs)
+  }
+
+  async #read(document: DocumentId): Promise<void> {
+    const { derivation, documents, telemetry, learned } = this.#options
+    try {
+      const held = await documents.held(document)
+      const known = held && { ...held, fact: derivation.derive(document, held.content) }
+      this.#keep(document, known && { fact: known.fact, digest: known.digest })
+      await learned(document, known)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      telemetry.log('error', 'facts.unreadable', { document, facts: derivation.name, message })
+      this.#keep(document, undefined)
+      await learned(document, undefined)
+    }
+  }
+
+  // --- the store
+
+  #keep(document: DocumentId, derived: Derived<T> | undefined): void {
+    this.#moved.delete(document)
+    this.#unkept.set(document, derived)
+    if (this.#unkept.size >= keepAtOnce) this.#keepLater(0)
+    else this.#keepLater(keepMs)
+  }
+
+  #keepLater(delayMs: number): void {
+    if (this.#isStopped || (this.#cancelKeeping && delayMs > 0)) return
+    this.#cancelKeeping?.()
+    this.#cancelKeeping = this.#options.clock.after(delayMs, () => {
+      this.#cancelKeeping = undefined
+      void this.#keepAll()
+    })
+  }
+
+  /** One after another: what the store has must be what it was given last. */
+  #keepAll(): Promise<void> {
+    this.#keeping = this.#keeping.then(() => this.#keepNow())
+    return this.#keeping
+  }
+
+  async #keepNow(): Promise<void> {
+    const { store, telemetry } = this.#options
+    while (this.#unkept.size + this.#moved.size > 0) {
+      const batch = [...this.#unkept].slice(0, keepAtOnce)
+      const moved = batch.length < keepAtOnce ? [...this.#moved].slice(0, keepAtOnce - batch.length) : []
+      for (const [document] of batch) this.#unkept.delete(document)
+      for (const [document] of moved) this.#moved.delete(document)
+      try {
+        const all = [...batch, ...(await this.#movedOn(moved))]
+        const local = all.flatMap(([document, derived]) => this.#records.record(document, derived) ?? [])
+        if (local.length > 0) await store.commit({ documents: [], local })
+      } catch (error) {
+        telemetry.log('warn', 'facts.not-kept', { facts: batch.length + moved.length, message: String(error) })
+        for (const [document, derived] of batch) this.#stillUnkept(document, derived)
+        for (const [document, digest] of moved)
+          if (!this.#unkept.has(document) && !this.#moved.has(document)) this.#moved.set(document, digest)
+        this.#keepLater(keepAgainMs)
+        return
+      }
+    }
+  }
+
+  /** Facts that the store has, of documents that have changed otherwise since. Where it has none after all, the document is read. */
+  async #movedOn(moved: readonly (readonly [DocumentId, Uint8Array])[]): Promise<[DocumentId, Derived<T>][]> {
+    const found: [DocumentId, Derived<T>][] = []
+    for (const [document, digest] of moved) {
+      const key = this.#records.keyOf(document)
+      if (key === undefined) continue
+      const bytes = await this.#options.store.local(key).catch(ifDamaged)
+      const derived = bytes && this.#records.decode(bytes)
+      if (derived) found.push([document, { fact: derived.fact, digest }])
+      else void this.refresh(document)
+    }
+    return found
+  }
+
+  #stillUnkept(document: DocumentId, derived: Derived<T> | undefined): void {
+    if (this.#unkept.has(document)) return
+    const digest = this.#moved.get(document)
+    this.#moved.delete(document)
+    this.#unkept.set(document, derived && digest ? { ...derived, digest } : derived)
+  }
+}
+
+function ifDamaged(error: unknown): undefined {
+  if (!(error instanceof CorruptRecord)) throw error
+}
