@@ -4,8 +4,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { arch, availableParallelism, release as osRelease, platform, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import { askNode, NodeNotReached } from './control-socket.ts'
-import { openFilesLimit } from './metrics.ts'
+import { openFiles, openFilesLimit } from './metrics.ts'
 
 /** What can be found out about the machine that a server runs on, and about its surroundings. */
 export interface Host {
@@ -58,6 +59,30 @@ export const thisHost = (): Host => ({
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(await standing(path))
   return bavail * bsize
+}
+
+interface Part {
+  readonly limit: number
+  readonly used: number
+}
+
+/** What the machine lets this process have, and how much of that it has; what is not known is left out. @param path on the disk */
+export async function processLimits(
+  path: string,
+): Promise<{ readonly openFiles?: Part; readonly heapBytes: Part; readonly diskBytes: Part }> {
+  const [{ blocks, bavail, bfree, bsize }, used, limit] = await Promise.all([
+    statfs(await standing(path)),
+    openFiles(),
+    openFilesLimit(),
+  ])
+  const heap = getHeapStatistics()
+  const taken = blocks - bfree
+  return {
+    ...(used !== undefined && limit !== undefined && Number.isFinite(limit) && { openFiles: { limit, used } }),
+    heapBytes: { limit: heap.heap_size_limit, used: heap.used_heap_size },
+    // What is kept back for the administrator of the machine is nobody else's.
+    diskBytes: { limit: (taken + bavail) * bsize, used: taken * bsize },
+  }
 }
 
 /** The folder itself, or the one above that is there already. */

@@ -158,16 +158,19 @@ export function readProcess(metrics: Metrics): void {
     },
     process_start_time_seconds: () => startedMs / 1_000,
     process_resident_memory_bytes: () => process.memoryUsage.rss(),
-    process_open_fds: () =>
-      readdir('/proc/self/fd').then(
-        files => files.length,
-        () => undefined,
-      ),
+    process_open_fds: openFiles,
     process_max_fds: openFilesLimit,
     nodejs_heap_size_used_bytes: () => process.memoryUsage().heapUsed,
   } satisfies Record<keyof typeof processCatalogue, () => number | undefined | Promise<number | undefined>>
   for (const [name, figure] of Object.entries(figures)) metrics.read(name, async () => one(await figure()))
 }
+
+/** How many files and connections this process has open; known on Linux alone. */
+export const openFiles = (): Promise<number | undefined> =>
+  readdir('/proc/self/fd').then(
+    files => files.length,
+    () => undefined,
+  )
 
 /** How many files this process may have open: Linux says it of a process; elsewhere nobody does without a shell. */
 export async function openFilesLimit(): Promise<number | undefined> {

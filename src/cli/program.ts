@@ -8,6 +8,7 @@ import { documentCommand } from './document.ts'
 import { drainCommand } from './drain.ts'
 import { eventsCommand } from './events.ts'
 import { initCommand } from './init.ts'
+import { limitsCommand } from './limits.ts'
 import { logLevelCommand } from './log-level.ts'
 import { mailboxCommand } from './mailbox.ts'
 import { manifestCommand } from './manifest.ts'
@@ -48,6 +49,7 @@ export function cpnsProgram(): Command {
     configCommand(),
     doctorCommand(),
     statusCommand(),
+    limitsCommand(),
     backupCommand(),
     restoreCommand(),
     verifyCommand(),

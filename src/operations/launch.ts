@@ -4,7 +4,7 @@ import { nodeCrypto } from '../adapters/crypto.ts'
 import { fileKeySource } from '../adapters/file-key-source.ts'
 import { openFileMediaStore } from '../adapters/file-media-store.ts'
 import { readText } from '../adapters/files.ts'
-import { freeBytes } from '../adapters/host.ts'
+import { freeBytes, processLimits } from '../adapters/host.ts'
 import { type HttpKeySource, httpKeySource } from '../adapters/http-key-source.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import { openLevelLogStore } from '../adapters/level-log-store.ts'
@@ -35,6 +35,7 @@ import type { Action } from './console/shapes.ts'
 import { adminAuditPath, adminTokensPath, controlPath } from './control-path.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { type Inspection, inspectionOf } from './inspection/inspection.ts'
+import { limitsInForce } from './limits.ts'
 import { logLevelControl } from './log-level.ts'
 import { manifestFollower, readManifest, readPeerManifests } from './manifest-files.ts'
 import { catalogue } from './metrics/catalogue.ts'
@@ -55,7 +56,7 @@ export type { Action } from './console/shapes.ts'
 export { ReloadRefused } from './reloading.ts'
 
 /** A node on production adapters, with its log and its admin API, over the socket in its data folder and, if configured, over TCP. */
-export interface RunningNode extends CpnsNode, Reloading {
+export interface RunningNode extends CpnsNode, Pick<Reloading, 'reload'> {
   readonly telemetry: ProcessTelemetry
   /** Its drain, which others may have begun. */
   readonly draining: Draining
@@ -177,9 +178,17 @@ export async function launch(
     })
     const { operatorsOf } = node.trust
     const traces = createTraces({ hub, operatorsOf, clock, random, telemetry })
+    const limits = async () =>
+      limitsInForce({
+        status: node.status(),
+        traces: traces.list().length,
+        usages: usagesOf(node),
+        configuration: reloading.inForce,
+        machine: await processLimits(at(configuration.data)),
+      })
     const parts = {
       ...{ node, draining, status, inspection, feed, store, metrics, logLevel, reloading },
-      ...{ clock, crypto, keptTrust, traces },
+      ...{ clock, crypto, keptTrust, traces, limits },
     }
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
@@ -205,7 +214,7 @@ export async function launch(
     follow(peers.files)
     return {
       ...node,
-      ...reloading,
+      reload: reloading.reload,
       telemetry,
       draining,
       inspection,
@@ -230,6 +239,10 @@ export async function launch(
     throw error
   }
 }
+
+/** What each other operator that is trusted has of this server. */
+const usagesOf = ({ trust, federation }: CpnsNode) =>
+  new Map(trust.operators().flatMap(of => (of === trust.operator ? [] : [[of, federation.usageOf(of)] as const])))
 
 /** What tells devices that are not attached; nothing, if the operator does not want that. */
 async function pushSender(

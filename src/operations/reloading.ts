@@ -26,6 +26,8 @@ export interface Reloaded {
 }
 
 export interface Reloading {
+  /** The configuration that holds: what takes a start is as it was at the start. */
+  readonly inForce: Configuration
   /** One after another. @throws {ReloadRefused} */
   reload(by: ReloadBy): Promise<Reloaded>
 }
@@ -76,6 +78,9 @@ export function createReloading(of: {
   }
 
   return {
+    get inForce() {
+      return inForce
+    },
     reload(by) {
       const reloaded = turn.then(() => orRefused(by))
       turn = reloaded.catch(() => {}) // who asked hears of it

@@ -8,6 +8,7 @@ import type { Feed } from '../console/feed.ts'
 import { consoleRoutes } from '../console/routes.ts'
 import type { Draining } from '../draining.ts'
 import type { Inspection } from '../inspection/inspection.ts'
+import type { Limit } from '../limits.ts'
 import type { LogLevelControl } from '../log-level.ts'
 import type { Reloading } from '../reloading.ts'
 import type { Traces } from '../tracing/traces.ts'
@@ -17,6 +18,7 @@ import { drainRoutes } from './drain.ts'
 import { healthRoutes } from './health.ts'
 import { inspectionRoutes } from './inspection.ts'
 import { integrityRoutes } from './integrity.ts'
+import { limitsRoutes } from './limits.ts'
 import { logLevelRoutes } from './log-level.ts'
 import { metricsRoutes } from './metrics.ts'
 import { describingRoute } from './openapi.ts'
@@ -42,6 +44,7 @@ export interface AdminParts {
   readonly keptTrust: KeptTrust | undefined
   readonly logLevel: LogLevelControl
   readonly reloading: Reloading
+  readonly limits: () => Promise<readonly Limit[]>
   readonly traces: Traces
 }
 
@@ -52,6 +55,7 @@ export function adminRoutes(parts: AdminParts, more: readonly Route[] = []): rea
     ...healthRoutes(status),
     ...consoleRoutes(parts.feed),
     ...statusRoutes(status),
+    ...limitsRoutes(parts.limits),
     ...drainRoutes(draining),
     ...inspectionRoutes(inspection),
     ...integrityRoutes(node),
