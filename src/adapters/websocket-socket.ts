@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket } from 'ws'
 import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
 
@@ -41,7 +40,6 @@ export class OwnedWebSocket extends WebSocket {
  */
 export class WebsocketSocket implements Socket {
   protected readonly websocket: OwnedWebSocket
-  readonly #stream: Pick<Duplex, 'cork' | 'uncork'> | undefined
   #inTurn: InTurn | undefined
   #isTurnAwaited = false
   #arrived: Arrival[] | undefined
@@ -49,10 +47,8 @@ export class WebsocketSocket implements Socket {
   #frames: (string | Uint8Array)[] | undefined
   #framesBytes = 0
 
-  /** @param stream beneath the websocket */
-  constructor(websocket: OwnedWebSocket, stream?: Pick<Duplex, 'cork' | 'uncork'>, inTurn?: InTurn) {
+  constructor(websocket: OwnedWebSocket, inTurn?: InTurn) {
     this.websocket = websocket
-    this.#stream = stream
     this.#inTurn = inTurn
     websocket.owner = this
     websocket.on('message', onMessage)
@@ -81,9 +77,22 @@ export class WebsocketSocket implements Socket {
     this.#frames = undefined
     this.#framesBytes = 0
     if (!all || this.websocket.readyState !== WebSocket.OPEN) return
-    if (all.length > 1) this.#stream?.cork()
-    for (const frame of all) this.websocket.send(frame)
-    if (all.length > 1) this.#stream?.uncork()
+    this.put(all)
+  }
+
+  /** Whether frames wait for the end of the turn. */
+  protected get hasFrames(): boolean {
+    return this.#frames !== undefined
+  }
+
+  /** How much waits for the end of the turn. */
+  protected get framesBytes(): number {
+    return this.#framesBytes
+  }
+
+  /** Hands what was sent in one turn to the websocket, which is open. */
+  protected put(frames: readonly (string | Uint8Array)[]): void {
+    for (const frame of frames) this.websocket.send(frame)
   }
 
   bufferedBytes(): number {

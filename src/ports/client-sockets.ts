@@ -4,6 +4,11 @@ import type { AnswerRequest } from './http.ts'
 export interface Socket {
   /** Queues a frame. After close it does nothing. */
   send(frame: string | Uint8Array): void
+  /**
+   * Queues a binary frame that many sockets send, one after another, and that will not change: what is made of it is made once.
+   * Absent: `send` does.
+   */
+  sendShared?(frame: Uint8Array): void
   /** Bytes queued and not yet taken by the operating system: the measure of a slow reader. */
   bufferedBytes(): number
   /** Begins the closing handshake. `code` is 1000 or 3000–4999; `reason` at most 123 bytes of UTF-8. */

@@ -15,7 +15,7 @@ const test = suite('Shedding')
 
 const client = (id: string, idleMs: number, kind: 'standard' | 'emergency' = 'standard'): MovableConnection => ({
   id,
-  outlet: { send() {}, close() {}, tick() {}, quietFor() {}, closing: undefined },
+  outlet: { send() {}, sendShared() {}, close() {}, tick() {}, quietFor() {}, closing: undefined },
   tell() {},
   admitted() {},
   movable: { class: kind, idleMs: () => idleMs },

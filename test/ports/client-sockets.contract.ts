@@ -94,6 +94,27 @@ export function clientSocketsContract(name: string, place: SocketsPlace): void {
     assert.is(server.bufferedBytes(), 0)
   })
 
+  contract('carries frames of every form of length, and those that go to many in order with the others', async () => {
+    const pairs = [await pair(), await pair()]
+    const heard = pairs.map(({ client }) => hear(client))
+    const many = [0, 1, 125, 126, 65_535, 65_536, 200_000].map(length => new Uint8Array(length).fill(length % 251))
+    const sent: (string | Uint8Array)[] = []
+    for (const [at, bytes] of many.entries()) {
+      const before = at % 2 === 0 ? [] : ['', 'x'.repeat(bytes.length), bytes.slice()]
+      for (const { server } of pairs) {
+        for (const frame of before) server.send(frame)
+        if (server.sendShared) server.sendShared(bytes)
+        else server.send(bytes)
+      }
+      sent.push(...before, bytes)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    for (const { frames } of heard) {
+      await until(() => frames.length === sent.length, { what: 'all frames are there' })
+      assert.equal(frames, sent)
+    }
+  })
+
   contract('does not see bytes change that were changed after they arrived elsewhere', async () => {
     const { client, server } = await pair()
     const heard = hear(server)
