@@ -4,8 +4,6 @@ import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { DocumentReader } from './document-reader.ts'
-import type { SharedFrame } from './frames.ts'
 import type { Movable, MovableConnection } from './leaving.ts'
 import type { AccessLimits } from './limits.ts'
 import { createOutlet, type Outlet } from './outlet.ts'
@@ -24,8 +22,7 @@ export type ConnectionMessage =
   | { readonly type: 'end'; readonly closing: Closing; readonly reason: string }
   /** The operator has another policy for its clients. */
   | { readonly type: 'policy' }
-  /** A document that it reads has changed, or was rebuilt. */
-  | { readonly type: 'update'; readonly reader: DocumentReader; readonly frame: SharedFrame }
+  /** A document that it reads was rebuilt. */
   | { readonly type: 'epoch'; readonly document: DocumentId; readonly epoch: number }
   /** Something that took its time is done; what follows from it is done in this turn. */
   | { readonly type: 'done'; readonly what: string; readonly run: () => void }
@@ -248,9 +245,6 @@ class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMe
       case 'tick':
         this.#isTickDue = false
         this.#behaviour?.tick()
-        break
-      case 'update':
-        message.reader.update(message.frame)
         break
       case 'epoch':
         this.#behaviour?.rebuilt(message.document, message.epoch)

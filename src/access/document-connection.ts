@@ -1,7 +1,7 @@
 import { tokenBucket } from '../federation/token-bucket.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Connection, ConnectionBehaviour } from './connection.ts'
-import { createDocumentReader } from './document-reader.ts'
+import { DocumentReader } from './document-reader.ts'
 import type { Feeds } from './feeds.ts'
 import { encodeMessage, parseMessage } from './frames.ts'
 import type { AccessLimits } from './limits.ts'
@@ -25,21 +25,14 @@ export function documentConnection(options: DocumentConnectionOptions): Connecti
   const { outlet } = connection
   const { document, principal } = ticket
   const frames = tokenBucket(limits.framesPerSecond, limits.frameBurst, clock.elapsed())
-  const reader = createDocumentReader({
-    send: message => outlet.send(encodeMessage(message)),
-    sendShared: frame => outlet.send(frame.bare),
-    onDiff: update => connection.tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
-    onFailure: () => outlet.close('internal', unreadable),
-  })
+  const reader = new DocumentReader({ document, connection, form: 'bare' })
   let checkedMs = clock.elapsed()
 
   function follow() {
-    feeds
-      .follow(document, {
-        update: frame => connection.tell({ type: 'update', reader, frame }),
-        epoch: epoch => connection.tell({ type: 'epoch', document, epoch }),
-      })
-      .then(reader.follow, () => connection.tell({ type: 'end', closing: 'internal', reason: unreadable }))
+    feeds.follow(document, reader).then(
+      following => reader.follow(following),
+      () => reader.failed(),
+    )
   }
 
   function receive(frame: string | Uint8Array) {
@@ -70,5 +63,3 @@ export function documentConnection(options: DocumentConnectionOptions): Connecti
     ended: () => reader.close(),
   }
 }
-
-const unreadable = 'The document cannot be read now. Try again.'

@@ -2,16 +2,21 @@ import type { Documents, Observation } from '../document/documents.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { encodeShared, type SharedFrame } from './frames.ts'
 
-/** Somebody who reads a document along. */
+/** Somebody who reads a document along. It is told in the document's turn, among very many: each does next to nothing. */
 export interface Follower {
   update(frame: SharedFrame): void
+  /** The document was compacted, and is in this epoch now: the frame takes who was complete over, as `DocumentObserver` says. */
+  compacted(frame: SharedFrame, epoch: number): void
   /** The document was rebuilt; nothing comes after. */
   epoch(epoch: number): void
+  /** It threw something, and is told of nothing any more. */
+  failed(error: unknown): void
 }
 
 export interface Following {
   /** Names the document on this server until it is rebuilt: the same for all who follow it. */
   readonly channel: number
+  /** The document's, now. */
   readonly epoch: number
   /** What the document holds beyond a state vector, as a Yjs update. */
   diff(stateVector: Uint8Array): Promise<Uint8Array>
@@ -25,9 +30,12 @@ export interface Feeds {
 }
 
 interface Feed {
+  readonly document: DocumentId
   readonly channel: number
   readonly followers: Set<Follower>
   readonly observation: Promise<Observation>
+  /** Once it was compacted while it was observed. */
+  epoch: number | undefined
 }
 
 export function createFeeds(documents: Pick<Documents, 'observe'>): Feeds {
@@ -42,12 +50,14 @@ export function createFeeds(documents: Pick<Documents, 'observe'>): Feeds {
         const observation = await feed.observation
         return {
           channel: feed.channel,
-          epoch: observation.epoch,
+          get epoch() {
+            return feed.epoch ?? observation.epoch
+          },
           diff: stateVector => observation.diff(stateVector),
-          close: () => leave(document, feed, follower),
+          close: () => leave(feed, follower),
         }
       } catch (error) {
-        leave(document, feed, follower)
+        leave(feed, follower)
         throw error
       }
     },
@@ -59,21 +69,38 @@ export function createFeeds(documents: Pick<Documents, 'observe'>): Feeds {
     const observation = documents.observe(document, {
       update(update) {
         const frame = encodeShared(update, channel)
-        for (const follower of followers) follower.update(frame)
+        told(feed, follower => follower.update(frame))
+      },
+      compacted(update, epoch) {
+        feed.epoch = epoch
+        const frame = encodeShared(update, channel)
+        told(feed, follower => follower.compacted(frame, epoch))
       },
       epoch(epoch) {
-        forget(document, feed)
+        forget(feed)
         for (const follower of followers) follower.epoch(epoch)
       },
     })
-    const feed = { channel, followers, observation }
+    const feed: Feed = { document, channel, followers, observation, epoch: undefined }
     feeds.set(document, feed)
     return feed
   }
 
-  function leave(document: DocumentId, feed: Feed, follower: Follower): void {
+  /** Tells all; one that fails costs the others nothing. */
+  function told(feed: Feed, tell: (follower: Follower) => void): void {
+    for (const follower of feed.followers) {
+      try {
+        tell(follower)
+      } catch (error) {
+        leave(feed, follower)
+        follower.failed(error)
+      }
+    }
+  }
+
+  function leave(feed: Feed, follower: Follower): void {
     if (!feed.followers.delete(follower) || feed.followers.size > 0) return
-    forget(document, feed)
+    forget(feed)
     // An observation that failed was reported to those who wanted to follow: there is nothing to close.
     feed.observation.then(
       observation => observation.close(),
@@ -81,7 +108,7 @@ export function createFeeds(documents: Pick<Documents, 'observe'>): Feeds {
     )
   }
 
-  function forget(document: DocumentId, feed: Feed): void {
-    if (feeds.get(document) === feed) feeds.delete(document)
+  function forget(feed: Feed): void {
+    if (feeds.get(feed.document) === feed) feeds.delete(feed.document)
   }
 }

@@ -48,10 +48,10 @@ export const closings = {
   /** The client does not take what it is sent. */
   slowReader: { code: 4151, retry: true },
   /**
-   * Only on the documents' path: the document was rebuilt, its epoch advanced. A y-websocket client reconnects by
-   * itself and reads right from then on, since the registers of the new logs are there too. But its Y.Doc still holds
-   * what was erased, and one that was away when something was removed may show it again: whoever shows documents for
-   * long starts with a fresh `Y.Doc` when it sees this code.
+   * Only on the documents' path: the document was rebuilt in a way over which nobody can be taken, as a compaction takes readers over that are
+   * complete, for a while. A y-websocket client reconnects by itself and reads right from then on, since the registers of the new logs
+   * are there too. But its Y.Doc still holds what was erased, and one that was away when something was removed may show it again:
+   * whoever shows documents for long starts with a fresh `Y.Doc` when it sees this code, and after having been away.
    */
   documentRebuilt: { code: 4152, retry: true },
   /**

@@ -2,9 +2,9 @@ import { CommandRefused, type Principal } from '../federation/command.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Connection } from './connection.ts'
-import { createDocumentReader, type DocumentReader } from './document-reader.ts'
-import type { Feeds } from './feeds.ts'
-import { encodeMessage, type YMessage } from './frames.ts'
+import { DocumentReader } from './document-reader.ts'
+import type { Feeds, Following } from './feeds.ts'
+import type { YMessage } from './frames.ts'
 import { encodeCall } from './json-rpc.ts'
 import type { AccessLimits } from './limits.ts'
 import { type MayRead, mayStillRead } from './may-read.ts'
@@ -51,7 +51,7 @@ export interface SessionDocuments {
 interface OpenDocument {
   readonly document: DocumentId
   readonly channel: number
-  readonly epoch: number
+  readonly following: Following
   readonly reader: DocumentReader
 }
 
@@ -86,8 +86,9 @@ class Documents implements SessionDocuments {
     const opening = byDocument.get(document) ?? this.#follow(document)
     byDocument.set(document, opening)
     try {
-      const { channel, epoch } = await opening
-      return { channel, epoch, digest: await digestOf(document) }
+      const { channel, following } = await opening
+      const digest = await digestOf(document)
+      return { channel, epoch: following.epoch, digest }
     } catch (error) {
       if (byDocument.get(document) === opening) byDocument.delete(document)
       throw error
@@ -147,22 +148,11 @@ class Documents implements SessionDocuments {
   }
 
   async #follow(document: DocumentId): Promise<OpenDocument> {
-    const connection = this.#connection
-    const { outlet } = connection
-    let channel: number | undefined
-    const reader = createDocumentReader({
-      send: message => outlet.send(encodeMessage(message, channel)),
-      sendShared: frame => outlet.send(frame.withChannel),
-      onDiff: update => connection.tell({ type: 'done', what: 'diff', run: () => reader.answer(update) }),
-      onFailure: () => outlet.close('internal', 'A document cannot be read now. Try again.'),
-    })
-    const following = await this.#around.feeds.follow(document, {
-      update: frame => connection.tell({ type: 'update', reader, frame }),
-      epoch: epoch => connection.tell({ type: 'epoch', document, epoch }),
-    })
-    channel = following.channel
+    const reader = new DocumentReader({ document, connection: this.#connection, form: 'withChannel' })
+    const following = await this.#around.feeds.follow(document, reader)
     reader.follow(following)
-    const open = { document, channel, epoch: following.epoch, reader }
+    const { channel } = following
+    const open = { document, channel, following, reader }
     if (this.#hasEnded) reader.close()
     else {
       this.#byChannel ??= new Map()

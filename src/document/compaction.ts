@@ -8,6 +8,7 @@ import { registerBytes } from './draft.ts'
 import { type Relied, type Superseded, sealEntry } from './entry.ts'
 import { holds, settle, withHeads } from './ledger.ts'
 import { decodeVersion, receiptServer } from './local-records.ts'
+import type { LogExtent } from './register-updates.ts'
 import type { DocumentsContext, Replica } from './replica.ts'
 import { plain } from './update-items.ts'
 
@@ -17,6 +18,10 @@ export interface Compacted {
   readonly entries: readonly StoredEntry[]
   /** `undefined` when it is to be read anew. */
   readonly content: Content | undefined
+  /** The Yjs updates of the entries. */
+  readonly updates: readonly Uint8Array[]
+  /** The logs that are gone. */
+  readonly dropped: readonly LogExtent[]
 }
 
 /** What one more name takes in the entry that claims. */
@@ -71,13 +76,20 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
   const next = withHeads({ heads: remaining, claims, epoch: ledger.epoch + 1 }, [copy.head])
   const settled = settle(next)
   const dropped = [...plan.logs, ...settled.dropped]
+  const extents = dropped.map(each => content.extentOf(each))
   await replica.commit({
     ledger: settled.ledger,
     append: copy.entries,
     drop: dropped.map(each => ({ log: each, from: 0 })),
     local: [],
   })
-  return { log: own, entries: copy.entries, content: settled.ledger.epoch > next.epoch ? undefined : fresh }
+  return {
+    log: own,
+    entries: copy.entries,
+    content: settled.ledger.epoch > next.epoch ? undefined : fresh,
+    updates: copy.updates,
+    dropped: extents,
+  }
 }
 
 const bytesOf = ([key, { register }]: Copy): number => registerBytes(key, register.value)
@@ -93,6 +105,7 @@ async function readReceipts(replica: Replica, { store }: DocumentsContext): Prom
 /** A new log, entry by entry, in memory. */
 class CopiedLog {
   readonly entries: StoredEntry[] = []
+  readonly updates: Uint8Array[] = []
   head: LogHead
   readonly #own: OwnLog
   readonly #content: Content
@@ -120,6 +133,7 @@ class CopiedLog {
       this.#own.names,
     )
     this.entries.push({ log, seq, bytes: sealed.bytes })
+    if (update.length > 0) this.updates.push(update)
     this.head = {
       log,
       server,

@@ -6,7 +6,7 @@ import { HeldView } from './held-view.ts'
 import { clientIdOf } from './log.ts'
 import { LogContent } from './log-content.ts'
 import { PackedRegisters } from './packed-registers.ts'
-import { encodeUpdate, encodeVoid } from './register-updates.ts'
+import { encodeUpdate, encodeVoid, type LogExtent } from './register-updates.ts'
 import { isLater } from './registers-view.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
@@ -120,6 +120,12 @@ export class Content {
     }
     this.#view = view
     return update
+  }
+
+  /** What a log's items are to Yjs: its client, and how many there are. */
+  extentOf(log: LogId): LogExtent {
+    const { clientId, clock } = this.#log(log)
+    return { clientId, clock }
   }
 
   /** The Yjs client that writes a log. */

@@ -33,6 +33,7 @@ import { ownerOf } from './names.ts'
 import type { OwnLogs } from './own-logs.ts'
 import { type DocumentsContext, Replica } from './replica.ts'
 import { Revenants } from './revenants.ts'
+import { carryingOver } from './y-state.ts'
 
 /** What the actors of one server's documents share. */
 export interface Surroundings {
@@ -312,7 +313,10 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
     ownLogs.begin(this.#replica.document, compacted.log.log)
     this.#replica.become(compacted.content)
     this.#publish(compacted.entries, 'own')
-    this.#followers.startAfresh(this.#replica.index?.epoch ?? 0)
+    const epoch = this.#replica.index?.epoch ?? 0
+    const { content, updates, dropped } = compacted
+    if (!content) this.#followers.startAfresh(epoch)
+    else if (this.#followers.size > 0) this.#followers.carryOver(carryingOver(updates, dropped), epoch)
     context.telemetry.count('cpns_compactions_total')
   }
 

@@ -117,11 +117,17 @@ export interface DocumentNotice {
 export interface DocumentObserver {
   /** An update (Yjs V1), durable already, to be applied after what the observer has. */
   update(update: Uint8Array): void
+  /**
+   * The document was rebuilt, by a compaction, and is now in this epoch: `update` takes a Y.Doc that was complete over, and deletes
+   * what lay in the logs that are gone. Whoever is not complete is to throw away what it has and observe again; the others go on.
+   */
+  compacted(update: Uint8Array, epoch: number): void
   /** The document was rebuilt: what the observer has is to be thrown away. Nothing comes after. */
   epoch(epoch: number): void
 }
 
 export interface Observation {
+  /** When it began. */
   readonly epoch: number
   /**
    * What the document holds beyond `stateVector` (a Yjs state vector; empty = everything), as a V1 update.

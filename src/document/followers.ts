@@ -53,6 +53,11 @@ export class Followers {
     for (const observer of this.#observers) this.#tell(observer, () => observer.update(update))
   }
 
+  /** Tells all that the document was rebuilt, and how to go on. */
+  carryOver(update: Uint8Array, epoch: number): void {
+    for (const observer of this.#observers) this.#tell(observer, () => observer.compacted(update, epoch))
+  }
+
   /** Tells all that the document was rebuilt. They have to come again. */
   startAfresh(epoch: number): void {
     const observers = [...this.#observers]

@@ -56,6 +56,28 @@ export function encodeUpdate(log: UpdatedLog, items: readonly NewItem[]): Uint8A
   return toUint8Array(encoder)
 }
 
+/** All that a log has written. */
+export interface LogExtent {
+  readonly clientId: number
+  /** The clock after its last item. */
+  readonly clock: number
+}
+
+/** An update that writes nothing, and deletes all that some logs have written. */
+export function encodeDeletion(logs: readonly LogExtent[]): Uint8Array {
+  const written = logs.filter(({ clock }) => clock > 0)
+  const encoder = createEncoder()
+  writeVarUint(encoder, 0)
+  writeVarUint(encoder, written.length)
+  for (const { clientId, clock } of written) {
+    writeVarUint(encoder, clientId)
+    writeVarUint(encoder, 1)
+    writeVarUint(encoder, 0)
+    writeVarUint(encoder, clock)
+  }
+  return toUint8Array(encoder)
+}
+
 /** Yjs's way to say that an item was deleted: the kind of content stands in the lower half of the info, and is its length. */
 const deletedContent = 1
 const contentBits = 0b000_11111

@@ -1,6 +1,7 @@
-import { applyUpdate, Doc, encodeStateAsUpdate, getState, transact } from 'yjs'
+import { applyUpdate, Doc, encodeStateAsUpdate, getState, mergeUpdates, transact } from 'yjs'
 import type { DocumentId } from '../ports/names.ts'
 import { keepApart } from './keep-apart.ts'
+import { encodeDeletion, type LogExtent } from './register-updates.ts'
 
 /** An update that counts, and whose it is. */
 export interface CountedUpdate {
@@ -9,6 +10,13 @@ export interface CountedUpdate {
   /** Whether it is of a log of this server's, which wrote it by the rules. */
   readonly own: boolean
 }
+
+/**
+ * What takes a Y.Doc that holds all of a document over a compaction: the new log, and the deletion of what lay in those that
+ * are gone, which the Y.Doc then forgets.
+ */
+export const carryingOver = (updates: readonly Uint8Array[], dropped: readonly LogExtent[]): Uint8Array =>
+  mergeUpdates([...updates, encodeDeletion(dropped)])
 
 /**
  * A document's logs as one Y.Doc, for those who follow it by y-protocol. They are told of each update as it comes; the Y.Doc

@@ -161,20 +161,35 @@ test('an answer about rights that cannot be had does not end anything', async ()
   await until(() => reader.value('a') === 1, { what: 'it is still read' })
 })
 
+test('a compaction is read over: nothing is opened again, and what was erased is gone', async () => {
+  const { rig, session } = await connected()
+  await write(rig.documents, 'erased', 'what was erased')
+  const reader = await follow(session)
+  await write(rig.documents, 'erased', null)
+  await write(rig.documents, 'kept', 1)
+  await rig.documents.compact(home)
+  await write(rig.documents, 'after', 1)
+  await until(() => reader.value('after'), { what: 'what is written after it' })
+  assert.is(reader.value('kept'), 1)
+  assert.not.match(new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(reader.doc)), /what was erased/)
+  assert.equal(reader.notified, [])
+  assert.is((await session.call(documentOpen, { document: home })).epoch, reader.epoch + 1)
+})
+
 test('a new epoch ends the channel; opened again, only what counts is there', async () => {
   const { rig, session } = await connected()
   await write(rig.documents, 'erased', 'what was erased')
   await write(rig.documents, 'erased', null)
   await write(rig.documents, 'kept', 1)
   const reader = await follow(session)
-  await rig.documents.compact(home)
+  await rig.documents.forget(home)
+  await write(rig.documents, 'kept', 1)
   const [notice] = await until(() => (reader.notified.length > 0 ? reader.notified : undefined), { what: 'it is told' })
   assert.equal(notice, {
     method: 'document.epoch',
     params: { channel: reader.channel, document: home, epoch: reader.epoch + 1 },
   })
   const fresh = await follow(session)
-  assert.is(fresh.epoch, reader.epoch + 1)
   assert.is.not(fresh.channel, reader.channel)
   assert.is(fresh.value('kept'), 1)
   assert.not.match(new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(fresh.doc)), /what was erased/)

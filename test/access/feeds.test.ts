@@ -15,7 +15,8 @@ import { home } from './rig.ts'
 /*
  * However many read a document, it is observed once, and each change is encoded once: all of them are handed the very
  * same bytes. It fails if an observation is left open when the last reader leaves, if a rebuilt document goes on under
- * its old channel, or if a reader that could not be served stays on the list.
+ * its old channel, or if a reader that could not be served stays on the list, or
+ * if one that fails is heard of by the others.
  */
 const test = suite('feeds and frames')
 
@@ -34,9 +35,15 @@ function rig() {
   const follower = () => {
     const frames: SharedFrame[] = []
     const epochs: number[] = []
+    const carried: number[] = []
+    const failures: unknown[] = []
     return {
       frames,
       epochs,
+      carried,
+      failures,
+      compacted: (_frame: SharedFrame, epoch: number) => void carried.push(epoch),
+      failed: (error: unknown) => void failures.push(error),
       update: (frame: SharedFrame) => void frames.push(frame),
       epoch: (epoch: number) => void epochs.push(epoch),
     }
@@ -83,6 +90,39 @@ test('a rebuilt document is followed anew, under another channel', async () => {
   observers[1]?.update(Uint8Array.of(1))
   assert.is(after.frames.length, 1)
   assert.is(before.frames.length, 0)
+})
+
+test('a compacted document is followed on, in its new epoch', async () => {
+  const { feeds, observers, closed, follower } = rig()
+  const reader = follower()
+  const following = await feeds.follow(home, reader)
+  assert.is(following.epoch, 1)
+  observers[0]?.compacted(Uint8Array.of(1), 2)
+  assert.equal(reader.carried, [2])
+  assert.is(following.epoch, 2)
+  const later = await feeds.follow(home, follower())
+  assert.is(later.epoch, 2)
+  assert.is(later.channel, following.channel)
+  assert.is(observers.length, 1)
+  for (const each of [following, later]) each.close()
+  await settle()
+  assert.equal(closed, [1])
+})
+
+test('a follower that fails costs the others nothing', async () => {
+  const { feeds, observers, closed, follower } = rig()
+  const [broken, sound] = [follower(), follower()]
+  broken.update = () => {
+    throw new Error('broken')
+  }
+  await feeds.follow(home, broken)
+  const following = await feeds.follow(home, sound)
+  for (const byte of [1, 2]) observers[0]?.update(Uint8Array.of(byte))
+  assert.is(broken.failures.length, 1)
+  assert.is(sound.frames.length, 2)
+  following.close()
+  await settle()
+  assert.equal(closed, [1])
 })
 
 test('a document that cannot be observed is tried again by the next reader', async () => {

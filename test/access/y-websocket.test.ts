@@ -41,6 +41,9 @@ async function ticketFrom(rig: Rig, document: DocumentId = home) {
 const write = (documents: Documents, key: string, value: Json): Promise<void> =>
   documents.write(home, () => ({ writes: [{ key, value }], answer: undefined }))
 
+/** What a Y.Doc holds anywhere, shown or not. */
+const textOf = (doc: Y.Doc): string => new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(doc))
+
 function provide(url: string, ticket: string, doc = new Y.Doc(), document: DocumentId = home) {
   const provider = new WebsocketProvider(url, document, doc, {
     params: { ticket },
@@ -132,7 +135,7 @@ test('hears something often enough to stay', async () => {
   assert.is(reader.provider.awareness.getStates().size, 1, 'of which nobody’s presence changes')
 })
 
-test('comes back after an epoch change: the same Y.Doc reads right, a fresh one holds nothing of what was erased', async () => {
+test('is taken over a compaction: it reads right, and holds nothing of what was erased', async () => {
   const rig = await rigged()
   await write(rig.documents, 'a', 'the value before')
   const { ticket, url } = await ticketFrom(rig)
@@ -142,21 +145,34 @@ test('comes back after an epoch change: the same Y.Doc reads right, a fresh one 
   await write(rig.documents, 'erased', 'the secret that was')
   await write(rig.documents, 'erased', null)
   await rig.documents.compact(home)
+  await write(rig.documents, 'b', 'after')
+  await until(() => reader.value('b'), { what: 'what is written after it' })
+  assert.is(reader.value('a'), 'new')
+  assert.is(reader.value('erased') ?? null, null)
+  assert.not.match(textOf(reader.doc), /the secret that was|the value before/)
+  assert.equal(reader.closes, [])
+})
+
+test('comes back after an epoch change: the same Y.Doc reads right, a fresh one holds nothing of what is gone', async () => {
+  const rig = await rigged()
+  await write(rig.documents, 'a', 'the value before')
+  await write(rig.documents, 'gone', 'the secret that was')
+  const { ticket, url } = await ticketFrom(rig)
+  const reader = provide(url, ticket)
+  await reader.synced()
+  await rig.documents.forget(home)
   await until(() => reader.closes.length > 0, { what: 'the connection is closed' })
   assert.is(reader.closes[0], 4152)
+  await write(rig.documents, 'a', 'new')
   await write(rig.documents, 'b', 'after')
   await until(() => reader.provider.synced && reader.value('b'), { what: 'it came back by itself' })
   assert.is(reader.value('a'), 'new')
-  assert.is(reader.value('erased') ?? null, null)
   assert.equal(reader.finals, [])
 
   const fresh = provide(url, ticket)
   await fresh.synced()
   assert.is(fresh.value('a'), 'new')
-  assert.not.match(
-    new TextDecoder('latin1').decode(Y.encodeStateAsUpdate(fresh.doc)),
-    /the secret that was|the value before/,
-  )
+  assert.not.match(textOf(fresh.doc), /the secret that was|the value before/)
 })
 
 test('a ticket is good at every server of the operator, for its document, until it expires', async () => {

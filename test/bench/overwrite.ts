@@ -69,7 +69,7 @@ async function entryBytes({ documents }: DocumentServer): Promise<number> {
 }
 
 async function readerBytes({ documents }: DocumentServer): Promise<number> {
-  const observation = await documents.observe(home, { update: () => {}, epoch: () => {} })
+  const observation = await documents.observe(home, { update: () => {}, compacted: () => {}, epoch: () => {} })
   const { length } = await observation.diff()
   observation.close()
   return length

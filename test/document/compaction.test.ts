@@ -1,6 +1,7 @@
+import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { applyUpdate, Doc } from 'yjs'
+import { applyUpdate, Doc, encodeStateAsUpdate } from 'yjs'
 import { openStoredEntry } from '../../src/document/entry.ts'
 import { DocumentFull, EntryTooLarge } from '../../src/document/limits.ts'
 import { readRegisters } from '../../src/document/registers-view.ts'
@@ -232,22 +233,76 @@ test('a log that went on beyond what was copied is taken again whole, and copied
   assert.is(Object.keys(await witness.values()).length, 31)
 })
 
-test('who follows a document hears that it was rebuilt, and can follow it again', async () => {
+/** What a Y.Doc holds anywhere, shown or not. */
+const textOf = (doc: Doc): string => new TextDecoder('latin1').decode(encodeStateAsUpdate(doc))
+
+test('who follows a document is taken over compactions: it reads what one reads who comes anew, and holds no more', async () => {
+  const step = fc.record({
+    key: fc.constantFrom('a', 'b', 'c'),
+    removes: fc.boolean(),
+    server: fc.nat(1),
+    next: fc.constantFrom('go on', 'go on', 'compact', 'restart', 'exchange'),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async steps => {
+      const servers = [new DocumentServer({ operator: a }), new DocumentServer({ operator: a, number: 1 })] as const
+      const [first, second] = servers
+      let doc = new Doc({ guid: home })
+      let isToComeAnew = true
+      const take = (update: Uint8Array) => applyUpdate(doc, update)
+      const epoch = () => {
+        isToComeAnew = true
+      }
+      const follow = async () => {
+        isToComeAnew = false
+        doc = new Doc({ guid: home })
+        const observation = await first.documents.observe(home, { update: take, compacted: take, epoch })
+        take(await observation.diff())
+      }
+      for (const [at, { key, removes, server, next }] of steps.entries()) {
+        if (isToComeAnew) await follow()
+        await servers[server === 0 ? 0 : 1].write(key, removes ? null : `word ${at}.`)
+        if (next === 'compact') await first.documents.compact(home)
+        if (next === 'exchange') await exchange(first, second)
+        if (next === 'restart') {
+          first.restart()
+          isToComeAnew = true
+        }
+      }
+      if (isToComeAnew) await follow()
+      await first.documents.compact(home)
+      const fresh = new Doc({ guid: home })
+      const nothing = () => {}
+      const observation = await first.documents.observe(home, { update: nothing, compacted: nothing, epoch: nothing })
+      applyUpdate(fresh, await observation.diff())
+      assert.equal([...readRegisters(doc).entries()], [...readRegisters(fresh).entries()])
+      const held = textOf(fresh)
+      for (const [word] of textOf(doc).matchAll(/word \d+\./g)) assert.ok(held.includes(word), `${word} is gone`)
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('who follows a document that is forgotten hears that it starts afresh, and can follow it again', async () => {
   const server = new DocumentServer({ operator: a })
   await server.write('k', 1)
   const epochs: number[] = []
   const ignore = () => {}
-  const observation = await server.documents.observe(home, { update: ignore, epoch: epoch => epochs.push(epoch) })
-  await server.documents.compact(home)
+  const observation = await server.documents.observe(home, {
+    update: ignore,
+    compacted: ignore,
+    epoch: epoch => epochs.push(epoch),
+  })
+  await server.documents.forget(home)
   assert.equal(epochs, [1])
+  await server.write('k', 1)
   try {
     await observation.diff()
     assert.unreachable()
   } catch (error) {
     assert.is((error as Error).name, 'EpochPassed')
   }
-  const again = await server.documents.observe(home, { update: ignore, epoch: ignore })
-  assert.is(again.epoch, 1)
+  const again = await server.documents.observe(home, { update: ignore, compacted: ignore, epoch: ignore })
   const doc = new Doc({ guid: home })
   applyUpdate(doc, await again.diff())
   assert.is(readRegisters(doc).get('k')?.value, 1)

@@ -33,7 +33,8 @@ test('whatever was acknowledged or shown survives a power cut', async () => {
       const server = new DocumentServer({ operator: a, sync: slowly, limits })
       const follower = new Doc({ guid: home })
       const shown = new Map<string, number>()
-      await server.documents.observe(home, { update: update => applyUpdate(follower, update), epoch: () => {} })
+      const take = (update: Uint8Array) => applyUpdate(follower, update)
+      await server.documents.observe(home, { update: take, compacted: take, epoch: () => {} })
       server.documents.subscribe(({ entries }) => assert.ok(entries.length > 0))
       const acknowledged = new Map<string, number>()
       const writing = Array.from({ length: writers }, async (_, at) => {
@@ -98,6 +99,7 @@ test('a follower sees what comes after a write that was refused, from here and f
   await server.write('a', 1)
   const observation = await server.documents.observe(home, {
     update: update => applyUpdate(doc, update),
+    compacted: () => assert.unreachable(),
     epoch: () => assert.unreachable(),
   })
   applyUpdate(doc, await observation.diff())

@@ -231,6 +231,7 @@ test('a follower sees what is written here and what peers bring', async () => {
   const doc = new Doc({ guid: home })
   const observation = await one.documents.observe(home, {
     update: update => applyUpdate(doc, update),
+    compacted: () => assert.unreachable(),
     epoch: () => assert.unreachable(),
   })
   applyUpdate(doc, await observation.diff())

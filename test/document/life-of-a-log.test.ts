@@ -85,7 +85,7 @@ const storedBytes = async (server: DocumentServer): Promise<number> =>
 
 /** What a reader of the document is given. */
 async function readBytes(server: DocumentServer): Promise<number> {
-  const observation = await server.documents.observe(home, { update: () => {}, epoch: () => {} })
+  const observation = await server.documents.observe(home, { update: () => {}, compacted: () => {}, epoch: () => {} })
   const { length } = await observation.diff()
   observation.close()
   return length
