@@ -8,8 +8,8 @@ import type { Server, Socket } from 'node:net'
  * So the loop goes round for everybody else however many come at once, and no more strangers are inside than there is time for:
  * far ones, who are slow and wait for the network, may be many, while near ones, who answer at once, are few.
  *
- * Only so many wait, which bounds how long they do; who comes when the line is full is turned away at the socket, at a fiftieth
- * of what even a refusal in words takes.
+ * Only so many wait, which bounds how long they do; who comes when the line is full is dropped before a socket is made of it, at a
+ * hundredth of what even a refusal in words takes.
  */
 
 export interface ConnectionLine {
@@ -22,7 +22,7 @@ export interface ConnectionLine {
 }
 
 export interface LineOptions {
-  /** Hears of each that found the line full. */
+  /** Hears of each that found the line full, or as many connections as the server may have. */
   readonly turnedAway: () => void
   /** As many as systems keep by default before a program has taken them; served in well under a second. */
   readonly longest?: number
@@ -38,6 +38,7 @@ const stepsInTurn = 16
 /** Puts a line before what a server does with its connections; to be called before it listens. */
 export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }: LineOptions): ConnectionLine {
   const takers = server.listeners('connection')
+  const { maxConnections } = server
   const waiting: Socket[] = []
   const steps: (() => void)[] = []
   /** What forgets each: of a client that stays, nothing is to be left here. */
@@ -46,14 +47,12 @@ export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }
   let isClosed = false
 
   server.removeAllListeners('connection')
+  server.on('drop', turnedAway)
   server.on('connection', (socket: Socket) => {
     // A reset leaves nothing behind, where an orderly end would leave each in TIME_WAIT for a minute.
     if (isClosed) return void socket.resetAndDestroy()
-    if (waiting.length >= longest) {
-      turnedAway()
-      return void socket.resetAndDestroy()
-    }
     waiting.push(socket)
+    if (waiting.length >= longest) server.maxConnections = 0
     planTurn()
   })
 
@@ -83,6 +82,7 @@ export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }
     if (strangers.size >= most) return
     const socket = waiting.shift()
     if (!socket) return
+    server.maxConnections = maxConnections
     const name = nameOf(socket)
     const closed = () => gone(name)
     strangers.set(name, () => socket.off('close', closed))

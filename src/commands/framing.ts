@@ -50,7 +50,11 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-export const toBase64url = (bytes: Uint8Array): string => base64url.baseEncode(bytes)
+/** Node's own, where there is one: a tenth of the time, and no garbage. */
+export const toBase64url: (bytes: Uint8Array) => string =
+  typeof Buffer === 'function'
+    ? ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength).toString('base64url')
+    : bytes => base64url.baseEncode(bytes)
 
 /** `undefined` when `text` is not base64url, without padding, of whole bytes. */
 export function fromBase64url(text: string): Uint8Array | undefined {
