@@ -24,9 +24,12 @@ export interface ConnectionLine {
 export interface LineOptions {
   /** Hears of each that found the line full, or as many connections as the server may have. */
   readonly turnedAway: () => void
-  /** As many as systems keep by default before a program has taken them; served in well under a second. */
+  /** Served within a tenth of a second. */
   readonly longest?: number
-  /** Strangers past the line at once: far ones, who answer in a tenth of a second, are then let in by thousands a second. */
+  /**
+   * Strangers past the line at once: far ones, whose three answers take a tenth of a second each, are then let in by a thousand a
+   * second. These, and who waits, are what a collection of garbage finds alive in a flood, and so how long it takes.
+   */
   readonly most?: number
 }
 
@@ -36,7 +39,7 @@ const turnMs = 1
 const stepsInTurn = 16
 
 /** Puts a line before what a server does with its connections; to be called before it listens. */
-export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }: LineOptions): ConnectionLine {
+export function lineUp(server: Server, { turnedAway, longest = 128, most = 384 }: LineOptions): ConnectionLine {
   const takers = server.listeners('connection')
   const { maxConnections } = server
   const waiting: Socket[] = []
@@ -47,6 +50,7 @@ export function lineUp(server: Server, { turnedAway, longest = 512, most = 768 }
   let isClosed = false
 
   server.removeAllListeners('connection')
+  // Ended with what it has sent unread, as a client's request is, a connection is reset, and leaves nothing behind.
   server.on('drop', turnedAway)
   server.on('connection', (socket: Socket) => {
     // A reset leaves nothing behind, where an orderly end would leave each in TIME_WAIT for a minute.

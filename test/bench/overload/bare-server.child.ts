@@ -10,6 +10,7 @@ import { obey } from './child.ts'
 export interface BareAnswer {
   readonly port: number
   readonly residentBytes: number
+  readonly heapBytes: number
 }
 
 const server = createServer()
@@ -19,5 +20,6 @@ await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
 
 obey<'port' | 'collect', BareAnswer>(order => {
   if (order === 'collect') for (let turn = 0; turn < 3; turn++) globalThis.gc?.()
-  return { port: (server.address() as AddressInfo).port, residentBytes: process.memoryUsage.rss() }
+  const { rss: residentBytes, heapUsed, external } = process.memoryUsage()
+  return { port: (server.address() as AddressInfo).port, residentBytes, heapBytes: heapUsed + external }
 })

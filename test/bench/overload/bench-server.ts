@@ -9,8 +9,11 @@ import type { ProbeAnswer, ProbeOrder } from './loop-probe.ts'
 import { operator, pskOf } from './raw-client.ts'
 
 /*
- * Servers as operators run them, `cpns start` in processes of their own, each with a probe in it; and subscribers in any number.
+ * Servers as operators run them, `cpns start` in processes of their own with the options of `examples/deploy/cpns.service`, each with
+ * a probe in it; and subscribers in any number.
  */
+
+export const nodeFlags = ['--max-semi-space-size=16']
 
 export interface BenchServer {
   readonly home: ServerFolder
@@ -52,7 +55,7 @@ export async function start(
   const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   const child = spawn(
     process.execPath,
-    [...nodeOptions, '--import', probe, command, 'start', '--config', home.config, ...set],
+    [...nodeFlags, ...nodeOptions, '--import', probe, command, 'start', '--config', home.config, ...set],
     { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: environment() },
   )
   const log = watchLog(child)
