@@ -67,10 +67,20 @@ function table(status: StatusAnswer): string {
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
 }
 
-function linkText({ server, operator, state, reason, lag }: StatusAnswer['links'][number]): string {
+/** A clock that is less off than this is not worth a word: stamps decide between servers, and theirs are seldom so close. */
+const notableSkewMs = 1_000
+
+function linkText(link: StatusAnswer['links'][number]): string {
+  const { server, operator, state, reason, lag } = link
   const why = reason === undefined ? '' : ` (${reason})`
   const behind = lag && lag.toSend + lag.toGet > 0 ? ` (${lag.toSend} documents to send, ${lag.toGet} to get)` : ''
-  return `${state.padEnd(10)} ${operator} ${server}${why}${behind}`
+  return `${state.padEnd(10)} ${operator} ${server}${why}${behind}${clockText(link)}`
+}
+
+function clockText({ clockSkewMs = 0, clockUncertaintyMs = 0 }: StatusAnswer['links'][number]): string {
+  if (Math.abs(clockSkewMs) - clockUncertaintyMs <= notableSkewMs) return ''
+  const [skew, give] = [Math.abs(clockSkewMs) / 1_000, clockUncertaintyMs / 1_000]
+  return ` (its clock is ${skew.toFixed(1)} s ${clockSkewMs > 0 ? 'ahead' : 'behind'}, give or take ${give.toFixed(1)} s)`
 }
 
 function readThrough({ state, rounds, documents }: StatusAnswer['scrub']): string {

@@ -88,8 +88,10 @@ export interface LinkStatus {
   readonly state: 'connecting' | 'greeting' | 'up' | 'down'
   /** Why it is not up, when it is not. */
   readonly reason?: string
-  /** The peer's clock minus ours, milliseconds, as of the last hello. */
+  /** The peer's clock minus ours, milliseconds, as far as it is known by its hello and its beats. */
   readonly clockSkewMs?: number
+  /** The true difference is at most so far from that; left out until the way to the peer and back was measured. */
+  readonly clockUncertaintyMs?: number
   /** Documents of which something waits to be sent to the peer, and documents that are being got from it; while it is up. */
   readonly lag?: { readonly toSend: number; readonly toGet: number }
 }

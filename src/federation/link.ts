@@ -38,6 +38,7 @@ export interface LinkSurroundings {
     readonly operator: OperatorId
     readonly drives: boolean
     readonly conduct: PeerConduct
+    readonly peerClock: PeerClock
     readonly events: SessionEvents
   }): SyncSession
   /** Hears of every change of a link, and of the session while it is up. `undefined`: there is no link any more. */
@@ -246,8 +247,8 @@ class Link implements Behaviour<LinkMessage> {
     }
     const { operator, clock } = greeted.hello
     const { early } = this.#state
+    this.#peerClock.greeted(clock)
     this.#become({ at: 'greeting', operator })
-    this.#heardClock(clock)
     if (early) this.#up(early)
     else if (this.#speaksFirst) {
       const life = this.#life
@@ -277,19 +278,15 @@ class Link implements Behaviour<LinkMessage> {
       operator,
       drives: this.#speaksFirst,
       conduct: this.#conduct,
+      peerClock: this.#peerClock,
       events: {
         ended: reason => this.#tell({ type: 'broken', life, reason }),
         reconciled: () => this.#tell({ type: 'reconciled', life }),
-        clock: peerMs => this.#heardClock(peerMs),
+        clock: () => this.#become(this.#state),
       },
     })
     this.#become({ at: 'up', operator, session })
     this.#around.telemetry.log('info', 'link.up', { peer: this.#peer, operator })
-  }
-
-  #heardClock(peerMs: number): void {
-    this.#peerClock.heard(peerMs)
-    this.#become(this.#state)
   }
 
   // --- ending
@@ -347,7 +344,7 @@ class Link implements Behaviour<LinkMessage> {
   #become(state: State): void {
     const isNews = state !== this.#state
     this.#state = state
-    const { skewMs } = this.#peerClock
+    const { offset } = this.#peerClock
     const operator = ('operator' in state && state.operator) || this.#around.trust.operatorsOf(this.#peer)[0]
     if (!operator) return
     const status = {
@@ -355,7 +352,8 @@ class Link implements Behaviour<LinkMessage> {
       operator,
       state: state.at,
       ...(state.at === 'down' && { reason: state.reason }),
-      ...(skewMs !== undefined && { clockSkewMs: skewMs }),
+      ...(offset && { clockSkewMs: offset.skewMs }),
+      ...(offset?.uncertaintyMs !== undefined && { clockUncertaintyMs: offset.uncertaintyMs }),
     }
     const { spans } = this.#around.telemetry
     if (isNews) spans?.note('link', { server: this.#peer }, { state: state.at, reason: status.reason ?? '' })

@@ -19,6 +19,7 @@ import type { LinkLimits } from './limits.ts'
 import { Mentions } from './mentions.ts'
 import type { Outgoing } from './outbox.ts'
 import { OwedReceipts } from './owed-receipts.ts'
+import type { PeerClock } from './peer-clock.ts'
 import type { PeerConduct } from './peer-conduct.ts'
 import { type Made, Progress } from './progress.ts'
 import { Receipts } from './receipts.ts'
@@ -60,6 +61,7 @@ export interface SyncSessionOptions {
   readonly limits: LinkLimits
   /** Of the peer, in all sessions. */
   readonly conduct: PeerConduct
+  readonly peerClock: PeerClock
   readonly events: SyncEvents
 }
 
@@ -68,8 +70,8 @@ export interface SyncEvents {
   ended(reason: string): void
   /** What both may hold was compared and made the same, as far as it did not change meanwhile. */
   reconciled(): void
-  /** The peer's wall clock was heard. */
-  clock(peerMs: number): void
+  /** The peer's wall clock was heard: what is known of it is with its {@link PeerClock}. */
+  clock(): void
   /** How much of what it can take the peer says it has. */
   load(usedPercent: number): void
   /** What the peer wants kept back of what is forwarded to it; `undefined`: nothing. */
@@ -221,11 +223,11 @@ export class SyncSession {
 
   /** Says at once what the next heartbeat would. */
   beat(): void {
-    const { clock, usedPercent } = this.#options
+    const { peerClock, usedPercent } = this.#options
     const reduction = this.#options.reduction()
     this.#sender.message({
       type: 'beat',
-      clock: clock.now(),
+      ...peerClock.beat(),
       usedPercent: usedPercent(),
       ...(reduction && { reduction }),
     })
@@ -284,7 +286,7 @@ export class SyncSession {
 
   /** Resolves when there is room for the next message. */
   async #receive(message: SyncMessage): Promise<void> {
-    const { events } = this.#options
+    const { events, peerClock } = this.#options
     switch (message.type) {
       case 'query':
         return this.#reconciler.query(message)
@@ -299,7 +301,8 @@ export class SyncSession {
       case 'beat':
         events.load(message.usedPercent)
         events.reduction(message.reduction)
-        return events.clock(message.clock)
+        peerClock.heard(message.clock, message.echo)
+        return events.clock()
       case 'behind':
         return this.#reconciler.behind()
       case 'linked':

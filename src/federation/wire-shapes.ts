@@ -73,7 +73,7 @@ export const syncShape = shape(
   ],
   [4, message([1, document], [2, bytes(maxFrameBytes, maxEntriesPerFrame)])],
   [5, bytes(maxManifestBytes)],
-  [6, message([1, number()], [2, number()], [3, number()], [4, number()])],
+  [6, message([1, number()], [2, number()], [3, number()], [4, number()], [5, number()], [6, number()])],
   [7, message()],
   [8, message([1, bytes(maxServerIdBytes, maxLinked)], [2, number(maxLinked)])],
   [9, message([1, number()], [2, bytes(saltBytes)], [3, number()], [4, partsShape])],

@@ -15,6 +15,7 @@ import {
 import { type Durability, type DurabilityWish, maxReplicas, maxReplicationMs } from './durability.ts'
 import type { CommandAnswer, CommandProof, ForwardedCommand } from './federation.ts'
 import { checkShape, MalformedFrame, type Shape } from './frame-shape.ts'
+import type { Echo } from './peer-clock.ts'
 import { type Answer, type Query, saltBytes } from './reconciliation/parts.ts'
 import { assertQueried, partsFields, partsFrom } from './reconciliation/parts-wire.ts'
 import { longestReductionMs, type Reduction } from './reductions.ts'
@@ -92,6 +93,8 @@ export interface Entries {
   readonly entries: readonly Uint8Array[]
 }
 
+const maxHeldMs = 2 ** 32 - 1
+
 export type SyncMessage =
   | Query
   | Answer
@@ -104,6 +107,8 @@ export type SyncMessage =
       readonly usedPercent: number
       /** Left out: none is asked for. */
       readonly reduction?: Reduction
+      /** Of the last beat that came; left out before the first. */
+      readonly echo?: Echo
     }
   | { readonly type: 'behind' }
   /** See `Linked` in wire.proto. */
@@ -198,6 +203,8 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
           usedPercent: sync.usedPercent,
           reductionPercent: sync.reduction?.percent ?? 0,
           reductionValidMs: sync.reduction?.validMs ?? 0,
+          echoClockMs: BigInt(sync.echo?.clockMs ?? 0),
+          echoHeldMs: Math.min(maxHeldMs, Math.floor(sync.echo?.heldMs ?? 0)),
         },
       }
     case 'behind':
@@ -239,7 +246,7 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
     case 'manifest':
       return { type: 'manifest', manifest: content.value }
     case 'beat': {
-      const { clockMs, usedPercent, reductionPercent, reductionValidMs } = content.value
+      const { clockMs, usedPercent, reductionPercent, reductionValidMs, echoClockMs, echoHeldMs } = content.value
       return {
         type: 'beat',
         clock: timeFrom(clockMs),
@@ -250,6 +257,7 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
             validMs: Math.min(longestReductionMs, reductionValidMs),
           },
         }),
+        ...(echoClockMs > 0n && { echo: { clockMs: timeFrom(echoClockMs), heldMs: echoHeldMs } }),
       }
     }
     case 'behind':

@@ -83,6 +83,7 @@ const syncs: SyncMessage[] = [
   { type: 'manifest', manifest: bytes(40) },
   { type: 'beat', clock: 1_800_000_000_000, usedPercent: 40 },
   { type: 'beat', clock: 1_800_000_000_000, usedPercent: 100, reduction: { percent: 30, validMs: 5_000 } },
+  { type: 'beat', clock: 1_800_000_000_000, usedPercent: 0, echo: { clockMs: 1_799_999_999_000, heldMs: 4_321 } },
   { type: 'behind' },
   { type: 'linked', lives: new Map() },
   { type: 'linked', lives: new Map([[serverOfPublicKey(bytes(32)), 4_000_000_000]]) },

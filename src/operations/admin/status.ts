@@ -25,7 +25,12 @@ export const linkAnswer = z.object({
     .object({ toSend: z.int(), toGet: z.int() })
     .optional()
     .describe('Documents of which something waits to be sent to the peer, and documents that are being got from it.'),
-  clockSkewMs: z.number().optional().describe("The peer's clock minus this one's, as of the last hello."),
+  clockSkewMs: z.number().optional().describe("The peer's clock minus this one's."),
+  clockUncertaintyMs: durationMs
+    .optional()
+    .describe(
+      'The true difference is at most so far from clockSkewMs: half the way to the peer and back. Absent until measured.',
+    ),
 })
 
 export const scrubProgress = z.object({

@@ -113,8 +113,8 @@ function reachAlarms({ operator, isOwn, reach, servers }: MapOperator): Alarm[] 
   }
 }
 
-function skewAlarms({ server, clockSkewMs = 0 }: MapServer): Alarm[] {
-  if (Math.abs(clockSkewMs) <= maxSkewMs) return []
+function skewAlarms({ server, clockSkewMs = 0, clockUncertaintyMs = 0 }: MapServer): Alarm[] {
+  if (Math.abs(clockSkewMs) - clockUncertaintyMs <= maxSkewMs) return []
   const minutes = Math.round(Math.abs(clockSkewMs) / minuteMs)
   return [
     {

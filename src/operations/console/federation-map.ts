@@ -33,7 +33,7 @@ export function federationReader(
       if (server === federation.server) return { server, isSelf: true, link: 'none' }
       const link = links.get(server)
       if (!link) return { server, isSelf: false, link: 'none' }
-      const { state, reason, clockSkewMs, lag } = link
+      const { state, reason, clockSkewMs, clockUncertaintyMs, lag } = link
       const usedPercent = federation.loads(of).get(server)?.usedPercent
       const since = seen.get(server)?.since
       return {
@@ -42,6 +42,7 @@ export function federationReader(
         ...(reason !== undefined && { reason }),
         ...(lag && { lag: { ...lag } }),
         ...(clockSkewMs !== undefined && { clockSkewMs }),
+        ...(clockUncertaintyMs !== undefined && { clockUncertaintyMs }),
         ...(usedPercent !== undefined && { usedPercent }),
       }
     }

@@ -53,6 +53,7 @@ const mapServer = z.object({
   reason: z.string().optional().describe('Why it is not up.'),
   lag: linkAnswer.shape.lag,
   clockSkewMs: z.number().optional().describe('Its clock minus that of this server.'),
+  clockUncertaintyMs: linkAnswer.shape.clockUncertaintyMs,
   usedPercent: z
     .number()
     .optional()

@@ -82,6 +82,10 @@ const federation = {
     'How far the clock of a server of an operator is off, the worst of them.',
     'operator',
   ),
+  cpns_peer_clock_uncertainty_seconds: gauge(
+    'How sure that is, for the same server: half of the way to it and back. Absent until measured.',
+    'operator',
+  ),
   cpns_clock_alarms_total: counter('Peers whose clock was found to be off by more than is borne.'),
   cpns_peer_refused_total: counter('Peers that were refused, and why.', 'reason'),
   cpns_reconciliations_total: counter('Rounds after which a peer and this server held the same.'),

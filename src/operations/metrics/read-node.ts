@@ -67,7 +67,8 @@ export function readNode(
       ]
     }),
   )
-  read('cpns_peer_clock_skew_seconds', () => skews(status().links))
+  read('cpns_peer_clock_skew_seconds', () => skews(status().links, 'clockSkewMs'))
+  read('cpns_peer_clock_uncertainty_seconds', () => skews(status().links, 'clockUncertaintyMs'))
   read('cpns_manifest_expiry_timestamp_seconds', () =>
     operators.flatMap(operator => {
       const manifest = trust.manifestOf(operator)
@@ -83,6 +84,7 @@ const others = ({ operator, links }: StatusAnswer): readonly OperatorId[] =>
 type Link = Pick<LinkStatus, 'operator' | 'state'> & {
   readonly lag?: LinkStatus['lag'] | undefined
   readonly clockSkewMs?: number | undefined
+  readonly clockUncertaintyMs?: number | undefined
 }
 
 export function linkStates(links: readonly Link[]): readonly Sample[] {
@@ -103,10 +105,12 @@ export function waiting(links: readonly Link[]): readonly Sample[] {
   ])
 }
 
-export function skews(links: readonly Link[]): readonly Sample[] {
+/** Of each operator's servers that whose clock is off the most: how far it is, or how sure that is. */
+export function skews(links: readonly Link[], of: 'clockSkewMs' | 'clockUncertaintyMs'): readonly Sample[] {
   return [...Map.groupBy(links, ({ operator }) => operator)].flatMap(([operator, all]) => {
-    const known = all.flatMap(({ clockSkewMs }) => clockSkewMs ?? [])
-    const worst = known.toSorted((a, b) => Math.abs(b) - Math.abs(a))[0]
-    return worst === undefined ? [] : [{ labels: { operator }, value: worst / 1_000 }]
+    const known = all.filter(({ clockSkewMs }) => clockSkewMs !== undefined)
+    const [worst] = known.toSorted((a, b) => Math.abs(b.clockSkewMs ?? 0) - Math.abs(a.clockSkewMs ?? 0))
+    const valueMs = worst?.[of]
+    return valueMs === undefined ? [] : [{ labels: { operator }, value: valueMs / 1_000 }]
   })
 }

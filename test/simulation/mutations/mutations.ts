@@ -150,8 +150,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'federation/peer-clock.ts',
-        from: '    this.#skewMs = peerMs - clock.now()\n',
-        to: '    this.#skewMs = peerMs - clock.now()\n    const ahead = clock as { aheadMs?: number }\n    ahead.aheadMs = Math.max(ahead.aheadMs ?? 0, this.#skewMs)\n',
+        from: '    this.#told = clockMs - clock.now()\n',
+        to: '    this.#told = clockMs - clock.now()\n    const ahead = clock as { aheadMs?: number }\n    ahead.aheadMs = Math.max(ahead.aheadMs ?? 0, this.#told)\n',
       },
       {
         file: 'document/append.ts',

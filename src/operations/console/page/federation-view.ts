@@ -65,7 +65,11 @@ export const federationView: View = ({ told, widthPx }, acts) => {
               since === undefined ? '–' : `${timeText(since)} (${durationText(at - since)})`,
           },
           { title: 'Waiting', of: ({ server }) => lagText(server) },
-          { title: 'Clock', of: ({ server: { clockSkewMs } }) => skewText(clockSkewMs), isNumber: true },
+          {
+            title: 'Clock',
+            of: ({ server }) => skewText(server.clockSkewMs, server.clockUncertaintyMs),
+            isNumber: true,
+          },
           {
             title: 'Room for our clients',
             of: ({ server: { usedPercent } }) =>
@@ -188,9 +192,11 @@ export const linkTone = ({ isSelf, link }: Pick<MapServer, 'isSelf' | 'link'>): 
   return link === 'down' ? 'bad' : 'warn'
 }
 
-function skewText(skewMs: number | undefined): string {
+function skewText(skewMs: number | undefined, uncertaintyMs: number | undefined): string {
   if (skewMs === undefined) return '–'
   const rounded = Math.round(skewMs)
-  if (Math.abs(rounded) < 1000) return `${rounded < 0 ? '−' : '+'}${Math.abs(rounded)} ms`
-  return `${rounded < 0 ? '−' : '+'}${durationText(Math.abs(rounded))}`
+  const sign = rounded < 0 ? '−' : '+'
+  if (Math.abs(rounded) >= 1000) return `${sign}${durationText(Math.abs(rounded))}`
+  const give = uncertaintyMs === undefined ? '' : ` ± ${Math.ceil(uncertaintyMs)}`
+  return `${sign}${Math.abs(rounded)}${give} ms`
 }
