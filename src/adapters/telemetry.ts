@@ -1,6 +1,6 @@
 import { type DestinationStream, destination as fileDestination, pino, stdTimeFunctions } from 'pino'
 import type { Spans } from '../ports/spans.ts'
-import type { LogLevel, Telemetry } from '../ports/telemetry.ts'
+import type { LogFields, LogLevel, Telemetry } from '../ports/telemetry.ts'
 import { type CounterSample, createMetrics, type Metrics } from './metrics.ts'
 
 /** Telemetry of a process: its log, whose level can be changed, and its counters. */
@@ -20,10 +20,13 @@ export function pinoTelemetry(options: {
   /** What adds up the counters; left out: nothing is exported, and histograms are not kept. */
   readonly metrics?: Metrics
   readonly spans?: Spans
+  /** What all fields go through before they are written; left out: nothing. */
+  readonly redact?: (fields: LogFields) => LogFields
 }): ProcessTelemetry {
   const metrics = options.metrics ?? createMetrics()
   const lost = () => metrics.count('cpns_log_lines_lost_total')
   let { level } = options
+  const { redact = fields => fields } = options
   const logger = pino(
     {
       level,
@@ -39,7 +42,7 @@ export function pinoTelemetry(options: {
   return {
     log(level, event, fields) {
       try {
-        logger[level](fields ?? {}, event)
+        if (logger.isLevelEnabled(level)) logger[level](redact(fields ?? {}), event)
       } catch {
         lost()
       }

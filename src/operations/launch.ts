@@ -42,6 +42,7 @@ import { catalogue } from './metrics/catalogue.ts'
 import { readNode } from './metrics/read-node.ts'
 import { changeableLimitsOf, limitsOf } from './node-limits.ts'
 import { createReloading, type Reloading } from './reloading.ts'
+import { redactedFields } from './support/redaction.ts'
 import { createSpanHub } from './tracing/hub.ts'
 import { createTraces } from './tracing/traces.ts'
 import { type KeptTrust, pinsOf } from './trust-files.ts'
@@ -96,7 +97,10 @@ export async function launch(
   const metrics = createMetrics(catalogue)
   const [clock, random] = [systemClock(), systemRandom()]
   const hub = createSpanHub({ clock, random })
-  const recent = recentEvents(pinoTelemetry({ level: configuration.log.level, metrics, spans: hub }), clock)
+  const recent = recentEvents(
+    pinoTelemetry({ level: configuration.log.level, metrics, spans: hub, redact: redactedFields }),
+    clock,
+  )
   const { telemetry } = recent
   const crypto = nodeCrypto()
   const { privateKey } = await readServerKeys(at(configuration.keys.server))

@@ -23,6 +23,7 @@ import {
 import type { SubscriberRight } from '../../src/ports/key-source.ts'
 import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { until } from '../fixtures/until.ts'
+import { assertNoneIn, secretsOfFolder } from './log-secrets.ts'
 
 /** A server that runs, or ran. */
 export interface Server {
@@ -72,7 +73,12 @@ export async function openStage(): Promise<Stage> {
 
   async function start(home: ServerFolder, wrapper?: readonly string[]): Promise<Server> {
     const process = await startServer(home.config, wrapper)
-    atEnd(() => process.stop('SIGKILL'))
+    // Whatever the test is about: nothing that its server knows and nobody else may is in its log.
+    atEnd(async () => {
+      await process.stop('SIGKILL')
+      const keys = [...(added.get(home.folder)?.identities ?? [])].map(identity => keyOf(home.operator, identity))
+      assertNoneIn(process.log, [...keys, ...(await secretsOfFolder(home.config))], home.operator)
+    })
     return { home, process }
   }
 

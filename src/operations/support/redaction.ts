@@ -1,5 +1,6 @@
 import { base16 } from 'multiformats/bases/base16'
 import { base64, base64pad, base64url } from 'multiformats/bases/base64'
+import type { LogFields } from '../../ports/telemetry.ts'
 
 /*
  * Takes out of what goes to strangers whatever may be a secret: what the server's own files hold as secrets, wherever it stands and however it
@@ -70,6 +71,24 @@ export function redactedValue(value: unknown, redact: (text: string) => string, 
     Object.entries(value).map(([key, inner]) => [redact(key), redactedValue(inner, redact, key)]),
   )
 }
+
+const byForm = redaction([])
+
+/**
+ * Fields of a log line as they may be written: no text under the name of a secret or of content, and none that has the form of a
+ * secret. Numbers stay: a count of tickets is no ticket. No event has such a field; this is for the error that quotes what it was given.
+ */
+export const redactedFields = (fields: LogFields): LogFields =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value !== 'string'
+        ? value
+        : namedAsSecret.test(name) || namedAsContent.test(name)
+          ? redacted
+          : byForm(value),
+    ]),
+  )
 
 /** A line of a log: its fields if it is JSON as the node writes it, else its text. */
 export function redactedLine(line: string, redact: (text: string) => string): unknown {

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { redactedLine, redaction } from '../../../src/operations/support/redaction.ts'
+import { pinoTelemetry } from '../../../src/adapters/telemetry.ts'
+import { redacted, redactedFields, redactedLine, redaction } from '../../../src/operations/support/redaction.ts'
 import { cpnsHere } from '../../cli/in-process.ts'
 import { type TemporaryFolder, temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
@@ -140,6 +141,29 @@ test('no line has a secret, in whatever way its bytes are written, wherever it s
     }),
     { numRuns: Number(process.env.REDACTION_RUNS ?? 200) },
   )
+})
+
+test('what goes into the log is redacted by its form and its name, and nothing else', () => {
+  const lines: string[] = []
+  const telemetry = pinoTelemetry({
+    level: 'info',
+    destination: { write: line => void lines.push(line) },
+    redact: redactedFields,
+  })
+  telemetry.log('error', 'admin.failed', {
+    message: 'GET /x?ticket=abcdefgh failed: Bearer abcdefgh.ijkl',
+    credential: 'abcdefgh',
+    text: 'See you at eight.',
+    reason: 'quota-bytes',
+  })
+  telemetry.log('info', 'node.counted', { cpns_tickets_total: 3 })
+  assert.equal(JSON.parse(lines[0] ?? '').fields, {
+    message: `GET /x${redacted} failed: ${redacted}`,
+    credential: redacted,
+    text: redacted,
+    reason: 'quota-bytes',
+  })
+  assert.equal(JSON.parse(lines[1] ?? '').fields, { cpns_tickets_total: 3 })
 })
 
 test.run()
