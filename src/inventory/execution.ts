@@ -11,7 +11,7 @@ import type { CommandFields, Decided, Flow, Procedure, Query } from './procedure
 import { refusals } from './refusals.ts'
 import type { Turns } from './turns.ts'
 
-/** Makes procedures of what the methods' files say: in turn, once, remembered. */
+/** Makes procedures of what the methods' files say: in turn where it matters, once, remembered. */
 export interface Execution {
   decided<Params extends CommandFields, Result>(decided: Decided<Params, Result>): Procedure<Params, Result>
   flow<Params, Result>(flow: Flow<Params, Result>): Procedure<Params, Result>
@@ -44,15 +44,18 @@ export function createExecution(options: {
           const names = [callerName(caller), spec.method, params.commandId]
           const given = digest(params)
 
-          return turns.take(name, spec.method, async () => {
+          return turns.share(name, spec.method, toBase64url(crypto.sha256(framed(...names))), async () => {
             const before = await memory.recall('command', names, remembered)
             if (before && before.params !== given) throw refusals.commandReused()
-            if (before) return before.answer
-            return networks.write(
-              name,
-              state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
-              (answer, now) => [memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now))],
-            )
+            if (before) return async () => before.answer
+            const write = await networks.writer(name)
+            return () =>
+              write(
+                state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
+                (answer, now) => [
+                  memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now)),
+                ],
+              )
           })
         },
       }

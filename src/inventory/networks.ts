@@ -28,6 +28,11 @@ export interface NetworkDecision<T> {
   readonly answer: (after: () => NetworkView, registers: Registers) => T
 }
 
+type Decide<T> = (state: NetworkState) => NetworkDecision<T>
+/** What this server is to remember of an answer. */
+type Remember<T> = (answer: T, now: number) => readonly LocalRecord[]
+export type NetworkWriter = <T>(decide: Decide<T>, local: Remember<T>) => Promise<T>
+
 /** The Personal Networks that this server holds documents of. */
 export interface Networks {
   view(name: NetworkName, at?: number): Promise<NetworkView | undefined>
@@ -39,11 +44,9 @@ export interface Networks {
    * Decides and writes, durably, in this operator's own document of the PN; local records go into the same batch.
    * @throws {CommandRefused} what the decision throws; 409 when a later command has decided already.
    */
-  write<T>(
-    name: NetworkName,
-    decide: (state: NetworkState) => NetworkDecision<T>,
-    local: (answer: T, now: number) => readonly LocalRecord[],
-  ): Promise<T>
+  write<T>(name: NetworkName, decide: Decide<T>, local: Remember<T>): Promise<T>
+  /** The same in two steps: what is read first, and a write whose turn in the document comes in the order of the calls. */
+  writer(name: NetworkName): Promise<NetworkWriter>
   /** The view once it satisfies `isReady`, or as it is after `waitMs`: for what a peer says has happened and is on its way. */
   settled(
     name: NetworkName,
@@ -111,15 +114,10 @@ export function createNetworks(options: {
   const seen = createViewMemory()
   const view = async (name: NetworkName, at = clock.now()) => seen(name, await read(name), at)
 
-  return {
-    view,
-
-    ownDocument,
-    own: name => records.registers(ownDocument(name)),
-
-    async write(name, decide, local) {
-      const all = await read(name)
-      return documents.write(ownDocument(name), (own, now) => {
+  async function writer(name: NetworkName): Promise<NetworkWriter> {
+    const all = await read(name)
+    return (decide, local) =>
+      documents.write(ownDocument(name), (own, now) => {
         const said = readOwn(name, own)
         const view = seen(name, withOwn(name, all, said), now)
         const { writes: decided, local: remembered = [], answer } = decide({ view, own, now })
@@ -133,7 +131,17 @@ export function createNetworks(options: {
         }, foreseen.registers)
         return { writes, local: [...remembered, ...local(answered, now)], answer: answered }
       })
-    },
+  }
+
+  return {
+    view,
+
+    ownDocument,
+    own: name => records.registers(ownDocument(name)),
+
+    write: async (name, decide, local) => (await writer(name))(decide, local),
+
+    writer,
 
     async settled(name, isReady, waitMs) {
       const deadline = clock.elapsed() + waitMs
