@@ -7,6 +7,7 @@ import { systemRandom } from '../../src/adapters/random.ts'
 import { toBase64url } from '../../src/commands/framing.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Documents } from '../../src/document/documents.ts'
+import type { DocumentLimits } from '../../src/document/limits.ts'
 import type { MethodSpec } from '../../src/federation/command.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { createStorage, type StorageService } from '../../src/storage/create-storage.ts'
@@ -24,6 +25,8 @@ const random = systemRandom()
 export interface StorageServer {
   readonly documents: Documents
   readonly storage: StorageService
+  /** Actors in memory. */
+  active(): number
   call<P, R>(spec: MethodSpec<P, R>, params: P): Promise<R>
   close(): Promise<void>
 }
@@ -35,7 +38,10 @@ export const newId = (): string => `${idsOf}${(++ids).toString(36).padStart(10, 
 
 export async function storageServer(
   folder: string,
-  { maxActive, policy = {} }: { readonly maxActive?: number; readonly policy?: Partial<StoragePolicy> } = {},
+  {
+    limits = {},
+    policy = {},
+  }: { readonly limits?: Partial<DocumentLimits>; readonly policy?: Partial<StoragePolicy> } = {},
 ): Promise<StorageServer> {
   // Nothing else does, while the server takes a breath.
   const clock = systemClock({ holdsProcess: true })
@@ -56,7 +62,7 @@ export async function storageServer(
     operator: home,
     identity,
     authorship,
-    ...(maxActive !== undefined && { limits: { maxActive } }),
+    limits,
   })
   const storage = createStorage({
     ...ports,
@@ -79,6 +85,7 @@ export async function storageServer(
   return {
     documents,
     storage,
+    active: () => actors.activeCount(),
     async call(spec, params) {
       // As a session does: parameters come parsed.
       const parsed = spec.params.parse(params)
