@@ -13,7 +13,7 @@ export interface Exchange {
 }
 
 /**
- * The rules of exchange. Servers of one operator hold the same documents. Between operators a document passes if both may
+ * The rules of exchange. Servers of one operator hold the same documents, once all of them know which of others' they may not hold any more. Between operators a document passes if both may
  * hold it, but for two cases. An owner that has lost its disks, or was set back to an old backup, takes its own documents back
  * from whoever has them: also from those who may not hold them any more, or what was revoked would be granted again. And the
  * documents that say themselves who may hold them (`pn/…`, `mailbox/…`) have to be seen first. What is taken is signed by the owner all the same.
@@ -26,7 +26,10 @@ export function exchangeWith(
   isQuarantined: (owner: OperatorId) => boolean = () => false,
 ): Exchange {
   const isKept = (document: DocumentId): boolean => isQuarantined(ownerOf(document))
-  if (peer === own) return { mayGive: () => true, mayTake: document => !isKept(document), isTaken: () => true }
+  if (peer === own) {
+    const mayTake = (document: DocumentId) => !isKept(document) && entitlement.hasEnded?.(document) !== true
+    return { mayGive: () => true, mayTake, isTaken: () => true }
+  }
   const mayHold = (document: DocumentId, operator: OperatorId): boolean =>
     ownerOf(document) === operator || entitlement.mayHold(document, operator)
   return {

@@ -68,6 +68,11 @@ export type CommandHandler = (command: ForwardedCommand, from: Forwarder) => Pro
  */
 export interface Entitlement {
   mayHold(document: DocumentId, operator: OperatorId): boolean
+  /**
+   * Whether this operator's right to a document of another has been found to have ended, of which its other servers may not know yet:
+   * from them it is not taken then. Left out: of none.
+   */
+  hasEnded?(document: DocumentId): boolean
   /** Called by the owner of this answer when it changes for a document; federation then reconciles or stops. */
   subscribe(listener: (document: DocumentId) => void): () => void
 }

@@ -11,6 +11,7 @@ const storageKinds: ReadonlySet<DocumentName['kind']> = new Set(['mailbox', 'con
 /** Entitlement to all documents, from that to those of each domain. */
 export const byKind = (ofNetworks: Entitlement, ofStorage: Entitlement): Entitlement => ({
   mayHold: (document, operator) => (isOfStorage(document) ? ofStorage : ofNetworks).mayHold(document, operator),
+  hasEnded: document => (isOfStorage(document) ? ofStorage : ofNetworks).hasEnded?.(document) === true,
   subscribe(listener) {
     const ends = [ofNetworks.subscribe(listener), ofStorage.subscribe(listener)]
     return () => {

@@ -146,6 +146,10 @@ export const logEvents = {
   'secure.notice.not-pushed': 'A notice inside a secure session could not be sent because of a fault here.',
 
   // Message storage and channels
+  'storage.grant.ended':
+    'Another operator has said that its grant has ended by which a mailbox is held here, which was revoked while no link was up.',
+  'storage.grant.not-asked':
+    'Another operator could not be asked whether its grants stand; it is asked again within the hour, or with the next link.',
   'storage.replica.dropped': 'This operator may hold a mailbox no longer: its replica is gone from the disk.',
   'storage.erasure-failed': 'A user could not be erased wholly; it is tried again.',
   'storage.upkeep-failed': 'Retention could not be seen to in a mailbox; it is tried again.',

@@ -37,6 +37,7 @@ import { type ChangeablePolicy, changingPolicy, type StoragePolicy } from './pol
 import { isLiving } from './records.ts'
 import { createSearch } from './search/create-search.ts'
 import { searchProcedure } from './search/searching.ts'
+import { createStanding } from './standing.ts'
 import { createUpkeep } from './upkeep.ts'
 import { userProcedures } from './user-procedures.ts'
 import { createUsers } from './users.ts'
@@ -117,6 +118,7 @@ export function createStorage(options: StorageOptions): StorageService {
     ...{ derivation: mailboxFacts, documents, store, clock, telemetry },
     learned: grants.learned,
   })
+  const standing = createStanding({ self, grants, documents, clock, telemetry })
   const erasure = createErasure({ documents, store, crypto, clock, telemetry })
   const met = createMet(store, crypto)
   const upkeep = createUpkeep({
@@ -196,6 +198,7 @@ export function createStorage(options: StorageOptions): StorageService {
       if (media) found.serveMedia(media.give)
       for (const [method, handler] of handlers) found.handle(method, handler)
       notifier.join(found)
+      standing.join(found)
     },
 
     get starting() {
@@ -216,6 +219,7 @@ export function createStorage(options: StorageOptions): StorageService {
       search?.stop()
       media?.keeping.stop()
       upkeep.stop()
+      standing.stop()
       grants.stop()
       await notifier.stop()
       await facts.stop()

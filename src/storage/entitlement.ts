@@ -13,7 +13,8 @@ import { changesOf } from './records.ts'
 /*
  * Which operators may hold the documents of a mailbox: its owner, and for the mailbox document and its conversations those with
  * an unexpired grant in it. `devices/…` stay with their owner; `directory/…` go to whoever federates, if the policy says so.
- * An operator whose grant has ended, or that learns that the user was erased, drops what it holds.
+ * An operator whose grant has ended, or that learns that the user was erased, drops what it holds. Who was away when it ended is not
+ * sent that, and asks (`standing.ts`).
  *
  * It is asked for every push, so the answer comes from memory.
  */
@@ -22,9 +23,16 @@ export interface MailboxGrants extends Entitlement {
   /** Learns what is known of a mailbox document, or that it is not held any more: to be told of all that are held, and of every change. */
   learned(mailbox: DocumentId, known: Known<MailboxFact> | undefined): Promise<void>
   stop(): void
+  /** Mailboxes of an operator that are held here by its grant. */
+  heldOf(operator: OperatorId): DocumentId[]
+  /** That the grant has ended by which a mailbox is held here: what is here of it goes, and is not taken again by this grant. */
+  end(mailbox: DocumentId): Promise<void>
 }
 
 type Granted = ReadonlyMap<OperatorId, number>
+
+/** By then each server has asked whether a grant stands, that has a link to whom to ask. */
+const endingMs = 2 * 3_600_000
 
 export function createMailboxGrants(options: {
   readonly self: OperatorId
@@ -41,6 +49,8 @@ export function createMailboxGrants(options: {
   /** Of each operator one string for all grants. */
   const operators = new Map<OperatorId, OperatorId>()
   const ends = createEnds<DocumentId>(clock, haveEnded)
+  /** Grants to this operator that have ended before their time, by when that is, and until when its other servers may not know it yet. */
+  const ended = new Map<DocumentId, { readonly expires: number; readonly until: number }>()
   let isStopped = false
 
   const isGranted = (mailbox: DocumentId, operator: OperatorId): boolean => {
@@ -52,7 +62,7 @@ export function createMailboxGrants(options: {
     if (!said) return learn(mailbox, new Map(), [])
     const granted = new Map(said.fact.given.map(([operator, expires]) => [interned(operator), expires]))
     await learn(mailbox, granted, said.content ? partsNamedIn(mailbox, said.content) : [])
-    if (ownerOf(mailbox) !== self && hasEnded(said.fact)) await drop(mailbox)
+    if (ownerOf(mailbox) !== self && (hasEnded(said.fact) || isEnded(mailbox, granted))) await drop(mailbox)
   }
 
   function interned(operator: OperatorId): OperatorId {
@@ -65,6 +75,25 @@ export function createMailboxGrants(options: {
   const hasEnded = ({ user, given }: MailboxFact): boolean =>
     user === 'erased' ||
     (user === 'living' && !given.some(([operator, expires]) => operator === self && expires > clock.now()))
+
+  /** Whether this operator was told that its grant has ended, which still stands there. */
+  function isEnded(mailbox: DocumentId, granted: Granted): boolean {
+    const end = ended.get(mailbox)
+    const expires = granted.get(self)
+    if (!end || expires === undefined) return false
+    if (expires !== end.expires) ended.delete(mailbox)
+    return expires === end.expires
+  }
+
+  function hasEndedHere(document: DocumentId): boolean {
+    const name = ended.size > 0 ? mailboxOf(document) : undefined
+    const mailbox = name && mailboxDocument(name)
+    const end = mailbox && ended.get(mailbox)
+    if (!end) return false
+    if (end.until > clock.now()) return true
+    ended.delete(mailbox)
+    return false
+  }
 
   async function drop(mailbox: DocumentId): Promise<void> {
     for (const document of await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox))))
@@ -107,6 +136,20 @@ export function createMailboxGrants(options: {
   }
 
   return {
+    heldOf: operator =>
+      [...known]
+        .filter(([mailbox, granted]) => ownerOf(mailbox) === operator && granted.has(self))
+        .map(([mailbox]) => mailbox),
+
+    async end(mailbox) {
+      const expires = known.get(mailbox)?.get(self)
+      if (expires === undefined) return
+      ended.set(mailbox, { expires, until: clock.now() + endingMs })
+      await options.refresh(mailbox)
+    },
+
+    hasEnded: hasEndedHere,
+
     mayHold(document, operator) {
       const name = parseDocumentId(document)
       if (name.owner === operator) return true

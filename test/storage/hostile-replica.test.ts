@@ -17,8 +17,8 @@ import { alice, b, newId, StorageWorld } from './storage-world.ts'
 const test = suite('Other operators')
 const [home, other, grantee] = ['a.example/1', 'a.example/2', 'b.example/1'] as const
 
-async function granted(limits = {}): Promise<StorageWorld> {
-  const world = await StorageWorld.start({ 'a.example': 2, 'b.example': 1 }, limits)
+async function granted(limits = {}, grantees = 1): Promise<StorageWorld> {
+  const world = await StorageWorld.start({ 'a.example': 2, 'b.example': grantees }, limits)
   await world.registerAlice()
   await world.call('provisioner', home, userChange, {
     commandId: newId(),
@@ -145,6 +145,25 @@ test('a removed user leaves all disks, and a revoked grant the grantee’s', asy
   await world.call('provisioner', home, userRemove, { commandId: newId(), user: 'alice' })
   await world.pass(2 * 3_600_000)
   for (const server of [home, other, grantee]) assert.is(world.isOnDisk(server, 'of the user'), false, server)
+})
+
+test('a grantee that was away when its grant was revoked drops what it holds when it is back, at each of its servers', async () => {
+  const world = await granted({}, 2)
+  const grantees = [grantee, 'b.example/2']
+  const isHeld = () => grantees.map(server => world.isOnDisk(server, 'a message'))
+  await world.until(() => isHeld().every(Boolean), 'both servers of the grantee hold it')
+  world.partition([home, other], grantees)
+  // No link outlasts that, nor what was on its way.
+  await world.pass(600_000)
+  await grant(world, 0)
+  await world.pass(60_000)
+  assert.equal(isHeld(), [true, true])
+  world.heal()
+  await world.until(() => !isHeld().some(Boolean), 'none holds it any more')
+  await world.pass(60_000)
+  assert.equal(isHeld(), [false, false], 'nor is it brought back by the other')
+  await grant(world, 10 ** 10)
+  await world.until(() => isHeld().every(Boolean), 'they have it again by another grant')
 })
 
 test('what was on a lost disk alone is not kept by a device for ever', async () => {
