@@ -31,6 +31,7 @@ export type ConnectionMessage =
 export interface Connection {
   readonly id: string
   readonly outlet: Outlet
+  readonly isGone: boolean
   /** Sends itself a message, from outside of its turn. After the end it does nothing; a full mailbox ends it. */
   tell(message: ConnectionMessage): void
   /**
@@ -174,7 +175,7 @@ class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMe
   readonly #host: Host
   #behaviour: ConnectionBehaviour | undefined
   #isProved = false
-  #isGone = false
+  isGone = false
   /** A tick was sent and is not handled yet: another one would say nothing more. */
   #isTickDue = false
   #cancelDeadline: Cancel | undefined
@@ -194,7 +195,7 @@ class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMe
   }
 
   tell(message: ConnectionMessage): void {
-    if (this.#isGone) return
+    if (this.isGone) return
     try {
       this.#ref.tell(message)
     } catch (error) {
@@ -221,7 +222,7 @@ class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMe
 
   closed(): void {
     this.tell({ type: 'gone' })
-    this.#isGone = true
+    this.isGone = true
     this.#proved()
     this.#host.closed(this)
   }

@@ -139,9 +139,10 @@ export class Gate {
     this.#standing = { at: 'proving' }
     const count = (outcome: string) =>
       telemetry.count('cpns_access_authentications_total', { mechanism: params.mechanism, outcome })
+    const isWanted = () => !this.#connection.isGone && this.#connection.outlet.closing === undefined
     const later = (what: string, run: () => void) => this.#connection.tell({ type: 'done', what, run })
     entrance
-      .queue(brought.resumed, () => authentication.verify(challenge, params, brought))
+      .queue(brought.resumed, () => authentication.verify(challenge, params, brought), isWanted)
       .then(
         admitted =>
           later('proved', () => {

@@ -12,8 +12,12 @@ import { AdaptiveLimit } from './adaptive-limit.ts'
  */
 
 export interface AuthenticationQueue {
-  /** Does the work in its turn. @throws {WaitedTooLong} without having begun it; what the work throws */
-  run<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Does the work in its turn.
+   * @param isWanted asked then: a client that has left by now is not worth the work
+   * @throws {WaitedTooLong} without having begun it; what the work throws
+   */
+  run<T>(work: () => Promise<T>, isWanted?: () => boolean): Promise<T>
   /** The shortest wait of those that were begun or turned away since this was asked before; 0 if none was. */
   shortestWaitMs(): number
   readonly waiting: number
@@ -40,6 +44,7 @@ const concurrency = { begin: 16, least: 4, most: 256 }
 interface Entry {
   readonly atMs: number
   readonly begin: () => void
+  readonly isWanted: () => boolean
   readonly refuse: (error: WaitedTooLong) => void
 }
 
@@ -53,6 +58,7 @@ export function createAuthenticationQueue(
   let emptiedMs = clock.elapsed()
   let shortestMs = Number.POSITIVE_INFINITY
 
+  const always = () => true
   const isStanding = (nowMs: number): boolean => nowMs - emptiedMs > intervalMs
 
   function proceed(): void {
@@ -61,6 +67,10 @@ export function createAuthenticationQueue(
     while (running < limit.value) {
       const entry = isStanding(nowMs) ? entries.pop() : entries.shift()
       if (!entry) break
+      if (!entry.isWanted()) {
+        entry.refuse(new WaitedTooLong('The client has left.'))
+        continue
+      }
       shortestMs = Math.min(shortestMs, nowMs - entry.atMs)
       running += 1
       entry.begin()
@@ -79,10 +89,10 @@ export function createAuthenticationQueue(
   }
 
   return {
-    run<T>(work: () => Promise<T>): Promise<T> {
+    run<T>(work: () => Promise<T>, isWanted = always): Promise<T> {
       if (entries.length >= maxWaiting) return Promise.reject(new WaitedTooLong('Too many clients wait.'))
       const { promise, resolve, reject } = Promise.withResolvers<void>()
-      entries.push({ atMs: clock.elapsed(), begin: resolve, refuse: reject })
+      entries.push({ atMs: clock.elapsed(), begin: resolve, isWanted, refuse: reject })
       proceed()
       return promise.then(async () => {
         const beganMs = clock.elapsed()
@@ -103,6 +113,43 @@ export function createAuthenticationQueue(
       // Nothing was begun: whoever still waits has waited at least so long.
       const newest = entries.at(-1)
       return newest ? clock.elapsed() - newest.atMs : 0
+    },
+    get waiting() {
+      return entries.length
+    },
+  }
+}
+
+/** For comparison: everything is done in the end, in the order in which it came, whoever still waits for it. */
+export function createPlainQueue(clock: Pick<Clock, 'elapsed'>): AuthenticationQueue {
+  const entries: { readonly atMs: number; readonly begin: () => void }[] = []
+  let running = 0
+
+  function proceed(): void {
+    while (running < concurrency.most) {
+      const entry = entries.shift()
+      if (!entry) return
+      running += 1
+      entry.begin()
+    }
+  }
+
+  return {
+    async run(work) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      entries.push({ atMs: clock.elapsed(), begin: resolve })
+      proceed()
+      await promise
+      try {
+        return await work()
+      } finally {
+        running -= 1
+        proceed()
+      }
+    },
+    shortestWaitMs() {
+      const oldest = entries[0]
+      return oldest ? clock.elapsed() - oldest.atMs : 0
     },
     get waiting() {
       return entries.length

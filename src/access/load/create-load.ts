@@ -11,7 +11,7 @@ import { createRedirectTickets } from '../redirect-tickets.ts'
 import { createResumeTickets } from '../resume-tickets.ts'
 import type { Guests } from '../roaming/guests.ts'
 import { type Admission, type AdmissionLimits, createAdmission } from './admission.ts'
-import { createAuthenticationQueue } from './authentication-queue.ts'
+import { createAuthenticationQueue, createPlainQueue } from './authentication-queue.ts'
 import { createEntrance, type Entrance } from './entrance.ts'
 import type { Thresholds } from './level.ts'
 import { createLoadMonitor, type LoadMonitor } from './monitor.ts'
@@ -70,7 +70,7 @@ export function createLoad(options: {
 }): Load {
   const { operator, self, probe, federation, urlsOf, guests, macKeys, clock, random, crypto, telemetry } = options
   const limits = { ...defaultLoadLimits, ...options.limits }
-  const queue = createAuthenticationQueue(clock)
+  const queue = limits.isControlled ? createAuthenticationQueue(clock) : createPlainQueue(clock)
   const monitor = createLoadMonitor({
     ...{ probe, clock, telemetry, thresholds: limits.thresholds, isControlled: limits.isControlled },
     connections: options.connections,

@@ -18,8 +18,11 @@ export interface Entrance {
     address: string,
     request: z.infer<typeof challengeRequest>,
   ): { readonly verdict: Verdict; readonly resumed: Resumed | undefined }
-  /** Its proof, checked in turn; whoever resumes waits for nobody. @throws {WaitedTooLong} and what the work throws */
-  queue<T>(resumed: Resumed | undefined, work: () => Promise<T>): Promise<T>
+  /**
+   * Its proof, checked in turn if it is still wanted then; whoever resumes waits for nobody.
+   * @throws {WaitedTooLong} and what the work throws
+   */
+  queue<T>(resumed: Resumed | undefined, work: () => Promise<T>, isWanted: () => boolean): Promise<T>
   /** For who has waited in vain. */
   crowded(): Away
   ticketFor(admitted: Admitted): SessionAnswer['resume']
@@ -49,7 +52,7 @@ export function createEntrance(options: {
       const arrival = { address, resume: resumed?.resume, visited, isGuest, roams }
       return { verdict: admission.decide(arrival), resumed }
     },
-    queue: (resumed, work) => (resumed ? work() : queue.run(work)),
+    queue: (resumed, work, isWanted) => (resumed ? work() : queue.run(work, isWanted)),
     crowded() {
       const target = admission.elsewhere()
       return target ? { kind: 'redirected', ...target } : admission.noRoom(crowdedRetryMs)

@@ -40,20 +40,35 @@ export interface FloodResult {
   readonly figures: readonly Figure[]
 }
 
-interface Scale {
+/** How much of everything. */
+export interface Scale {
   readonly sessions: number
+  /** Of all sessions together. */
+  readonly requestsPerSecond: number
   readonly calmSeconds: number
   readonly peakSeconds: number
   readonly floodSeconds: number
   readonly afterSeconds: number
 }
 
-const whole: Scale = { sessions: 100, calmSeconds: 15, peakSeconds: 8, floodSeconds: 60, afterSeconds: 20 }
-const quick: Scale = { sessions: 50, calmSeconds: 5, peakSeconds: 3, floodSeconds: 12, afterSeconds: 12 }
+const whole: Scale = {
+  sessions: 100,
+  requestsPerSecond: 200,
+  calmSeconds: 15,
+  peakSeconds: 8,
+  floodSeconds: 60,
+  afterSeconds: 20,
+}
+const quick: Scale = {
+  sessions: 50,
+  requestsPerSecond: 200,
+  calmSeconds: 5,
+  peakSeconds: 3,
+  floodSeconds: 12,
+  afterSeconds: 12,
+}
 
-const times = 5
-/** Requests of all sessions together. */
-const requestsPerSecond = 200
+export const times = 5
 const newcomers = 2_000
 /** As long as the client of this repository waits for an answer. */
 const patienceMs = 10_000
@@ -62,7 +77,8 @@ const together = [16, 64]
 /** Of the peak, before and after the flood. */
 const calmShare = 0.25
 
-interface Stage {
+/** A server, and who comes to it. */
+export interface Stage {
   readonly server: BenchServer
   readonly sessions: Child<SessionsOrder, SessionsAnswer>
   readonly arrivals: Child<ArrivalsOrder, ArrivalsSecond[]>
@@ -74,26 +90,20 @@ export async function flood(root: string, isQuick: boolean, progress: (line: str
   const arriving = names('new', newcomers)
   const [home] = await folders(root, 1, [...existing, ...arriving])
   if (!home) throw new Error('There is no server.')
-  const arrive = ({ server, arrivals }: Stage, seconds: number, pace: ArrivalsOrder['pace']) =>
-    arrivals.ask({ port: server.port, identities: arriving, seconds, pace, patienceMs })
+  const arrive = arrivalsOf(arriving)
 
-  const measured = await on(home, true, existing, async stage => {
+  const measured = await on(home, { 'load.controlled': true }, existing, scale, async stage => {
     const unloadedP99Ms = await unloaded(stage, scale)
     progress(`unloaded: the sessions’ p99 is ${unloadedP99Ms.toFixed(1)} ms`)
-    let peak = 0
-    for (const clients of together) {
-      const seconds = await arrive(stage, scale.peakSeconds, { together: clients })
-      // The first and the last second are not whole.
-      const rate = median(seconds.slice(1, -1).map(({ authenticated }) => authenticated))
-      peak = Math.max(peak, rate)
-      progress(`${clients} at once: ${Math.round(rate)} authentications/s`)
-    }
+    const peak = await peakOf(stage, scale, arrive, progress)
     const run = await floodRun(stage, scale, peak, arrive)
     return { unloadedP99Ms, peak, run }
   })
   const { unloadedP99Ms, peak, run: controlled } = measured
   tell('with control', controlled, progress)
-  const uncontrolled = await on(home, false, existing, stage => floodRun(stage, scale, peak, arrive))
+  const uncontrolled = await on(home, { 'load.controlled': false }, existing, scale, stage =>
+    floodRun(stage, scale, peak, arrive),
+  )
   tell('without', uncontrolled, progress)
   return {
     ...{ peak, offered: times * peak, unloadedP99Ms, controlled, uncontrolled },
@@ -119,22 +129,50 @@ export async function flood(root: string, isQuick: boolean, progress: (line: str
   }
 }
 
-const names = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+export type Arrive = (stage: Stage, seconds: number, pace: ArrivalsOrder['pace']) => Promise<ArrivalsSecond[]>
 
-function tell(how: string, run: FloodRun, progress: (line: string) => void): void {
+export const arrivalsOf =
+  (identities: readonly string[]): Arrive =>
+  ({ server, arrivals }, seconds, pace) =>
+    arrivals.ask({ port: server.port, identities, seconds, pace, patienceMs })
+
+/** Authentications a second, at the best. */
+export async function peakOf(
+  stage: Stage,
+  { peakSeconds }: Scale,
+  arrive: Arrive,
+  progress: (line: string) => void,
+): Promise<number> {
+  let peak = 0
+  for (const clients of together) {
+    const seconds = await arrive(stage, peakSeconds, { together: clients })
+    // The first and the last second are not whole.
+    const rate = median(seconds.slice(1, -1).map(({ authenticated }) => authenticated))
+    peak = Math.max(peak, rate)
+    progress(`${clients} at once: ${Math.round(rate)} authentications/s`)
+  }
+  return peak
+}
+
+export const names = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+
+export function tell(how: string, run: FloodRun, progress: (line: string) => void): void {
   progress(
     `${how}: ${Math.round(run.goodput)} authentications/s, the sessions’ p99 ${run.sessionsP99Ms.toFixed(1)} ms (before ${run.calmP99Ms.toFixed(1)}), ` +
       `event loop delay p99 ${run.loopP99Ms.toFixed(1)} ms, recovery ${run.recoverySeconds} s`,
   )
 }
 
-async function on<T>(
+/** Starts a server for `work`, with sessions that are there already. */
+export async function on<T>(
   home: ServerFolder,
-  controlled: boolean,
+  settings: Parameters<typeof start>[1],
   existing: readonly string[],
+  { requestsPerSecond }: Scale,
   work: (stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const server = await start(home, { 'load.controlled': controlled })
+  const server = await start(home, settings)
   const sessions = startChild<SessionsOrder, SessionsAnswer>('sessions.child.ts')
   const arrivals = startChild<ArrivalsOrder, ArrivalsSecond[]>('arrivals.child.ts')
   try {
@@ -149,7 +187,8 @@ async function on<T>(
   }
 }
 
-async function unloaded({ sessions }: Stage, { calmSeconds }: Scale): Promise<number> {
+/** How long existing sessions wait while nobody else comes. */
+export async function unloaded({ sessions }: Stage, { calmSeconds }: Scale): Promise<number> {
   // What runs for the first times is compiled meanwhile.
   await delay(calmSeconds * 1000)
   await sessions.ask({ what: 'read' })
@@ -160,11 +199,12 @@ async function unloaded({ sessions }: Stage, { calmSeconds }: Scale): Promise<nu
 
 const all = (seconds: readonly Second[]) => seconds.flatMap(({ valuesMs }) => valuesMs)
 
-async function floodRun(
+/** A calm time, the flood, and what comes after it. */
+export async function floodRun(
   stage: Stage,
   { calmSeconds, floodSeconds, afterSeconds }: Scale,
   peak: number,
-  arrive: (stage: Stage, seconds: number, pace: ArrivalsOrder['pace']) => Promise<ArrivalsSecond[]>,
+  arrive: Arrive,
 ): Promise<FloodRun> {
   const { sessions, server } = stage
   const calm = { perSecond: calmShare * peak }

@@ -11,7 +11,11 @@ type Scale = (value: number) => number
 
 const panelHeight = 288
 
-export function floodPlot({ controlled, uncontrolled, peak, offered, unloadedP99Ms }: FloodResult): string {
+/** @param what is limited, after “five times the clients that” */
+export function floodPlot(
+  { controlled, uncontrolled, peak, offered, unloadedP99Ms }: FloodResult,
+  what: string,
+): string {
   const runs = [controlled, uncontrolled]
   const ats = runs.flatMap(({ seconds }) => seconds.map(({ at }) => at))
   const x = scaleLinear([Math.min(...ats), Math.max(...ats)], [plot.left, plot.right])
@@ -43,12 +47,12 @@ export function floodPlot({ controlled, uncontrolled, peak, offered, unloadedP99
   const without = Math.round((100 * uncontrolled.goodput) / peak)
   const described =
     `Above: authentications a second, below: the 99th percentile of how long requests of existing sessions take. ` +
-    `Before and after the flood a quarter of the peak arrives, in between five times the peak. With control the server ` +
-    `serves ${share} % of its peak and the sessions wait ${controlled.sessionsP99Ms.toFixed(1)} ms; without, ${without} % and ` +
+    `Before and after the flood a quarter of the peak arrives, in between five times the peak. With control ` +
+    `${share} % of the peak is served and the sessions wait ${controlled.sessionsP99Ms.toFixed(1)} ms; without, ${without} % and ` +
     `${uncontrolled.sessionsP99Ms.toFixed(1)} ms.`
   const thousands = (value: number) => value.toLocaleString('en-GB')
   return picture(
-    'Five times the clients that a server can authenticate, with and without overload control',
+    `Five times the clients that ${what}, with and without overload control`,
     [
       `<desc>${escaped(described)}</desc>`,
       group(
@@ -56,7 +60,7 @@ export function floodPlot({ controlled, uncontrolled, peak, offered, unloadedP99
         ...panel(
           served,
           ({ authenticated }) => authenticated,
-          'peak of the server',
+          'peak',
           { label: 'authentications a second', scale: served, format: thousands },
           peak,
         ),
