@@ -119,6 +119,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     clock,
     random,
     ...(ports.trace && { trace: ports.trace }),
+    ...(ports.carry && { carry: ports.carry }),
     onError(actor, error, outcome) {
       telemetry.log('error', 'actor.failed', { actor, outcome, message: error.message })
       telemetry.count('cpns_actor_failures_total', { outcome })

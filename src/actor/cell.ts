@@ -225,7 +225,8 @@ export class Cell {
     if (!letter) return false
     life.hand(letter)
     try {
-      this.#await(life, life.behaviour?.receive(letter, life))
+      const receive = () => life.behaviour?.receive(letter, life)
+      this.#await(life, letter.carried ? letter.carried(receive) : receive())
     } catch (error) {
       this.failed(life, error)
     }

@@ -11,6 +11,9 @@ type Asker = 'told' | 'open' | 'abandoned' | 'closed'
 
 const nothing = () => {}
 
+/** Does the work as part of what its message was sent for. */
+export type Carried = <T>(work: () => T) => T
+
 /** An envelope, and the asker's side of it: settled once, whoever is first. */
 export class Letter implements Envelope<Message> {
   readonly message: Message
@@ -24,6 +27,7 @@ export class Letter implements Envelope<Message> {
   cohort: Set<Letter> | undefined
   /** What an actor still owes answers to, this letter among it if the actor put it off. */
   heldIn: Set<Letter> | undefined
+  readonly carried: Carried | undefined
   readonly #office: DeadLetterOffice
   readonly #before: Cause | undefined
   #asker: Asker = 'told'
@@ -32,7 +36,15 @@ export class Letter implements Envelope<Message> {
   #resolve: (value: unknown) => void = nothing
   #reject: (error: Error) => void = nothing
 
-  constructor(office: DeadLetterOffice, to: string, message: Message, seq: number, before: Cause | undefined) {
+  constructor(
+    office: DeadLetterOffice,
+    to: string,
+    message: Message,
+    seq: number,
+    before: Cause | undefined,
+    carried?: Carried,
+  ) {
+    this.carried = carried
     this.#office = office
     this.to = to
     this.message = message

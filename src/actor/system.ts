@@ -4,7 +4,7 @@ import type { Cell } from './cell.ts'
 import { Deadlines } from './deadlines.ts'
 import { ActorStopped, asError } from './errors.ts'
 import { Kind } from './kind.ts'
-import { type DeadLetterOffice, Letter } from './letter.ts'
+import { type Carried, type DeadLetterOffice, Letter } from './letter.ts'
 import { Pace } from './pace.ts'
 import { Queue } from './queue.ts'
 import { Ref } from './ref.ts'
@@ -27,6 +27,8 @@ export interface ActorSystemOptions {
   readonly trace?: (event: TraceEvent) => void
   /** Hears of every failure of an actor, restarted or not. */
   readonly onError?: (actor: string, error: Error, outcome: FailureOutcome) => void
+  /** Takes along, for the handling of each message, what whoever sends it is working on. Left out: nothing is. */
+  readonly carry?: () => Carried
 }
 
 /**
@@ -50,6 +52,7 @@ export class System implements ActorSystem, DeadLetterOffice {
   readonly #kinds = new Map<string, Kind>()
   readonly #deadLetters: Record<DeadLetterReason, number> = { overflow: 0, stopped: 0, 'late-answer': 0, failed: 0 }
   readonly #onError: ActorSystemOptions['onError']
+  readonly #carry: ActorSystemOptions['carry']
   #trace: ActorSystemOptions['trace']
   #letters = 0
   readonly #ready = new Queue<Cell>()
@@ -57,7 +60,8 @@ export class System implements ActorSystem, DeadLetterOffice {
   #isRoundScheduled = false
   readonly #pace: Pace
 
-  constructor({ clock, random, trace, onError }: ActorSystemOptions) {
+  constructor({ clock, random, trace, onError, carry }: ActorSystemOptions) {
+    this.#carry = carry
     this.clock = clock
     this.random = random
     this.#trace = trace
@@ -99,7 +103,7 @@ export class System implements ActorSystem, DeadLetterOffice {
   }
 
   letter(to: string, message: Message, cause?: Cause): Letter {
-    return new Letter(this, to, message, ++this.#letters, cause)
+    return new Letter(this, to, message, ++this.#letters, cause, this.#carry?.())
   }
 
   /** Why `letter` is not admitted, if it is not: while the system drains, only what was begun before is finished. */

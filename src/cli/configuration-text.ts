@@ -93,6 +93,11 @@ port = ${port}
 # [admin]
 # listen = "127.0.0.1:4690"
 
+# A collector of OpenTelemetry that spans are sent to, and the share of traces that is.
+# [telemetry]
+# otlp = "http://127.0.0.1:4318"
+# ratio = 1.0
+
 [log]
 # debug, info, warn or error
 level = "info"

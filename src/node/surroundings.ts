@@ -48,6 +48,8 @@ export interface NodePorts {
   /** By what mailboxes are searched; without it they are not. Closed by whoever opened it. */
   readonly searchIndex?: SearchIndex
   readonly telemetry: Telemetry
+  /** Has spans of what actors do be parts of what their messages were sent for; without it they stand alone. */
+  readonly carry?: () => <T>(work: () => T) => T
   /** Hears of every message of every actor, in order. */
   readonly trace?: (event: TraceEvent) => void
 }

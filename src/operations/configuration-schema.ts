@@ -17,10 +17,14 @@ const live = { reloadable: true } as const
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 
+function hasNoCredentials(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && [url.search, url.hash, url.username, url.password].every(part => part === '')
+}
+
 function isSafeKeySource(text: string): boolean {
   const url = URL.parse(text)
-  if (url === null) return false
-  if ([url.search, url.hash, url.username, url.password].some(part => part !== '')) return false
+  if (url === null || !hasNoCredentials(text)) return false
   return url.protocol === 'https:' || loopback.has(url.hostname)
 }
 
@@ -294,6 +298,18 @@ export const configurationSchema = z.strictObject({
         .describe(
           'Where the admin API listens for requests with a token (cpns token create), besides the socket in the data folder. Plain HTTP: keep it on loopback, or behind a proxy that terminates TLS.',
         ),
+    })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      otlp: z
+        .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+        .refine(hasNoCredentials, { error: 'expected no user, query and fragment' })
+        .optional()
+        .describe(
+          'Base URL of a collector of OpenTelemetry, such as http://127.0.0.1:4318: spans go to v1/traces below it, as OTLP over HTTP in JSON. Left out: none are made.',
+        ),
+      ratio: z.number().min(0).max(1).default(1).describe('The share of traces that is exported.'),
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').meta(live) }).prefault({}),

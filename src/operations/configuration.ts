@@ -152,7 +152,7 @@ function tree(settings: Readonly<Record<string, string>>): Record<string, unknow
 
 function readAs(schema: z.ZodType | undefined, text: string): unknown {
   const inner = schema && unwrapped(schema)
-  if (inner instanceof z.ZodNumber && /^-?\d+$/.test(text)) return Number(text)
+  if (inner instanceof z.ZodNumber && /^-?\d+(\.\d+)?$/.test(text)) return Number(text)
   if (inner instanceof z.ZodBoolean && /^(true|false)$/.test(text)) return text === 'true'
   if (inner instanceof z.ZodArray) return text === '' ? [] : text.split(',')
   return text

@@ -12,8 +12,10 @@ import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { processLoadProbe } from '../adapters/load-probe.ts'
 import { createMetrics, readProcess } from '../adapters/metrics.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
+import { type OtlpExporter, otlpExporter } from '../adapters/otlp-exporter.ts'
 import { systemRandom } from '../adapters/random.ts'
 import { nodeVersion, version } from '../adapters/release.ts'
+import { asyncScope } from '../adapters/span-scope.ts'
 import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
 import { type ProcessTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
 import { type WebPush, webPushSender } from '../adapters/web-push.ts'
@@ -43,7 +45,8 @@ import { readNode } from './metrics/read-node.ts'
 import { changeableLimitsOf, limitsOf } from './node-limits.ts'
 import { createReloading, type Reloading } from './reloading.ts'
 import { redactedFields } from './support/redaction.ts'
-import { createSpanHub } from './tracing/hub.ts'
+import { createSpanHub, type EndedSpan } from './tracing/hub.ts'
+import type { SpanContext } from './tracing/trace-context.ts'
 import { createTraces } from './tracing/traces.ts'
 import { type KeptTrust, pinsOf } from './trust-files.ts'
 
@@ -96,7 +99,12 @@ export async function launch(
 ): Promise<RunningNode> {
   const metrics = createMetrics(catalogue)
   const [clock, random] = [systemClock(), systemRandom()]
-  const hub = createSpanHub({ clock, random })
+  const scope = asyncScope<SpanContext>()
+  const spans: { exporter: OtlpExporter | undefined } = { exporter: undefined }
+  const { otlp, ratio } = configuration.telemetry
+  const exporting =
+    otlp === undefined ? undefined : { take: (span: EndedSpan) => spans.exporter?.take(span), ratio, scope }
+  const hub = createSpanHub({ clock, random, exporting })
   const recent = recentEvents(
     pinoTelemetry({ level: configuration.log.level, metrics, spans: hub, redact: redactedFields }),
     clock,
@@ -121,6 +129,15 @@ export async function launch(
   const store = await openLevelLogStore(at(configuration.data))
   const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
+    if (otlp !== undefined) {
+      const resource = {
+        'service.name': 'cpns',
+        'service.namespace': identity.operator,
+        'service.instance.id': identity.server,
+        'service.version': version,
+      }
+      spans.exporter = otlpExporter({ url: otlp, resource, version, telemetry })
+    }
     const media = await openFileMediaStore(at(configuration.media.folder))
     const listener = clientListener(configuration, at, telemetry)
     const ports = {
@@ -137,6 +154,7 @@ export async function launch(
       zip: zipFormat,
       searchIndex,
       ...(push && { push }),
+      ...(exporting && { carry: scope.carry }),
       telemetry,
     }
     const node = await createNode(ports, settings)
@@ -230,12 +248,14 @@ export async function launch(
         traces.stop()
         await node.stop()
         await admin.stop()
+        await spans.exporter?.stop()
         await searchIndex.close()
         push?.close()
         keys.close()
       },
     }
   } catch (error) {
+    await spans.exporter?.stop()
     push?.close()
     keys.close()
     await searchIndex.close()

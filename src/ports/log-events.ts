@@ -21,6 +21,8 @@ export const logEvents = {
   'configuration.waiting': 'A setting has changed in the file that takes a start of the node.',
   'configuration.reloaded': 'The configuration was read again.',
   'configuration.refused': 'The configuration was read again and is wrong: nothing was changed.',
+  'telemetry.export-failed': 'The collector of spans does not take them: they are dropped until it does.',
+  'telemetry.exporting': 'The collector of spans takes them again.',
   'trace.begun': 'A client or a peer is traced from now on, as the operator has asked.',
   'trace.seen': 'Something that the client or the peer did, or had done, whose trace goes into the log.',
   'trace.ended': 'A trace has ended: its time was over, or the operator has asked.',

@@ -143,6 +143,8 @@ const services = {
 const operation = {
   cpns_build_info: gauge('1, with the release and the Node that it runs on.', 'version', 'node'),
   cpns_admin_refused_total: counter('Requests to the admin API that were refused, by status.', 'status'),
+  cpns_spans_exported_total: counter('Spans that a collector of OpenTelemetry has taken.'),
+  cpns_spans_dropped_total: counter('Spans that were dropped: there was no room, or no collector.', 'reason'),
   cpns_log_lines_lost_total: counter('Lines of the log that could not be written.'),
 } satisfies Catalogue
 
