@@ -157,24 +157,31 @@ function partsOf(entry: Entry, names: Uint8Array): Parts {
 
 const fieldBytes = (length: number): number => (length > 0 ? 1 + varintBytes(length) + length : 0)
 
-function writeEntry(into: Uint8Array, from: number, { names, seq, prev, update, claim }: Parts): void {
+function writeEntry(into: Uint8Array, from: number, parts: Parts): void {
+  const at = writeBeforeUpdate(into, from, parts)
+  into.set(parts.update, at)
+  into.set(parts.claim, at + parts.update.length)
+}
+
+/** Answers where the update's bytes are to follow. */
+function writeBeforeUpdate(into: Uint8Array, from: number, { names, seq, prev, update }: Parts): number {
   into.set(names, from)
   let at = from + names.length
   if (seq > 0) {
     into[at] = field.seq
     at = writeVarint(into, at + 1, seq)
   }
-  at = writeField(into, at, field.prev, prev)
-  at = writeField(into, at, field.update, update)
-  into.set(claim, at)
+  if (prev.length > 0) {
+    into.set(prev, writeFieldLength(into, at, field.prev, prev))
+    at += fieldBytes(prev.length)
+  }
+  return update.length > 0 ? writeFieldLength(into, at, field.update, update) : at
 }
 
-function writeField(into: Uint8Array, at: number, tag: number, value: Uint8Array): number {
-  if (value.length === 0) return at
+/** Answers where the value is to follow. */
+function writeFieldLength(into: Uint8Array, at: number, tag: number, value: Uint8Array): number {
   into[at] = tag
-  const from = writeVarint(into, at + 1, value.length)
-  into.set(value, from)
-  return from + value.length
+  return writeVarint(into, at + 1, value.length)
 }
 
 /** Writes an unsigned number below 2^31; answers where it ends. */
@@ -206,12 +213,33 @@ export function openEntry(bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>): Se
   return { entry, hash: crypto.sha256(encoded), signature, bytes }
 }
 
-/** Whether the message is what {@link sealEntry} would have made of its contents. */
+/**
+ * Whether the message is what {@link sealEntry} would have made of its contents. The update, which may be nearly all of it, was read
+ * in place: so it is not written and compared, but must only lie where it would be.
+ */
 function isCanonical(entry: Entry, signature: Uint8Array, bytes: Uint8Array): boolean {
-  const again = unsigned(entry, encodeNames(entry)).bytes
-  again.set(signature, again.length - signatureBytes)
-  return same(again, bytes)
+  const parts = partsOf(entry, encodeNames(entry))
+  const { update, claim } = parts
+  const entryAt = 1 + varintBytes(parts.bytes)
+  const entryEnd = entryAt + parts.bytes
+  const claimAt = entryEnd - claim.length
+  const updateAt = claimAt - update.length
+  if (bytes.length !== entryEnd + 2 + signatureBytes) return false
+  if (!isAt(signature, bytes, entryEnd + 2) || (update.length > 0 && !isAt(update, bytes, updateAt))) return false
+  const before = new Uint8Array(updateAt)
+  before[0] = signed.entry
+  writeVarint(before, 1, parts.bytes)
+  writeBeforeUpdate(before, entryAt, parts)
+  return (
+    same(before, bytes.subarray(0, updateAt)) &&
+    same(claim, bytes.subarray(claimAt, entryEnd)) &&
+    bytes[entryEnd] === signed.signature &&
+    bytes[entryEnd + 1] === signatureBytes
+  )
 }
+
+const isAt = (part: Uint8Array, whole: Uint8Array, at: number): boolean =>
+  part.buffer === whole.buffer && part.byteOffset === whole.byteOffset + at
 
 /** Reads what this server has stored, and checked before it did. @throws {MalformedEntry} */
 export function openStoredEntry(bytes: Uint8Array): Entry {
