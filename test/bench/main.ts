@@ -12,6 +12,7 @@ import { overloadBench } from './overload.ts'
 import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
+import { replicationBench } from './replication.ts'
 import { searchBench } from './search.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
@@ -33,6 +34,7 @@ const benches: readonly Bench[] = [
   notificationBench,
   overloadBench,
   reconcileBench,
+  replicationBench,
   hostileBench,
   fanOutBench,
 ]
