@@ -50,11 +50,21 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Node's own, where there is one: a tenth of the time, and no garbage. */
-export const toBase64url: (bytes: Uint8Array) => string =
-  typeof Buffer === 'function'
-    ? ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength).toString('base64url')
-    : bytes => base64url.baseEncode(bytes)
+const letters = utf8('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
+const ascii = new TextDecoder('latin1')
+const room = new Uint8Array(4_096)
+
+/** base64url without padding. Letters are gathered in bytes: texts put together letter by letter are garbage that a flood of clients feels. */
+export function toBase64url(bytes: Uint8Array): string {
+  const length = Math.ceil((bytes.length * 4) / 3)
+  const text = length < room.length ? room : new Uint8Array(length + 2)
+  const byte = (at: number): number => bytes[at] ?? 0
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const three = (byte(from) << 16) | (byte(from + 1) << 8) | byte(from + 2)
+    for (let at = 0; at < 4; at++) text[to + at] = letters[(three >> (18 - 6 * at)) & 63] ?? 0
+  }
+  return ascii.decode(text.subarray(0, length))
+}
 
 /** `undefined` when `text` is not base64url, without padding, of whole bytes. */
 export function fromBase64url(text: string): Uint8Array | undefined {

@@ -13,6 +13,7 @@ import { toBase64url } from '../../src/commands/framing.ts'
 import { type Inventory, pnEstablish, pnGrant, pnInventory, pnRelease, pnUpdate } from '../../src/inventory/methods.ts'
 import { type ClientListener, ConnectFailed, type Socket, type SocketFactory } from '../../src/ports/client-sockets.ts'
 import type { OperatorId } from '../../src/ports/names.ts'
+import { aroundSocket } from '../fixtures/around-socket.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { until } from '../fixtures/until.ts'
 import { type ClientWorld, clientPorts, clientWorld, keyOf, type TestNode } from './world.ts'
@@ -334,15 +335,14 @@ function breaking(plan: readonly (number | false)[]): SocketFactory {
       const socket = await sockets.connect(url, protocols)
       const passes = () => left === false || left-- > 0
       const cut = () => socket.close(4_000, 'broken for the test')
-      return {
-        ...socket,
+      return aroundSocket(socket, {
         send: frame => (passes() ? socket.send(frame) : cut()),
         listen: events =>
           socket.listen({
             message: frame => (passes() ? events.message(frame) : cut()),
             closed: events.closed,
           }),
-      }
+      })
     },
   }
 }
@@ -393,15 +393,14 @@ test('a request that the gateway has changed is refused, and so is an answer', a
     sockets: {
       async connect(url, protocols) {
         const socket = await sockets.connect(url, protocols)
-        return {
-          ...socket,
+        return aroundSocket(socket, {
           send: frame => socket.send(typeof frame === 'string' ? change(frame) : frame),
           listen: events =>
             socket.listen({
               ...events,
               message: frame => events.message(typeof frame === 'string' ? change(frame) : frame),
             }),
-        }
+        })
       },
     },
   })

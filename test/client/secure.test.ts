@@ -21,6 +21,7 @@ import {
   secureNotice,
 } from '../../src/inventory/methods.ts'
 import type { OperatorId } from '../../src/ports/names.ts'
+import { aroundSocket } from '../fixtures/around-socket.ts'
 import { RecordingTelemetry } from '../fixtures/recording-telemetry.ts'
 import { until } from '../fixtures/until.ts'
 import { type ClientWorld, clientPorts, clientWorld, keyOf } from './world.ts'
@@ -85,8 +86,7 @@ function through(passing: Passing): ClientPorts {
     sockets: {
       async connect(url, protocols) {
         const socket = await sockets.connect(url, protocols)
-        return {
-          ...socket,
+        return aroundSocket(socket, {
           send: frame => {
             for (const passed of passing(String(frame), 'up')) socket.send(passed)
           },
@@ -97,7 +97,7 @@ function through(passing: Passing): ClientPorts {
                 for (const passed of passing(String(frame), 'down')) events.message(passed)
               },
             }),
-        }
+        })
       },
     },
   }
@@ -175,12 +175,11 @@ test('wherever the connection to the gateway breaks, a call is answered, in the 
           const socket = await sockets.connect(url, protocols)
           const passes = () => left-- !== 0
           const cut = () => socket.close(4_000, 'broken for the test')
-          return {
-            ...socket,
+          return aroundSocket(socket, {
             send: frame => (passes() ? socket.send(frame) : cut()),
             listen: events =>
               socket.listen({ ...events, message: frame => (passes() ? events.message(frame) : cut()) }),
-          }
+          })
         },
       },
     }

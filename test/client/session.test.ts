@@ -26,6 +26,7 @@ import {
   sessionAt,
   startRig,
 } from '../access/rig.ts'
+import { aroundSocket } from '../fixtures/around-socket.ts'
 import { ManualClock, settle } from '../fixtures/manual-clock.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -178,13 +179,12 @@ function closable() {
     sockets: {
       async connect(url, protocols) {
         const socket = await sockets.connect(url, protocols)
-        return {
-          ...socket,
+        return aroundSocket(socket, {
           listen(listener) {
             events.push(listener)
             socket.listen(listener)
           },
-        }
+        })
       },
     },
   }
