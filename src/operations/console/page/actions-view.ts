@@ -33,6 +33,13 @@ export const actionsView: View = ({ told }, acts) => {
             }),
           ),
     ]),
+    panel('Other operators', [
+      element('p', {}, [
+        'To trust another operator, to keep one off or to work with it again: ',
+        element('a', { href: '#/federation' }, 'Federation'),
+        '.',
+      ]),
+    ]),
     actions.length > 0 && panel('More', [actionButtons(actions, acts)]),
   ]
 }

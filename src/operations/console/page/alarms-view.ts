@@ -25,12 +25,12 @@ export const alarmsView: View = ({ told }) => {
         : table<LogEvent>(
             'The latest first',
             [
-              { title: 'When', of: ({ at }) => timeText(at) },
+              { title: 'When', of: ({ at }) => timeText(at), isWhole: true },
               {
                 title: 'Level',
                 of: ({ level }) => badge(level === 'error' ? 'bad' : 'warn', level === 'error' ? 'error' : 'warning'),
               },
-              { title: 'Event', of: ({ event }) => code(event) },
+              { title: 'Event', of: ({ event }) => code(event), isWhole: true },
               { title: 'What', of: ({ fields }) => fieldsText(fields) },
               { title: 'Times', of: ({ times }) => countText(times), isNumber: true },
             ],

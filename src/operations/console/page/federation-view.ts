@@ -33,8 +33,7 @@ export const federationView: View = ({ told, widthPx }, acts) => {
           { title: 'Servers', of: ({ servers }) => `${servers.length}`, isNumber: true },
           {
             title: 'Root fingerprint',
-            of: ({ fingerprint }) =>
-              fingerprint === undefined ? '–' : code(fingerprint, `${fingerprint.slice(0, 12)}…`),
+            of: ({ fingerprint }) => (fingerprint === undefined ? '–' : code(fingerprint)),
           },
           ...(hasRoute(acts, '/v1/peers/{operator}/quarantine')
             ? [{ title: 'Trust', of: (operator: MapOperator) => trustButton(operator, acts) }]

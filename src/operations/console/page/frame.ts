@@ -101,6 +101,7 @@ const lockedPage = (why: string | undefined, acts: Acts): Child =>
     element('h1', { id: 'title', tabindex: -1 }, 'Console of a CPNS node'),
     element('p', {}, 'What it shows is for the operator of the node. Make a token on its machine, and enter it here:'),
     element('p', {}, element('code', {}, 'cpns token create NAME --scope operate')),
+    element('p', { class: 'note' }, ['Or ', element('code', {}, '--scope read'), ' for who is to look only.']),
     why !== undefined && element('p', { class: 'banner bad', role: 'alert' }, why),
     element(
       'form',

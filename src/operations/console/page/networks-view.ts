@@ -1,7 +1,7 @@
 import type { Conflict, InventoryMember } from '../../../inventory/inventory-shape.ts'
 import type { NetworkPage, NetworkReport } from '../../inspection/shapes.ts'
 import { whenAsked } from './asked.ts'
-import { countText, dateText, dayText, plural } from './format.ts'
+import { countText, dateText, dayText, plural, shortId } from './format.ts'
 import { listed, matching, searchField } from './listing.ts'
 import { hashOf } from './state.ts'
 import { box, type Child, element, span } from './tree.ts'
@@ -150,7 +150,7 @@ const members = ({ inventory, admissions }: NetworkReport): Child => {
             { title: 'Gateway', of: ({ gatewayId }) => (gatewayId === undefined ? '–' : name(gatewayId)) },
             {
               title: 'CPNS ID',
-              of: ({ cpnsId }) => (cpnsId === undefined ? '–' : code(cpnsId, `${cpnsId.slice(0, 14)}…`)),
+              of: ({ cpnsId }) => (cpnsId === undefined ? '–' : code(cpnsId, shortId(cpnsId, 10))),
             },
             { title: 'Admitted by', of: ({ operator, pneId }) => admittedBy.get(`${operator}/${pneId}`) ?? '–' },
             { title: 'Since', of: ({ since }) => dateText(since) },

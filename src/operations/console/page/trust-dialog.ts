@@ -82,7 +82,7 @@ function compared(found: ExaminedManifest, { isAsking }: Trusting, acts: Acts): 
       ? element(
           'p',
           { id: 'trust-text' },
-          `Ask ${found.operator} for its root fingerprint on another way than the manifest came, such as by telephone. Only if it is the same, to the last character, is this its manifest. When it is trusted, your servers and its servers link, and each may take what is granted to it.`,
+          `Ask ${found.operator} for its root fingerprint by another way than the manifest came, such as by telephone. Only if it is the same to the last character is this its manifest. Once it is trusted, your servers and its servers link; what it may see of yours, grants say.`,
         )
       : element('p', { class: `banner ${found.standing === 'trusted' && !found.isExpired ? 'ok' : 'bad'}` }, obstacle),
     element(
@@ -141,7 +141,7 @@ function factsOf({ fingerprint, rootKeys, threshold, seq, issued, expires, serve
         groups.map(group => span('', group)),
       ),
     ),
-    ...fact('New manifests take', `${threshold} of ${plural(rootKeys, 'root key')}`),
+    ...fact('Signed by at least', `${threshold} of ${plural(rootKeys, 'root key')}`),
     ...fact('Manifest', `no. ${seq}, of ${dateText(issued)}`),
     ...fact('Good until', dateText(expires)),
     ...fact(

@@ -68,6 +68,8 @@ export interface Column<Row> {
   readonly title: string
   readonly of: (row: Row) => Child | readonly Child[]
   readonly isNumber?: true
+  /** Too short to be broken into lines, where the table is one. */
+  readonly isWhole?: true
 }
 
 /** On a narrow page each row becomes a card: every cell says what it is. */
@@ -95,10 +97,10 @@ export function table<Row>(
         element(
           'tr',
           {},
-          columns.map(({ title, of, isNumber }) =>
+          columns.map(({ title, of, isNumber, isWhole }) =>
             element(
               'td',
-              { 'data-title': title, class: isNumber && 'number' },
+              { 'data-title': title, class: isNumber ? 'number' : isWhole && 'whole' },
               element('span', { class: 'cell' }, of(row)),
             ),
           ),
