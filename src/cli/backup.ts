@@ -12,7 +12,7 @@ import { takeBackup } from '../operations/backup/take.ts'
 import { controlPath } from '../operations/control-path.ts'
 import { operatorId } from '../ports/names.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { newPassphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 import { liveProgress } from './progress.ts'
@@ -39,7 +39,7 @@ export function backupCommand(): Command {
         "with the server's keys and subscribers, sealed by CPNS_PASSPHRASE (without: keep copies of them)",
       ),
     )
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async ({ config, to, withKeys, json }: Options) => {
       const folder = await openNodeFolder(config)
       const { configuration, at, configFile } = folder

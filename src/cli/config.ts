@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { readText } from '../adapters/files.ts'
 import { effectiveSettings } from '../operations/configuration.ts'
 import { configurationJsonSchema, formatSettings } from '../operations/settings-text.ts'
-import { configOption, setOption } from './options.ts'
+import { configOption, jsonOption, setOption } from './options.ts'
 
 interface Asked {
   readonly config: string
@@ -46,7 +46,7 @@ export function configCommand(): Command {
 }
 
 const settingsCommand = (name: string): Command =>
-  new Command(name).addOption(configOption()).addOption(setOption()).addOption(new Option('--json', 'prints JSON'))
+  new Command(name).addOption(configOption()).addOption(setOption()).addOption(jsonOption())
 
 async function read({ config, set }: Asked) {
   return effectiveSettings({ text: await readText(config), name: config }, process.env, set)

@@ -1,8 +1,8 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { thisHost } from '../adapters/host.ts'
 import { examine } from '../operations/doctor/examine.ts'
 import type { Finding, Gravity } from '../operations/doctor/finding.ts'
-import { configOption, setOption } from './options.ts'
+import { configOption, jsonOption, setOption } from './options.ts'
 import { patientOf } from './patient.ts'
 
 interface Asked {
@@ -17,7 +17,7 @@ export function doctorCommand(): Command {
     .description('Examines settings, keys, manifests, peers, clock, disk, ports and limits, and says what to do.')
     .addOption(configOption())
     .addOption(setOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async ({ config, set, json }: Asked) => {
       const findings = await examine(patientOf({ config, set }), thisHost())
       if (json) console.log(JSON.stringify(findings))

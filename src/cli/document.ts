@@ -4,7 +4,7 @@ import { asDocumentId } from '../document/names.ts'
 import type { DocumentContent, DocumentHistory, DocumentPage, DocumentReport } from '../operations/inspection/shapes.ts'
 import { isLogId, type LogId } from '../ports/names.ts'
 import { afterOption, atOption, limitOption, looking, moreOf, pageWanted } from './inspected.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { formatTable, formatTime } from './table.ts'
 
@@ -71,7 +71,7 @@ interface Asked {
 }
 
 const one = (name: string, description: string): Command =>
-  new Command(name).description(description).addOption(configOption()).addOption(new Option('--json', 'prints JSON'))
+  new Command(name).description(description).addOption(configOption()).addOption(jsonOption())
 
 function versionOf(text: string, before: ReadonlyMap<LogId, number> = new Map()): ReadonlyMap<LogId, number> {
   const [, log = '', length = ''] = /^([^:]*):(\d{1,10})$/.exec(text) ?? []

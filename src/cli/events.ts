@@ -1,5 +1,6 @@
-import { Argument, Command, Option } from 'commander'
+import { Argument, Command } from 'commander'
 import { logEvents } from '../ports/log-events.ts'
+import { jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { formatTable } from './table.ts'
 
@@ -8,7 +9,7 @@ export function eventsCommand(): Command {
   return new Command('events')
     .description('Lists the events that a node logs, and what each means.')
     .addArgument(new Argument('[name]', 'the name of an event, or how it begins, such as link'))
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action((name: string | undefined, { json }: { readonly json?: true }) => {
       const found = Object.entries(logEvents).filter(([event]) => event.startsWith(name ?? ''))
       if (found.length === 0) throw new Refused(`No event is called ${name}; cpns events lists all of them.`)

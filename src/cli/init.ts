@@ -17,6 +17,7 @@ import { readConfiguration } from '../operations/configuration.ts'
 import { type OperatorId, operatorId } from '../ports/names.ts'
 import { base64url } from './base64url.ts'
 import { configurationText } from './configuration-text.ts'
+import { jsonOption } from './options.ts'
 import { newPassphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 import { formatServerCard } from './server-card.ts'
@@ -33,6 +34,7 @@ interface InitOptions {
   readonly clientPort: string
   readonly clientUrl?: string
   readonly lock?: true
+  readonly json?: true
 }
 
 /** `cpns init`: a folder with everything a server needs, for a new operator or for one more server of an existing one. */
@@ -60,6 +62,7 @@ export function initCommand(): Command {
         'locks the key of the subscribers by the passphrase in CPNS_PASSPHRASE; start needs it then',
       ),
     )
+    .addOption(jsonOption())
     .action(init)
 }
 
@@ -97,6 +100,7 @@ async function init(dir: string, options: InitOptions): Promise<void> {
 
   const fingerprint = options.join ?? (await found(folder, operator, server))
   await writeText(configFile, textWith(fingerprint))
+  if (options.json) return console.log(JSON.stringify({ operator, server: server.peerId, fingerprint, folder }))
   console.log(`Server ${server.peerId} of ${operator} in ${folder}`)
   console.log(`Root fingerprint ${fingerprint}`)
   for (const step of options.join ? stepsToJoin(folder) : stepsToServe(folder)) console.log(`  ${step}`)

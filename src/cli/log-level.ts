@@ -5,7 +5,7 @@ import { controlPath } from '../operations/control-path.ts'
 import { type LogLevel, logLevels } from '../ports/telemetry.ts'
 import { durationOf } from './duration.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 
 interface Asked {
@@ -23,7 +23,7 @@ export function logLevelCommand(): Command {
     .addOption(
       new Option('--for <time>', 'then back to what it was, such as 10m; else until it ends').argParser(durationOf),
     )
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (level: LogLevel | undefined, { config, for: forMs, json }: Asked) => {
       if (level === undefined && forMs !== undefined)
         throw new Refused('--for goes with a level: cpns log-level debug --for 10m')

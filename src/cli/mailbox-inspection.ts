@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { MailboxPage, MailboxReport } from '../operations/inspection/shapes.ts'
 import { operatorId } from '../ports/names.ts'
 import { afterOption, limitOption, looking, moreOf, pageWanted } from './inspected.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { formatTable, formatTime } from './table.ts'
 
 interface Common {
@@ -17,7 +17,7 @@ export function mailboxInspection(): readonly Command[] {
     .addOption(configOption())
     .addOption(limitOption('how many', 100))
     .addOption(afterOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (options: Common & { readonly limit: number; readonly after?: string }) => {
       const page = await looking(options.config, ({ inspection }) => inspection.mailboxes(pageWanted(options)))
       console.log(options.json ? JSON.stringify(page) : listed(page))
@@ -30,7 +30,7 @@ export function mailboxInspection(): readonly Command[] {
     .argument('<user>', 'as cpns mailbox list has it')
     .addOption(configOption())
     .addOption(new Option('--of <operator>', 'the home operator of the user; left out: that of this server'))
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (user: string, { config, json, of }: Common & { readonly of?: string }) => {
       const report = await looking(config, ({ inspection, operator }) =>
         inspection.mailbox({ operator: operatorId(of ?? operator), user }),

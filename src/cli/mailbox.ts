@@ -27,6 +27,7 @@ export function mailboxCommand(): Command {
       const progress = liveProgress(user, process.stderr)
       const bytes = await download(url, file, progress.show)
       progress.clear()
+      if (options.json) return (file === '-' ? console.error : console.log)(JSON.stringify({ user, file, bytes }))
       console.error(`${inMebibytes(bytes)} of ${user} are in ${file === '-' ? 'the output' : file}.`)
     })
 

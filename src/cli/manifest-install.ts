@@ -48,20 +48,46 @@ export function lackingIn(next: SignedManifest, before: SignedManifest): string 
   return [...own, ...(isSameRoot ? [] : lacks(before, `those of manifest ${before.manifest.seq}`))].join(', and ')
 }
 
+/** What became of a manifest: for people as lines, for programs the rest, as JSON. */
+export interface ManifestReport {
+  readonly operator: string
+  readonly seq: number
+  readonly state: 'in force' | 'draft'
+  readonly file: string
+  readonly lines: readonly string[]
+  readonly [fact: string]: unknown
+}
+
+export function tell({ lines, ...facts }: ManifestReport, { json }: { readonly json?: true }): void {
+  if (json) console.log(JSON.stringify(facts))
+  else for (const line of lines) console.log(line)
+}
+
 /** Puts a manifest in force if it is signed by enough, else keeps it as a draft and says what it lacks. */
-export async function putInForce(folder: NodeFolder, next: SignedManifest, before: SignedManifest): Promise<void> {
+export async function putInForce(
+  folder: NodeFolder,
+  next: SignedManifest,
+  before: SignedManifest,
+): Promise<ManifestReport> {
   const lacking = lackingIn(next, before)
   if (lacking === '') return install(folder, next, before)
   const draft = draftPath(folder.at(folder.configuration.manifest))
   await writeText(draft, formatManifest(next))
-  console.log(`Manifest ${next.manifest.seq} lacks signatures: ${lacking}.`)
-  console.log(
-    `Where those keys are: cpns manifest cosign ${draft} --root-key FILE; then here: cpns manifest install ${draft}`,
-  )
+  const { operator, seq } = next.manifest
+  return {
+    ...{ operator, seq, state: 'draft', file: draft, lacking },
+    lines: [
+      `Manifest ${seq} lacks signatures: ${lacking}.`,
+      `Where those keys are: cpns manifest cosign ${draft} --root-key FILE; then here: cpns manifest install ${draft}`,
+    ],
+  }
 }
 
 /** `cpns manifest cosign`: needs neither node nor configuration. @throws {InvalidManifest} {@link FileProblem} */
-export async function cosignFile(file: string, { rootKey }: { readonly rootKey: readonly string[] }): Promise<void> {
+export async function cosignFile(
+  file: string,
+  { rootKey, json }: { readonly rootKey: readonly string[]; readonly json?: true },
+): Promise<void> {
   if (rootKey.length === 0) throw new Refused('Say with which root key: --root-key FILE')
   const signed = parseManifest(await readText(file))
   const keys = await Promise.all(rootKey.map(readRootKey))
@@ -69,26 +95,29 @@ export async function cosignFile(file: string, { rootKey }: { readonly rootKey: 
   await writeText(file, formatManifest(next))
   const { seq, operator, threshold } = next.manifest
   const own = validSignatures(next, next.manifest, nodeCrypto())
-  console.log(
-    `Manifest ${seq} of ${operator} has ${next.signatures.length} signatures, ${own} of the ${threshold} that it asks for.`,
-  )
+  const signatures = next.signatures.length
+  const line = `Manifest ${seq} of ${operator} has ${signatures} signatures, ${own} of the ${threshold} that it asks for.`
+  tell({ operator, seq, state: 'draft', file, signatures, own, threshold, lines: [line] }, json ? { json } : {})
 }
 
 /** `cpns manifest install`. @throws {InvalidManifest} {@link Refused} {@link FileProblem} */
-export async function installFile(file: string, { config }: { readonly config: string }): Promise<void> {
-  const folder = await openNodeFolder(config)
+export async function installFile(
+  file: string,
+  options: { readonly config: string; readonly json?: true },
+): Promise<void> {
+  const folder = await openNodeFolder(options.config)
   const next = parseManifest(await readText(file))
   const before = parseManifest(await readText(folder.at(folder.configuration.manifest)))
   if (next.manifest.operator !== folder.configuration.operator)
     throw new Refused(`${file} is a manifest of ${next.manifest.operator}, not of ${folder.configuration.operator}.`)
-  await install(folder, next, before)
+  tell(await install(folder, next, before), options)
 }
 
 /**
  * First the manifest, then what follows from it: whoever is interrupted says the same again.
  * @throws {InvalidManifest} {@link FileProblem}
  */
-async function install(folder: NodeFolder, next: SignedManifest, before: SignedManifest): Promise<void> {
+async function install(folder: NodeFolder, next: SignedManifest, before: SignedManifest): Promise<ManifestReport> {
   const { configuration, at, configFile } = folder
   const crypto = nodeCrypto()
   verifyManifest(next, crypto)
@@ -96,21 +125,24 @@ async function install(folder: NodeFolder, next: SignedManifest, before: SignedM
   const file = at(configuration.manifest)
   await writeText(file, formatManifest(next))
   const { manifest } = next
-  console.log(`Manifest ${manifest.seq} of ${manifest.operator} names ${manifest.servers.length} servers: ${file}`)
+  const lines = [`Manifest ${manifest.seq} of ${manifest.operator} names ${manifest.servers.length} servers: ${file}`]
 
   const fingerprint = rootFingerprint(manifest, crypto)
   if (configuration.trust[manifest.operator] !== fingerprint) {
     const text = withPin(await readText(configFile), manifest.operator, fingerprint)
     readConfiguration({ text, name: configFile })
     await writeText(configFile, text)
-    console.log(
+    lines.push(
       `Root fingerprint ${fingerprint}: who trusts you already follows by itself, whoever comes new pins this one.`,
     )
   }
   const isRenewed = await takeNextKey(at(configuration.keys.server), next, configuration.operator)
   const answer = await ifItRuns(askedJson(folder, 'POST', '/v1/manifests', { manifest: formatManifest(next) }))
-  if (isRenewed) console.log('This server has its new key: start it again.')
-  else if (answer) console.log('The node that runs here has it, and passes it on.')
+  if (isRenewed) lines.push('This server has its new key: start it again.')
+  else if (answer) lines.push('The node that runs here has it, and passes it on.')
+  const { operator, seq } = manifest
+  const isApplied = answer !== undefined && !isRenewed
+  return { operator, seq, state: 'in force', file, fingerprint, isRenewed, isApplied, lines }
 }
 
 /** Puts the server's next key in the place of its key, if the manifest names it. Returns whether it did. */

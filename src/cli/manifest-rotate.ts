@@ -8,7 +8,7 @@ import { readRootKey, readServerKeys, writeRootKey, writeServerKeys } from '../a
 import { nextManifest, parseManifest, type SignedManifest, verifyManifest } from '../federation/manifest.ts'
 import { operatorId } from '../ports/names.ts'
 import { base64url } from './base64url.ts'
-import { nextKeyPath, putInForce, readRootKeys, serverOf } from './manifest-install.ts'
+import { type ManifestReport, nextKeyPath, putInForce, readRootKeys, serverOf, tell } from './manifest-install.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
 import { Refused } from './problems.ts'
 import { formatServerCard } from './server-card.ts'
@@ -20,6 +20,7 @@ interface Options {
   readonly newRootPublic: readonly Uint8Array[]
   readonly threshold?: number
   readonly server?: true
+  readonly json?: true
 }
 
 /**
@@ -32,15 +33,16 @@ export async function rotate(options: Options): Promise<void> {
   verifyManifest(before, nodeCrypto())
   const isRoot = options.newRootKey.length + options.newRootPublic.length > 0 || options.threshold !== undefined
   if (isRoot && options.server) throw new Refused('Rotate root keys and the key of a server one after the other.')
-  if (options.server) return rotateServer(folder, before, options)
-  if (isRoot) return rotateRoots(folder, before, options)
+  if (options.server) return tell(await rotateServer(folder, before, options), options)
+  if (isRoot) return tell(await rotateRoots(folder, before, options), options)
   throw new Refused('Say what to rotate: --new-root-key FILE for root keys, --server for the key of this server.')
 }
 
 /** Those that are named are all root keys from then on. A file that is not there gets a new key. */
-async function rotateRoots(folder: NodeFolder, before: SignedManifest, options: Options): Promise<void> {
+async function rotateRoots(folder: NodeFolder, before: SignedManifest, options: Options): Promise<ManifestReport> {
   const crypto = nodeCrypto()
   const old = await readRootKeys(options.rootKey, folder.configFile)
+  const isThere = await Promise.all(options.newRootKey.map(exists))
   const made = await Promise.all(options.newRootKey.map(rootKeyIn))
   const named = [...made.map(key => crypto.ed25519.publicKey(key)), ...options.newRootPublic]
   const changes = {
@@ -48,19 +50,21 @@ async function rotateRoots(folder: NodeFolder, before: SignedManifest, options: 
     threshold: options.threshold ?? Math.min(before.manifest.threshold, named.length),
   }
   const next = nextManifest(before, changes, [...old, ...made], crypto, systemClock().now())
-  await putInForce(folder, next, before)
+  const report = await putInForce(folder, next, before)
+  const newRootKeys = options.newRootKey.filter((_, at) => !isThere[at])
+  const keyLines = newRootKeys.map(path => `New root key in ${path}: move it to a safe place offline.`)
+  return { ...report, newRootKeys, lines: [...keyLines, ...report.lines] }
 }
 
 async function rootKeyIn(path: string): Promise<Uint8Array> {
   if (await exists(path)) return readRootKey(path)
   const { privateKey } = nodeCrypto().ed25519.generate()
   await writeRootKey(path, privateKey)
-  console.log(`New root key in ${path}: move it to a safe place offline.`)
   return privateKey
 }
 
 /** The server keeps its addresses and what it stores; its old key is retired: what it signed still holds. */
-async function rotateServer(folder: NodeFolder, before: SignedManifest, options: Options): Promise<void> {
+async function rotateServer(folder: NodeFolder, before: SignedManifest, options: Options): Promise<ManifestReport> {
   const { configuration, at, configFile } = folder
   const operator = operatorId(configuration.operator)
   const crypto = nodeCrypto()
@@ -82,17 +86,20 @@ async function rotateServer(folder: NodeFolder, before: SignedManifest, options:
   await writeText(cardFile, formatServerCard(card, identity))
 
   if (options.rootKey.length === 0 && !(await exists(join(dirname(configFile), 'keys/root.key')))) {
-    console.log(`The next key of this server is ${identity.server}. Where the root key is:`)
-    console.log(`  cpns manifest sign --remove ${current} --add ${cardFile}`)
-    console.log('Here, with the manifest.json from there: cpns manifest install FILE; then start the node again.')
-    return
+    const lines = [
+      `The next key of this server is ${identity.server}. Where the root key is:`,
+      `  cpns manifest sign --remove ${current} --add ${cardFile}`,
+      'Here, with the manifest.json from there: cpns manifest install FILE; then start the node again.',
+    ]
+    const { seq } = before.manifest
+    return { operator, seq, state: 'in force', file: cardFile, server: current, nextServer: identity.server, lines }
   }
   const rootKeys = await readRootKeys(options.rootKey, configFile)
   const servers = before.manifest.servers.map(server =>
     server.peerId === current ? { ...server, peerId: identity.server } : server,
   )
   const next = nextManifest(before, { servers }, rootKeys, crypto, systemClock().now())
-  await putInForce(folder, next, before)
+  return { ...(await putInForce(folder, next, before)), server: current, nextServer: identity.server }
 }
 
 /** A root key's public part, as `cpns manifest show --json` names it. @throws {InvalidArgumentError} */

@@ -10,10 +10,10 @@ import {
   verifyManifest,
 } from '../federation/manifest.ts'
 import { type ServerId, serverId } from '../ports/names.ts'
-import { cosignFile, installFile, putInForce, readRootKeys } from './manifest-install.ts'
+import { cosignFile, installFile, putInForce, readRootKeys, tell } from './manifest-install.ts'
 import { publicKeyOf, rotate } from './manifest-rotate.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { readServerCard } from './server-card.ts'
 import { formatDay, formatTable } from './table.ts'
@@ -24,6 +24,7 @@ interface SignOptions {
   readonly add: readonly string[]
   readonly remove: readonly string[]
   readonly revoke: readonly string[]
+  readonly json?: true
 }
 
 const collect = (value: string, previous: readonly string[]) => [...previous, value]
@@ -49,12 +50,13 @@ export function manifestCommand(): Command {
         .argParser(collect)
         .default([], 'none'),
     )
+    .addOption(jsonOption())
     .action(signNext)
   const show = new Command('show')
     .description('Prints what a manifest says, and whether it is signed as it must be.')
     .argument('[file]', 'left out: that of this operator')
     .addOption(configOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(showManifest)
   const replace = new Command('rotate')
     .description(
@@ -74,6 +76,7 @@ export function manifestCommand(): Command {
     )
     .addOption(new Option('--threshold <number>', 'how many of them have to sign').argParser(thresholdOf))
     .addOption(new Option('--server', 'replaces the key of this server instead'))
+    .addOption(jsonOption())
     .action(rotate)
   const more = new Command('cosign')
     .description(
@@ -81,11 +84,13 @@ export function manifestCommand(): Command {
     )
     .argument('<file>', 'the draft that manifest sign or rotate wrote')
     .addOption(rootKeyOption('at least one'))
+    .addOption(jsonOption())
     .action(cosignFile)
   const install = new Command('install')
     .description('Puts a manifest in force here that was signed elsewhere, as soon as it has all signatures.')
     .argument('<file>', 'the draft with its signatures, or the manifest.json of another server of this operator')
     .addOption(configOption())
+    .addOption(jsonOption())
     .action(installFile)
   const all = new Command('manifest').description('What this operator says about itself.')
   for (const one of [show, sign, replace, more, install]) all.addCommand(one)
@@ -148,7 +153,7 @@ async function signNext(options: SignOptions): Promise<void> {
   const kept = before.manifest.servers.filter(({ peerId }) => !gone.has(peerId) && !addedIds.has(peerId))
   const changes = { servers: [...kept, ...added], revoked: options.revoke.map(serverId) }
   const next = nextManifest(before, changes, rootKeys, crypto, systemClock().now())
-  await putInForce(folder, next, before)
+  tell(await putInForce(folder, next, before), options)
 }
 
 async function joining(path: string, operator: string): Promise<ManifestServer> {

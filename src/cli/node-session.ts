@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { readSecret } from '../adapters/files.ts'
 import { connect, operatorId, type Session, serverId } from '../client/node.ts'
+import { jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 
 /*
@@ -33,7 +34,7 @@ export const withNode = (command: Command): Command =>
     .addOption(
       new Option('--psk-file <file>', 'holds your pre-shared key in base64url, mode 0600; else CPNS_PSK has it'),
     )
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
 
 /** @throws {Refused} {@link RequestRefused} {@link ServerNotTrusted} {@link ConnectFailed} */
 export async function atNode<T>(options: NodeOptions, work: (session: Session) => Promise<T>): Promise<T> {

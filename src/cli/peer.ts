@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { evidence } from './peer-evidence.ts'
 import { listPeers } from './peer-list.ts'
 import { quarantinePeer, releasePeer } from './peer-quarantine.ts'
@@ -7,7 +7,6 @@ import { revokePeer, trustPeer } from './peer-trust.ts'
 
 /** `cpns peer …`: which other operators this server works with. */
 export function peerCommand(): Command {
-  const json = () => new Option('--json', 'prints JSON')
   const operator = ['<operator>', 'as cpns peer list names it'] as const
 
   const list = new Command('list')
@@ -15,7 +14,7 @@ export function peerCommand(): Command {
       'Lists the operators that are trusted: their manifests, and if the node runs here links and quarantine.',
     )
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(listPeers)
 
   const trust = new Command('trust')
@@ -24,7 +23,7 @@ export function peerCommand(): Command {
     )
     .argument('<manifest-file>', 'the manifest.json that the operator gave you')
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(trustPeer)
 
   const revoke = new Command('revoke')
@@ -33,7 +32,7 @@ export function peerCommand(): Command {
     )
     .argument(...operator)
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(revokePeer)
 
   const quarantine = new Command('quarantine')
@@ -43,14 +42,14 @@ export function peerCommand(): Command {
     .argument(...operator)
     .requiredOption('--why <text>', 'for whoever releases it')
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(quarantinePeer)
 
   const release = new Command('release')
     .description('Works with an operator again that is in quarantine. The node has to run.')
     .argument(...operator)
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(releasePeer)
 
   const proof = new Command('evidence')
@@ -61,7 +60,7 @@ export function peerCommand(): Command {
     .addOption(new Option('--export <file>', 'writes it to a file, for others to check'))
     .addOption(new Option('--verify <file>', 'checks such a file, whoever it comes from').conflicts('export'))
     .addOption(configOption())
-    .addOption(json())
+    .addOption(jsonOption())
     .action(evidence)
 
   const all = new Command('peer').description('Operators that this server works with.')

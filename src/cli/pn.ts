@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { NetworkPage, NetworkReport } from '../operations/inspection/shapes.ts'
 import { operatorId } from '../ports/names.ts'
 import { afterOption, atOption, limitOption, looking, moreOf, pageWanted } from './inspected.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { formatTable, formatTime, harmless } from './table.ts'
 
 interface Listed {
@@ -27,7 +27,7 @@ export function pnCommand(): Command {
     .addOption(configOption())
     .addOption(limitOption('how many', 100))
     .addOption(afterOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (options: Listed) => {
       const page = await looking(options.config, ({ inspection }) => inspection.networks(pageWanted(options)))
       console.log(options.json ? JSON.stringify(page) : listed(page))
@@ -40,7 +40,7 @@ export function pnCommand(): Command {
     .addOption(new Option('--of <operator>', 'its home operator; left out: that of this server'))
     .addOption(atOption())
     .addOption(new Option('--said', 'lists each register of its documents, with which server wrote it, and when'))
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (pnId: string, { config, json, of, at, said = false }: Shown) => {
       const report = await looking(config, ({ inspection, operator }) =>
         inspection.network({ home: operatorId(of ?? operator), pnId }, { said, ...(at !== undefined && { at }) }),

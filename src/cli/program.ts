@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts'
 import { documentCommand } from './document.ts'
 import { drainCommand } from './drain.ts'
 import { eventsCommand } from './events.ts'
+import { withExamples } from './examples.ts'
 import { initCommand } from './init.ts'
 import { limitsCommand } from './limits.ts'
 import { logLevelCommand } from './log-level.ts'
@@ -72,15 +73,16 @@ export function cpnsProgram(): Command {
     simulateCommand(),
     completionCommand(),
   ]) {
-    program.addCommand(inherit(command, program))
+    program.addCommand(inherit(command, program, [command.name()]))
   }
   return program
 }
 
 /** Sub-commands built apart do not take over their parent's settings by themselves. */
-function inherit(command: Command, program: Command): Command {
+function inherit(command: Command, program: Command, words: readonly string[]): Command {
   command.copyInheritedSettings(program)
-  for (const child of command.commands) inherit(child as Command, program)
+  withExamples(command, words)
+  for (const child of command.commands) inherit(child as Command, program, [...words, child.name()])
   return command
 }
 

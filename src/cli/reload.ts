@@ -1,8 +1,8 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import type { ReloadAnswer } from '../operations/admin/reload.ts'
 import { askedJson } from './ask-node.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { formatTable } from './table.ts'
 
 /** `cpns reload`: has the node of this folder read its configuration again, as SIGHUP does. */
@@ -12,7 +12,7 @@ export function reloadCommand(): Command {
       'Has the node that runs here read its configuration again: all of it that can be changed while it runs, or nothing if anything in it is wrong.',
     )
     .addOption(configOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async ({ config, json }: { readonly config: string; readonly json?: true }) => {
       const folder = await openNodeFolder(config)
       // What the node of the same release says, to its owner.

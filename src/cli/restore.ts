@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { inputFile } from '../adapters/backup/files.ts'
 import { type Backup, checkBackup, restoreBackup } from '../operations/backup/restore.ts'
+import { jsonOption } from './options.ts'
 import { passphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
 import { liveProgress } from './progress.ts'
@@ -21,7 +22,7 @@ export function restoreCommand(): Command {
     .argument('<file>', 'the backup; - is standard input')
     .addOption(new Option('--data <folder>', 'the folder to make; a new one, or an empty one'))
     .addOption(new Option('--check', 'reads the backup through, and writes nothing'))
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (file: string, { data, check, json }: Options) => {
       const input = file === '-' ? process.stdin : inputFile(file)
       const progress = liveProgress(check ? 'Reading' : 'Restoring', process.stderr)

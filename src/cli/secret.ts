@@ -15,7 +15,7 @@ import { signedBytes } from '../ports/identity.ts'
 import { operatorId, publicKeyOf, serverId, serverOfPublicKey } from '../ports/names.ts'
 import { base64url } from './base64url.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { readServerCard } from './server-card.ts'
 
@@ -49,11 +49,13 @@ export function secretCommand(): Command {
     .addOption(configOption())
     .addOption(new Option('--to <server.json>', 'the file that cpns init --join wrote').makeOptionMandatory())
     .addOption(new Option('--out <file>', 'the bundle').makeOptionMandatory())
+    .addOption(jsonOption())
     .action(exportSecrets)
   const imported = new Command('import')
     .description('Opens a bundle that was sealed to this server: shared secrets and manifest.')
     .argument('<bundle>')
     .addOption(configOption())
+    .addOption(jsonOption())
     .action(importSecrets)
   return new Command('secret')
     .description('The secrets that all servers of this operator share.')
@@ -61,7 +63,7 @@ export function secretCommand(): Command {
     .addCommand(imported)
 }
 
-async function exportSecrets(options: { config: string; to: string; out: string }): Promise<void> {
+async function exportSecrets(options: { config: string; to: string; out: string; json?: true }): Promise<void> {
   const folder = await openNodeFolder(options.config)
   const { configuration, at } = folder
   const crypto = nodeCrypto()
@@ -87,10 +89,11 @@ async function exportSecrets(options: { config: string; to: string; out: string 
     options.out,
     `${JSON.stringify({ version: 1, ...body, signature, manifest: signed }, undefined, 2)}\n`,
   )
-  console.log(`Sealed to ${card.peerId}: ${options.out}`)
+  const sealed = { operator: ends.operator, to: ends.to, file: options.out }
+  console.log(options.json ? JSON.stringify(sealed) : `Sealed to ${card.peerId}: ${options.out}`)
 }
 
-async function importSecrets(file: string, options: { config: string }): Promise<void> {
+async function importSecrets(file: string, options: { config: string; json?: true }): Promise<void> {
   const folder = await openNodeFolder(options.config)
   const { configuration, at } = folder
   const crypto = nodeCrypto()
@@ -139,7 +142,9 @@ async function importSecrets(file: string, options: { config: string }): Promise
   })
   await writeOperatorSecrets(at(configuration.keys.secrets), parseOperatorSecrets(new TextDecoder().decode(plaintext)))
   await writeText(at(configuration.manifest), formatManifest(signed))
-  console.log(`Secrets of ${configuration.operator} and its manifest ${signed.manifest.seq} are in place.`)
+  const { operator, seq } = signed.manifest
+  if (options.json) return console.log(JSON.stringify({ operator, seq }))
+  console.log(`Secrets of ${operator} and its manifest ${seq} are in place.`)
 }
 
 async function identityOf({ configuration, at }: NodeFolder) {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import type { ShrinkCommandOptions } from './simulate-shrink.ts'
 
@@ -72,10 +73,14 @@ const scenarioFile = async (given: string): Promise<string> =>
   (await import('./shipped-scenarios.ts')).scenarioFile(given)
 
 const listCommand = (): Command =>
-  new Command('list').description('Lists the scenarios that come with the program.').action(async () => {
-    const { shippedScenarios } = await import('./shipped-scenarios.ts')
-    for (const { name, description } of await shippedScenarios()) console.log(`${name.padEnd(12)}  ${description}`)
-  })
+  new Command('list')
+    .description('Lists the scenarios that come with the program.')
+    .addOption(jsonOption())
+    .action(async ({ json }: { json?: true }) => {
+      const { shippedScenarios } = await import('./shipped-scenarios.ts')
+      if (json) return console.log(JSON.stringify(await shippedScenarios()))
+      for (const { name, description } of await shippedScenarios()) console.log(`${name.padEnd(12)}  ${description}`)
+    })
 
 const verifyCommand = (): Command =>
   new Command('verify')

@@ -1,9 +1,9 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { askNode } from '../adapters/control-socket.ts'
 import type { StatusAnswer } from '../operations/admin/status.ts'
 import { controlPath } from '../operations/control-path.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 
 interface Options {
@@ -16,7 +16,7 @@ export function statusCommand(): Command {
   return new Command('status')
     .description('Shows how the node that runs here is: state, load, clients, links.')
     .addOption(configOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async ({ config, json }: Options) => {
       const { configuration, at } = await openNodeFolder(config)
       const { status, lines } = await askNode(controlPath(configuration, at), 'GET', '/v1/status')

@@ -12,9 +12,10 @@ import {
 } from '../adapters/subscriber-store.ts'
 import { type Credential, type Subscriber, type SubscriberRight, subscriberRights } from '../ports/key-source.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { newPassphrase, passphrase } from './passphrase.ts'
 import { Refused } from './problems.ts'
+import { formatTable } from './table.ts'
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'))
 const text = (raw: Uint8Array) => Buffer.from(raw).toString('base64url')
@@ -70,7 +71,10 @@ export function subscriberCommand(): Command {
       const { operator, files } = await open(options)
       const all = (await readAll(files)).map(shown).sort((a, b) => (a.identity < b.identity ? -1 : 1))
       if (options.json) console.log(JSON.stringify({ operator, subscribers: all }))
-      else for (const one of all) console.log([one.identity, one.kind, ...(one.rights ?? [])].join('\t'))
+      else {
+        const rows = all.map(({ identity, kind, rights = [] }) => [identity, kind, rights.join(', ')])
+        console.log(formatTable(['identity', 'kind', 'rights'], rows, 'There is none: cpns subscriber add IDENTITY'))
+      }
     },
   )
 
@@ -122,10 +126,7 @@ export function subscriberCommand(): Command {
 
 const command = (usage: string, description: string): Command => {
   const [name = '', argument] = usage.split(' ')
-  const made = new Command(name)
-    .description(description)
-    .addOption(configOption())
-    .addOption(new Option('--json', 'prints JSON'))
+  const made = new Command(name).description(description).addOption(configOption()).addOption(jsonOption())
   return argument === undefined ? made : made.argument(argument, 'unique at this operator')
 }
 

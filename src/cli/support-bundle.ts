@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { exists, readText, writeSecret } from '../adapters/files.ts'
 import { thisHost } from '../adapters/host.ts'
 import { supportBundle } from '../operations/support/bundle.ts'
-import { configOption, setOption } from './options.ts'
+import { configOption, jsonOption, setOption } from './options.ts'
 import { patientOf } from './patient.ts'
 import { Refused } from './problems.ts'
 
@@ -13,6 +13,7 @@ interface Options {
   readonly out: string
   readonly log?: string
   readonly lines: number
+  readonly json?: true
 }
 
 /** `cpns support-bundle`: a file for whoever helps, without keys, content or names of users. */
@@ -26,13 +27,15 @@ export function supportBundleCommand(): Command {
     .addOption(new Option('--out <file>', 'where to, as JSON; - for standard output').default('cpns-support.json'))
     .addOption(new Option('--log <file>', 'where the log of the server goes, if it is in a file'))
     .addOption(new Option('--lines <number>', 'of the log, the latest').argParser(linesOf).default(1_000))
-    .action(async ({ config, set, out, log, lines }: Options) => {
+    .addOption(jsonOption())
+    .action(async ({ config, set, out, log, lines, json }: Options) => {
       if (out !== '-' && (await exists(out))) throw new Refused(`${out} is there already; choose another file.`)
       const ending = log === undefined ? [] : await endOf(log, lines)
       const bundle = await supportBundle(patientOf({ config, set }), await readText(config), thisHost(), ending)
       const text = JSON.stringify(bundle, undefined, 2)
       if (out === '-') return console.log(text)
       await writeSecret(out, `${text}\n`)
+      if (json) return console.log(JSON.stringify({ file: out, lines: bundle.log.length }))
       console.log(`${out} has ${bundle.log.length} lines of the log. Read it before you send it.`)
     })
 }

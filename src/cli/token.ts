@@ -4,7 +4,7 @@ import { systemClock } from '../adapters/clock.ts'
 import { adminTokensPath } from '../operations/control-path.ts'
 import { durationOf } from './duration.ts'
 import { openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { formatDay, formatTable } from './table.ts'
 
 interface Common {
@@ -67,7 +67,7 @@ export function tokenCommand(): Command {
 }
 
 const command = (name: string, description: string): Command =>
-  new Command(name).description(description).addOption(configOption()).addOption(new Option('--json', 'prints JSON'))
+  new Command(name).description(description).addOption(configOption()).addOption(jsonOption())
 
 async function tokensOf({ config }: Common): Promise<string> {
   const { configuration, at } = await openNodeFolder(config)

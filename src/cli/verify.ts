@@ -8,7 +8,7 @@ import { controlPath } from '../operations/control-path.ts'
 import { type Verified, verifyStore } from '../operations/integrity/verify.ts'
 import { type LogStore, StoreDamaged } from '../ports/log-store.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { Refused } from './problems.ts'
 import { liveProgress } from './progress.ts'
 import { sizeText } from './size.ts'
@@ -39,11 +39,11 @@ export function verifyCommand(): Command {
         'shows a damaged document of a running node again without what is lost',
       ).conflicts('repair'),
     )
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async (options: Options) => {
       const folder = await openNodeFolder(options.config)
       const path = controlPath(folder.configuration, folder.at)
-      if (options.giveUp !== undefined) return giveUp(path, options.giveUp)
+      if (options.giveUp !== undefined) return giveUp(path, options.giveUp, options)
       const found = await askedOf(path)
       if (!found) return verifyStopped(folder, options)
       if (options.repair)
@@ -69,9 +69,9 @@ async function asked(path: string, method: 'GET' | 'POST', target: string, body?
   return text
 }
 
-async function giveUp(path: string, document: string): Promise<void> {
+async function giveUp(path: string, document: string, { json }: Options): Promise<void> {
   await asked(path, 'POST', '/v1/integrity/give-up', { document })
-  console.log(`${document} is shown again, without what was lost.`)
+  console.log(json ? JSON.stringify({ document }) : `${document} is shown again, without what was lost.`)
 }
 
 function showRunning(found: IntegrityAnswer, { json }: Options): void {

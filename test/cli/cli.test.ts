@@ -179,7 +179,7 @@ test('subscriber add takes each kind of credential once per identity', async ({ 
   await refused(/already/, 'subscriber', 'add', 'gateway-1', '--config', config)
   const trusted = await done('subscriber', 'add', 'front', '--right', 'provision', '--right', 'deposit', ...of)
   assert.equal(JSON.parse(trusted).rights, ['provision', 'deposit'])
-  assert.match(await done('subscriber', 'list', ...of), /^front\tpsk\tdeposit\tprovision$/m)
+  assert.match(await done('subscriber', 'list', ...of), /^front +psk +deposit, provision$/m)
   assert.equal(JSON.parse(await done('subscriber', 'show', 'front', '--json', ...of)).rights, ['deposit', 'provision'])
   assert.is((await cpns('subscriber', 'add', 'odd', '--right', 'everything', ...of)).code, 2)
   assert.is((await cpns('subscriber', 'add', 'odd', '--x509', '--right', 'deposit', ...of)).code, 2)
@@ -201,7 +201,7 @@ test('subscribers are listed, shown and removed, and no secret of theirs is prin
     await done('subscriber', 'show', 'lamp', ...config),
     await done('subscriber', 'show', 'alice', '--json', ...config),
   ]
-  assert.is(printed[0], 'alice\ted25519\nlamp\tpsk\n')
+  assert.is(printed[0], 'IDENTITY  KIND     RIGHTS\nalice     ed25519\nlamp      psk\n')
   const shown = { identity: 'alice', kind: 'ed25519', publicKey }
   assert.equal(JSON.parse(printed[1] as string), {
     operator: 'a.example',
@@ -213,7 +213,7 @@ test('subscribers are listed, shown and removed, and no secret of theirs is prin
   await refused(/no subscriber radio/, 'subscriber', 'show', 'radio', ...config)
   await refused(/no subscriber radio/, 'subscriber', 'remove', 'radio', ...config)
   assert.equal(JSON.parse(await done('subscriber', 'remove', 'alice', '--json', ...config)).identity, 'alice')
-  assert.is(await done('subscriber', 'list', ...config), 'lamp\tpsk\n')
+  assert.is(await done('subscriber', 'list', ...config), 'IDENTITY  KIND  RIGHTS\nlamp      psk\n')
 })
 
 test('the key of the subscribers is exchanged and locked, and a locked one needs its passphrase', async ({
@@ -233,7 +233,7 @@ test('the key of the subscribers is exchanged and locked, and a locked one needs
   assert.is((await cpnsWith(given, 'subscriber', 'rekey', '--lock', ...config)).code, 0)
   await refused(/locked by a passphrase/, 'subscriber', 'list', ...config)
   await refused(/locked by a passphrase/, 'start', ...config)
-  assert.is((await cpnsWith(given, 'subscriber', 'list', ...config)).stdout, 'lamp\tpsk\n')
+  assert.match((await cpnsWith(given, 'subscriber', 'list', ...config)).stdout, /^lamp +psk$/m)
 })
 
 test('subscribers of a key server are not added here', async ({ folder }) => {
