@@ -65,7 +65,12 @@ export function userCommand(): Command {
     )
     .argument('<user>')
     .action(async (user: string, options: NodeOptions) => {
-      const removed = await atNode(options, session => session.call(userRemove, { commandId: randomUUID(), user }))
+      const operator = operatorId(options.operator)
+      const removed = await atNode(options, async session => {
+        // Erasing is done once however often it is said: who has mistaken a name is told so here.
+        await session.call(userShow, { operator, user })
+        return session.call(userRemove, { commandId: randomUUID(), user })
+      })
       console.log(options.json ? JSON.stringify(removed) : `Erased ${user} of ${options.operator}.`)
     })
 

@@ -1,4 +1,7 @@
+import { fileURLToPath } from 'node:url'
 import { cpnsProgram, exitCodeOf } from '../../src/cli/program.ts'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 export interface Ran {
   readonly code: number
@@ -14,6 +17,7 @@ export async function cpnsHere(...args: readonly string[]): Promise<Ran> {
   const said = { stdout: '', stderr: '' }
   const { log, error } = console
   const { exitCode } = process
+  const [, program = ''] = process.argv
   const write = process.stderr.write
   const saying =
     (where: keyof typeof said) =>
@@ -28,6 +32,8 @@ export async function cpnsHere(...args: readonly string[]): Promise<Ran> {
     return true
   }
   process.exitCode = undefined
+  // Some commands run the program again, in processes of their own.
+  process.argv[1] = main
   try {
     const failed = await cpnsProgram()
       .parseAsync(['node', 'cpns', ...args])
@@ -37,5 +43,6 @@ export async function cpnsHere(...args: readonly string[]): Promise<Ran> {
     Object.assign(console, { log, error })
     process.stderr.write = write
     process.exitCode = exitCode
+    process.argv[1] = program
   }
 }

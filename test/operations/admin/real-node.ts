@@ -46,11 +46,11 @@ export async function realNode(
     'load.controlled': 'false',
     ...options.settings,
   }
-  const { configuration, at: pathAt } = await openNodeFolder(join(at, 'cpns.toml'), settings)
-  const folderOf = { configFile: join(at, 'cpns.toml'), configuration, at: pathAt }
-  const reread = async () => (await openNodeFolder(folderOf.configFile)).configuration
-  const keptTrust = trustKeptIn(trustFiles(folderOf), reread, nodeCrypto())
-  const node: RunningNode = await launch(configuration, pathAt, { keptTrust, ...options })
+  const nodeFolder = await openNodeFolder(join(at, 'cpns.toml'), settings)
+  const { configuration, at: pathAt } = nodeFolder
+  const reread = async () => (await openNodeFolder(nodeFolder.configFile, settings)).configuration
+  const keptTrust = trustKeptIn(trustFiles(nodeFolder), reread, nodeCrypto())
+  const node: RunningNode = await launch(configuration, pathAt, { keptTrust, reread, ...options })
   const connectOwner = () =>
     connect({
       urls: [node.clientUrl()],
