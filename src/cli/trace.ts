@@ -4,7 +4,7 @@ import { isServerId, operatorId } from '../ports/names.ts'
 import { askedJson, askedLines } from './ask-node.ts'
 import { durationOf } from './duration.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
-import { configOption } from './options.ts'
+import { configOption, jsonOption } from './options.ts'
 import { formatTable, formatTime, harmless } from './table.ts'
 
 type Traced = TraceAnswer['traced']
@@ -47,7 +47,7 @@ export function traceCommand(): Command {
   const list = new Command('list')
     .description('Lists the traces that are under way.')
     .addOption(configOption())
-    .addOption(new Option('--json', 'prints JSON'))
+    .addOption(jsonOption())
     .action(async ({ config, json }: Pick<Options, 'config' | 'json'>) => {
       // What the node of the same release says, to its owner.
       const answer = (await askedJson(await openNodeFolder(config), 'GET', '/v1/traces')) as { traces: TraceAnswer[] }
@@ -61,9 +61,10 @@ export function traceCommand(): Command {
     .description('Ends a trace before its time.')
     .argument('<id>', 'as cpns trace list shows it')
     .addOption(configOption())
-    .action(async (id: string, { config }: Pick<Options, 'config'>) => {
+    .addOption(jsonOption())
+    .action(async (id: string, { config, json }: Pick<Options, 'config' | 'json'>) => {
       await askedJson(await openNodeFolder(config), 'DELETE', `/v1/traces/${encodeURIComponent(id)}`)
-      console.log(`Trace ${id} has ended.`)
+      console.log(json ? JSON.stringify({ id }) : `Trace ${id} has ended.`)
     })
 
   return new Command('trace')

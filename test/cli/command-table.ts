@@ -142,6 +142,35 @@ export const table: Readonly<Record<string, Shown>> = {
     code: 2,
   },
   events: { does: 'events node', says: /node\.ready/, refuses: 'events nothing', because: /cpns events lists/ },
+  limits: { does: `limits ${running}`, says: /documents|clients/i, refuses: `limits ${nowhere}`, because: noFile },
+  'trace client': {
+    does: `trace client front --for 1s ${running}`,
+    says: /is traced until/,
+    refuses: `trace client front --for soon ${running}`,
+    because: /expected|such as/,
+    code: 2,
+  },
+  'trace peer': {
+    does: `trace peer b.example --to log ${running}`,
+    says: /cpns trace end/,
+    refuses: `trace peer b.example ${stopped}`,
+    because: /No node runs there/,
+  },
+  'trace list': {
+    does: `trace list ${running}`,
+    says: /b\.example/,
+    refuses: `trace list ${stopped}`,
+    because: /No node runs there/,
+  },
+  'trace end': {
+    async does(run) {
+      const { id } = JSON.parse((await run(`trace client front --to log --json ${running}`)).stdout)
+      return run(`trace end ${id} ${running}`)
+    },
+    says: /has ended/,
+    refuses: `trace end none ${running}`,
+    because: /none/,
+  },
   'peer list': {
     does: `peer list ${running}`,
     says: /b\.example +good/,
