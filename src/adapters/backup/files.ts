@@ -59,18 +59,32 @@ export async function outputFile(path: string): Promise<Output> {
   }
 }
 
-/** Standard output, as fast as it is taken. */
-export const outputStream = (stream: NodeJS.WritableStream): Output => ({
-  write: bytes =>
-    new Promise((done, failed) => {
-      stream.write(bytes, error => (error ? failed(error) : done()))
-    }),
-  finish: async () => {},
-  discard: async () => {},
-})
+/** Standard output, as fast as it is taken. @throws {FileProblem} when who reads it goes away before the end */
+export function outputStream(stream: NodeJS.WritableStream): Output {
+  // Each write hears of it by itself.
+  stream.on('error', () => {})
+  return {
+    write: bytes =>
+      new Promise((done, failed) => {
+        stream.write(bytes, error =>
+          error
+            ? failed(new FileProblem(`Cannot write to standard output: ${error.message}. The backup is not whole.`))
+            : done(),
+        )
+      }),
+    finish: async () => {},
+    discard: async () => {},
+  }
+}
 
-export const inputFile = (path: string): AsyncIterable<Uint8Array> =>
-  createReadStream(path, { highWaterMark: 1024 * 1024 })
+/** The bytes of a file, as they are wanted. @throws {FileProblem} when they are */
+export async function* inputFile(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 1024 * 1024 })
+  } catch (error) {
+    throw new FileProblem(`Cannot read ${path}: ${error instanceof Error ? error.message : error}.`)
+  }
+}
 
 /** A folder that takes its name when everything is in it: nothing is half restored. */
 export interface Draft {
