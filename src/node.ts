@@ -8,6 +8,7 @@ import { createChannels } from './channels/create-channels.ts'
 import { channelNotifications } from './channels/methods.ts'
 import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
+import type { FactProgress } from './document/facts.ts'
 import { createScrubber, defaultScrubLimits, type ScrubProgress } from './document/scrubber.ts'
 import { createFederation } from './federation/create-federation.ts'
 import { EvidenceArchive } from './federation/evidence-archive.ts'
@@ -19,6 +20,7 @@ import { createTrust, type Trust } from './federation/trust.ts'
 import { createInventory } from './inventory/create-inventory.ts'
 import { inventoryNotifications } from './inventory/methods.ts'
 import { byKind, isOfStorage } from './node/entitlement.ts'
+import { staged } from './node/stages.ts'
 import type { ChangeableLimits, NodePorts, NodeSettings } from './node/surroundings.ts'
 import { watched } from './node/watched-store.ts'
 import type { Clock } from './ports/clock.ts'
@@ -44,6 +46,8 @@ export interface Drained extends HandedOver {
 
 /** How a node is at one moment. */
 export interface NodeStatus {
+  /** How far it has come in its start; `undefined` once that is through. */
+  readonly starting: FactProgress | undefined
   readonly level: LoadLevel
   readonly signals: Signals
   readonly connections: number
@@ -78,8 +82,13 @@ export interface CpnsNode {
   now(): number
   /** Where clients attach, once started. */
   clientUrl(): string
-  /** Begins to serve: first the peers, then the clients. If it fails everything has ended, as by `stop`. */
+  /**
+   * Begins to serve, and resolves when clients are served. Then it goes on: learns of all documents who may hold them, and
+   * links with other servers when it knows; {@link ready} says when. If it fails everything has ended, as by `stop`.
+   */
   start(): Promise<void>
+  /** Resolves when it has started altogether. Rejects when it cannot, and has ended; or when it was stopped before. */
+  readonly ready: Promise<void>
   status(): NodeStatus
   /** Other limits from now on, for whatever comes. */
   change(limits: ChangeableLimits): void
@@ -266,6 +275,35 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     limits: { ...defaultScrubLimits, ...limits.scrub },
   })
 
+  const start = staged({
+    async prepare() {
+      await documents.start()
+      await policies.start()
+      await quarantines.start()
+      channels.start()
+    },
+    async learn(signal) {
+      await Promise.all([inventory.start(signal), storage.start(signal)])
+    },
+    serve: () => access.start(),
+    async link() {
+      scrubber.start()
+      await federation.start()
+      void evidence.recover(trust.path)
+    },
+    end,
+  })
+  /** Of all kinds of documents together. */
+  function starting(): FactProgress | undefined {
+    if (start.isReady) return undefined
+    const [ofNetworks, ofMailboxes] = [inventory.starting, storage.starting]
+    const isCounted = ofNetworks.all !== undefined && ofMailboxes.all !== undefined
+    return {
+      known: ofNetworks.known + ofMailboxes.known,
+      all: isCounted ? (ofNetworks.all ?? 0) + (ofMailboxes.all ?? 0) : undefined,
+    }
+  }
+
   return {
     documents,
     federation,
@@ -276,6 +314,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     now: () => clock.now(),
     clientUrl: () => access.url(),
     status: () => ({
+      starting: starting(),
       level: access.monitor.level,
       signals: access.monitor.signals,
       connections: access.connections(),
@@ -292,24 +331,9 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
       scrubber.change(to.scrub)
     },
     drain,
-    async start() {
-      try {
-        await documents.start()
-        await inventory.start()
-        await storage.start()
-        await policies.start()
-        await quarantines.start()
-        channels.start()
-        scrubber.start()
-        await federation.start()
-        await access.start()
-        void evidence.recover(trust.path)
-      } catch (error) {
-        await stop()
-        throw error
-      }
-    },
-    stop,
+    start: start.start,
+    ready: start.ready,
+    stop: start.stop,
   }
 
   async function drain(options: DrainOptions = {}): Promise<Drained> {
@@ -319,7 +343,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     return { clientsClosed, ...handedOver }
   }
 
-  async function stop(): Promise<void> {
+  async function end(): Promise<void> {
     await access.stop()
     policies.stop()
     quarantines.stop()

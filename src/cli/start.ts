@@ -22,7 +22,9 @@ const diskFailed = 75
  */
 export function startCommand(more: Omit<LaunchOptions, 'passphrase' | 'reread'> = {}): Command {
   return new Command('start')
-    .description('Runs the server. Logs are JSON lines on standard output; "node.ready" names the client URL.')
+    .description(
+      'Runs the server. Logs are JSON lines on standard output; "node.serving" names the client URL, "node.ready" says when it has started altogether.',
+    )
     .addOption(configOption())
     .addOption(setOption())
     .action(async ({ config, set }: { config: string; set: Record<string, string> }) => {
@@ -41,7 +43,14 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase' | 'reread'> 
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const { draining, telemetry } = node
-      const ending = await Promise.race([interruption, node.failed, draining.begun.then(() => 'drain' as const)])
+      const begun = draining.begun.then(() => 'drain' as const)
+      // What fails while it starts is told as what fails before; that it has started is no reason to end.
+      const unstarted = node.ready.then(() => new Promise<never>(() => {}))
+      const ending = await Promise.race([interruption, node.failed, begun, unstarted]).catch(async error => {
+        clearInterval(alive)
+        await node.stop()
+        throw error
+      })
       if (ending instanceof Error) failed(ending)
       else {
         telemetry.log('info', 'node.stopping', { by: ending })

@@ -34,6 +34,7 @@ function table(status: StatusAnswer): string {
     clientUrl,
     state,
     isReady,
+    starting,
     level,
     signals,
     connections,
@@ -49,6 +50,7 @@ function table(status: StatusAnswer): string {
     ['server', server],
     ['clients at', clientUrl],
     ['state', `${state}${isReady ? ', ready' : ', not ready for clients'}, for ${duration(upMs)}`],
+    ...(starting ? ([['started', startedText(starting)]] as const) : []),
     ['load', level],
     ['  event loop', `${Math.round(signals.loopDelayMs)} ms late, ${percent(signals.utilisation)} used`],
     ['  memory', percent(signals.memory)],
@@ -66,6 +68,9 @@ function table(status: StatusAnswer): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
 }
+
+const startedText = ({ percent, known, all }: NonNullable<StatusAnswer['starting']>): string =>
+  `${percent} %: knows who may hold ${known} of ${all ?? 'its'} documents; then it links with other servers`
 
 /** A clock that is less off than this is not worth a word: stamps decide between servers, and theirs are seldom so close. */
 const notableSkewMs = 1_000

@@ -94,15 +94,17 @@ export class Facts<T extends Json> {
 
   /**
    * Tells the fact of every document that is held, in slices between which others have their turn. Documents whose facts are not
-   * kept are read. Resolves when all are told, or {@link stop} was called.
+   * kept are read. Resolves when all are told, or it was broken off by the signal or {@link stop}.
    * @throws what the store throws
    */
-  async load(): Promise<void> {
+  async load(signal?: AbortSignal): Promise<void> {
     const { derivation, documents } = this.#options
+    const isOver = () => this.#isStopped || signal?.aborted === true
     let all = 0
     for (const prefix of derivation.prefixes) all += await documents.count(prefix)
     this.#progress = { known: 0, all }
-    for (const prefix of derivation.prefixes) if (!this.#isStopped) await this.#loadThose(prefix)
+    for (const prefix of derivation.prefixes) await this.#loadThose(prefix, isOver)
+    if (isOver()) return
     this.#fresh = undefined
     this.#progress = { known: all, all }
   }
@@ -135,12 +137,12 @@ export class Facts<T extends Json> {
 
   // --- the start
 
-  async #loadThose(prefix: string): Promise<void> {
+  async #loadThose(prefix: string, isOver: () => boolean): Promise<void> {
     const { documents, store, clock } = this.#options
     const underWay = new Set<Promise<void>>()
     let count = 0
     for await (const found of this.#records.scan(prefix, documents, store)) {
-      if (this.#isStopped) break
+      if (isOver()) break
       if (found.kind === 'orphan') this.#keep(found.document, undefined)
       else if (this.#fresh?.has(found.document) || this.#reading.has(found.document)) this.#counted()
       else if (found.kind === 'known') {

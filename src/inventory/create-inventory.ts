@@ -90,9 +90,10 @@ export interface InventoryService {
   join(federation: Federation): void
   /**
    * Learns what may be held by whom; to be awaited before the federation starts. Clients may be served meanwhile: what their
-   * commands need of it is learned first, and lists of all PNs of a subscriber are refused (503, `STARTING`).
+   * commands need of it is learned first, and lists of all PNs of a subscriber are refused (503, `STARTING`). Breaks off when the
+   * signal says so.
    */
-  start(): Promise<void>
+  start(signal?: AbortSignal): Promise<void>
   /** How far the start has come. */
   readonly starting: FactProgress
   stop(): Promise<void>
@@ -316,14 +317,15 @@ export function createInventory(options: InventoryOptions): InventoryService {
       return facts.progress
     },
 
-    async start() {
+    async start(signal) {
       await telling.start()
       facts.follow()
       begun.resolve()
       await waiting.start()
-      await facts.load()
+      await facts.load(signal)
+      if (signal?.aborted) return
       sweepLater()
-      await sweep()
+      void sweep()
     },
 
     async stop() {

@@ -44,6 +44,7 @@ import { catalogue } from './metrics/catalogue.ts'
 import { readNode } from './metrics/read-node.ts'
 import { changeableLimitsOf, limitsOf } from './node-limits.ts'
 import { createReloading, type Reloading } from './reloading.ts'
+import { tellOfStart } from './starting.ts'
 import { redactedFields } from './support/redaction.ts'
 import { createSpanHub, type EndedSpan } from './tracing/hub.ts'
 import type { SpanContext } from './tracing/trace-context.ts'
@@ -86,7 +87,8 @@ export interface LaunchOptions {
 }
 
 /**
- * Opens the store, starts a node as configured, and resolves when it serves.
+ * Opens the store, starts a node as configured, and resolves when it serves clients and administrators. It has started
+ * altogether when `ready` resolves: with very many documents some seconds later. Where that rejects, it is still to be stopped.
  *
  * @param at resolves a path of the configuration against the folder that it stands in
  * @throws {FileProblem} {@link InvalidManifest} {@link NotAMember} {@link ListenRefused} {@link StoreInUse}
@@ -227,12 +229,8 @@ export async function launch(
       await node.stop()
       throw error
     })
-    telemetry.log('info', 'node.ready', {
-      operator,
-      server,
-      clientUrl: node.clientUrl(),
-      adminUrl: admin.url,
-    })
+    const addresses = { operator, server, clientUrl: node.clientUrl(), adminUrl: admin.url }
+    tellOfStart({ node, status, addresses, clock, telemetry })
     follow(peers.files)
     return {
       ...node,

@@ -9,7 +9,10 @@ export const logEvents = {
   'facts.not-kept': 'What a start is to find of documents could not be stored: it is tried again.',
   'facts.unreadable':
     'A document could not be read: nobody may hold it by what it grants, and nobody finds it by whom it names.',
-  'node.ready': 'It serves, at these addresses.',
+  'node.serving': 'Clients and administrators are served, at these addresses; it has not started altogether yet.',
+  'node.starting': 'It still learns what it must know of all documents; how far it has come.',
+  'node.ready': 'It has started altogether, and serves at these addresses.',
+  'node.not-started': 'It could not start altogether, and ends.',
   'node.draining': 'It sends its clients on, or hands over what only it holds.',
   'node.drained': 'It can end without anybody missing it; at warn: these documents may be here alone.',
   'node.stopping': 'It ends, because of this signal or a drain that was asked for.',

@@ -80,9 +80,9 @@ export interface StorageService {
   join(federation: Federation): void
   /**
    * Names what was interrupted, and learns what may be held by whom; to be awaited before the federation starts. Clients may be
-   * served meanwhile: what their commands need of it is learned first.
+   * served meanwhile: what their commands need of it is learned first. Breaks off when the signal says so.
    */
-  start(): Promise<void>
+  start(signal?: AbortSignal): Promise<void>
   /** How far the start has come. */
   readonly starting: FactProgress
   stop(): Promise<void>
@@ -205,14 +205,14 @@ export function createStorage(options: StorageOptions): StorageService {
       return facts.progress
     },
 
-    async start() {
+    async start(signal) {
       facts.follow()
       upkeep.start()
       media?.keeping.start()
       notifier.start()
       search?.start()
-      await writers.recover()
-      await facts.load()
+      await writers.recover(signal)
+      await facts.load(signal)
     },
 
     async stop() {

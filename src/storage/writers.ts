@@ -35,8 +35,8 @@ export interface Writers {
    *   {@link MailboxFull} when too many wait; {@link AskTimeout}
    */
   change<T>(name: MailboxName, what: string, task: (edit: Edit) => Promise<T>, device?: string): Promise<T>
-  /** Names what was interrupted when the server ended: to be awaited before anything is served. */
-  recover(): Promise<void>
+  /** Names what was interrupted when the server ended, if nobody has written in that mailbox since. Breaks off when the signal says so. */
+  recover(signal?: AbortSignal): Promise<void>
 }
 
 interface Change extends Message, Question<unknown> {
@@ -81,8 +81,9 @@ export function createWriters(options: WritersOptions): Writers {
 
   return {
     change,
-    async recover() {
+    async recover(signal) {
       for await (const name of owed.mailboxes()) {
+        if (signal?.aborted) return
         try {
           await change(name, 'recover', async () => {})
         } catch (error) {

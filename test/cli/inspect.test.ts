@@ -54,6 +54,7 @@ async function running({ folder, config, nodes }: Context) {
   const at = (path: string) => resolve(folder.path, 'a', path)
   const text = await readFile(config, 'utf8')
   const node = await launch(readConfiguration({ text, name: config }, {}, { 'log.level': 'error' }), at)
+  await node.ready
   nodes.add(node)
   const stop = () => {
     nodes.delete(node)

@@ -126,6 +126,7 @@ test('a server gets another key, and keeps what it stores and wrote', async () =
   await node.stop()
 
   const again = await launch(configuration, at)
+  await again.ready
   assert.is.not(again.federation.server, before)
   assert.is((await again.documents.read(document)).get('before')?.server, before)
   await again.documents.write(document, () => ({ writes: [{ key: 'after', value: 1 }], answer: undefined }))

@@ -80,6 +80,7 @@ test('of a node that runs, then of one that is stopped: sound, damaged, repaired
     assert.match((await verified(...config)).refused ?? '', /1 documents lack/)
 
     const again = await launch(configuration, at)
+    await again.ready
     try {
       assert.instance(await again.documents.read(struck).catch((error: unknown) => error), DocumentDamaged)
       assert.is((await again.documents.read(other)).get('k')?.value, 1)

@@ -34,7 +34,8 @@ export interface TestNode {
   readonly url: string
   /** Ends the server, and starts it again on the same disk at the same URL. */
   down(): Promise<void>
-  up(): Promise<void>
+  /** @param until resolves when it serves clients, or when it has started altogether */
+  up(until?: 'serving' | 'ready'): Promise<void>
   readonly telemetry: RecordingTelemetry
   readonly fingerprint: string
   readonly secrets: OperatorSecrets
@@ -102,7 +103,7 @@ export async function clientWorldOf(
     const disk = memoryDisk()
     const credentials = new Map<string, Credential>()
     const secrets = await generateOperatorSecrets(crypto, seededRandom(`secrets of ${operator.id}`))
-    const boot = async (port: number): Promise<CpnsNode> => {
+    const boot = async (port: number, until: 'serving' | 'ready' = 'ready'): Promise<CpnsNode> => {
       const node = await createNode(
         {
           clock: systemClock(),
@@ -134,6 +135,7 @@ export async function clientWorldOf(
         },
       )
       await node.start()
+      if (until === 'ready') await node.ready
       return node
     }
     let node = await boot(0)
@@ -152,8 +154,8 @@ export async function clientWorldOf(
       telemetry,
       url,
       down: () => node.stop(),
-      async up() {
-        node = await boot(Number(new URL(url).port))
+      async up(until) {
+        node = await boot(Number(new URL(url).port), until)
       },
       fingerprint: rootFingerprint(manifest.manifest, crypto),
       secrets,

@@ -89,6 +89,7 @@ test('of a node that runs, under load: everything acknowledged before, each docu
       'log.level': 'error',
     })
     const again = await launch(configuration, at)
+    await again.ready
     try {
       for (let number = 0; number < 50; number++)
         assert.is((await again.documents.read(documentOf(number))).get('before')?.value, number)

@@ -84,6 +84,7 @@ test('three operators on one machine', async ({ nodes }) => {
     const settings = { 'log.level': 'error', 'load.controlled': 'false' }
     const { configuration, at } = await openNodeFolder(config, settings)
     const node = await launch(configuration, at)
+    await node.ready
     nodes.add(node)
     // As `cpns start` does.
     void node.draining.done.then(() => {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { loadLevels } from '../../access/load/level.ts'
 import { json, type Route, route } from './route.ts'
-import { nodeStates, type StatusAnswer } from './status.ts'
+import { nodeStates, type StatusAnswer, startProgress } from './status.ts'
 
 /*
  * For supervisors and load balancers: whether the process answers, and whether clients may be sent to it.
@@ -11,6 +11,7 @@ const readiness = z.object({
   isReady: z.boolean(),
   state: z.enum(nodeStates),
   level: z.enum(loadLevels),
+  starting: startProgress.optional().describe('While it starts: how far it has come.'),
 })
 
 export function healthRoutes(status: () => StatusAnswer): readonly Route[] {
@@ -27,11 +28,11 @@ export function healthRoutes(status: () => StatusAnswer): readonly Route[] {
     method: 'GET',
     path: '/readyz',
     scope: 'open',
-    summary: 'Whether clients may be sent here: not while it is overloaded or draining.',
+    summary: 'Whether clients may be sent here: not while it starts, is overloaded or drains.',
     answers: { 200: json('They may.', readiness), 503: json('They may not.', readiness) },
     handle: (_, answer) => {
-      const { isReady, state, level } = status()
-      return answer(isReady ? 200 : 503, { isReady, state, level })
+      const { isReady, state, level, starting } = status()
+      return answer(isReady ? 200 : 503, { isReady, state, level, starting })
     },
   })
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { loadLevels } from '../../access/load/level.ts'
 import { operator } from '../../commands/fields.ts'
+import type { FactProgress } from '../../document/facts.ts'
 import type { CpnsNode } from '../../node.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { OperatorId, ServerId } from '../../ports/names.ts'
@@ -11,7 +12,7 @@ import { json, type Route, route } from './route.ts'
  * How the node is, as one JSON object.
  */
 
-export const nodeStates = ['serving', 'draining'] as const
+export const nodeStates = ['starting', 'serving', 'draining'] as const
 
 const share = z.number().min(0).describe('Of what there is, 0 to 1.')
 const durationMs = z.number().min(0)
@@ -33,6 +34,12 @@ export const linkAnswer = z.object({
     ),
 })
 
+export const startProgress = z.object({
+  known: z.int().min(0).describe('Documents of which it knows who may hold them.'),
+  all: z.int().min(0).optional().describe('Of how many; left out while they are being counted.'),
+  percent: z.int().min(0).max(100),
+})
+
 export const scrubProgress = z.object({
   state: z.enum(['off', 'resting', 'reading']),
   rounds: z.int().min(0).describe('How often everything was read since the start.'),
@@ -50,6 +57,11 @@ export const statusAnswer = z.object({
   state: z.enum(nodeStates),
   upMs: durationMs,
   isReady: z.boolean().describe('Whether clients may be sent here.'),
+  starting: startProgress
+    .optional()
+    .describe(
+      'While it starts: how far it has come. Whoever attaches already is served, lists of all Personal Networks aside.',
+    ),
   level: z.enum(loadLevels),
   signals: z.object({
     loopDelayMs: durationMs.describe('Longest delay of the event loop within the last second.'),
@@ -87,18 +99,23 @@ export function statusOf(of: {
   const startedMs = clock.elapsed()
   return () => {
     const found = node.status()
-    const state = draining.progress ? 'draining' : 'serving'
+    const state = draining.progress ? 'draining' : found.starting ? 'starting' : 'serving'
     return {
       ...{ operator, server, state },
       clientUrl: node.clientUrl(),
       upMs: Math.round(clock.elapsed() - startedMs),
       isReady: state === 'serving' && (found.level === 'normal' || found.level === 'elevated'),
       ...found,
+      starting: found.starting && { ...found.starting, percent: percentOf(found.starting) },
       links: [...found.links],
       scrub: { ...found.scrub, damagedRecords: [...found.scrub.damagedRecords] },
     }
   }
 }
+
+/** 100 only when it is through. */
+const percentOf = ({ known, all }: FactProgress): number =>
+  all === undefined || all === 0 ? 0 : Math.min(99, Math.floor((100 * known) / all))
 
 export const statusRoutes = (status: () => StatusAnswer): readonly Route[] => [
   route({

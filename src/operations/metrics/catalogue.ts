@@ -38,6 +38,7 @@ const access = {
 const load = {
   cpns_load_level: gauge('1 for the level that holds: normal, elevated, overloaded, shedding or draining.', 'level'),
   cpns_ready: gauge('1 when clients may be sent here.'),
+  cpns_start_progress_ratio: gauge('How far the start has come, 0 to 1: 1 when it is through.'),
   cpns_event_loop_delay_seconds: gauge('Longest delay of the event loop within the last second.'),
   cpns_event_loop_utilisation_ratio: gauge('How busy the event loop was over five seconds, 0 to 1.'),
   cpns_memory_used_ratio: gauge('Heap or memory in use, of what the process may have, 0 to 1.'),

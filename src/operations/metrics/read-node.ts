@@ -36,6 +36,7 @@ export function readNode(
   read('cpns_connections', () => one(status().connections))
   read('cpns_sessions', () => one(status().sessions))
   read('cpns_ready', () => one(asNumber(status().isReady)))
+  read('cpns_start_progress_ratio', () => one((status().starting?.percent ?? 100) / 100))
   read('cpns_load_level', () => {
     const { level } = status()
     return loadLevels.map(each => ({ labels: { level: each }, value: asNumber(each === level) }))

@@ -136,6 +136,7 @@ export class SimulatedServer {
       events.made?.(this, node)
       node.failed.then(error => this.#failed(run, error))
       await node.start()
+      await node.ready
       if (!this.#hasFailed) this.#node = node
     }
     start().catch(error => {

@@ -51,6 +51,7 @@ export async function realNode(
   const reread = async () => (await openNodeFolder(nodeFolder.configFile, settings)).configuration
   const keptTrust = trustKeptIn(trustFiles(nodeFolder), reread, nodeCrypto())
   const node: RunningNode = await launch(configuration, pathAt, { keptTrust, reread, ...options })
+  await node.ready
   const connectOwner = () =>
     connect({
       urls: [node.clientUrl()],

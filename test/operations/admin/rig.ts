@@ -39,6 +39,7 @@ export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: 
       documents: { held: 7, active: 1 },
       unshared: 1,
       damaged: 0,
+      starting: undefined,
       scrub,
       links: [],
     }),

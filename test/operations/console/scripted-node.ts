@@ -40,6 +40,7 @@ export function scriptedNode(now: number) {
       documents: { held: 9, active: 3 },
       unshared: 2,
       damaged: 0,
+      starting: undefined,
       scrub: noScrub,
     },
     links: [...links.values()],

@@ -1,0 +1,89 @@
+/** What a node does one after another when it starts, and in the end. */
+export interface Stages {
+  /** What takes no longer the more documents there are. */
+  prepare(): Promise<void>
+  /** Learns what it must know of all documents; breaks off when the signal says so. */
+  learn(signal: AbortSignal): Promise<void>
+  /** Serves clients, while it learns. */
+  serve(): Promise<void>
+  /** Once it knows who may hold what: links with other servers. */
+  link(): Promise<void>
+  /** Ends everything, whatever of it has begun. */
+  end(): Promise<void>
+}
+
+export interface Staged {
+  /** Resolves when clients are served. @throws what a stage threw up to then; everything has ended */
+  start(): Promise<void>
+  /** Resolves when all stages are through. Rejects when one failed after the clients were served, everything has ended then; or when it was stopped before. */
+  readonly ready: Promise<void>
+  readonly isReady: boolean
+  /** Ends everything; a start that goes on is broken off first. */
+  stop(): Promise<void>
+}
+
+/** A node was stopped before it had started altogether. */
+export class StartBrokenOff extends Error {
+  override readonly name = 'StartBrokenOff'
+  constructor() {
+    super('The node was stopped while it started.')
+  }
+}
+
+/** Goes through the stages of a start, so that clients need not wait for what takes long, and an end can come at any time. */
+export function staged(stages: Stages): Staged {
+  const abort = new AbortController()
+  const ready = Promise.withResolvers<void>()
+  // Whoever wants to know awaits it; nobody has to.
+  ready.promise.catch(() => {})
+  let rest: Promise<void> = Promise.resolve()
+  let ended: Promise<void> | undefined
+  let isReady = false
+
+  const end = (): Promise<void> => {
+    ended ??= stages.end()
+    return ended
+  }
+
+  async function goOn(learned: Promise<void>): Promise<void> {
+    try {
+      await learned
+      if (abort.signal.aborted) throw new StartBrokenOff()
+      await stages.link()
+      isReady = true
+      ready.resolve()
+    } catch (error) {
+      ready.reject(error)
+      if (!abort.signal.aborted) await end()
+    }
+  }
+
+  return {
+    ready: ready.promise,
+    get isReady() {
+      return isReady
+    },
+
+    async start() {
+      try {
+        await stages.prepare()
+        const learned = stages.learn(abort.signal)
+        // Its failure is told by `ready`, also if the clients cannot be served either.
+        learned.catch(() => {})
+        await stages.serve()
+        rest = goOn(learned)
+      } catch (error) {
+        abort.abort()
+        ready.reject(error)
+        await end()
+        throw error
+      }
+    },
+
+    async stop() {
+      abort.abort()
+      await rest
+      await end()
+    },
+  }
+}
