@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises'
+import { readdir, statfs } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
@@ -36,13 +36,16 @@ type Level = ClassicLevel<Uint8Array, Uint8Array>
 export async function openLevelLogStore(folder: string, options: LevelLogStoreOptions = {}): Promise<LogStore> {
   const { reserveBytes = defaultReserveBytes } = options
   await makeDurableFolder(folder)
+  await assertCurrent(folder)
   await assertJournal(folder)
   const level = await openLevel(folder)
   try {
     await assertFormat(level, folder)
   } catch (error) {
     await level.close()
-    throw error instanceof CorruptRecord ? damaged(folder, error.message, error) : error
+    // A file that is shorter than it was cannot be read where it ends.
+    const isDamage = error instanceof CorruptRecord || codeOf(error) === 'LEVEL_IO_ERROR'
+    throw isDamage ? damaged(folder, error instanceof Error ? error.message : String(error), error) : error
   }
   return tableLogStore(levelTable(level, folder, reserveBytes))
 }
@@ -81,6 +84,14 @@ export async function repairLevelStore(folder: string): Promise<void> {
     if (codeOf(cause) === 'LEVEL_LOCKED') throw inUse(folder, cause)
     throw damaged(folder, `it cannot be repaired (${cause instanceof Error ? cause.message : String(cause)})`, cause)
   }
+}
+
+/** Without the file that names its state LevelDB would begin anew, and remove what it then takes for rubbish. */
+async function assertCurrent(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  if (names.includes('CURRENT')) return
+  const left = names.find(name => /\.(ldb|sst|log)$/.test(name))
+  if (left !== undefined) throw damaged(folder, `the file CURRENT is gone, and ${left} is there`)
 }
 
 async function assertJournal(folder: string): Promise<void> {
