@@ -65,6 +65,8 @@ export function createGrants(options: {
   const listeners = new Set<(document: DocumentId) => void>()
   /** Home documents without a grant for us, which are dropped soon. */
   const leaving = new Set<DocumentId>()
+  /** Home documents that were dropped for want of a grant, as they were then. */
+  const refused = new Map<DocumentId, Uint8Array>()
   /** Home documents of which our own visit says that a grant has ended. */
   const withEnded = new Set<DocumentId>()
   /** Of each operator one string for all grants. */
@@ -103,8 +105,11 @@ export function createGrants(options: {
     const ended = own ? endedGrants(own) : new Set<string>()
     // A grant whose revocation this operator was told of grants nothing, whoever still offers the document that gives it.
     const isRevoked = mine !== undefined && ended.has(mine)
-    learn(home, isRevoked ? new Map() : until)
-    if (isRevoked) {
+    // Another server of this operator may hold it still, and have given it back: each that drops it would get it from the others.
+    const isRefused = mine === undefined && isSame(refused.get(home), said.digest)
+    learn(home, isRevoked || isRefused ? new Map() : until)
+    if (isRefused) await drop(home, said.digest)
+    else if (isRevoked) {
       const notice = own && noticeOf(own, { document: home, grantee: self, grant: mine })
       if (notice) options.contradicted(notice)
       await drop(home, said.digest)
@@ -148,7 +153,10 @@ export function createGrants(options: {
     try {
       const index = await documents.index(home)
       const isGiven = index && givenIn(await documents.read(home)).some(([operator]) => operator === self)
-      if (index && !isGiven) await drop(home, index.digest)
+      if (!index || isGiven) return
+      if (refused.size >= namesRemembered) refused.clear()
+      refused.set(home, index.digest)
+      await drop(home, index.digest)
     } catch (error) {
       telemetry.log('error', 'inventory.grants.unreadable', { document: home, message: String(error) })
     }
@@ -250,6 +258,9 @@ export function createGrants(options: {
     },
   }
 }
+
+const isSame = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a !== undefined && a.length === b?.length && a.every((byte, at) => byte === b[at])
 
 const isEqual = (a: Granted, b: Granted): boolean =>
   a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)

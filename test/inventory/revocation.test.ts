@@ -144,6 +144,28 @@ test('the revocation itself arrives before the notice, or without one: it is dro
   await w.stop()
 })
 
+test('what another server of the operator gives back without a grant is dropped at once, and asked of nobody again', async () => {
+  const { w, revoke } = await scene()
+  w.cut(a, b)
+  await revoke()
+  const { entries } = await w.at(a).documents.missing(home, new Map(), 1 << 20)
+  const { documents, inventory } = w.at(b)
+  await documents.ingest(home, entries, w.at(a).id)
+  await until(async () => !(await bobReads(w)), { what: 'it is closed' })
+  await w.clock.run(10)
+  await until(() => isDropped(w.at(b)), { what: 'b.example has dropped it' })
+  await w.clock.run(10)
+  // A change that is announced has every peer asked for the document: two servers that drop it would give it to each other for ever.
+  const announced: string[] = []
+  inventory.entitlement.subscribe(document => announced.push(document))
+  assert.ok((await documents.ingest(home, entries, w.at(a).id)).stored > 0)
+  await until(() => isDropped(w.at(b)), { what: 'it is dropped again, without a wait' })
+  await w.clock.run(100)
+  assert.equal(announced, [])
+  assert.ok(await isDropped(w.at(b)))
+  await w.stop()
+})
+
 test('told when it can be reached again, though every server of the home operator restarted meanwhile', async () => {
   const { w, revoke } = await scene()
   w.cut(a, b)
