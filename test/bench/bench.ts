@@ -5,6 +5,9 @@ export interface Figure {
   readonly unit: string
   /** Of how many measurements it is the median, or whatever the name says. */
   readonly samples?: number
+  /** The least and the most of them. */
+  readonly least?: number
+  readonly most?: number
   readonly atLeast?: number
   readonly atMost?: number
 }
@@ -26,6 +29,13 @@ export interface BenchOptions {
 
 export const isMissed = ({ value, atLeast, atMost }: Figure): boolean =>
   (atLeast !== undefined && !(value >= atLeast)) || (atMost !== undefined && !(value <= atMost))
+
+/** Of how many measurements a median is, and how far they lie apart. */
+export const spread = (values: readonly number[]): Required<Pick<Figure, 'samples' | 'least' | 'most'>> => ({
+  samples: values.length,
+  least: Math.min(...values),
+  most: Math.max(...values),
+})
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)

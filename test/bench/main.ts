@@ -3,7 +3,9 @@ import { arch, cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
+import { crashBench } from './crash.ts'
 import { documentBench } from './document.ts'
+import { documentsBench } from './documents.ts'
 import { fanOutBench } from './fan-out.ts'
 import { guardBench } from './guard.ts'
 import { hostileBench } from './hostile.ts'
@@ -37,6 +39,8 @@ const benches: readonly Bench[] = [
   replicationBench,
   hostileBench,
   fanOutBench,
+  documentsBench,
+  crashBench,
 ]
 
 const { values, positionals } = parseArgs({
@@ -75,8 +79,9 @@ function table(figures: readonly Figure[]): string {
   return ['| figure | value | wanted |', '|---|---|---|', ...rows].join('\n')
 }
 
-function given({ value, unit, samples }: Figure): string {
-  return `${round(value)} ${unit}${samples === undefined ? '' : ` (n = ${samples})`}`
+function given({ value, unit, samples, least, most }: Figure): string {
+  const range = least === undefined || most === undefined ? '' : `, ${round(least)} to ${round(most)}`
+  return `${round(value)} ${unit}${samples === undefined ? '' : ` (n = ${samples}${range})`}`
 }
 
 function wanted(figure: Figure): string {

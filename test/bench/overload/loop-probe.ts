@@ -23,10 +23,19 @@ export interface ProbeAnswer {
 }
 
 const everyMs = 10
+let isTicking = false
 const delays = new Seconds()
-let dueMs = performance.now() + everyMs
+let dueMs = 0
 let blockedMs = 0
-let waitedMs = processorWaitMs()
+let waitedMs = 0
+
+/** From the first `begin` on, and not before: where only the processor's time is measured, the ticks are not to be in it. */
+function begin(): void {
+  isTicking = true
+  dueMs = performance.now() + everyMs
+  waitedMs = processorWaitMs()
+  setTimeout(tick, everyMs).unref()
+}
 
 function tick(): void {
   const nowMs = performance.now()
@@ -53,8 +62,8 @@ function processorWaitMs(): number {
 }
 
 if (process.send) {
-  tick()
   obey<ProbeOrder, ProbeAnswer>(order => {
+    if (order.what === 'begin' && !isTicking) begin()
     if (order.what === 'collect') for (let turn = 0; turn < 3; turn++) globalThis.gc?.()
     const loopDelays = delays.take()
     const blocked = blockedMs
