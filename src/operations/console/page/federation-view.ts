@@ -29,7 +29,7 @@ export const federationView: View = ({ told, widthPx }, acts) => {
           { title: 'Operator', of: ({ operator }) => name(operator) },
           { title: 'Reach', of: ({ reach }) => badge(reachTone[reach], reachText[reach]) },
           { title: 'Manifest', of: operator => manifestBadge(operator, at) },
-          { title: 'Expires', of: ({ expires }) => (expires === undefined ? '–' : dayText(expires)) },
+          { title: 'Expires', of: ({ expires }) => (expires === undefined ? '–' : dayText(expires)), isWhole: true },
           { title: 'Servers', of: ({ servers }) => `${servers.length}`, isNumber: true },
           {
             title: 'Root fingerprint',
@@ -62,6 +62,7 @@ export const federationView: View = ({ told, widthPx }, acts) => {
             title: 'Since',
             of: ({ server: { since } }) =>
               since === undefined ? '–' : `${timeText(since)} (${durationText(at - since)})`,
+            isWhole: true,
           },
           { title: 'Waiting', of: ({ server }) => lagText(server) },
           {
