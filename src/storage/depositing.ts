@@ -59,11 +59,10 @@ async function place(edit: Edit, container: string, deposit: Deposit, policy: St
   const { object } = deposit
   const parts = edit.parts(container)
   const latest = parts.at(-1)
-  for (const part of parts)
-    if (part !== latest && mayHold(part, object.date)) {
-      const found = await existing(edit, part, deposit)
-      if (found) return found
-    }
+  for (const part of lookedThrough(parts.slice(0, -1), object.date)) {
+    const found = await existing(edit, part, deposit)
+    if (found) return found
+  }
   const part = latest === undefined ? 0 : isFull(latest, policy) ? latest.part + 1 : latest.part
   if (latest !== undefined && part !== latest.part && mayHold(latest, object.date)) {
     const found = await existing(edit, latest, deposit)
@@ -95,9 +94,24 @@ function requireRoom(edit: Edit, sizeBytes: number, { quotaBytes }: StoragePolic
 
 /** Who repeats a deposit may take another time for that of the message: as far as clocks and delays explain it. */
 const dateToleranceMs = 86_400_000
+/** Ten full parts: what comes again after more than that many others in a day, in one conversation, is taken for another message. */
+const maxLookedThrough = 20_000
 
 const mayHold = ({ from, to }: PartSummary, date: number): boolean =>
   from - dateToleranceMs <= date && date <= to + dateToleranceMs
+
+/** The latest of the parts that may hold an object of this date, in order; of no more objects together than a day is likely to bring. */
+function lookedThrough(parts: readonly PartSummary[], date: number): PartSummary[] {
+  const looked: PartSummary[] = []
+  let objects = 0
+  for (const part of parts.toReversed()) {
+    if (!mayHold(part, date)) continue
+    objects += part.objects
+    if (objects > maxLookedThrough) break
+    looked.unshift(part)
+  }
+  return looked
+}
 const isFull = ({ objects, chars }: PartSummary, { partObjects, partChars }: StoragePolicy): boolean =>
   objects >= partObjects || chars >= partChars
 
