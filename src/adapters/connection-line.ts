@@ -27,7 +27,7 @@ export interface LineOptions {
   /** Served within a tenth of a second. */
   readonly longest?: number
   /**
-   * Strangers past the line at once: far ones, whose three answers take a tenth of a second each, are then let in by a thousand a
+   * Strangers past the line at once: far ones, whose three answers take a tenth of a second each, are then let in by more than a thousand a
    * second. These, and who waits, are what a collection of garbage finds alive in a flood, and so how long it takes.
    */
   readonly most?: number
@@ -39,7 +39,7 @@ const turnMs = 1
 const stepsInTurn = 16
 
 /** Puts a line before what a server does with its connections; to be called before it listens. */
-export function lineUp(server: Server, { turnedAway, longest = 128, most = 384 }: LineOptions): ConnectionLine {
+export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }: LineOptions): ConnectionLine {
   const takers = server.listeners('connection')
   const { maxConnections } = server
   const waiting: Socket[] = []
