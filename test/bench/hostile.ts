@@ -85,9 +85,11 @@ export const hostileBench: Bench = {
       await delay(warmUpSeconds * 1000)
       const suffered: Suffered[] = []
       for (const onslaught of repertoire.filter(each => !isSlow(each)))
-        suffered.push(await suffer(stage, [onslaught], scale.seconds, progress))
+        suffered.push(await suffer(stage, [onslaught], scale.seconds, scale.seconds, progress))
       if (scale.patienceSeconds > 0)
-        suffered.push(await suffer(stage, repertoire.filter(isSlow), scale.patienceSeconds, progress))
+        suffered.push(
+          await suffer(stage, repertoire.filter(isSlow), 5 * scale.seconds, scale.patienceSeconds, progress),
+        )
       await delay(warmUpSeconds * 1000)
       const after = await stage.victim.probe.ask({ what: 'collect' })
       return figures(suffered, before, after)
@@ -162,6 +164,7 @@ async function share(
 async function suffer(
   stage: Stage,
   onslaughts: readonly Onslaught[],
+  quietSeconds: number,
   seconds: number,
   progress: (line: string) => void,
 ): Promise<Suffered> {
@@ -170,7 +173,7 @@ async function suffer(
   for (const onslaught of onslaughts) await attacker.ask({ what: 'arm', name: onslaught.name })
   await waits(stage)
   await victim.probe.ask({ what: 'begin' })
-  await delay(seconds * 1000)
+  await delay(quietSeconds * 1000)
   const quiet = await waits(stage)
   const { blockedMs: quietBlockedMs } = await victim.probe.ask({ what: 'read' })
 
