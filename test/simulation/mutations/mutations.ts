@@ -66,7 +66,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 2,
+    seed: 8,
     shows: 'acknowledged-writes',
   },
   {
