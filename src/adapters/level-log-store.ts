@@ -196,7 +196,7 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
       await claimRoom(bytes)
       await write(operations)
     },
-    get: key => level.get(key).catch(asCorruption),
+    get: readsTogether(level),
     records: ({ from, to }) =>
       uncorrupted(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
     keys: ({ from, to }) => uncorrupted(level.keys({ gte: from, lt: to })),
@@ -207,6 +207,34 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
       await write([putMeta(closedName, new Uint8Array())]).catch(() => undefined)
       await level.close()
     },
+  }
+}
+
+/**
+ * Reads that are asked for in one turn of the event loop go to LevelDB's threads as one: to go there and back takes longer than to
+ * read. Where one of them fails, each is asked for by itself, so that none fails for another's sake.
+ */
+function readsTogether(level: Level): Table['get'] {
+  type Read = PromiseWithResolvers<Uint8Array | undefined> & { readonly key: Uint8Array }
+  let waiting: Read[] = []
+  const readAlone = ({ key, resolve, reject }: Read) => void level.get(key).catch(asCorruption).then(resolve, reject)
+
+  function readAll(): void {
+    const reads = waiting
+    waiting = []
+    const alone = () => reads.forEach(readAlone)
+    if (reads.length === 1) alone()
+    else
+      level.getMany(reads.map(({ key }) => key)).then(values => {
+        for (const [at, { resolve }] of reads.entries()) resolve(values[at])
+      }, alone)
+  }
+
+  return key => {
+    if (waiting.length === 0) setImmediate(readAll)
+    const read = { ...Promise.withResolvers<Uint8Array | undefined>(), key }
+    waiting.push(read)
+    return read.promise
   }
 }
 

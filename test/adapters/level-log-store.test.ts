@@ -275,6 +275,48 @@ test('a flipped bit anywhere in a table file is told when what it struck is read
   }
 })
 
+test('what is read at once is answered as if it were read one by one, also where the disk has changed some of it', async () => {
+  const { folder, remove } = await temporary()
+  try {
+    const store = await openLevelLogStore(folder)
+    const keys = Array.from({ length: 40 }, (_, number) => `key-${number}`)
+    const local = keys.map((key, number) => ({ key, value: new Uint8Array(1_500).fill(number) }))
+    await store.commit({ documents: [], local })
+    const absent = ['nothing', 'nor here']
+    assert.equal(await Promise.all([...keys, ...absent].map(key => store.local(key))), [
+      ...local.map(({ value }) => value),
+      undefined,
+      undefined,
+    ])
+    await store.close()
+    await settle(folder)
+    const flips = 40
+    let told = 0
+    await onDamagedCopies(
+      folder,
+      '.ldb',
+      flips,
+      (file, size, index) => flipBit(file, spread(size, flips)[index] ?? 0, index % 8),
+      async copy => {
+        const damaged = await openLevelLogStore(copy).catch(() => undefined)
+        if (!damaged) return
+        const outcome = (key: string) => damaged.local(key).catch((error: Error) => error.constructor.name)
+        try {
+          const oneByOne: unknown[] = []
+          for (const key of keys) oneByOne.push(await outcome(key))
+          assert.equal(await Promise.all(keys.map(outcome)), oneByOne)
+          if (oneByOne.includes('CorruptRecord')) told += 1
+        } finally {
+          await damaged.close()
+        }
+      },
+    )
+    assert.ok(told > flips / 2, `${told} of ${flips} flips were told`)
+  } finally {
+    await remove()
+  }
+})
+
 test('a disk that fails in the middle of a write: the outcome is unknown, then all is refused, and nothing acknowledged is lost', async () => {
   const { folder, remove } = await temporary()
   try {
