@@ -170,7 +170,9 @@ export class Observations {
   }
 
   #isWritten(document: DocumentId, what: Acknowledged): boolean {
-    for (const { key, register } of this.written.registers(document)) if (says(what, key, register.value)) return true
+    for (const written of this.written.registers(document)) {
+      if (says(what, written.key, written.register.value) || wasRemovedAtOnce(what, written)) return true
+    }
     return false
   }
 
@@ -222,12 +224,17 @@ export class Observations {
   }
 }
 
+const pneOf = ({ operator, pne }: Acknowledged) => ({ operator: operator as OperatorId, pneId: pne })
+
 /** Whether a register says what a client was told. */
 function says(what: Acknowledged, key: string, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const pne = { operator: what.operator as OperatorId, pneId: what.pne }
   const fields = value as Record<string, unknown>
-  if (what.type === 'admitted') return key === keys.roster(pne)
-  if (!key.startsWith(keys.registrations(pne))) return false
+  if (what.type === 'admitted') return key === keys.roster(pneOf(what))
+  if (!key.startsWith(keys.registrations(pneOf(what)))) return false
   return fields.state === 'active' && fields.expires === what.expires && fields.cpnsId === what.cpnsId
 }
+
+/** Commands that wait together share an entry: of a PNE that was added and removed in one, nobody ever sees but the removal. */
+const wasRemovedAtOnce = (what: Acknowledged, { key, register, timeMs }: WrittenRegister): boolean =>
+  what.type === 'admitted' && key === keys.roster(pneOf(what)) && register.value === null && timeMs >= what.sinceMs

@@ -18,7 +18,14 @@ export type Acknowledged =
       readonly cpnsId: string
       readonly expires: number
     }
-  | { readonly type: 'admitted'; readonly network: NetworkName; readonly pne: string; readonly operator: string }
+  | {
+      readonly type: 'admitted'
+      readonly network: NetworkName
+      readonly pne: string
+      readonly operator: string
+      /** When it was asked for. */
+      readonly sinceMs: number
+    }
 
 /** One operation, when it was over. */
 export interface Outcome {
@@ -164,9 +171,10 @@ export class WorkloadDriver {
       case 'add':
       case 'remove': {
         const commandId = population.commandId()
+        const sinceMs = this.#federation.world.nowMs
         await owner.insist(pnUpdate, { commandId, ...name, operation, pnes: [pne] })
         if (operation === 'add')
-          events.acknowledged({ type: 'admitted', network: name, pne: pne.pneId, operator: pne.operator })
+          events.acknowledged({ type: 'admitted', network: name, pne: pne.pneId, operator: pne.operator, sinceMs })
         return
       }
       case 'inventory':
