@@ -180,7 +180,7 @@ async function founded(key: Uint8Array): Promise<readonly ServerFolder[]> {
   const first = await serverFolder(join(folder, 'first'), A)
   const second = await serverFolder(join(folder, 'second'), A, first)
   const psk = Buffer.from(key).toString('base64url')
-  const add = ({ config }: ServerFolder) => cpns('subscriber', 'add', '--config', config, 'phone', '--psk', psk)
+  const add = ({ config }: ServerFolder) => cpns('subscriber', 'add', '--config', config, 'phone', `--psk=${psk}`)
   for (const { link } of [first, second]) endings.push(() => link.close())
   await Promise.all([first, second].map(add))
   return [first, second]

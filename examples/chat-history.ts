@@ -206,8 +206,8 @@ async function founded(page: PageServer, keys: Readonly<Record<string, Uint8Arra
     await letPagesIn(server, new URL(page.url).origin)
     const psk = (identity: string) => Buffer.from(keys[identity] ?? '').toString('base64url')
     const add = ['subscriber', 'add', '--config', server.config]
-    await cpns(...add, 'alice', '--psk', psk('alice'))
-    await cpns(...add, 'function', '--psk', psk('function'), '--right', 'deposit', 'provision')
+    await cpns(...add, 'alice', `--psk=${psk('alice')}`)
+    await cpns(...add, 'function', `--psk=${psk('function')}`, '--right', 'deposit', 'provision')
   }
   return [first, second]
 }
