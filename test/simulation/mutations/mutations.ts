@@ -66,7 +66,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 8,
+    seed: 25,
     shows: 'acknowledged-writes',
   },
   {
