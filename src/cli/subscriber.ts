@@ -31,7 +31,7 @@ export function subscriberCommand(): Command {
     .addOption(
       new Option(
         '--psk [key]',
-        'a pre-shared key of at least 32 bytes in base64url; generated and printed when left out',
+        'a pre-shared key of at least 32 bytes in base64url (one that begins with a hyphen as --psk=KEY); generated and printed when left out',
       ),
     )
     .addOption(new Option('--ed25519 <public-key>', 'an Ed25519 public key, 32 bytes in base64url').conflicts('psk'))
