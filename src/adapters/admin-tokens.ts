@@ -1,7 +1,8 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { refuseLater } from '../ports/stored-format.ts'
 import { withFileLock } from './file-lock.ts'
-import { exists, FileProblem, readSecret, writeSecret } from './files.ts'
+import { exists, FileProblem, jsonOf, readSecret, writeSecret } from './files.ts'
 
 /*
  * The tokens that the admin API is asked with over TCP: a file that holds their SHA-256, so that whoever reads it cannot use them. A
@@ -20,14 +21,15 @@ const tokenRecord = z.strictObject({
   created: z.int(),
   expires: z.int(),
 })
-const tokenFile = z.strictObject({ version: z.literal(1), tokens: z.array(tokenRecord) })
+const formatVersion = 1
+const tokenFile = z.strictObject({ version: z.literal(formatVersion), tokens: z.array(tokenRecord) })
 
 type TokenRecord = z.output<typeof tokenRecord>
 /** What is known of a token besides itself. */
 export type Token = Omit<TokenRecord, 'hash'>
 
 export interface TokenSource {
-  /** The token whose text that is; `undefined` when it is none, or was revoked. @throws {FileProblem} */
+  /** The token whose text that is; `undefined` when it is none, or was revoked. @throws {FileProblem} {UnknownFormat} */
   find(text: string): Promise<Token | 'expired' | undefined>
 }
 
@@ -76,7 +78,7 @@ export const revokeToken = (path: string, name: string): Promise<Token> =>
     return { records: records.filter(each => each !== revoked), answer: shown(revoked) }
   })
 
-/** @throws {FileProblem} */
+/** @throws {FileProblem} {@link UnknownFormat} when a later release wrote the file */
 export const listTokens = async (path: string): Promise<readonly Token[]> => (await recordsIn(path)).map(shown)
 
 const shown = ({ hash, ...token }: TokenRecord): Token => token
@@ -85,12 +87,11 @@ const hashOf = (text: string): Buffer => hash('sha256', text, 'buffer')
 
 async function recordsIn(path: string): Promise<readonly TokenRecord[]> {
   if (!(await exists(path))) return []
-  const text = await readSecret(path)
-  try {
-    return tokenFile.parse(JSON.parse(text)).tokens
-  } catch {
-    throw new FileProblem(`${path} holds no tokens of this release. Remove it, and make new ones: cpns token create`)
-  }
+  const file = jsonOf(await readSecret(path))
+  refuseLater(path, file, formatVersion)
+  const { data } = tokenFile.safeParse(file)
+  if (data) return data.tokens
+  throw new FileProblem(`${path} holds no tokens. Remove it, and make new ones: cpns token create`)
 }
 
 const change = <T>(
@@ -99,6 +100,6 @@ const change = <T>(
 ): Promise<T> =>
   withFileLock(path, 'tokens', async () => {
     const { records, answer } = edit(await recordsIn(path))
-    await writeSecret(path, `${JSON.stringify({ version: 1, tokens: records })}\n`)
+    await writeSecret(path, `${JSON.stringify({ version: formatVersion, tokens: records })}\n`)
     return answer
   })

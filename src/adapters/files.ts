@@ -16,6 +16,15 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
+/** A text as JSON; `undefined` when it is none: then it is for a schema to say what was expected. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Reads a file that holds a secret.
  * @throws {FileProblem} also when others than its owner may read it: a key that was readable is no longer a secret.

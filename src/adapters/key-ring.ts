@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { FileProblem, readSecret, writeSecret } from './files.ts'
+import { refuseLater } from '../ports/stored-format.ts'
+import { FileProblem, jsonOf, readSecret, writeSecret } from './files.ts'
 
 /*
  * The keys that a file of secrets is encrypted under: a file of its own, mode 0600, so that a copy or a backup of the
@@ -33,9 +34,10 @@ const ringKeys = z
   .array(z.strictObject({ id: z.string().min(1).max(32), key: bytes(32) }))
   .min(1)
   .max(16)
-const plainRing = z.strictObject({ version: z.literal(1), keys: ringKeys })
+const formatVersion = 1
+const plainRing = z.strictObject({ version: z.literal(formatVersion), keys: ringKeys })
 const lockedRing = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(formatVersion),
   // Bounded, so that nobody who can write the file makes a server take all memory that there is.
   scrypt: z.strictObject({ salt: bytes(saltBytes), log2Cost: z.int().min(14).max(20) }),
   sealed: z.base64url(),
@@ -51,7 +53,7 @@ export const newRingKey = (): RingKey => ({ id: randomBytes(8).toString('base64u
 
 /**
  * @throws {FileProblem} when the file is missing, readable by others, no key ring, or locked by another passphrase than
- *   this one, or by none
+ *   this one, or by none; {@link UnknownFormat} when a later release wrote it
  */
 export async function readKeyRing(path: string, passphrase?: string): Promise<KeyRing> {
   const file = parsed(path, await readSecret(path), ringFile)
@@ -71,12 +73,12 @@ export async function readKeyRing(path: string, passphrase?: string): Promise<Ke
 export async function writeKeyRing(path: string, ring: KeyRing, passphrase?: string): Promise<void> {
   const keys = ring.map(({ id, key }) => ({ id, key: Buffer.from(key).toString('base64url') }))
   if (passphrase === undefined) {
-    await writeSecret(path, `${JSON.stringify({ version: 1, keys }, undefined, 2)}\n`)
+    await writeSecret(path, `${JSON.stringify({ version: formatVersion, keys }, undefined, 2)}\n`)
     return
   }
   const salt = randomBytes(saltBytes)
   const sealed = sealText(await stretched(passphrase, salt, log2Cost), JSON.stringify(keys), ringLabel)
-  const file = { version: 1, scrypt: { salt: salt.toString('base64url'), log2Cost }, sealed }
+  const file = { version: formatVersion, scrypt: { salt: salt.toString('base64url'), log2Cost }, sealed }
   await writeSecret(path, `${JSON.stringify(file, undefined, 2)}\n`)
 }
 
@@ -96,14 +98,6 @@ export async function lockText(passphrase: string, text: string, label: string):
 export async function unlockText(passphrase: string, locked: string, label: string): Promise<string | undefined> {
   const { data } = lockedText.safeParse(jsonOf(locked))
   return data && openText(await stretched(passphrase, data.scrypt.salt, data.scrypt.log2Cost), data.sealed, label)
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** AES-256-GCM under a fresh nonce, in base64url; `label` says what it is, and opens nothing else. */
@@ -145,9 +139,9 @@ function ringOf(path: string, keys: z.infer<typeof ringKeys>): KeyRing {
 }
 
 function parsed<T>(path: string, text: string, schema: z.ZodType<T>): T {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch {
-    throw new FileProblem(`${path} is not a key file of this version of cpns; restore it from a backup.`)
-  }
+  const file = jsonOf(text)
+  refuseLater(path, file, formatVersion)
+  const { data } = schema.safeParse(file)
+  if (data === undefined) throw new FileProblem(`${path} is not a key file of cpns; restore it from a backup.`)
+  return data
 }

@@ -1,10 +1,11 @@
 import { readdir, statfs } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
+import { UnknownFormat } from '../ports/stored-format.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
 import { makeDurableFolder } from './files.ts'
 import { journalDamage } from './level-journal.ts'
-import { formatVersion, metaKey, putMeta, readMeta, UnknownFormat } from './record-format.ts'
+import { formatVersion, metaKey, putMeta, readMeta } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
 
 export interface LevelLogStoreOptions {
@@ -134,7 +135,7 @@ async function assertFormat(level: Level, folder: string): Promise<void> {
   const value = await level.get(key).catch(asCorruption)
   if (value === undefined) return level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
   const [version = 0] = readMeta(key, value)
-  if (version !== formatVersion) throw new UnknownFormat(`The store in ${folder}`, version)
+  if (version !== formatVersion) throw new UnknownFormat(`The store in ${folder}`, version, formatVersion)
 }
 
 function putsOf({ key, value }: Operation): { type: 'put'; key: Uint8Array; value: Uint8Array }[] {

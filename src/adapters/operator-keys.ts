@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Crypto, KeyPair } from '../ports/crypto.ts'
 import type { OperatorSecrets } from '../ports/identity.ts'
 import type { Random } from '../ports/random.ts'
-import { FileProblem, readSecret, writeSecret } from './files.ts'
+import { refuseLater } from '../ports/stored-format.ts'
+import { FileProblem, jsonOf, readSecret, writeSecret } from './files.ts'
 
 /*
  * An operator's keys as files. Root keys sign manifests and belong offline; a server's key is its libp2p identity; the
@@ -15,8 +16,11 @@ const bytes = (lengthBytes: number) =>
     .transform(text => new Uint8Array(Buffer.from(text, 'base64url')))
     .refine(raw => raw.length === lengthBytes, { error: `expected ${lengthBytes} bytes in base64url` })
 
+/** Of each of these files. */
+const formatVersion = 1
+
 const keyFile = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(formatVersion),
   /** Signs: Ed25519 seed. */
   ed25519: bytes(32),
 })
@@ -27,7 +31,7 @@ const serverKeyFile = keyFile.extend({
 })
 
 const secretsFile = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(formatVersion),
   registrationKeys: z
     .array(z.strictObject({ epoch: z.int().min(1), publicKey: bytes(32), privateKey: bytes(32) }))
     .min(1)
@@ -56,37 +60,38 @@ async function read<T>(path: string, schema: z.ZodType<T>): Promise<T> {
 }
 
 function parsed<T>(name: string, text: string, schema: z.ZodType<T>): T {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch {
-    throw new FileProblem(`${name} is not a key file of this version of cpns; restore it from a backup.`)
-  }
+  const file = jsonOf(text)
+  refuseLater(name, file, formatVersion)
+  const { data } = schema.safeParse(file)
+  if (data === undefined) throw new FileProblem(`${name} is not a key file of cpns; restore it from a backup.`)
+  return data
 }
 
-/** @throws {FileProblem} when the file is missing, readable by others, or not a root key. */
+/** @throws {FileProblem} when the file is missing, readable by others, or not a root key; {@link UnknownFormat} */
 export const readRootKey = async (path: string): Promise<Uint8Array> => (await read(path, keyFile)).ed25519
 
 export const writeRootKey = (path: string, privateKey: Uint8Array): Promise<void> =>
-  writeSecret(path, withBase64url({ version: 1, ed25519: privateKey }))
+  writeSecret(path, withBase64url({ version: formatVersion, ed25519: privateKey }))
 
-/** @throws {FileProblem} */
+/** @throws {FileProblem} {@link UnknownFormat} */
 export async function readServerKeys(path: string): Promise<ServerKeys> {
   const { ed25519, exchange } = await read(path, serverKeyFile)
   return { privateKey: ed25519, exchange }
 }
 
 export const writeServerKeys = (path: string, { privateKey, exchange }: ServerKeys): Promise<void> =>
-  writeSecret(path, withBase64url({ version: 1, ed25519: privateKey, exchange }))
+  writeSecret(path, withBase64url({ version: formatVersion, ed25519: privateKey, exchange }))
 
-/** @throws {FileProblem} */
+/** @throws {FileProblem} {@link UnknownFormat} */
 export const readOperatorSecrets = (path: string): Promise<OperatorSecrets> => read(path, secretsFile)
 
 export const writeOperatorSecrets = (path: string, secrets: OperatorSecrets): Promise<void> =>
   writeSecret(path, formatOperatorSecrets(secrets))
 
-export const formatOperatorSecrets = (secrets: OperatorSecrets): string => withBase64url({ version: 1, ...secrets })
+export const formatOperatorSecrets = (secrets: OperatorSecrets): string =>
+  withBase64url({ version: formatVersion, ...secrets })
 
-/** @throws {FileProblem} when `text` is not what {@link formatOperatorSecrets} makes. */
+/** @throws {FileProblem} when `text` is not what {@link formatOperatorSecrets} makes; {@link UnknownFormat} */
 export const parseOperatorSecrets = (text: string): OperatorSecrets => parsed('The bundle', text, secretsFile)
 
 /** Fresh secrets for a new operator. */

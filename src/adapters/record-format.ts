@@ -8,6 +8,7 @@ import {
   type StoredEntry,
 } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
+import { UnknownFormat } from '../ports/stored-format.ts'
 import type { KeyRange, Operation } from '../ports/table.ts'
 
 /*
@@ -25,16 +26,6 @@ import type { KeyRange, Operation } from '../ports/table.ts'
 
 /** Raised when a payload changes its layout; a record of another version is refused, never guessed at. */
 export const formatVersion = 1
-
-/** A store, or a record in it, that a newer (or foreign) program wrote. */
-export class UnknownFormat extends Error {
-  override readonly name = 'UnknownFormat'
-  constructor(what: string, version: number | string) {
-    super(
-      `${what} has format version ${version}; this program reads version ${formatVersion}. Start the release that wrote it.`,
-    )
-  }
-}
 
 const indexKind = 0x69
 const entryKind = 0x65
@@ -305,7 +296,8 @@ function opened(key: Uint8Array, value: Uint8Array, place: () => RecordPlace): B
   const hashAt = value.length - hashBytes
   if (hashAt < 1) throw new CorruptRecord(place())
   if (hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) !== 0) throw new CorruptRecord(place())
-  if (value[0] !== formatVersion) throw new UnknownFormat(`Stored record ${recordName(place())}`, value[0] ?? 0)
+  if (value[0] !== formatVersion)
+    throw new UnknownFormat(`Stored record ${recordName(place())}`, value[0] ?? 0, formatVersion)
   return asBuffer(value).subarray(1, hashAt)
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Subscriber } from '../ports/key-source.ts'
+import { refuseLater } from '../ports/stored-format.ts'
 import { withFileLock } from './file-lock.ts'
 import { exists, FileProblem, readSecret, writeSecret } from './files.ts'
 import { type KeyRing, newRingKey, openText, readKeyRing, sealText, writeKeyRing } from './key-ring.ts'
@@ -28,14 +29,15 @@ export interface SubscriberFiles {
 export type SubscriberLines = Map<string, string>
 
 const plainFile = z.strictObject({ version: z.literal(1), subscribers: z.array(subscriberRecord) })
-const sealedFile = z.strictObject({ version: z.literal(2), key: z.string(), sealed: z.base64url() })
+const formatVersion = 2
+const sealedFile = z.strictObject({ version: z.literal(formatVersion), key: z.string(), sealed: z.base64url() })
 const anyFile = z.discriminatedUnion('version', [plainFile, sealedFile])
 const label = 'cpns subscribers v2'
 
 /** @throws {FileProblem} when there is no such file, or it cannot be read or believed */
 export async function readSubscribers(files: SubscriberFiles, accepting?: 'plain'): Promise<SubscriberLines> {
   const file = parsed(files.store, await readSecret(files.store))
-  if (file.version === 2) return linesOf(files, file)
+  if (file.version === formatVersion) return linesOf(files, file)
   if (accepting !== 'plain' && (await exists(files.key))) {
     throw new FileProblem(
       `${files.store} is not encrypted, though there is a key for it (${files.key}). Somebody may have put it there. ` +
@@ -111,7 +113,10 @@ async function ringFor({ key, passphrase }: SubscriberFiles): Promise<KeyRing> {
 async function write(path: string, lines: SubscriberLines, ring: KeyRing): Promise<void> {
   const { id, key } = ring.at(-1) ?? ring[0]
   const content = [...lines].map(([identity, line]) => `${identity} ${line}`).join('\n')
-  await writeSecret(path, `${JSON.stringify({ version: 2, key: id, sealed: sealText(key, content, label) })}\n`)
+  await writeSecret(
+    path,
+    `${JSON.stringify({ version: formatVersion, key: id, sealed: sealText(key, content, label) })}\n`,
+  )
 }
 
 async function linesOf(files: SubscriberFiles, file: z.infer<typeof sealedFile>): Promise<SubscriberLines> {
@@ -136,7 +141,9 @@ async function linesOf(files: SubscriberFiles, file: z.infer<typeof sealedFile>)
 }
 
 function parsed(path: string, text: string): z.infer<typeof anyFile> {
-  const file = anyFile.safeParse(parseJson(path, text))
+  const content = parseJson(path, text)
+  refuseLater(path, content, formatVersion)
+  const file = anyFile.safeParse(content)
   if (file.success) return file.data
   const [issue] = file.error.issues
   throw new FileProblem(`${path}: ${issue?.path.join('.')}: ${issue?.message}.`)

@@ -1,7 +1,6 @@
 import { BackupRefused } from '../adapters/backup/format.ts'
 import { NodeNotReached } from '../adapters/control-socket.ts'
 import { FileProblem } from '../adapters/files.ts'
-import { UnknownFormat } from '../adapters/record-format.ts'
 import { RequestRefused, ServerNotTrusted } from '../client/errors.ts'
 import { HistoryUnsteady } from '../document/history.ts'
 import { InvalidManifest } from '../federation/manifest.ts'
@@ -13,6 +12,7 @@ import { PinRefused } from '../operations/trust-files.ts'
 import { ConnectFailed, ListenRefused } from '../ports/client-sockets.ts'
 import { CommitRefused, CorruptRecord, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { InvalidName } from '../ports/names.ts'
+import { UnknownFormat } from '../ports/stored-format.ts'
 
 /** A command that cannot do what it was asked to; the message says why and what to do. */
 export class Refused extends Error {

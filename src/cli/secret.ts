@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { nodeCrypto } from '../adapters/crypto.ts'
-import { exists, readText, writeText } from '../adapters/files.ts'
+import { exists, jsonOf, readText, writeText } from '../adapters/files.ts'
 import { serverIdentity } from '../adapters/identity.ts'
 import {
   formatOperatorSecrets,
@@ -13,6 +13,7 @@ import {
 import { formatManifest, parseManifest, rootFingerprint, verifyManifest } from '../federation/manifest.ts'
 import { signedBytes } from '../ports/identity.ts'
 import { operatorId, publicKeyOf, serverId, serverOfPublicKey } from '../ports/names.ts'
+import { refuseLater } from '../ports/stored-format.ts'
 import { base64url } from './base64url.ts'
 import { type NodeFolder, openNodeFolder } from './node-folder.ts'
 import { configOption, jsonOption } from './options.ts'
@@ -24,8 +25,9 @@ import { readServerCard } from './server-card.ts'
  * exchange key and signed by the server that sends them, together with the manifest that names both.
  */
 
+const formatVersion = 1
 const bundleSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(formatVersion),
   operator: z.string(),
   from: z.string(),
   to: z.string(),
@@ -87,7 +89,7 @@ async function exportSecrets(options: { config: string; to: string; out: string;
   const signature = base64url.encode(identity.sign('cpns-secrets-v1', signedPart(body)))
   await writeText(
     options.out,
-    `${JSON.stringify({ version: 1, ...body, signature, manifest: signed }, undefined, 2)}\n`,
+    `${JSON.stringify({ version: formatVersion, ...body, signature, manifest: signed }, undefined, 2)}\n`,
   )
   const sealed = { operator: ends.operator, to: ends.to, file: options.out }
   console.log(options.json ? JSON.stringify(sealed) : `Sealed to ${card.peerId}: ${options.out}`)
@@ -153,9 +155,9 @@ async function identityOf({ configuration, at }: NodeFolder) {
 }
 
 function parseBundle(file: string, text: string): Bundle {
-  try {
-    return bundleSchema.parse(JSON.parse(text))
-  } catch {
-    throw new Refused(`${file} is not a bundle of secrets; make one with: cpns secret export`)
-  }
+  const bundle = jsonOf(text)
+  refuseLater(file, bundle, formatVersion)
+  const { data } = bundleSchema.safeParse(bundle)
+  if (data) return data
+  throw new Refused(`${file} is not a bundle of secrets; make one with: cpns secret export`)
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { nodeCrypto } from '../adapters/crypto.ts'
-import { FileProblem, readText } from '../adapters/files.ts'
+import { FileProblem, jsonOf, readText } from '../adapters/files.ts'
 import { type ServerIdentity, signedBytes } from '../ports/identity.ts'
 import { publicKeyOf, type ServerId, serverId } from '../ports/names.ts'
+import { refuseLater } from '../ports/stored-format.ts'
 import { base64url } from './base64url.ts'
 
 /*
@@ -11,8 +12,9 @@ import { base64url } from './base64url.ts'
  * whoever changes the key on the way would otherwise be sent the operator's secrets.
  */
 
+const formatVersion = 1
 const schema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(formatVersion),
   operator: z.string(),
   peerId: z.string().transform(text => serverId(text)),
   addresses: z.array(z.string()),
@@ -31,10 +33,10 @@ export function formatServerCard(
 ): string {
   const { operator, server: peerId } = identity
   const signature = base64url.encode(identity.sign('cpns-server-card-v1', signedPart({ operator, peerId, ...card })))
-  return `${JSON.stringify({ version: 1, operator, peerId, ...card, signature }, undefined, 2)}\n`
+  return `${JSON.stringify({ version: formatVersion, operator, peerId, ...card, signature }, undefined, 2)}\n`
 }
 
-/** @throws {FileProblem} */
+/** @throws {FileProblem} {@link UnknownFormat} */
 export async function readServerCard(path: string): Promise<ServerCard> {
   const card = parsed(path, await readText(path))
   const message = signedBytes('cpns-server-card-v1', signedPart(card))
@@ -43,11 +45,11 @@ export async function readServerCard(path: string): Promise<ServerCard> {
 }
 
 function parsed(path: string, text: string): ServerCard {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch {
-    throw new FileProblem(`${path} does not describe a server; use the server.json that cpns init wrote.`)
-  }
+  const file = jsonOf(text)
+  refuseLater(path, file, formatVersion)
+  const { data } = schema.safeParse(file)
+  if (data) return data
+  throw new FileProblem(`${path} does not describe a server; use the server.json that cpns init wrote.`)
 }
 
 const signedPart = ({ operator, peerId, exchangeKey }: { operator: string; peerId: ServerId; exchangeKey: string }) =>

@@ -78,6 +78,7 @@ export { DecryptionFailed } from '../ports/crypto.ts'
 export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
 export type { PolicyStore } from '../ports/policy-store.ts'
 export { ReplicaFailed, ReplicaInUse, type ReplicaStore } from '../ports/replica-store.ts'
+export { UnknownFormat } from '../ports/stored-format.ts'
 export type { Content, Direction, Flag, ObjectName, ObjectType, Scope } from '../storage/fields.ts'
 export * from '../storage/methods/devices.ts'
 export * from '../storage/methods/objects.ts'
@@ -232,12 +233,12 @@ export const openChannel = (
   ports: Pick<ClientPorts, 'clock' | 'crypto'> = platformPorts(),
 ): Channel => channelOn(home, ports, options)
 
-/** Opens the replica of this name in the browser's own database. @throws {ReplicaInUse} in another tab; {@link ReplicaFailed} */
+/** Opens the replica of this name in the browser's own database. @throws {ReplicaInUse} in another tab; {@link UnknownFormat} {@link ReplicaFailed} */
 export const openBrowserReplica: typeof openBrowserReplicaStore = openBrowserReplicaStore
 
 /**
  * A user's messages on this device: there without a connection, and kept in step with the servers when there is one.
- * @throws {ReplicaMismatch} {@link ReplicaFailed}
+ * @throws {ReplicaMismatch} {@link UnknownFormat} {@link ReplicaFailed}
  */
 export const openMessageStore = (
   options: MessageStoreOptions,

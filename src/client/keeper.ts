@@ -1,5 +1,9 @@
 import type { z } from 'zod'
 import type { GatewayStore, GatewayStoreKey } from '../ports/gateway-store.ts'
+import { refuseLater } from '../ports/stored-format.ts'
+
+/** Of each text; one that says none is of version 1. */
+const formatVersion = 1
 
 /** What stands in a gateway's store is no text of a gateway. */
 export class StoreDamaged extends Error {
@@ -18,13 +22,13 @@ export interface Keeper {
   save(): Promise<void>
 }
 
-export function createKeeper(store: GatewayStore, key: GatewayStoreKey, current: () => unknown): Keeper {
+export function createKeeper(store: GatewayStore, key: GatewayStoreKey, current: () => object): Keeper {
   let running: Promise<void> | undefined
   /** The write that begins when the running one has ended. */
   let next: Promise<void> | undefined
 
   function write(): Promise<void> {
-    const writing = store.write(key, JSON.stringify(current()))
+    const writing = store.write(key, JSON.stringify({ version: formatVersion, ...current() }))
     running = writing
     const ended = () => {
       if (running === writing) running = undefined
@@ -49,6 +53,7 @@ export function createKeeper(store: GatewayStore, key: GatewayStoreKey, current:
 
 /**
  * What a text of the store says, or `undefined` where nothing was kept.
+ * @throws {UnknownFormat} when a later release wrote it
  * @throws {StoreDamaged} when it says something else: then somebody must look before anything is written over it.
  */
 export async function readKept<T>(
@@ -58,10 +63,12 @@ export async function readKept<T>(
 ): Promise<T | undefined> {
   const text = await store.read(key)
   if (text === undefined) return undefined
-  const parsed = schema.safeParse(parseJson(text))
+  const kept = parseJson(text)
+  refuseLater(`What the gateway kept as "${key}"`, kept, formatVersion)
+  const parsed = schema.safeParse(kept)
   if (parsed.success) return parsed.data
   throw new StoreDamaged(
-    `What the gateway kept as "${key}" cannot be understood. It was written by another version or something else: put the right store in place, or remove "${key}" to start without.`,
+    `What the gateway kept as "${key}" cannot be understood. Something else wrote it: put the right store in place, or remove "${key}" to start without.`,
   )
 }
 

@@ -4,6 +4,7 @@ import { isSigned, MalformedEntry, openEntry, type SealedEntry } from '../docume
 import { ownerOf } from '../document/names.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { DocumentId, LogId, OperatorId, ServerId } from '../ports/names.ts'
+import { refuseLater, UnknownFormat } from '../ports/stored-format.ts'
 import {
   everyServer,
   InvalidManifest,
@@ -119,30 +120,40 @@ function opened(bytes: Uint8Array, crypto: Crypto): SealedEntry {
 
 // --- as a line of JSON
 
+const formatVersion = 1
 const bytes = z.base64url().transform(text => base64url.baseDecode(text))
 const manifest = z.unknown().transform(item => parseManifest(JSON.stringify(item) ?? ''))
 const manifests = z.array(manifest).min(1).max(maxPath)
 const lineSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ version: z.literal(1), kind: z.literal('entries'), first: bytes, second: bytes, manifests }),
-  z.strictObject({ version: z.literal(1), kind: z.literal('manifests'), manifests, other: manifest }),
+  z.strictObject({
+    version: z.literal(formatVersion),
+    kind: z.literal('entries'),
+    first: bytes,
+    second: bytes,
+    manifests,
+  }),
+  z.strictObject({ version: z.literal(formatVersion), kind: z.literal('manifests'), manifests, other: manifest }),
 ])
 
 /** One line of JSON, without its end: for a file of them, one under the other. */
 export function formatEvidence(evidence: Evidence): string {
-  if (evidence.kind === 'manifests') return JSON.stringify({ version: 1, ...evidence })
+  if (evidence.kind === 'manifests') return JSON.stringify({ version: formatVersion, ...evidence })
   const { kind, first, second, manifests } = evidence
   const entries = { first: base64url.baseEncode(first), second: base64url.baseEncode(second) }
-  return JSON.stringify({ version: 1, kind, ...entries, manifests })
+  return JSON.stringify({ version: formatVersion, kind, ...entries, manifests })
 }
 
 /** Reads what {@link formatEvidence} wrote; whether it proves anything is not looked at. @throws {UnprovenEvidence} */
 export function parseEvidence(line: string): Evidence {
   if (line.length > maxEvidenceBytes + maxPath * maxManifestBytes) throw new UnprovenEvidence('It is too long.')
   try {
-    const { version: _, ...evidence } = lineSchema.parse(JSON.parse(line))
+    const parsed: unknown = JSON.parse(line)
+    refuseLater('This evidence', parsed, formatVersion)
+    const { version: _, ...evidence } = lineSchema.parse(parsed)
     return evidence
   } catch (error) {
+    if (error instanceof UnknownFormat) throw new UnprovenEvidence(error.message)
     const why = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : ''
-    throw new UnprovenEvidence(`This is no evidence of version 1: ${why}`)
+    throw new UnprovenEvidence(`This is no evidence of version ${formatVersion}: ${why}`)
   }
 }

@@ -18,10 +18,10 @@ import {
   readEntry,
   readIndex,
   readLocal,
-  UnknownFormat,
 } from '../../src/adapters/record-format.ts'
 import { CorruptRecord, type IndexRecord, type LogHead } from '../../src/ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../../src/ports/names.ts'
+import { UnknownFormat } from '../../src/ports/stored-format.ts'
 import type { Operation } from '../../src/ports/table.ts'
 import { rejection } from '../ports/log-store.contract.ts'
 

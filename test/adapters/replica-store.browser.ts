@@ -1,3 +1,4 @@
+import { openDB } from 'idb'
 import { openBrowserReplicaStore } from '../../src/adapters/browser/replica-store.ts'
 import { replicaStoreContract } from './replica-store-contract.ts'
 
@@ -10,6 +11,11 @@ declare global {
   var writeAndStay: (name: string) => Promise<void>
   /** What was written, or why it cannot be read. */
   var readAgain: (name: string, releaseMs?: number) => Promise<unknown>
+  /** Makes a replica as a release with another database would; afterwards: its version, and what it holds. */
+  var makeLater: (name: string) => Promise<void>
+  var laterHolds: (name: string) => Promise<unknown>
+  /** What it is refused with. */
+  var refusalOf: (name: string) => Promise<string>
 }
 
 globalThis.runContract = async () => {
@@ -39,3 +45,22 @@ globalThis.readAgain = async (name, releaseMs = 60_000) => {
     return error instanceof Error ? error.name : error
   }
 }
+
+globalThis.makeLater = async name => {
+  const database = await openDB(`cpns/${name}`, 2, { upgrade: made => void made.createObjectStore('waiting') })
+  await database.put('waiting', 'kept', 'change')
+  database.close()
+}
+
+globalThis.laterHolds = async name => {
+  const database = await openDB(`cpns/${name}`)
+  const held = [database.version, await database.getAll('waiting')]
+  database.close()
+  return held
+}
+
+globalThis.refusalOf = name =>
+  openBrowserReplicaStore(name).then(
+    () => 'none',
+    error => String(error),
+  )

@@ -10,7 +10,8 @@ import { replicaStoreContract } from './replica-store-contract.ts'
 
 /*
  * Files in Node, memory, and IndexedDB in a real browser keep a replica in the same way. It would fail if one ordered keys
- * otherwise, kept half of a batch, or let two have a replica at once, so that each overwrote what the other one knew.
+ * otherwise, kept half of a batch, let two have a replica at once, so that each overwrote what the other one knew, or touched
+ * one that a later release keeps.
  *
  * Where no Chromium runs the last is skipped and says so; with BROWSER_REQUIRED=1 it fails.
  */
@@ -51,6 +52,11 @@ test('IndexedDB in Chromium keeps the same contract, over pages that end without
   await page.evaluate(() => globalThis.writeAndStay('left'))
   await page.close()
   assert.equal(await second.evaluate(() => globalThis.readAgain('left')), { written: true })
+
+  await second.evaluate(() => globalThis.makeLater('later'))
+  const refusal = await second.evaluate(() => globalThis.refusalOf('later'))
+  assert.match(refusal, /^UnknownFormat: The replica later .* has format version 2; this program reads version 1\./)
+  assert.equal(await second.evaluate(() => globalThis.laterHolds('later')), [2, ['kept']])
   assert.equal(program.errors, [])
 })
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { signedBytes } from '../../ports/identity.ts'
 import { publicKeyOf, type ServerId } from '../../ports/names.ts'
+import { UnknownFormat } from '../../ports/stored-format.ts'
 import { nodeCrypto } from '../crypto.ts'
-import { isRecordOfIndex, isWholeRecord, formatVersion as storeFormat, UnknownFormat } from '../record-format.ts'
+import { isRecordOfIndex, isWholeRecord, formatVersion as storeFormat } from '../record-format.ts'
 import {
   BackupRefused,
   type BlockType,
@@ -57,7 +58,8 @@ export async function* readBackup(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     switch (type) {
       case 'H':
         by = parsed(header, payload)
-        if (by.storeFormat !== storeFormat) throw new UnknownFormat('The store in this backup', by.storeFormat)
+        if (by.storeFormat !== storeFormat)
+          throw new UnknownFormat('The store in this backup', by.storeFormat, storeFormat)
         yield { kind: 'header', header: by }
         break
       case 'R': {
@@ -100,7 +102,7 @@ async function readMagic(input: Input): Promise<void> {
   const [, version] = /^cpns-backup\/(\d+)/.exec(found.toString('latin1')) ?? []
   if (version === undefined || Number(version) === formatVersion)
     throw new BackupRefused('This is no backup of cpns, or its beginning is lost.')
-  throw new UnknownFormat('The backup', version)
+  throw new UnknownFormat('The backup', version, formatVersion)
 }
 
 async function readBlock(input: Input, before: Uint8Array) {

@@ -1,13 +1,16 @@
 import { type IDBPDatabase, openDB } from 'idb'
 import { ReplicaFailed, ReplicaInUse, type ReplicaRecord, type ReplicaStore } from '../../ports/replica-store.ts'
+import { UnknownFormat } from '../../ports/stored-format.ts'
 
 /** A page that is loaded again waits so long for what it was before to let go of the replica. */
 const defaultReleaseMs = 3_000
 const records = 'records'
+/** Of the database: which object stores there are. What is in the records has a version of its own. */
+const formatVersion = 1
 
 /**
  * Opens the replica of this name in the browser's own database (IndexedDB). One tab at a time has it.
- * @throws {ReplicaInUse} {@link ReplicaFailed}
+ * @throws {ReplicaInUse} {@link UnknownFormat} when a later release wrote it; {@link ReplicaFailed}
  */
 export async function openBrowserReplicaStore(
   name: string,
@@ -19,13 +22,14 @@ export async function openBrowserReplicaStore(
   }
   let database: IDBPDatabase
   try {
-    database = await openDB(`cpns/${name}`, 1, {
+    database = await openDB(`cpns/${name}`, formatVersion, {
       upgrade: database => void database.createObjectStore(records),
       // Somebody wants to delete it: whoever has it open would only be in the way.
       blocking: () => database.close(),
     })
   } catch (error) {
     release()
+    if (error instanceof DOMException && error.name === 'VersionError') throw await ofLater(name)
     return failed(error)
   }
 
@@ -71,6 +75,11 @@ export async function openBrowserReplicaStore(
       return failed(error)
     }
   }
+}
+
+async function ofLater(name: string): Promise<UnknownFormat> {
+  const found = (await indexedDB.databases()).find(each => each.name === `cpns/${name}`)
+  return new UnknownFormat(`The replica ${name} in this browser`, found?.version ?? 'of a later release', formatVersion)
 }
 
 interface Cursor {

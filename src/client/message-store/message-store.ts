@@ -142,7 +142,7 @@ const maxWaiting = 10_000
 
 /**
  * Opens the replica, and begins to keep it in step.
- * @throws {ReplicaMismatch} when it is of another address, or of another version; {@link ReplicaFailed}
+ * @throws {ReplicaMismatch} when it is of another address; {@link UnknownFormat} when a later release wrote it; {@link ReplicaFailed}
  */
 export async function openMessageStore(ports: ClientPorts, options: MessageStoreOptions): Promise<MessageStore> {
   const { address, deviceId, replica: store, sync = {}, onEvent = () => {} } = options
@@ -333,7 +333,7 @@ async function keptChanges(store: ReplicaStore): Promise<readonly LocalChange[]>
   const kept = await store.scan(ranges.changes)
   return kept.map(({ value }) => {
     const change = localChange.safeParse(value).data
-    if (!change) throw new ReplicaMismatch('A change that waits was written by another version.')
+    if (!change) throw new ReplicaMismatch('A change that waits cannot be understood: something else wrote it.')
     return change
   })
 }

@@ -8,9 +8,14 @@ import { shownObject } from '../../storage/objects.ts'
  * at which they were sent, changes in the order in which they were made.
  */
 
+/** Of all records of a replica: raised when any of them changes its shape. */
+export const replicaFormat = 1
+/** What a replica of any release says. */
+export const formatted = z.object({ format: z.int() })
+
 /** How far the replica has come. Written in one batch with what came. */
 export const replicaState = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(replicaFormat),
   /** Whose messages these are. The mailbox is looked up by it, once. */
   address,
   mailbox: z.strictObject({ operator, user: segment }).optional(),

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { ReplicaStore, ReplicaWrite } from '../../ports/replica-store.ts'
+import { refuseLater } from '../../ports/stored-format.ts'
 import type { ObjectName, Scope } from '../../storage/fields.ts'
 import type { mailboxSync } from '../../storage/methods/sync.ts'
 import type { ShownObject } from '../../storage/objects.ts'
@@ -7,6 +8,7 @@ import { isUnseen, richer } from './objects.ts'
 import {
   type ContainerRecord,
   containerRecord,
+  formatted,
   keys,
   type ObjectRecord,
   objectRecord,
@@ -14,6 +16,7 @@ import {
   placeRecord,
   type ReplicaState,
   ranges,
+  replicaFormat,
   replicaState,
 } from './replica-state.ts'
 
@@ -62,7 +65,7 @@ export interface Position {
   readonly id: string
 }
 
-/** What is kept is not what this version keeps; or it is of another mailbox. */
+/** What is kept is no replica; or it is of another mailbox. */
 export class ReplicaMismatch extends Error {
   override readonly name = 'ReplicaMismatch'
 }
@@ -70,7 +73,8 @@ export class ReplicaMismatch extends Error {
 const batchSize = 500
 
 /**
- * @throws {ReplicaMismatch} when it is the replica of another address, or was written by another version
+ * @throws {UnknownFormat} when a later release wrote it: what no server has heard of yet may stand in it, so it is left as it is
+ * @throws {ReplicaMismatch} when it is the replica of another address, or none
  * @throws {ReplicaFailed}
  */
 export async function openReplica(store: ReplicaStore, address: string, scope: Scope): Promise<Replica> {
@@ -163,10 +167,11 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
 
 async function stateIn(store: ReplicaStore, address: string, scope: Scope): Promise<ReplicaState> {
   const [kept] = await store.get([keys.state])
-  const fresh: ReplicaState = { format: 1, address, scope, generation: 0 }
+  const fresh: ReplicaState = { format: replicaFormat, address, scope, generation: 0 }
   if (kept === undefined) return fresh
+  refuseLater(`The replica of ${address}`, { version: formatted.safeParse(kept).data?.format }, replicaFormat)
   const state = replicaState.safeParse(kept).data
-  if (!state) throw new ReplicaMismatch('The replica was written by another version. Begin a new one.')
+  if (!state) throw new ReplicaMismatch('The replica cannot be understood: something else wrote it. Begin a new one.')
   if (state.address !== address) {
     throw new ReplicaMismatch(`The replica is of ${state.address}, not of ${address}. Each address needs its own.`)
   }
