@@ -133,6 +133,12 @@ export function createScrubber({
       return
     }
     telemetry.count('cpns_records_damaged_total')
+    if (found?.kind === 'fact') {
+      // Gone, it is derived anew when somebody needs it; one that was written since is, too.
+      await store.commit({ documents: [], local: [{ key: found.key, value: undefined }] })
+      telemetry.log('warn', 'facts.damaged', { record })
+      return
+    }
     telemetry.log('error', 'store.record-damaged', { record })
     if (progress.damagedRecords.length < namedAtMost)
       progress = { ...progress, damagedRecords: [...progress.damagedRecords, record] }

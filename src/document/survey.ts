@@ -1,6 +1,7 @@
 import type { Crypto } from '../ports/crypto.ts'
 import { CorruptRecord, type LogStore } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
+import { isFact } from './fact-records.ts'
 import { documentPart, localKeys } from './local-records.ts'
 
 /*
@@ -12,6 +13,8 @@ import { documentPart, localKeys } from './local-records.ts'
 export type Surveyed =
   | { readonly kind: 'document'; readonly document: DocumentId; readonly bytes: number; readonly fault?: CorruptRecord }
   | { readonly kind: 'local'; readonly key: string; readonly bytes: number; readonly fault?: CorruptRecord }
+  /** Derived from a document: without it, it is derived anew. Named only when it is damaged. */
+  | { readonly kind: 'fact'; readonly key: string; readonly bytes: 0; readonly fault: CorruptRecord }
 
 /** Ids that are read ahead. */
 const aheadDocuments = 64
@@ -91,15 +94,22 @@ async function* localRecords(store: LogStore, crypto: Pick<Crypto, 'sha256'>): A
       if (fault.place.kind !== 'local') throw fault
       after = fault.place.key
       isOver = false
-      const document = await documentOf(after, store, crypto)
-      read.push(
-        document === undefined
-          ? { kind: 'local', key: after, bytes: 0, fault }
-          : { kind: 'document', document, bytes: 0, fault },
-      )
+      read.push(await aboutLocal(after, fault, store, crypto))
     }
     yield* read
   }
+}
+
+async function aboutLocal(
+  key: string,
+  fault: CorruptRecord,
+  store: LogStore,
+  crypto: Pick<Crypto, 'sha256'>,
+): Promise<Surveyed> {
+  if (isFact(key)) return { kind: 'fact', key, bytes: 0, fault }
+  const document = await documentOf(key, store, crypto)
+  if (document === undefined) return { kind: 'local', key, bytes: 0, fault }
+  return { kind: 'document', document, bytes: 0, fault }
 }
 
 /** The document that a record of this server alone is about, if it is one that belongs to a document. */

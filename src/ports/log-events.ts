@@ -6,6 +6,7 @@
 /** What each event means, and what to do about it where that is not plain. */
 export const logEvents = {
   // The server itself
+  'facts.damaged': 'The disk has changed what was derived from a document: it is taken out, and derived anew.',
   'facts.not-kept': 'What a start is to find of documents could not be stored: it is tried again.',
   'facts.unreadable':
     'A document could not be read: nobody may hold it by what it grants, and nobody finds it by whom it names.',

@@ -1,11 +1,12 @@
 /*
  * Property: whatever record the disk has changed, the scrubber meets it within one round, at the rate that it may read at and not
- * while there is too much to do; what is of a document is mended or marked, what is of this server alone is named. Fails when a
- * record is passed over, when it reads faster than it may, or when it ends for good at what it meets.
+ * while there is too much to do; what is of a document is mended or marked, what is derived from one is taken out, what is of this
+ * server alone is named. Fails when a record is passed over, when it reads faster than it may, or when it ends for good at what it meets.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RecordName } from '../../src/adapters/memory-log-store.ts'
+import { FactRecords } from '../../src/document/fact-records.ts'
 import { localKeys } from '../../src/document/local-records.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { createScrubber, type ScrubLimits } from '../../src/document/scrubber.ts'
@@ -131,6 +132,25 @@ test('claims that are damaged are found and made anew before somebody needs them
   assert.equal(scrubber.progress.damagedRecords, [])
   assert.ok(await server.store.local(localKeys(home, crypto).claims))
   assert.equal(await server.values(), { k: 1 })
+})
+
+test('a fact that is damaged is taken out, and is no loss that somebody has to know of', async () => {
+  const server = await filled()
+  const [first, second] = documents
+  const records = new FactRecords<string>('of-tests', 1)
+  const keys = [first, second].map(document => document && records.keyOf(document))
+  const [struck, whole] = keys
+  if (struck === undefined || whole === undefined) throw new Error('Their ids are short.')
+  const value = new Uint8Array(50)
+  await server.store.commit({ documents: [], local: [struck, whole].map(key => ({ key, value })) })
+  server.disk.flip({ local: struck }, 40)
+  const scrubber = scrubbing(server)
+  await server.clock.run(30_000)
+  scrubber.stop()
+  assert.ok(scrubber.progress.rounds >= 1)
+  assert.equal(scrubber.progress.damagedRecords, [])
+  assert.is(await server.store.local(struck), undefined)
+  assert.equal(await server.store.local(whole), value)
 })
 
 test.run()

@@ -52,13 +52,20 @@ export async function verifyStore({ store, repairs, clock, crypto, told }: Verif
       faults.push({ document, record, detail: repairs ? fetched : refused })
     } else {
       if (repairs) await store.commit({ documents: [], local: [{ key: found.key, value: undefined }] })
-      faults.push({ document: undefined, record, detail: repairs ? removed : unreadable })
+      faults.push({ document: undefined, record, detail: detailOf(found.kind, repairs) })
     }
   }
   await damages.read()
   return { documents, bytes, faults, damaged: damages.all.map(({ document }) => document) }
 }
 
+function detailOf(kind: 'local' | 'fact', repairs: boolean): string {
+  if (kind === 'fact') return repairs ? takenOut : derived
+  return repairs ? removed : unreadable
+}
+
+const derived = 'The node derives it anew from its document; nothing is lost.'
+const takenOut = 'It was removed; the node derives it anew from its document, and nothing is lost.'
 const refused = 'The node refuses the document until its peers have brought what is lost.'
 const fetched = 'What is whole of it was kept. It is refused until peers have brought the rest, after the next start.'
 const unreadable = 'No peer has it: cpns verify --repair removes it, and the node does without.'
