@@ -74,6 +74,7 @@ function report({ clientsClosed, alone, documents, isSure }: DrainEnd): string[]
   if (isSure) return [clients, 'Everything that it held is held by another server of the operator too.']
   return [
     clients,
-    'No other server of the operator was compared with it in this run: keep the data folder, it may be the only one.',
+    'It was compared with no other server of the operator, or not with one that was linked anew, perhaps with another disk.',
+    'Keep the data folder: it may be the only one.',
   ]
 }

@@ -13,7 +13,8 @@ export interface HandedOver {
   readonly alone: readonly DocumentId[]
   /**
    * Whether these are all there may be. No: this server was compared with no other of its operator since it started, so that of
-   * what it held before nothing is known; or there was too much to remember.
+   * what it held before nothing is known; or not with one that has been linked anew, perhaps with another disk than the one that it
+   * spoke of; or there was too much to remember.
    */
   readonly isSure: boolean
 }
@@ -47,13 +48,17 @@ export class Handover {
   readonly #unshared = new Unshared(source => source !== 'own')
   /** Indexes that are still read, of documents that a server has otherwise. */
   readonly #doubts = new Map<ServerId, Promise<boolean>>()
+  /** Linked anew, and not compared with since: what they once said to hold they may have lost. */
+  readonly #uncompared = new Set<ServerId>()
 
   constructor(options: HandoverOptions) {
     this.#options = options
     const { peers, operator, replication } = options
     peers.subscribe(change => {
-      if (change.type === 'down') replication.ended(change.server)
-      else if (change.operator === operator) replication.began(change.server)
+      if (change.type === 'down') return replication.ended(change.server)
+      if (change.operator !== operator) return
+      this.#uncompared.add(change.server)
+      replication.began(change.server)
     })
   }
 
@@ -89,6 +94,7 @@ export class Handover {
     const read = this.#doubts.get(server)
     this.#doubts.delete(server)
     if ((await read) === false || peers.lifeOf(server) !== life) return
+    this.#uncompared.delete(server)
     this.#unshared.compared()
     replication.compared(server)
   }
@@ -105,7 +111,7 @@ export class Handover {
     /** A server of the operator that is away may be back in a moment, as when all are started anew one after another. */
     const mayComeBack = () => clock.elapsed() < linkedByMs && hasOthers()
     const hasTaker = () => this.#isLinked() || unshared.documents().some(each => this.#isGiven(each)) || mayComeBack()
-    const isWanting = () => unshared.size > 0 || (!unshared.isSure && this.#isLinked())
+    const isWanting = () => unshared.size > 0 || (!this.#isSure && this.#isLinked())
     let said = -1
     for (let turn = 1; isWanting() && clock.elapsed() < endMs && hasTaker(); turn++) {
       if (unshared.size !== said) told(unshared.size)
@@ -113,7 +119,11 @@ export class Handover {
       if (turn % turnsBetweenAsks === 0) this.#askAgain()
       await new Promise<void>(resolve => clock.after(Math.min(turnMs, endMs - clock.elapsed()), resolve))
     }
-    return { alone: unshared.documents(), isSure: unshared.isSure }
+    return { alone: unshared.documents(), isSure: this.#isSure }
+  }
+
+  get #isSure(): boolean {
+    return this.#unshared.isSure && this.#uncompared.size === 0
   }
 
   #askAgain(): void {

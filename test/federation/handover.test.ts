@@ -1,7 +1,7 @@
 /*
  * Property: a server that says "everything is held elsewhere too" is right: an empty disk in its place could be filled again
  * from the others, byte for byte. What it cannot say so of, it names. It would fail if entries that are still on their way, or
- * that were written before a cut, a restart or a compaction, counted as held.
+ * that were written before a cut, a restart or a compaction, counted as held, or that the other held before it lost its disk.
  */
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
@@ -54,6 +54,47 @@ test('what nobody could take is named, after the time and no later; after the he
   await bench.world.stopAll()
 })
 
+test('what the other held before it lost its disk is not held until it was given again', async () => {
+  const bench = new Bench([a, b])
+  const [a1, a2] = await bench.start([a, 0], [a, 1])
+  await a1.set(home, 'alias', 'Home')
+  await bench.run(2_000)
+  assert.equal(await handedOver(bench, a1), { alone: [], isSure: true })
+  const fresh = await replaced(bench, a1, [a2, 1], true)
+  assert.is((await handedOver(bench, a1, 1_000)).isSure, false)
+  bench.hub.heal(a1.id, fresh.id)
+  assert.equal(await handedOver(bench, a1), { alone: [], isSure: true })
+  assert.is(await fresh.digest(home), await a1.digest(home))
+  await bench.world.stopAll()
+})
+
+/**
+ * Another machine in the place of a server, linked with the one that is there: what becomes of a disk while there is no link
+ * nobody can know. @param isCut whether nothing gets through again, from that moment on
+ */
+async function replaced(
+  { world, hub, run }: Bench,
+  there: WorldServer,
+  [server, number]: readonly [WorldServer, number],
+  isCut: boolean,
+): Promise<WorldServer> {
+  hub.heal(there.id, server.id)
+  await world.lose(server)
+  let isLinked = false
+  const stop = there.federation.subscribe(({ type }) => {
+    if (type !== 'up') return
+    isLinked = true
+    if (isCut) hub.freeze(there.id, server.id)
+  })
+  const fresh = await world.start(a, number)
+  for (let waitedMs = 0; !isLinked; waitedMs += 100) {
+    assert.ok(waitedMs < 600_000, 'they are linked again')
+    await run(100)
+  }
+  stop()
+  return fresh
+}
+
 test('a server without any other waits for nobody, and is not sure; a holder of another operator will do', async () => {
   const bench = new Bench([a, b])
   const [b1] = await bench.start([b, 0])
@@ -72,6 +113,7 @@ const step = fc.oneof(
   fc.record({ what: fc.constantFrom('cut' as const, 'freeze' as const, 'heal' as const) }),
   fc.record({ what: fc.constantFrom('compact' as const), at: fc.nat(1), document: fc.constantFrom(...documents) }),
   fc.record({ what: fc.constant('restart' as const), at: fc.nat(1) }),
+  fc.record({ what: fc.constant('replace' as const), isCut: fc.boolean() }),
   fc.record({ what: fc.constant('wait' as const), ms: fc.nat(1_500) }),
 )
 
@@ -89,6 +131,7 @@ test('whatever happened, what is not named is held by the other', async () => {
           await at(step.at).documents.compact(step.document)
         if (step.what === 'cut' || step.what === 'freeze' || step.what === 'heal') hub[step.what](at(0).id, at(1).id)
         if (step.what === 'wait') await run(step.ms)
+        if (step.what === 'replace') servers[1] = await replaced(bench, at(0), [at(1), 1], step.isCut)
         if (step.what === 'restart') {
           await world.stop(at(step.at))
           servers[step.at] = await world.start(a, step.at)
