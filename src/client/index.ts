@@ -1,5 +1,6 @@
 import { webCrypto } from '../adapters/browser/crypto.ts'
 import { browserHttp } from '../adapters/browser/http.ts'
+import { browserNetworkMeter } from '../adapters/browser/network-meter.ts'
 import { browserPolicyStore as localPolicyStore } from '../adapters/browser/policy-store.ts'
 import { openBrowserReplicaStore } from '../adapters/browser/replica-store.ts'
 import { browserSha256 } from '../adapters/browser/sha256.ts'
@@ -32,6 +33,7 @@ import {
   openMessageStore as keepMessages,
   type MessageStore,
   type MessageStoreOptions,
+  type MessageStorePorts,
 } from './message-store/message-store.ts'
 import { createPne, type PersonalNetworkElement, type PneOptions } from './pne.ts'
 import {
@@ -76,6 +78,7 @@ export { effectiveInventory, type NetworkDocuments, type NetworkName } from '../
 export { ConnectFailed } from '../ports/client-sockets.ts'
 export { DecryptionFailed } from '../ports/crypto.ts'
 export { type DocumentId, type OperatorId, operatorId, type ServerId, serverId } from '../ports/names.ts'
+export type { NetworkMeter } from '../ports/network-meter.ts'
 export type { PolicyStore } from '../ports/policy-store.ts'
 export { ReplicaFailed, ReplicaInUse, type ReplicaStore } from '../ports/replica-store.ts'
 export { UnknownFormat } from '../ports/stored-format.ts'
@@ -120,7 +123,12 @@ export { ChangeImpossible } from './message-store/edits.ts'
 export type { ConnectionState, MessageStoreEvent, Refusal } from './message-store/events.ts'
 export { AddressUnknown } from './message-store/in-step.ts'
 export type { LocalChange } from './message-store/local-changes.ts'
-export { type MessageStore, type MessageStoreOptions, ObjectGone } from './message-store/message-store.ts'
+export {
+  type MessageStore,
+  type MessageStoreOptions,
+  type MessageStorePorts,
+  ObjectGone,
+} from './message-store/message-store.ts'
 export type { FollowedLink, FullObject, MailObject } from './message-store/objects.ts'
 export { ReplicaMismatch } from './message-store/replica.ts'
 export type { Container } from './message-store/shown.ts'
@@ -242,7 +250,7 @@ export const openBrowserReplica: typeof openBrowserReplicaStore = openBrowserRep
  */
 export const openMessageStore = (
   options: MessageStoreOptions,
-  ports: ClientPorts = platformPorts(),
+  ports: MessageStorePorts = { ...platformPorts(), meter: browserNetworkMeter() },
 ): Promise<MessageStore> => keepMessages(ports, options)
 
 /** The platform's `fetch`, and what else sending and receiving media takes. */

@@ -4,12 +4,15 @@ import {
   type MessageStoreOptions,
   openMessageStore,
 } from '../../src/client/message-store/message-store.ts'
+import type { NetworkMeter } from '../../src/ports/network-meter.ts'
 import { SimulatedClient } from '../../src/simulation/federation/client.ts'
 import { clientUrlOf } from '../../src/simulation/federation/operator.ts'
 import { aliceAddress, type StorageWorld } from '../storage/storage-world.ts'
 
 export interface DeviceOptions extends Partial<MessageStoreOptions> {
   readonly memory?: ReplicaMemory
+  /** What the device's platform knows of its network. */
+  readonly meter?: NetworkMeter
 }
 
 /** How often a host was begun in a world: one that begins again is another one there. */
@@ -23,7 +26,7 @@ export async function openDevice(
   world: StorageWorld,
   deviceId: string,
   servers: readonly string[],
-  { memory = replicaMemory(), ...options }: DeviceOptions = {},
+  { memory = replicaMemory(), meter, ...options }: DeviceOptions = {},
 ): Promise<MessageStore> {
   const life = (begun.get(world) ?? 0) + 1
   begun.set(world, life)
@@ -41,11 +44,14 @@ export async function openDevice(
   })
   const [home, ...others] = ways
   if (!home) throw new Error('A device needs a server.')
-  return openMessageStore(home.client.clientPorts, {
-    session: [home.session, ...others.map(({ session }) => session)],
-    address: aliceAddress,
-    deviceId,
-    replica: await openMemoryReplicaStore(memory),
-    ...options,
-  })
+  return openMessageStore(
+    { ...home.client.clientPorts, ...(meter && { meter }) },
+    {
+      session: [home.session, ...others.map(({ session }) => session)],
+      address: aliceAddress,
+      deviceId,
+      replica: await openMemoryReplicaStore(memory),
+      ...options,
+    },
+  )
 }

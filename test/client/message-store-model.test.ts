@@ -11,7 +11,8 @@ import { openDevice } from './message-store-device.ts'
 
 /*
  * Proves, over random histories: whatever the devices of a user do, online and offline, ended in the middle and begun again,
- * at servers that are cut off from each other, crash, or have forgotten their tokens; in the end no change was missed or made
+ * at servers that are cut off from each other, crash, or have forgotten their tokens, on networks that are metered now and then
+ * not; in the end no change was missed or made
  * twice: every device holds what is in its scope of what a new device gets; each flag is as the latest intent has it; what
  * was expunged is gone, and nothing else is. Production nodes in the simulator; a history that fails is named by its seed.
  */
@@ -40,9 +41,12 @@ class History {
   readonly #made = new Set<string>()
   readonly #expunged = new Set<string>()
   #count = 0
+  /** Says at each step whether the network is metered; absent: it never is. */
+  readonly #metered: ReturnType<typeof seededRandom> | undefined
 
-  constructor(world: StorageWorld, seed: number) {
+  constructor(world: StorageWorld, seed: number, isMetered = false) {
     this.#world = world
+    this.#metered = isMetered ? seededRandom(`metered ${seed}`) : undefined
     this.#random = seededRandom(`devices in step ${seed}`)
   }
 
@@ -67,6 +71,7 @@ class History {
   async step(): Promise<void> {
     const device = this.#of(this.devices)
     const [dice, { store }] = [this.#below(100), device]
+    if (this.#metered) store.setMetered(this.#metered.fraction() < 0.6)
     if (dice < 20) await this.#receive()
     else if (dice < 50) await this.#flag(store)
     else if (dice < 56) await this.#send(store)
@@ -168,7 +173,10 @@ class History {
   /** Everything is reachable again, and everybody has come to an end. */
   async settle(): Promise<void> {
     this.#world.heal()
-    for (const { store } of this.devices) store.goOnline()
+    for (const { store } of this.devices) {
+      store.setMetered(false)
+      store.goOnline()
+    }
     await this.#world.until(() => this.devices.every(({ store }) => store.waiting.length === 0), 'all changes are told')
     await this.#world.converged()
     for (const { store } of this.devices) await this.#world.inside(() => insist(store))
@@ -231,6 +239,16 @@ for (const seed of [12, 19, 20, 39, 40, 48, 260])
   test(`history of seed ${seed}`, async () => {
     const world = await StorageWorld.start({ 'a.example': 2 }, {}, seed)
     const history = new History(world, seed)
+    await history.begin()
+    for (let step = 0; step < steps; step++) await history.step()
+    await history.settle()
+    await history.check()
+  })
+
+for (const seed of [1, 2, 3])
+  test(`history of seed ${seed}, on networks that are metered now and then`, async () => {
+    const world = await StorageWorld.start({ 'a.example': 2 }, {}, seed)
+    const history = new History(world, seed, true)
     await history.begin()
     for (let step = 0; step < steps; step++) await history.step()
     await history.settle()

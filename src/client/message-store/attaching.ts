@@ -1,6 +1,6 @@
 import { toBase64url } from '../../commands/framing.ts'
 import type { ClientCrypto } from '../../ports/crypto.ts'
-import { deviceAttach, deviceChange, deviceRegister } from '../../storage/methods/devices.ts'
+import { type DeviceShape, deviceAttach, deviceChange, deviceRegister } from '../../storage/methods/devices.ts'
 import type { MailboxName } from '../../storage/names.ts'
 import { RequestRefused } from '../errors.ts'
 import type { Session } from '../session.ts'
@@ -15,7 +15,7 @@ import type { Replica } from './replica.ts'
 export interface Attaching {
   /** Once for each connection. @throws what is no refusal: the connection is lost */
   attach(session: Session, commands: Pick<Session, 'call'>, mailbox: MailboxName): Promise<void>
-  /** There is another connection, or none. */
+  /** There is another connection, or none; or what is in force for the device is to be asked again. */
   forget(): void
 }
 
@@ -25,8 +25,10 @@ export function createAttaching(options: {
   readonly device: string
   readonly deviceName: string
   readonly tell: Tell
+  /** A server has said what is in force for the device. */
+  readonly learned: (inForce: DeviceShape['inForce']) => Promise<void>
 }): Attaching {
-  const { crypto, replica, device, deviceName, tell } = options
+  const { crypto, replica, device, deviceName, tell, learned } = options
   let isAttached = false
   const newId = () => toBase64url(crypto.randomBytes(16))
 
@@ -48,7 +50,8 @@ export function createAttaching(options: {
       // Refused once, it would be refused again on this connection.
       isAttached = true
       try {
-        const { wishes } = await known(session, commands, mailbox)
+        const { wishes, inForce } = await known(session, commands, mailbox)
+        await learned(inForce)
         const { scope } = replica.state
         if (JSON.stringify(wishes.scope ?? {}) !== JSON.stringify(scope))
           await commands.call(deviceChange, { commandId: newId(), ...mailbox, device, scope })

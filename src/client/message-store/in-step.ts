@@ -1,4 +1,3 @@
-import type { Content } from '../../storage/fields.ts'
 import { mailboxChanged } from '../../storage/methods/sync.ts'
 import { directoryFind } from '../../storage/methods/users.ts'
 import { type MailboxName, mailboxDocument } from '../../storage/names.ts'
@@ -8,6 +7,7 @@ import type { ClientPorts, Session, SessionOptions } from '../session.ts'
 import { createAttaching } from './attaching.ts'
 import { type Connection, createConnection, type Way } from './connection.ts'
 import type { ConnectionState, Tell } from './events.ts'
+import type { Metering } from './metering.ts'
 import type { Pending } from './pending.ts'
 import type { Replica } from './replica.ts'
 import { createSchedule } from './schedule.ts'
@@ -26,7 +26,7 @@ export interface InStepOptions {
   readonly device: string
   /** For people. */
   readonly deviceName: string
-  readonly content: () => Content
+  readonly metering: Metering
   readonly pageSize: number
   /** `undefined`: not by itself. */
   readonly everyMs: number | undefined
@@ -63,7 +63,7 @@ export class AddressUnknown extends Error {
 }
 
 export function keepInStep(options: InStepOptions): InStep {
-  const { ports, ways, address, replica, turn, tell, everyMs } = options
+  const { ports, ways, address, replica, turn, tell, everyMs, metering } = options
   const { clock, crypto } = ports
   const [home] = ways
   const taken: Taken = new Map()
@@ -71,7 +71,16 @@ export function keepInStep(options: InStepOptions): InStep {
   let failures = 0
   let lags = 0
 
-  const attaching = createAttaching({ crypto, ...options })
+  const attaching = createAttaching({
+    crypto,
+    ...options,
+    async learned({ onMetered, maxMediaBytes }) {
+      const preferences = { onMetered, maxMediaBytes }
+      if (JSON.stringify(preferences) === JSON.stringify(replica.state.preferences)) return
+      await turn(() => replica.write({ preferences }))
+      metering.review()
+    },
+  })
 
   const connection = createConnection(ports, ways, {
     changed(state: ConnectionState) {
@@ -100,12 +109,14 @@ export function keepInStep(options: InStepOptions): InStep {
       const { way, mailbox } = await reach()
       const { session, options: by } = way
       const commands = commandsOf(way, mailbox)
+      // It may have been changed elsewhere what is wanted where data costs money.
+      if (metering.isMetered) attaching.forget()
       // Before: what changes from now on is told, and what changed before comes with the sync.
       if (options.onNotification) await attaching.attach(session, commands, mailbox)
       const result = await synchronise({
         ...options,
         ...{ clock, session, commands, mailbox, taken },
-        content: options.content(),
+        content: () => metering.content(),
         arePassedOn: by.operator !== mailbox.operator,
       })
       failures = 0

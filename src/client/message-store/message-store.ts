@@ -1,3 +1,4 @@
+import type { NetworkMeter } from '../../ports/network-meter.ts'
 import type { ReplicaStore } from '../../ports/replica-store.ts'
 import { type Content, type Flag, type Scope, scope as scopeSchema } from '../../storage/fields.ts'
 import { linkFollow, mailboxFetch } from '../../storage/methods/objects.ts'
@@ -10,7 +11,8 @@ import type { ConnectionState, MessageStoreEvent } from './events.ts'
 import { keepInStep } from './in-step.ts'
 import { inTurn } from './in-turn.ts'
 import { type LocalChange, type LocalIntent, localChange } from './local-changes.ts'
-import { type FollowedLink, type FullObject, type MailObject, mailObject } from './objects.ts'
+import { createMetering } from './metering.ts'
+import type { FollowedLink, FullObject, MailObject } from './objects.ts'
 import { pendingChanges } from './pending.ts'
 import { nameOf, openReplica, type Position, ReplicaMismatch } from './replica.ts'
 import { keys, ranges } from './replica-state.ts'
@@ -34,10 +36,15 @@ export interface MessageStoreOptions {
   /** What is kept here. Default: everything. Another one than the last time fetches anew what is in it. */
   readonly scope?: Scope
   /**
-   * How much of each object. Asked at each sync, so that a device can take lists only where it pays for what it gets. Default:
-   * `full`; what came with less is completed by `fetch`.
+   * How much of each object; asked at each sync. Default: `full`. What came with less is completed by `fetch`, and by the first
+   * sync that takes `full`.
    */
   readonly content?: Content | (() => Content)
+  /**
+   * Whether the network is metered, as far as the application knows; {@link MessageStore.setMetered} says it later. Default: as the
+   * platform says, and not where it says nothing.
+   */
+  readonly isMetered?: boolean
   readonly sync?: {
     /** Now and then, without a reason. Default: a quarter of an hour; `false`: not. */
     readonly everyMs?: number | false
@@ -63,6 +70,10 @@ export interface MessageStore {
   readonly connection: ConnectionState
   /** Known once a server has said so. */
   readonly mailbox: MailboxName | undefined
+  /** Whether the network is metered. */
+  readonly isMetered: boolean
+  /** How much of each object comes now: what is wanted, but no more than lists where the user prefers that on metered networks. */
+  readonly content: Content
   /** Changes of this device that servers have not taken, or do not show yet. */
   readonly waiting: readonly LocalChange[]
 
@@ -121,6 +132,13 @@ export interface MessageStore {
    * @throws {NotConnected} {@link AnswerLost} {@link RequestRefused} {@link ReplicaFailed} what kept it from its end
    */
   sync(): Promise<SyncResult>
+  /**
+   * The network is metered from now on, or not any more: then what came as a list is completed. `undefined`: as the platform
+   * says.
+   */
+  setMetered(isMetered: boolean | undefined): void
+  /** Whether the user prefers that a media of this size is fetched, here and now, without being asked for. */
+  wantsMedia(sizeBytes: number): boolean
   goOffline(): void
   goOnline(): void
   /** Leaves the server for another one. */
@@ -140,11 +158,16 @@ const defaultLimit = 50
 /** More than a user does on a device that is away for long; a program that does more is to sync now and then. */
 const maxWaiting = 10_000
 
+export interface MessageStorePorts extends ClientPorts {
+  /** Absent where the platform knows nothing of what its network costs. */
+  readonly meter?: NetworkMeter
+}
+
 /**
  * Opens the replica, and begins to keep it in step.
  * @throws {ReplicaMismatch} when it is of another address; {@link UnknownFormat} when a later release wrote it; {@link ReplicaFailed}
  */
-export async function openMessageStore(ports: ClientPorts, options: MessageStoreOptions): Promise<MessageStore> {
+export async function openMessageStore(ports: MessageStorePorts, options: MessageStoreOptions): Promise<MessageStore> {
   const { address, deviceId, replica: store, sync = {}, onEvent = () => {} } = options
   const ways = 'operator' in options.session ? [options.session] : [...options.session]
   const [home] = ways
@@ -155,11 +178,19 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
   const shown = createShown(replica, pending)
   const edits = createEdits(ports, home, pending.changes.at(-1)?.time ?? 0)
   const { content = 'full' } = options
+  const metering = createMetering({
+    meter: ports.meter,
+    isMetered: options.isMetered,
+    wanted: typeof content === 'function' ? content : () => content,
+    preferences: () => replica.state.preferences,
+    tell: onEvent,
+    takesMore: () => inStep.soon(),
+  })
   const inStep = keepInStep({
     ...{ ports, ways, address, replica, pending, turn },
     device: deviceId,
     deviceName: options.deviceName ?? deviceId,
-    content: typeof content === 'function' ? content : () => content,
+    metering,
     pageSize: sync.pageSize ?? defaultPageSize,
     everyMs: sync.everyMs === false ? undefined : (sync.everyMs ?? defaultEveryMs),
     onNotification: sync.onNotification ?? true,
@@ -225,6 +256,12 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
     },
     get mailbox() {
       return replica.state.mailbox
+    },
+    get isMetered() {
+      return metering.isMetered
+    },
+    get content() {
+      return metering.content()
     },
     get waiting() {
       return pending.changes
@@ -300,8 +337,11 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
       const { objects } = await way.session.call(mailboxFetch, { ...mailbox, objects: [nameOf(object)] })
       const [fetched] = objects
       if (!fetched) throw new ObjectGone(`${id} is not there any more.`)
-      await turn(() => replica.apply({ ...nothingTold, changed: [fetched] }, {}))
-      const full = mailObject(pending.shown(fetched) ?? fetched, pending.touches(id))
+      const full = await turn(async () => {
+        await replica.complete([fetched])
+        return shown.object(id)
+      })
+      if (!full) throw new ObjectGone(`${id} is not there any more.`)
       if (full.content !== 'full') throw new ProtocolViolation('Asked for all of an object, a server gave less.')
       return full
     },
@@ -316,17 +356,18 @@ export async function openMessageStore(ports: ClientPorts, options: MessageStore
       return { session: way.session, mailbox }
     },
     sync: () => inStep.sync(),
+    setMetered: isMetered => metering.set(isMetered),
+    wantsMedia: sizeBytes => metering.wantsMedia(sizeBytes),
     goOffline: () => inStep.connection.goOffline(),
     goOnline: () => inStep.connection.goOnline(),
     goElsewhere: () => inStep.connection.goElsewhere(),
     async close() {
+      metering.stop()
       await inStep.stop()
       await turn(() => store.close())
     },
   }
 }
-
-const nothingTold = { created: [], changed: [], left: [], vanished: [], containers: [], vanishedContainers: [] }
 
 /** @throws {ReplicaMismatch} */
 async function keptChanges(store: ReplicaStore): Promise<readonly LocalChange[]> {

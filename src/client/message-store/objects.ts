@@ -24,9 +24,12 @@ export function mailObject(object: ShownObject, waits: boolean): MailObject {
 
 const ranks: Readonly<Record<Content, number>> = { links: 0, list: 1, full: 2 }
 
+/** Whether one gives more of each object than another. */
+export const isRicher = (one: Content, other: Content): boolean => ranks[one] > ranks[other]
+
 /** What is known of an object, when it was known already: objects never change, but their flags and their place do. */
 export function richer(known: ShownObject | undefined, told: ShownObject): ShownObject {
-  if (!known || ranks[contentOf(known)] <= ranks[contentOf(told)]) return told
+  if (!known || !isRicher(contentOf(known), contentOf(told))) return told
   const { container, part, flags } = told
   return { ...known, container, part, flags }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { operator, segment } from '../../commands/fields.ts'
+import { preferenceFields } from '../../storage/devices/preferences.ts'
 import { address, container, content, scope, syncToken } from '../../storage/fields.ts'
 import { shownObject } from '../../storage/objects.ts'
 
@@ -34,6 +35,10 @@ export const replicaState = z.strictObject({
       isReset: z.boolean(),
     })
     .optional(),
+  /** Of this device's preferences, what it acts on itself, as a server has said last that it is in force. */
+  preferences: z
+    .strictObject({ onMetered: preferenceFields.onMetered, maxMediaBytes: preferenceFields.maxMediaBytes })
+    .optional(),
   /** Raised when everything comes anew: what is of an earlier one in the end has not come. */
   generation: z.int().min(0),
 })
@@ -41,6 +46,9 @@ export type ReplicaState = z.infer<typeof replicaState>
 
 export const objectRecord = z.strictObject({ generation: z.int(), object: shownObject })
 export type ObjectRecord = z.infer<typeof objectRecord>
+
+/** What `keys.partial` leads to. */
+export const partialRecord = z.strictObject({ container, date: z.int(), id: z.string() })
 
 /** Where an object lies: in one place, but for one that two have moved at the same time, to two folders. */
 export const placeRecord = z.strictObject({ container, date: z.int() })
@@ -65,6 +73,8 @@ export const keys = {
   container: (container: string) => `container/${container}`,
   place: (id: string, container: string) => `place/${id}/${container}`,
   object: (container: string, date: number, id: string) => `object/${container}/${digits(date)}/${id}`,
+  /** That the object in this place came with less than all of it. */
+  partial: (container: string, date: number, id: string) => `partial/${container}/${digits(date)}/${id}`,
   change: (seq: number) => `change/${digits(seq)}`,
 } as const
 
@@ -74,6 +84,7 @@ export const ranges = {
   containers: below('container/'),
   changes: below('change/'),
   objects: below('object/'),
+  partial: below('partial/'),
   placesOf: (id: string) => below(`place/${id}/`),
   objectsIn: (container: string) => below(`object/${container}/`),
 } as const

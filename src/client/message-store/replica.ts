@@ -4,7 +4,7 @@ import { refuseLater } from '../../ports/stored-format.ts'
 import type { ObjectName, Scope } from '../../storage/fields.ts'
 import type { mailboxSync } from '../../storage/methods/sync.ts'
 import type { ShownObject } from '../../storage/objects.ts'
-import { isUnseen, richer } from './objects.ts'
+import { contentOf, isUnseen, richer } from './objects.ts'
 import {
   type ContainerRecord,
   containerRecord,
@@ -13,6 +13,7 @@ import {
   type ObjectRecord,
   objectRecord,
   type PlaceRecord,
+  partialRecord,
   placeRecord,
   type ReplicaState,
   ranges,
@@ -54,6 +55,16 @@ export interface Replica {
    * Ends a sync in which everything came: what did not come is gone. It may be interrupted and begun again.
    */
   sweep(next: Partial<ReplicaState>, also?: readonly ReplicaWrite[]): Promise<Applied>
+  /**
+   * Objects of which not all is here, the latest of a container first, and where that ends; after the end of an earlier answer.
+   * `last` is `undefined` when there are no more.
+   */
+  partial(
+    before: string | undefined,
+    limit: number,
+  ): Promise<{ readonly objects: readonly ShownObject[]; readonly last: string | undefined }>
+  /** Takes in all of what is here in part. Flags stay as they are: what a sync has told of them may be newer. */
+  complete(fetched: readonly ShownObject[]): Promise<Applied>
   write(next: Partial<ReplicaState>, also?: readonly ReplicaWrite[]): Promise<void>
 }
 
@@ -159,6 +170,23 @@ export async function openReplica(store: ReplicaStore, address: string, scope: S
       return commit(change, next, also)
     },
 
+    async partial(before, limit) {
+      const { from, to } = ranges.partial
+      const found = await store.scan({ from, to: before ?? to, backwards: true, limit })
+      const records = await recordsIn(found.map(({ value }) => parsed(partialRecord, value)))
+      return { objects: records.map(({ object }) => object), last: found.at(-1)?.key }
+    },
+
+    async complete(fetched) {
+      const change = new Change(containers, state.generation)
+      const known = await recordsOf(fetched)
+      for (const object of fetched) {
+        const record = known.get(spotOf(object))
+        if (record) change.put({ ...object, part: record.object.part, flags: record.object.flags }, record)
+      }
+      return commit(change, {}, [])
+    },
+
     async write(next, also = []) {
       await commit(new Change(containers, state.generation), next, also)
     },
@@ -251,6 +279,8 @@ class Change {
     const place: PlaceRecord = { container, date }
     const record: ObjectRecord = { generation: this.#generation, object }
     this.#records.push({ key: keys.place(id, container), value: place }, { key: keyOf(place, id), value: record })
+    if (contentOf(object) !== 'full')
+      this.#records.push({ key: keys.partial(container, date, id), value: { container, date, id } })
     this.#count(object, 1)
     ;(known ? this.#changed : this.#created).push(id)
   }
@@ -269,7 +299,9 @@ class Change {
   }
 
   #take(object: ShownObject): void {
-    this.#records.push({ key: keyOf(object, object.id), value: undefined })
+    const { container, date, id } = object
+    this.#records.push({ key: keyOf(object, id), value: undefined })
+    if (contentOf(object) !== 'full') this.#records.push({ key: keys.partial(container, date, id), value: undefined })
     this.#count(object, -1)
   }
 

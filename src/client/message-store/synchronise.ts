@@ -9,15 +9,18 @@ import type { MailboxName } from '../../storage/names.ts'
 import { CommandPending, RequestRefused } from '../errors.ts'
 import { isForGood } from '../patience.ts'
 import type { Session } from '../session.ts'
+import { complete } from './complete.ts'
 import type { Refusal, Tell } from './events.ts'
 import { type LocalChange, objectsOf, tellingOf } from './local-changes.ts'
+import { isRicher } from './objects.ts'
 import type { Pending } from './pending.ts'
 import { type Applied, nameOf, type Replica } from './replica.ts'
 import { keys } from './replica-state.ts'
 
 /*
  * One synchronisation: first the server is told what the user has done here, then it tells what has changed. What comes is
- * kept page by page with the place where the next one begins, so that it goes on there after a cut, at whichever server.
+ * kept page by page with the place where the next one begins, so that it goes on there after a cut, at whichever server. In the
+ * end what came with less than is wanted now is completed.
  *
  * A change is forgotten when a sync has ended that began, at the server which took it, after it was taken: only then does
  * what servers tell hold it. If another server is there before, it is told the change as well. Nor is a refusal final before;
@@ -33,7 +36,8 @@ export interface SyncOptions {
   readonly clock: Pick<Clock, 'elapsed'>
   readonly mailbox: MailboxName
   readonly device: string
-  readonly content: Content
+  /** How much of each object, now: asked before each page. */
+  readonly content: () => Content
   /** Objects in one page. */
   readonly pageSize: number
   readonly replica: Replica
@@ -59,6 +63,8 @@ export interface SyncResult {
   /** Objects that came, and pages in which they came. */
   readonly received: number
   readonly pages: number
+  /** Objects that were here in part, and are complete now. */
+  readonly completed: number
   /** The server does not have everything yet that it knows of. */
   readonly isLagging: boolean
   /** A change that the home operator cannot take now, and why; it waits, with those after it. */
@@ -75,11 +81,13 @@ const atOnce = 16
 /** @throws what calls and the store throw; what was done by then is kept, and the next one goes on from there */
 export async function synchronise(options: SyncOptions): Promise<SyncResult> {
   const held = await tellChanges(options)
+  await gaveUpCourse(options)
   const resumed = options.replica.state.course ? await pull(options) : undefined
   const { received, pages, isLagging } = await pull(options)
   return {
     received: received + (resumed?.received ?? 0),
     pages: pages + (resumed?.pages ?? 0),
+    completed: await complete(options),
     isLagging,
     held,
     isSettled: options.taken.size === 0,
@@ -172,15 +180,27 @@ async function pull(options: SyncOptions): Promise<Pulled> {
   let isOfServer = !isResumed && server !== undefined
   let received = 0
   for (let pages = 1; ; pages++) {
-    const page = await ask(options)
+    const { page, content } = await ask(options)
     isOfServer &&= pages > 1 || serverOf(session) === server
     const isLast = page.cursor === undefined
     const answered = isLast && isOfServer ? answeredBy(options, server, beganMs) : []
-    await takeIn(options, page, answered)
+    await takeIn(options, page, content, answered)
     received += page.created.length + page.changed.length
     tell({ kind: 'sync.progress', received, pages })
     if (isLast) return { received, pages, isLagging: page.lagging }
+    if (await gaveUpCourse(options)) {
+      const rest = await pull(options)
+      return { ...rest, received: received + rest.received, pages: pages + rest.pages }
+    }
   }
+}
+
+/** What was begun where data costs nothing is not gone on with where it does: the sync begins again, with less. */
+async function gaveUpCourse({ replica, content, turn }: SyncOptions): Promise<boolean> {
+  const { course } = replica.state
+  if (!course || !isRicher(course.content, content())) return false
+  await turn(() => replica.write({ course: undefined }))
+  return true
 }
 
 /** Changes that this server had answered to before it told what has changed. */
@@ -191,7 +211,12 @@ const answeredBy = ({ pending, taken }: SyncOptions, server: ServerId | undefine
   })
 
 /** Keeps what a page tells, with where the next one begins. */
-async function takeIn(options: SyncOptions, page: SyncPage, answered: readonly LocalChange[]): Promise<void> {
+async function takeIn(
+  options: SyncOptions,
+  page: SyncPage,
+  asked: Content,
+  answered: readonly LocalChange[],
+): Promise<void> {
   const { replica, taken, turn, tell } = options
   const { state } = replica
   const isReset = page.kind === 'reset'
@@ -201,7 +226,7 @@ async function takeIn(options: SyncOptions, page: SyncPage, answered: readonly L
   if (beginsAnew) tell({ kind: 'reset' })
   const generation = beginsFull ? state.generation + 1 : state.generation
   const { cursor, token } = page
-  const content = state.course?.content ?? options.content
+  const content = state.course?.content ?? asked
   const refused = answered.filter(change => taken.get(change)?.refusals.length)
   const ended = answered.filter(change => !refused.includes(change))
 
@@ -267,17 +292,23 @@ const together = (one: Applied, other: Applied): Applied => ({
 })
 
 /** The next page: where the last one ended, or of what is new since the last sync. */
-async function ask(options: SyncOptions) {
-  const { session, mailbox, device, content, pageSize, replica, turn } = options
+async function ask(options: SyncOptions): Promise<{ readonly page: SyncPage; readonly content: Content }> {
+  const { session, mailbox, device, pageSize, replica, turn } = options
   const { course, token, scope } = replica.state
   const common = { ...mailbox, device, scope, limit: pageSize }
-  if (!course) return session.call(mailboxSync, { ...common, content, ...(token !== undefined && { token }) })
+  const anew = async () => {
+    const content = options.content()
+    const since = token === undefined ? {} : { token }
+    return { page: await session.call(mailboxSync, { ...common, content, ...since }), content }
+  }
+  if (!course) return anew()
+  const { content, cursor } = course
   try {
-    return await session.call(mailboxSync, { ...common, content: course.content, cursor: course.cursor })
+    return { page: await session.call(mailboxSync, { ...common, content, cursor }), content }
   } catch (error) {
     if (!(error instanceof RequestRefused) || (error.status !== 400 && error.status !== 409)) throw error
     // This cursor leads nowhere any more: the sync begins again.
     await turn(() => replica.write({ course: undefined }))
-    return session.call(mailboxSync, { ...common, content, ...(token !== undefined && { token }) })
+    return anew()
   }
 }
