@@ -2,6 +2,9 @@
  * Property: a store whose files the disk has really spoiled, in each way that keeps LevelDB from opening it, is refused with what to do,
  * and opens after a repair; then each entry that is there is one that was written, and a document of which something is missing is
  * found by reading it through, unless all of it is gone. Nothing is lost but with the tables themselves. Fails when a repair makes something up, or passes a loss over.
+ *
+ * A garbled journal keeps LevelDB from nothing: it leaves out what it cannot read. Then each document is as it was at an earlier commit,
+ * or is found by reading it through; its server goes on in another log, so that peers that hold more bring it back.
  */
 import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,6 +30,19 @@ async function entriesOf(store: LogStore): Promise<Map<string, string[]>> {
     all.set(document, entries)
   }
   return all
+}
+
+async function faultyIn(store: LogStore): Promise<Set<string>> {
+  const faulty = new Set<string>()
+  for await (const each of survey(store, nodeCrypto()))
+    if (each.kind === 'document' && each.fault) faulty.add(each.document)
+  return faulty
+}
+
+async function copyFiles(from: string, to: string): Promise<void> {
+  await mkdir(to)
+  for (const entry of await readdir(from, { withFileTypes: true }))
+    if (entry.isFile()) await writeFile(join(to, entry.name), await readFile(join(from, entry.name)))
 }
 
 async function fileIn(folder: string, pattern: RegExp): Promise<string> {
@@ -64,16 +80,31 @@ test('it opens what is left, makes nothing up, and what is lost is found', async
           answer: undefined,
         }))
     await node.stop()
+    const withJournal = join(folder.path, 'with-a-journal')
+    await copyFiles(source, withJournal)
     // Opened once more, so that what the journal had is in a table.
     const store = await openLevelLogStore(source)
     const written = await entriesOf(store)
     await store.close()
-    const names = (await readdir(source, { withFileTypes: true })).filter(entry => entry.isFile())
+
+    await garble(await fileIn(withJournal, /\.log$/))
+    await repairLevelStore(withJournal)
+    const earlier = await openLevelLogStore(withJournal)
+    const left = await entriesOf(earlier)
+    const unsound = await faultyIn(earlier)
+    await earlier.close()
+    for (const [document, entries] of left)
+      assert.ok(
+        unsound.has(document) || entries.every((entry, at) => entry === written.get(document)?.[at]),
+        `${document} is not as it was`,
+      )
+    const count = (of: typeof left) => [...of.values()].flat().length
+    assert.ok(count(left) < count(written), 'the journal was garbled')
+    assert.ok(count(left) > 0, 'what stood before the damage is kept')
 
     for (const [damage, strike] of Object.entries(damages)) {
       const copy = join(folder.path, damage.replaceAll(' ', '-'))
-      await mkdir(copy)
-      for (const { name } of names) await writeFile(join(copy, name), await readFile(join(source, name)))
+      await copyFiles(source, copy)
       await strike(copy)
       const refused = await openLevelLogStore(copy).then(
         opened => opened.close(),
@@ -84,13 +115,7 @@ test('it opens what is left, makes nothing up, and what is lost is found', async
       await repairLevelStore(copy)
       const repaired = await openLevelLogStore(copy)
       const found = await entriesOf(repaired)
-      const faulty = new Set<string>()
-      try {
-        for await (const each of survey(repaired, nodeCrypto()))
-          if (each.kind === 'document' && each.fault) faulty.add(each.document)
-      } finally {
-        await repaired.close()
-      }
+      const faulty = await faultyIn(repaired).finally(() => repaired.close())
       for (const [document, entries] of found) {
         const whole = written.get(document) ?? []
         assert.ok(
