@@ -12,6 +12,7 @@ import type { Route } from '../../../src/operations/admin/route.ts'
 import { serveAdmin } from '../../../src/operations/admin/serve.ts'
 import { statusOf, statusRoutes } from '../../../src/operations/admin/status.ts'
 import { createDraining } from '../../../src/operations/draining.ts'
+import type { Clock } from '../../../src/ports/clock.ts'
 import { testOperator } from '../../fixtures/operators.ts'
 import { RecordingTelemetry } from '../../fixtures/recording-telemetry.ts'
 import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
@@ -21,7 +22,11 @@ const scrub = { state: 'resting', rounds: 0, documents: 0, bytes: 0, damagedReco
 const signals = { loopDelayMs: 0, utilisation: 0, memory: 0, authenticationWaitMs: 0, commitMs: 0, connections: 0 }
 
 /** The admin API of a node that is none, on a socket and on a port. @param more routes besides those of every node */
-export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: readonly Route[] = []) {
+export async function adminRig(
+  level: 'normal' | 'overloaded' = 'normal',
+  more: readonly Route[] = [],
+  clock: Clock = systemClock(),
+) {
   const folder = await temporaryFolder()
   const socket = join(folder.path, 'control.sock')
   const tokens = join(folder.path, 'admin/tokens.json')
@@ -53,12 +58,12 @@ export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: 
   const draining = createDraining(node, telemetry)
   const server = operator.servers[0]?.id
   if (!server) throw new Error('The operator has a server.')
-  const status = statusOf({ operator: operator.id, server, node, draining, clock: systemClock() })
+  const status = statusOf({ operator: operator.id, server, node, draining, clock })
   const routes = [...healthRoutes(status), ...statusRoutes(status), ...drainRoutes(draining), ...more]
   const admin = await serveAdmin({
     routes: [...routes, describingRoute(routes, '0.0.0')],
     at: { socket, listen: '127.0.0.1:0', tokens, audit },
-    clock: systemClock(),
+    clock,
     random: systemRandom(),
     telemetry,
   })
@@ -75,7 +80,7 @@ export async function adminRig(level: 'normal' | 'overloaded' = 'normal', more: 
       return fetch(`${admin.url}${target}`, { ...init, headers })
     },
     async token(name: string, scope: TokenScope, lifetimeMs = 3_600_000): Promise<string> {
-      return (await createToken(tokens, { name, scope, lifetimeMs }, systemClock().now())).text
+      return (await createToken(tokens, { name, scope, lifetimeMs }, clock.now())).text
     },
     end: () => admin.stop().then(folder.remove),
   }

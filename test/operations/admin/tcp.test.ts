@@ -11,6 +11,9 @@ import { createToken, listTokens, revokeToken } from '../../../src/adapters/admi
 import { FileProblem } from '../../../src/adapters/files.ts'
 import { AdminRefusal } from '../../../src/operations/admin/refusal.ts'
 import { json, lines, route } from '../../../src/operations/admin/route.ts'
+import { permitCheckMs } from '../../../src/operations/admin/while-permitted.ts'
+import { ManualClock } from '../../fixtures/manual-clock.ts'
+import { until } from '../../fixtures/until.ts'
 import { adminRig } from './rig.ts'
 
 const test = suite('Admin API over TCP')
@@ -126,30 +129,41 @@ test('what cannot be recorded is done for the owner of the machine alone', async
   await end()
 })
 
-test('an answer that goes on breaks off when its token is revoked', async () => {
-  const { promise: ended, resolve } = Promise.withResolvers<void>()
-  const endless = route({
-    method: 'GET',
-    path: '/v1/endless',
-    scope: 'read',
-    summary: 'Tells one thing, and more never.',
-    answers: { 200: lines('Things.', z.number()) },
-    handle: (_, answer) =>
-      answer(200, new ReadableStream<number>({ start: things => things.enqueue(1), cancel: () => resolve() })),
+/** What ends the permission of a token `monitor` that was good for an hour. */
+const endings: Readonly<Record<string, (tokens: string, clock: ManualClock) => Promise<unknown>>> = {
+  'is revoked': tokens => revokeToken(tokens, 'monitor'),
+  expires: async (_, clock) => clock.advance(3_600_000 - permitCheckMs),
+}
+
+for (const [ending, endPermission] of Object.entries(endings)) {
+  test(`an answer that goes on breaks off when its token ${ending}`, async () => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const endless = route({
+      method: 'GET',
+      path: '/v1/endless',
+      scope: 'read',
+      summary: 'Tells one thing, and more never.',
+      answers: { 200: lines('Things.', z.number()) },
+      handle: (_, answer) =>
+        answer(200, new ReadableStream<number>({ start: things => things.enqueue(1), cancel: () => resolve() })),
+    })
+    const clock = new ManualClock()
+    const { fetch, token, tokens, end } = await adminRig('normal', [endless], clock)
+    const answer = await fetch('/v1/endless', await token('monitor', 'read'))
+    const reader = answer.body?.getReader()
+    assert.is(new TextDecoder().decode((await reader?.read())?.value), '1\n')
+    await endPermission(tokens, clock)
+    await until(() => clock.pending > 0, { what: 'it will be looked at again' })
+    clock.advance(permitCheckMs)
+    const broken = await reader?.read().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    assert.instance(broken, Error, 'nobody takes it for the end')
+    await ended
+    await end()
   })
-  const { fetch, token, tokens, end } = await adminRig('normal', [endless])
-  const answer = await fetch('/v1/endless', await token('monitor', 'read'))
-  const reader = answer.body?.getReader()
-  assert.is(new TextDecoder().decode((await reader?.read())?.value), '1\n')
-  await revokeToken(tokens, 'monitor')
-  const broken = await reader?.read().then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  assert.instance(broken, Error, 'nobody takes it for the end')
-  await ended
-  await end()
-})
+}
 
 test('the file of tokens holds none that could be used, and one of a name', async () => {
   const { token, tokens, end } = await adminRig()
