@@ -76,8 +76,10 @@ export class Asking {
     const { documents, exchange } = this.#options
     const isOpen = this.#asks.has(document)
     if (!tellsMore(purpose, heads, isOpen)) return
-    const index = await documents.index(document)
-    const isLacking = exchange.mayTake(document) && lacks(index, heads)
+    // Of who holds nothing nothing is lacking, whatever is here.
+    const mayLack = heads.length > 0 && exchange.mayTake(document)
+    const index = mayLack ? await documents.index(document) : undefined
+    const isLacking = mayLack && lacks(index, heads)
     if (!isOpen) {
       if (isLacking) this.ask(document)
     } else if (isLacking && this.#asks.hasChanged(document, index?.digest)) {

@@ -2,7 +2,7 @@ import type { Documents } from '../document/documents.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Asks } from './asks.ts'
 import type { Exchange } from './exchange.ts'
-import { hashesOf, headsOf, versionOf } from './heads.ts'
+import { hasAll, hashesOf, headsOf, versionOf } from './heads.ts'
 import type { Outgoing } from './outbox.ts'
 import { type Entries, type Head, maxEntriesPerFrame, maxFrameBytes, type SyncMessage } from './wire.ts'
 
@@ -41,6 +41,8 @@ export async function compose(
     case 'answer': {
       if (!mayGive) return [have(document, [], 'reply')]
       const { heads } = next
+      const index = await documents.index(document)
+      if (!index || hasAll(heads, index)) return [have(document, headsOf(index), 'reply')]
       const { entries } = await documents.missing(document, versionOf(heads), answerBytes, hashesOf(heads))
       return [...framed(document, entries), have(document, headsOf(await documents.index(document)), 'reply')]
     }

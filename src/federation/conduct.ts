@@ -86,6 +86,12 @@ export const manifestFaults: Readonly<Record<ManifestRefusal, number>> = {
 /** A hello in the midst of another, or one that is refused: it is work to judge one. A few may be a restart, or a mistake; many are not. */
 export const hasty = 1
 
+/**
+ * An ask beyond those that may be open. An honest server keeps to half as many; one that was told of many grants in the midst of a
+ * comparison asks a few twice.
+ */
+export const tooManyAsks = 0.25
+
 export const faultOf = (reason: RefusalReason): number => faults[reason]
 
 /** @param nowMs the clock's elapsed milliseconds */

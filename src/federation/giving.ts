@@ -52,14 +52,22 @@ export class Giving {
     if (this.#relaying.heard(lives)) this.#options.sender.fallBehind()
   }
 
-  /** The peer asks for a document. What it may not have is answered as if there were none: nobody learns whether there is. */
-  asked(document: DocumentId, heads: readonly Head[]): void {
-    const { exchange, telemetry, mentions, peer, sender } = this.#options
-    if (!exchange.mayGive(document)) {
-      telemetry.count('cpns_asks_refused_total', { reason: 'not-entitled' })
-      mentions.log('info', 'ask.refused', { document, peer, reason: 'not-entitled' })
-    }
-    sender.answer(document, heads)
+  /**
+   * The peer asks for a document. What it may not have is answered as if there were none: nobody learns whether there is. Returns
+   * whether it will be answered: it is not if the peer has more asks open than any honest server.
+   */
+  asked(document: DocumentId, heads: readonly Head[]): boolean {
+    const { exchange, sender } = this.#options
+    if (!exchange.mayGive(document)) this.#refuse(document, 'info', 'not-entitled')
+    const isQueued = sender.answer(document, heads)
+    if (!isQueued) this.#refuse(document, 'warn', 'too-many')
+    return isQueued
+  }
+
+  #refuse(document: DocumentId, level: 'info' | 'warn', reason: 'not-entitled' | 'too-many'): void {
+    const { telemetry, mentions, peer } = this.#options
+    telemetry.count('cpns_asks_refused_total', { reason })
+    mentions.log(level, 'ask.refused', { document, peer, reason })
   }
 
   /** The messages that something queued has become by now. @throws {DocumentDamaged}, and what the store throws */
@@ -77,7 +85,7 @@ export class Giving {
       progress.moved(message.entries)
       await budget?.spend(
         message.entries.reduce((sum, { length }) => sum + length, 0),
-        false,
+        'other',
       )
     }
   }

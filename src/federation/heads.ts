@@ -26,6 +26,15 @@ export function lacks(mine: IndexRecord | undefined, theirs: readonly Head[]): b
   })
 }
 
+/** Whether somebody with `theirs` has all that is held with `mine`, and no fork is to be proved. */
+export function hasAll(theirs: readonly Head[], mine: IndexRecord): boolean {
+  const held = new Map(theirs.map(head => [head.log, head]))
+  return mine.heads.every(my => {
+    const their = held.get(my.log)
+    return their !== undefined && !my.forked && their.length === my.length && same(their.hash, my.hash)
+  })
+}
+
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at])
 }

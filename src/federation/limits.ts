@@ -55,7 +55,12 @@ export interface LinkLimits {
 export const defaultLinkLimits: LinkLimits = {
   outbox: { maxPushBytes: 4 * 1024 * 1024, maxAnswers: 256, maxDocuments: 16_384, maxMessages: 64 },
   conduct: { throttleLevel: 20, cutOffLevel: 60, forgivenPerSecond: 0.2 },
-  budget: { bytesPerSecond: 128 * 1024 * 1024, minFrameBytes: 16 * 1024, comparisonWeight: 128 },
+  budget: {
+    bytesPerSecond: 128 * 1024 * 1024,
+    minFrameBytes: 16 * 1024,
+    minAskBytes: 64 * 1024,
+    comparisonWeight: 128,
+  },
   maxInProgress: 64,
   maxAsks: 64,
   maxOpenAsks: 128,

@@ -52,10 +52,12 @@ export class Sender {
     this.#wake()
   }
 
-  /** The peer asks for a document of which it holds so much. */
-  answer(document: DocumentId, heads: readonly Head[]): void {
-    if (!this.#outbox.answer(document, heads)) this.#fallsBehind()
+  /** The peer asks for a document of which it holds so much; returns whether there was room for the answer. */
+  answer(document: DocumentId, heads: readonly Head[]): boolean {
+    const isQueued = this.#outbox.answer(document, heads)
+    if (!isQueued) this.#fallsBehind()
     this.#wake()
+    return isQueued
   }
 
   /** Asks for a document; returns whether there was room. @param withEntries the peer has nothing of it: brings what is here */

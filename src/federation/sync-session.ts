@@ -8,7 +8,7 @@ import { type Span, type Subject, spanned } from '../ports/spans.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { Asking } from './asking.ts'
 import { Breath } from './breath.ts'
-import { linkFaultIn, manifestFaults } from './conduct.ts'
+import { linkFaultIn, manifestFaults, tooManyAsks } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import { Giving } from './giving.ts'
 import { versionOf } from './heads.ts'
@@ -23,7 +23,7 @@ import type { PeerClock } from './peer-clock.ts'
 import type { PeerConduct } from './peer-conduct.ts'
 import { type Made, Progress } from './progress.ts'
 import { Receipts } from './receipts.ts'
-import type { ByteBudget } from './reconciliation/byte-budget.ts'
+import type { ByteBudget, Work } from './reconciliation/byte-budget.ts'
 import type { Grown } from './reconciliation/forest.ts'
 import { Reconciler } from './reconciliation/reconciler.ts'
 import type { Reduction } from './reductions.ts'
@@ -168,7 +168,7 @@ export class SyncSession {
       random,
       send: message => this.#sender.message(message),
       spend: async hashBytes => {
-        await budget?.spend(hashBytes, true)
+        await budget?.spend(hashBytes, 'comparison')
         await this.#sender.room()
       },
       differed: theirs => this.#progress.begin(theirs),
@@ -272,7 +272,7 @@ export class SyncSession {
       this.#heartbeat.busy()
       const message = decodeSync(frame)
       telemetry.spans?.note('frame.received', subjectOf(peer, message), { type: message.type, bytes: frame.length })
-      await budget?.spend(frame.length, message.type === 'query' || message.type === 'answer')
+      await budget?.spend(frame.length, workOf(message))
       if (message.type === 'entries') await this.#options.entriesInTurn(message.entries.length)
       if (this.#isOver) return
       breath.frame()
@@ -333,7 +333,7 @@ export class SyncSession {
     else this.#owed.owe(document, taken.index)
   }
 
-  #have(have: Have): Promise<void> {
+  async #have(have: Have): Promise<void> {
     const { exchange, isOwn, events } = this.#options
     const { document, heads, purpose } = have
     if (isOwn(document) && exchange.mayGive(document)) {
@@ -341,7 +341,7 @@ export class SyncSession {
       this.#receipts.note(document, version)
       events.received(document, version)
     }
-    if (purpose === 'ask') this.#giving.asked(document, heads)
+    if (purpose === 'ask' && !this.#giving.asked(document, heads)) return this.#charge(tooManyAsks)
     return this.#asking.heard(have)
   }
 
@@ -411,6 +411,11 @@ export class SyncSession {
     const { telemetry, peer } = this.#options
     telemetry.log('info', 'link.reconciling', { peer, held, theirs, documentsPerSecond, bytesPerSecond })
   }
+}
+
+function workOf(message: SyncMessage): Work {
+  if (message.type === 'query' || message.type === 'answer') return 'comparison'
+  return message.type === 'have' && message.purpose === 'ask' ? 'ask' : 'other'
 }
 
 const subjectOf = (server: ServerId, message: SyncMessage): Subject =>

@@ -274,6 +274,8 @@ const ofFrames: readonly Attack[] = [
   },
 ]
 
+const ask = (document: DocumentId): SyncMessage => ({ type: 'have', document, heads: [], purpose: 'ask' })
+
 /** Of peers that let others wait. */
 const ofPatience: readonly Attack[] = [
   {
@@ -298,8 +300,8 @@ const ofPatience: readonly Attack[] = [
       for (let large = 0; large < 6; large++) log.write({ [`large${large}`]: 'x'.repeat(200_000) }, { document })
       for (const entry of log.entries) await link.say(entries(document, entry))
       link.deafen()
-      const ask = (document: DocumentId): SyncMessage => ({ type: 'have', document, heads: [], purpose: 'ask' })
-      await link.flood(round => [ask(ownDocument(hostile, `none${round}`))])
+      const asks = Array.from({ length: 200 }, (_, number) => ask(ownDocument(hostile, `none${number}`)))
+      await link.say(...asks)
       await link.beat(ask(document))
     },
   },

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { asDocumentId } from '../../src/document/names.ts'
+import { defaultLinkLimits } from '../../src/federation/limits.ts'
 import { encodeManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
 import { root } from '../../src/federation/reconciliation/place.ts'
 import {
@@ -172,7 +173,7 @@ const emptyHanded = (id: number): SyncMessage => ({
 test('queries without end are answered as fast as the budget of the peer’s operator allows, and others do not wait', async context => {
   const { bench, fake, manifest } = context
   await bench.world.stop(context.a1)
-  const budget = { bytesPerSecond: 64 * 1024, minFrameBytes: 16 * 1024, comparisonWeight: 128 }
+  const budget = { bytesPerSecond: 64 * 1024, minFrameBytes: 16 * 1024, minAskBytes: 16 * 1024, comparisonWeight: 128 }
   const knows = [parseManifest(new TextDecoder().decode(manifest)), bench.world.manifest(c)]
   context.a1 = await bench.world.start(a, 0, { knows, federation: { links: { budget } } })
   await bench.run(2_000)
@@ -302,6 +303,38 @@ test('whoever asks for what it may not hold learns nothing, not even whether it 
   )
   const brought = answers.flatMap(message => (message.type === 'entries' ? [message.document] : []))
   assert.equal(brought, [home], 'and brought to who has nothing of it')
+  await assertUnharmed(context)
+})
+
+test('a peer that reads nothing may ask for twice what an honest one does; what is beyond is refused by name, and in the end it is cut off', async context => {
+  const { bench, a1 } = context
+  const { outbox, silenceMs } = defaultLinkLimits
+  const stream = await up(context)
+  const asked = (from: number, to: number) => {
+    for (let at = from; at < to; at++) {
+      const document = asDocumentId(`visit/b.example/a.example/none${at}`)
+      void say(stream, { type: 'have', document, heads: [], purpose: 'ask' })
+    }
+    return settle()
+  }
+  const refused = () => a1.telemetry.counter('cpns_asks_refused_total', { reason: 'too-many' })
+  // More than the stream takes.
+  for (let large = 0; large < 7; large++) await a1.set(home, `large${large}`, 'x'.repeat(200_000))
+  await settle()
+  await asked(0, outbox.maxAnswers)
+  await bench.run(100)
+  assert.is(refused(), 0)
+  await asked(1_000, 1_060)
+  await bench.run(100)
+  assert.is(refused(), 60)
+  assert.equal(a1.telemetry.events('ask.refused')[0]?.reason, 'too-many')
+  assert.ok((a1.linkTo(fakeServer)?.lag?.toSend ?? 0) <= outbox.maxAnswers + 2, 'what waits is bounded')
+  await asked(2_000, 2_200)
+  await bench.run(1_000)
+  assert.ok(refused() < 120, 'it is read slowly now')
+  await bench.run(silenceMs + 10_000)
+  assert.is(a1.linkTo(fakeServer)?.state, 'down')
+  assert.is(a1.telemetry.counter('cpns_link_faults_total', { fault: 'takes-nothing' }), 1)
   await assertUnharmed(context)
 })
 

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { asDocumentId } from '../../src/document/names.ts'
 import { after, faultOf, good, sentence } from '../../src/federation/conduct.ts'
 import { exchangeWith } from '../../src/federation/exchange.ts'
-import { lacks } from '../../src/federation/heads.ts'
+import { hasAll, headsOf, lacks } from '../../src/federation/heads.ts'
 import { Lanes } from '../../src/federation/lanes.ts'
 import { backoffMs, defaultLinkLimits } from '../../src/federation/limits.ts'
 import { Outbox, type Outgoing } from '../../src/federation/outbox.ts'
@@ -64,6 +64,23 @@ test('lacking is what the other holds beyond what is held, copied, or known to b
     assert.is(lacks(mine, theirs), expected, JSON.stringify(theirs.map(({ log, length }) => [log, length])))
   assert.is(lacks(undefined, [head('x', 1)]), true)
   assert.is(lacks(undefined, []), false)
+})
+
+test('who has all that is held here lacks nothing of it, and has it when he says the same; a fork is always to be proved', () => {
+  const heads = fc
+    .array(fc.record({ log: fc.constantFrom('x', 'y', 'z'), length: fc.integer({ min: 1, max: 3 }), hash: fc.nat(1) }))
+    .map(all => [...new Map(all.map(each => [each.log, head(each.log, each.length, each.hash)])).values()])
+  fc.assert(
+    fc.property(heads, heads, fc.boolean(), (theirs, mine, isForked) => {
+      const index = indexOf(mine)
+      assert.ok(hasAll(headsOf(index), index))
+      if (hasAll(theirs, index)) assert.not(lacks(indexOf(theirs), mine))
+      const [first] = mine
+      if (!isForked || !first) return
+      const forked = indexOf([{ ...first, forked: true }, ...mine.slice(1)])
+      assert.not(hasAll(theirs, forked) || hasAll(headsOf(forked), forked))
+    }),
+  )
 })
 
 test('documents pass between operators that may both hold them; a home document may be taken before that is known', () => {

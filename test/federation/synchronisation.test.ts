@@ -363,7 +363,9 @@ test('more documents may be asked for at once than a peer answers at once', asyn
 })
 
 /** So small that a server with hundreds of documents takes seconds to be filled. */
-const narrow = { links: { budget: { bytesPerSecond: 2 ** 20, minFrameBytes: 2 ** 14, comparisonWeight: 1 } } }
+const narrow = {
+  links: { budget: { bytesPerSecond: 2 ** 20, minFrameBytes: 2 ** 14, minAskBytes: 2 ** 14, comparisonWeight: 1 } },
+}
 const received = ({ telemetry }: WorldServer): number => telemetry.counter('cpns_entries_received_total')
 
 test('an empty server that is cut off while it is filled gets the rest, and nothing twice but what was on its way', async () => {

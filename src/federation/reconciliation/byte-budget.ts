@@ -7,9 +7,14 @@ export interface BudgetLimits {
   readonly bytesPerSecond: number
   /** Every frame counts as so many bytes at the least: it is the number of small ones that costs. */
   readonly minFrameBytes: number
+  /** An ask counts as so many at the least: its document is looked up on the disk, whether or not there is one. */
+  readonly minAskBytes: number
   /** How many bytes a byte of a comparison counts for: each stands for hashes that are made for it. */
   readonly comparisonWeight: number
 }
+
+/** What a frame has this server do. */
+export type Work = 'comparison' | 'ask' | 'other'
 
 /**
  * The bytes per second of one peer operator, all its servers together. Whoever has spent them waits, and nobody else does: a
@@ -25,8 +30,9 @@ export class ByteBudget {
   }
 
   /** Resolves when a frame of so many bytes may be worked on; with whether it had to wait. */
-  spend(frameBytes: number, isComparison: boolean): Promise<boolean> {
-    const { minFrameBytes, comparisonWeight } = this.#limits
-    return this.#pace.spend(Math.max(minFrameBytes, frameBytes * (isComparison ? comparisonWeight : 1)))
+  spend(frameBytes: number, work: Work): Promise<boolean> {
+    const { minFrameBytes, minAskBytes, comparisonWeight } = this.#limits
+    const leastBytes = work === 'ask' ? minAskBytes : minFrameBytes
+    return this.#pace.spend(Math.max(leastBytes, frameBytes * (work === 'comparison' ? comparisonWeight : 1)))
   }
 }

@@ -76,6 +76,22 @@ const floods: readonly Onslaught[] = [
       await heard
     },
   },
+  {
+    name: 'asks for documents that are not there, as fast as they are taken, and nothing read',
+    order: 'last',
+    known: {
+      counter: 'cpns_asks_refused_total',
+      labels: { reason: 'too-many' },
+      event: 'ask.refused',
+      fields: { reason: 'too-many' },
+    },
+    async launch({ manifests }, hostile) {
+      const link = await hostile.link(manifests)
+      link.deafen()
+      const none = (round: number) => ownDocument(hostile, `none${round}`)
+      await link.flood(round => [{ type: 'have', document: none(round), heads: [], purpose: 'ask' }])
+    },
+  },
 ]
 
 export const repertoire: readonly Onslaught[] = [...attacks, ...floods]

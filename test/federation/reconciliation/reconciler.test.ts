@@ -176,9 +176,13 @@ test('answers of the side that asks, queries of the side that answers, and more 
 
 test('a budget lets a second’s worth through at once, then as much as it says, first come first served', async () => {
   const clock = new ManualClock()
-  const budget = new ByteBudget({ bytesPerSecond: 1_000, minFrameBytes: 100, comparisonWeight: 4 }, clock)
+  const budget = new ByteBudget(
+    { bytesPerSecond: 1_000, minFrameBytes: 100, minAskBytes: 200, comparisonWeight: 4 },
+    clock,
+  )
   const done: number[] = []
-  for (let at = 0; at < 30; at++) void budget.spend(at % 2 === 0 ? 1 : 50, at % 2 === 1).then(() => done.push(at))
+  for (let at = 0; at < 30; at++)
+    void budget.spend(at % 2 === 0 ? 1 : 50, at % 2 === 1 ? 'comparison' : 'other').then(() => done.push(at))
   await settle()
   // By turns 100, the least, and 50 × 4.
   assert.is(done.length, 7)
@@ -189,7 +193,7 @@ test('a budget lets a second’s worth through at once, then as much as it says,
     done,
     Array.from({ length: 30 }, (_, at) => at),
   )
-  await budget.spend(1_000_000, false)
+  await budget.spend(1_000_000, 'other')
 })
 
 test.run()
