@@ -32,6 +32,8 @@ const store = await openMessageStore({
   deviceId: 'browser',
   deviceName: 'This browser',
   replica: await openBrowserReplica(settings.replica),
+  // Until the page can show what happens.
+  startOffline: true,
   onEvent: ({ kind }) => {
     if (kind === 'changed' || kind === 'connection') void show()
   },
@@ -92,18 +94,22 @@ function place(container: Container): HTMLElement {
     element('p', {}, latest ? `${isMine(latest) ? 'You: ' : ''}${textOf(latest)}` : 'Empty'),
     unseen > 0 ? element('span', { class: 'badge' }, String(unseen)) : element('span'),
   )
-  button.onclick = () => {
-    open = container.container
-    words = ''
-    input('search').value = ''
-    void show()
-  }
+  button.onclick = () => go(container.container)
   return button
+}
+
+/** Opens a conversation or folder; `undefined`: the list of them, where there is no room for both. */
+function go(container: string | undefined): void {
+  open = container
+  words = ''
+  input('search').value = ''
+  void show()
 }
 
 async function showMessages(): Promise<void> {
   const list = at('messages')
   list.classList.toggle('found', words !== '')
+  document.body.className = words !== '' ? 'searching' : open === undefined ? '' : 'open'
   if (words !== '') {
     at('title').hidden = at('compose').hidden = true
     delete list.dataset.container
@@ -114,11 +120,17 @@ async function showMessages(): Promise<void> {
   }
   const all = [...(await store.conversations()), ...(await store.folders())]
   const container = all.find(each => each.container === open)
-  if (!container) return
+  if (!container) {
+    at('title').hidden = at('compose').hidden = true
+    return list.replaceChildren(element('p', { class: 'nothing' }, 'Choose a conversation.'))
+  }
   at('title').hidden = false
   at('compose').hidden = container.kind === 'folder'
   const amount = `${container.objects} ${container.objects === 1 ? 'message' : 'messages'} on this device`
+  const back = element('button', { class: 'back', title: 'All conversations' }, '‹')
+  back.onclick = () => go(undefined)
   at('title').replaceChildren(
+    back,
     face(nameOf(container), container.kind),
     element('div', {}, element('b', {}, nameOf(container)), element('small', {}, amount)),
   )
@@ -148,19 +160,25 @@ function message(object: MailObject): HTMLElement {
   keep.onclick = () => void keepCopy(object.id)
   const isWaiting = store.waiting.some(change => change.kind === 'deposit' && change.looks[0]?.id === object.id)
   const clock = clockOf(new Date(object.date))
-  const time = words === '' ? clock : `${when(object.date)} · ${clock}`
+  const isFound = words !== ''
+  const time = isFound ? `${dayOf(new Date(object.date))} · ${clock}` : clock
+  const isWhole = object.content === 'full'
+  const bubble = element(
+    isFound || !isWhole ? 'button' : 'div',
+    { class: 'bubble' },
+    ...marked(textOf(object)),
+    element('small', {}, isWaiting ? `${time} · waits` : time),
+  )
+  if (isFound) bubble.onclick = () => go(object.container)
+  // What cannot be fetched now can be clicked again.
+  else if (!isWhole) bubble.onclick = () => void store.fetch(object.id).then(show, () => {})
   return element(
     'div',
     {
       class: ['message', isMine(object) && 'out', isWaiting && 'waits'].filter(Boolean).join(' '),
       'data-id': object.id,
     },
-    element(
-      'div',
-      { class: 'bubble' },
-      ...marked(textOf(object)),
-      element('small', {}, isWaiting ? `${time} · waits` : time),
-    ),
+    bubble,
     element('div', { class: 'acts' }, star, ...(object.container.startsWith('f-') ? [] : [keep])),
   )
 }
@@ -185,7 +203,7 @@ at('compose').onsubmit = event => {
 
 async function send(text: string): Promise<void> {
   const [latest] = await store.objects(open ?? '', { limit: 1 })
-  if (latest?.content !== 'full') return
+  if (!latest || latest.content === 'links') return
   const to = isMine(latest) ? latest.to : [latest.from]
   const { conversationId } = latest
   const said = { type: 'message', direction: 'out', contentType: 'text/plain' } as const
@@ -193,13 +211,16 @@ async function send(text: string): Promise<void> {
 }
 
 function nameOf({ name, latest, kind }: Container): string {
-  if (kind === 'folder' || latest?.content !== 'full') return name
+  if (kind === 'folder' || !latest || latest.content === 'links') return name
   const other = isMine(latest) ? latest.to[0] : latest.from
   return settings.names[other ?? ''] ?? other ?? name
 }
 
-const isMine = (object: MailObject): boolean => object.content === 'full' && object.direction === 'out'
-const textOf = (object: MailObject): string => (object.content === 'full' && object.text) || '…'
+const isMine = (object: MailObject): boolean => object.content !== 'links' && object.direction === 'out'
+const textOf = (object: MailObject): string =>
+  object.content === 'full' ? (object.text ?? '…') : 'Not loaded, to save data. Load it'
+
+const dayOf = (time: Date): string => time.toLocaleDateString('en', { day: 'numeric', month: 'short' })
 
 const clockOf = (time: Date): string =>
   time.toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hour12: false })
@@ -207,7 +228,7 @@ const clockOf = (time: Date): string =>
 function when(date: number): string {
   const its = new Date(date)
   const isToday = its.toDateString() === new Date().toDateString()
-  return isToday ? clockOf(its) : its.toLocaleDateString('en', { day: 'numeric', month: 'short' })
+  return isToday ? clockOf(its) : dayOf(its)
 }
 
 /** The text, with what was searched for marked. */
@@ -268,3 +289,4 @@ function input(id: string): HTMLInputElement {
 }
 
 void show()
+store.goOnline()
