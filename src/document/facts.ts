@@ -57,11 +57,17 @@ const keepAtOnce = 256
 /** After the store has refused. */
 const keepAgainMs = 30_000
 
+/** A document that is read: resolves when it is told. `next`: it has changed meanwhile, and is read once more. */
+interface Reading {
+  told: PromiseWithResolvers<void>
+  next: PromiseWithResolvers<void> | undefined
+}
+
 export class Facts<T extends Json> {
   readonly #options: FactsOptions<T>
   readonly #records: FactRecords<T>
   /** Documents that are being read, or told of. */
-  readonly #reading = new Map<DocumentId, { readonly told: Promise<void>; isOld: boolean }>()
+  readonly #reading = new Map<DocumentId, Reading>()
   /** Facts that the store does not have yet; `undefined`: it has one that is to go. */
   readonly #unkept = new Map<DocumentId, Derived<T> | undefined>()
   /** Documents that have changed, and with them their digests, but not their facts, which the store has. */
@@ -112,16 +118,21 @@ export class Facts<T extends Json> {
   /** Resolves when the fact of a document is told: at once, but while the start goes on. */
   async know(document: DocumentId): Promise<void> {
     while (this.#fresh && !this.#fresh.has(document) && !this.#isStopped) {
-      const reading = this.#reading.get(document)?.told
-      if (reading) await reading
+      const reading = this.#reading.get(document)
+      if (reading) await tellingOf(reading)
       else await this.refresh(document)
     }
+  }
+
+  /** Resolves when everything that has changed by now is told, whatever changes meanwhile. */
+  async settled(): Promise<void> {
+    await Promise.all(Array.from(this.#reading.values(), tellingOf))
   }
 
   /** Derives the fact of a document anew, once more when it changes meanwhile. */
   async refresh(document: DocumentId): Promise<void> {
     const reading = this.#reading.get(document)
-    if (reading) reading.isOld = true
+    if (reading) reading.next ??= Promise.withResolvers<void>()
     else await this.#tell(document, () => this.#read(document))
     this.#fresh?.add(document)
   }
@@ -168,16 +179,17 @@ export class Facts<T extends Json> {
 
   /** Has a fact told, and what comes while it is, after it: the last that is told is the last that there was. */
   async #tell(document: DocumentId, first: () => Promise<void>): Promise<void> {
-    const { promise: told, resolve } = Promise.withResolvers<void>()
-    const reading = { told, isOld: false }
+    const reading: Reading = { told: Promise.withResolvers<void>(), next: undefined }
     this.#reading.set(document, reading)
     await first()
-    while (reading.isOld) {
-      reading.isOld = false
+    reading.told.resolve()
+    while (reading.next) {
+      reading.told = reading.next
+      reading.next = undefined
       await this.#read(document)
+      reading.told.resolve()
     }
     this.#reading.delete(document)
-    resolve()
   }
 
   // --- changes
@@ -286,3 +298,5 @@ export class Facts<T extends Json> {
 function ifDamaged(error: unknown): undefined {
   if (!(error instanceof CorruptRecord)) throw error
 }
+
+const tellingOf = ({ told, next }: Reading): Promise<void> => (next ?? told).promise

@@ -251,7 +251,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   commands.push(forwarding.command)
 
   const offerCommand = <Params, Result>(command: Command<Params, Result>) => commands.push(command as Command)
-  const known = { networks, belongings, isKnown: () => facts.isLoaded }
+  const known = { networks, belongings, facts }
   offerCommand(listing(known))
   offerCommand(finding(known))
   live.offer(found => offerCommand(commandOf(query(found), dispatch)))

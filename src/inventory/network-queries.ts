@@ -26,8 +26,8 @@ const maxLookedAt = 100
 export interface NetworkQueriesOptions {
   readonly networks: Pick<Networks, 'view'>
   readonly belongings: Pick<Belongings, 'of'>
-  /** Whether all PNs are known: not yet while the server starts. */
-  readonly isKnown: () => boolean
+  /** What is known of all PNs: not all yet while the server starts. */
+  readonly facts: { readonly isLoaded: boolean; settled(): Promise<void> }
 }
 
 /** `pn.list`: usage information of the caller's PNs, those that have ended included as long as it may read them. */
@@ -49,12 +49,14 @@ export const finding = (options: NetworkQueriesOptions): Command<GatewayFindPara
 })
 
 async function page<T>(
-  { networks, belongings, isKnown }: NetworkQueriesOptions,
+  { networks, belongings, facts }: NetworkQueriesOptions,
   principal: Principal,
   after: string | undefined,
   show: (inventory: Inventory) => readonly T[],
 ): Promise<{ readonly found: T[]; readonly next: string | undefined }> {
-  if (!isKnown()) throw commandRefusals.starting()
+  if (!facts.isLoaded) throw commandRefusals.starting()
+  // Whoever was told that a PN is there finds it.
+  await facts.settled()
   const names = belongings.of(principal).filter(name => after === undefined || placeOf(name) > after)
   const looked = names.slice(0, maxLookedAt)
   const found: T[] = []

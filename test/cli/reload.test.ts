@@ -121,7 +121,7 @@ test('what is wrong anywhere leaves everything as it was', async () => {
 })
 
 test('a node that is part of another program says whose its settings are', async () => {
-  const { folder, end } = await realNode()
+  const { folder, end } = await realNode({ isEmbedded: true })
   try {
     const { code, stderr } = await cpnsHere('reload', '--config', join(folder, 'cpns.toml'))
     assert.is(code, 1)

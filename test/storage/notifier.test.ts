@@ -108,7 +108,12 @@ class Rig {
       },
       policy: { notifications: { coalesceMs, maxCoalesceMs } },
     })
-    const alone: Pick<Federation, 'linked' | 'handle'> = { linked: () => [], handle: () => {} }
+    const alone: Pick<Federation, 'linked' | 'links' | 'handle' | 'subscribe'> = {
+      linked: () => [],
+      links: () => [],
+      handle: () => {},
+      subscribe: () => () => {},
+    }
     this.#storage.join(alone as Federation)
   }
 

@@ -23,6 +23,8 @@ export async function realNode(
     readonly settings?: Readonly<Record<string, string>>
     /** Another operator that it trusts, and that is not there. */
     readonly trusts?: string
+    /** Part of another program, which has its settings otherwise than in files. */
+    readonly isEmbedded?: true
   } = {},
 ) {
   const folder = await temporaryFolder()
@@ -50,7 +52,10 @@ export async function realNode(
   const { configuration, at: pathAt } = nodeFolder
   const reread = async () => (await openNodeFolder(nodeFolder.configFile, settings)).configuration
   const keptTrust = trustKeptIn(trustFiles(nodeFolder), reread, nodeCrypto())
-  const node: RunningNode = await launch(configuration, pathAt, { keptTrust, reread, ...options })
+  const node: RunningNode = await launch(configuration, pathAt, {
+    ...(!options.isEmbedded && { keptTrust, reread }),
+    ...options,
+  })
   await node.ready
   const connectOwner = () =>
     connect({
