@@ -27,11 +27,15 @@ const ranks: Readonly<Record<Content, number>> = { links: 0, list: 1, full: 2 }
 /** Whether one gives more of each object than another. */
 export const isRicher = (one: Content, other: Content): boolean => ranks[one] > ranks[other]
 
-/** What is known of an object, when it was known already: objects never change, but their flags and their place do. */
+/**
+ * What is known of an object, when it was known already: what it holds never changes, but its flags and its place do; and its
+ * times, when two servers that were apart have stored it both and one of them is heard.
+ */
 export function richer(known: ShownObject | undefined, told: ShownObject): ShownObject {
   if (!known || !isRicher(contentOf(known), contentOf(told))) return told
-  const { container, part, flags } = told
-  return { ...known, container, part, flags }
+  if (!('mediaCount' in told)) return { ...known, ...told }
+  const { mediaCount: _, ...headers } = told
+  return { ...known, ...headers }
 }
 
 /** Whether its user should still look at it: it came in, and is neither seen nor thrown away. */
