@@ -122,6 +122,7 @@ test('takes of the server only what is shared, and of the adapters only the brow
   assert.equal(adapters.sort(), [
     'adapters/browser/crypto.ts',
     'adapters/browser/http.ts',
+    'adapters/browser/network-meter.ts',
     'adapters/browser/policy-store.ts',
     'adapters/browser/replica-store.ts',
     'adapters/browser/sha256.ts',
