@@ -14,6 +14,7 @@ import { asDocumentId } from '../../src/document/names.ts'
 import { formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
 import { LogAuthor } from '../document/log-author.ts'
 import { testOperator } from '../fixtures/operators.ts'
+import { until } from '../fixtures/until.ts'
 import { realNode } from '../operations/admin/real-node.ts'
 
 const test = suite('cpns peer')
@@ -91,7 +92,7 @@ test('evidence is listed and exported, and checked by whoever gets it', async ()
   await node.documents.ingest(document, twin.bytes, writer.id)
 
   const shown = /b\.example +two entries 0 of log \S+ of visit\/b\.example\/a\.example\/home +12D3/
-  assert.match(await peer('evidence', 'b.example', ...config), shown)
+  await until(async () => shown.test(await peer('evidence', 'b.example', ...config)), { what: 'the evidence is kept' })
   assert.equal(JSON.parse(await peer('evidence', 'c.example', '--json', ...config)), [])
   const exported = join(folder, 'evidence.jsonl')
   assert.match(await peer('evidence', '--export', exported, ...config), /^1 pieces/)
