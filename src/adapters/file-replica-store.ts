@@ -8,11 +8,12 @@ import { ReplicaFailed, ReplicaInUse, type ReplicaStore } from '../ports/replica
  * @throws {ReplicaInUse} {@link ReplicaFailed}
  */
 export async function openFileReplicaStore(folder: string): Promise<ReplicaStore> {
-  const level = new ClassicLevel<string, unknown>(folder, { keyEncoding: 'utf8', valueEncoding: 'json' })
   const failed = (error: unknown): never => {
     throw new ReplicaFailed(`The replica in ${folder} cannot be read or written: ${reasonOf(error)}.`, { cause: error })
   }
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch(failed)
+  // Not before: it begins to open by itself, and would make the folder for everybody.
+  const level = new ClassicLevel<string, unknown>(folder, { keyEncoding: 'utf8', valueEncoding: 'json' })
   await level.open().catch(error => {
     if (causeOf(error).code === 'LEVEL_LOCKED') {
       throw new ReplicaInUse(`The replica in ${folder} is open already, here or in another process.`, { cause: error })
