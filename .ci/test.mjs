@@ -21,15 +21,25 @@ const files = readdirSync('test', { recursive: true })
 const groups = Map.groupBy(files, path => heavy.findIndex(pattern => pattern.test(path)))
 const waiting = [...heavy.keys(), -1].flatMap(index => (groups.has(index) ? [groups.get(index)] : []))
 
+/** What a failed test leaves running would keep its group from ending: it has so long after the last one. */
+const lingerMs = 60_000
+
 /** Resolves with whether all is well. */
 function run(group) {
   const began = performance.now()
   const pattern = `^(${group.map(path => path.replaceAll('.', '\\.')).join('|')})$`
   const child = spawn(process.execPath, ['node_modules/uvu/bin.js', 'test', pattern, '-i', 'fixtures'])
   const said = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', bytes => said.push(bytes))
+  let lingering
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', bytes => {
+      said.push(bytes)
+      if (bytes.includes('  Duration: ')) lingering ??= setTimeout(() => child.kill('SIGKILL'), lingerMs)
+    })
+  }
   return new Promise(resolve =>
     child.on('close', code => {
+      clearTimeout(lingering)
       process.stdout.write(Buffer.concat(said))
       console.log(`${group.length} files in ${Math.round((performance.now() - began) / 1000)} s: exit code ${code}\n`)
       resolve(code === 0)
