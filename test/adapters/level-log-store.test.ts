@@ -237,6 +237,16 @@ test('a flipped bit anywhere in the journal of a closed store is told, and takes
   }
 })
 
+/** One bit flipped in each of so many copies, evenly over the largest table. */
+const onFlippedTables = (folder: string, flips: number, action: (copy: string) => Promise<void>): Promise<void> =>
+  onDamagedCopies(
+    folder,
+    '.ldb',
+    flips,
+    (file, size, index) => flipBit(file, spread(size, flips)[index] ?? 0, index % 8),
+    action,
+  )
+
 test('a flipped bit anywhere in a table file is told when what it struck is read', async () => {
   const { folder, remove } = await temporary()
   try {
@@ -247,28 +257,22 @@ test('a flipped bit anywhere in a table file is told when what it struck is read
     await settle(folder)
     const flips = 60
     let told = 0
-    await onDamagedCopies(
-      folder,
-      '.ldb',
-      flips,
-      (file, size, index) => flipBit(file, spread(size, flips)[index] ?? 0, index % 8),
-      async copy => {
+    await onFlippedTables(folder, flips, async copy => {
+      try {
+        const damaged = await openLevelLogStore(copy)
         try {
-          const damaged = await openLevelLogStore(copy)
-          try {
-            for (const document of [documentA, documentB]) {
-              assert.is((await damaged.index(document))?.heads[0]?.length, 20)
-              assert.equal(await all(damaged.entries(document)), written)
-            }
-          } finally {
-            await damaged.close()
+          for (const document of [documentA, documentB]) {
+            assert.is((await damaged.index(document))?.heads[0]?.length, 20)
+            assert.equal(await all(damaged.entries(document)), written)
           }
-        } catch (error) {
-          if (!(error instanceof CorruptRecord || error instanceof StoreDamaged)) throw error
-          told += 1
+        } finally {
+          await damaged.close()
         }
-      },
-    )
+      } catch (error) {
+        if (!(error instanceof CorruptRecord || error instanceof StoreDamaged)) throw error
+        told += 1
+      }
+    })
     assert.ok(told > flips * 0.8, `${told} of ${flips} flips were told`)
   } finally {
     await remove()
@@ -292,25 +296,19 @@ test('what is read at once is answered as if it were read one by one, also where
     await settle(folder)
     const flips = 40
     let told = 0
-    await onDamagedCopies(
-      folder,
-      '.ldb',
-      flips,
-      (file, size, index) => flipBit(file, spread(size, flips)[index] ?? 0, index % 8),
-      async copy => {
-        const damaged = await openLevelLogStore(copy).catch(() => undefined)
-        if (!damaged) return
-        const outcome = (key: string) => damaged.local(key).catch((error: Error) => error.constructor.name)
-        try {
-          const oneByOne: unknown[] = []
-          for (const key of keys) oneByOne.push(await outcome(key))
-          assert.equal(await Promise.all(keys.map(outcome)), oneByOne)
-          if (oneByOne.includes('CorruptRecord')) told += 1
-        } finally {
-          await damaged.close()
-        }
-      },
-    )
+    await onFlippedTables(folder, flips, async copy => {
+      const damaged = await openLevelLogStore(copy).catch(() => undefined)
+      if (!damaged) return
+      const outcome = (key: string) => damaged.local(key).catch((error: Error) => error.constructor.name)
+      try {
+        const oneByOne: unknown[] = []
+        for (const key of keys) oneByOne.push(await outcome(key))
+        assert.equal(await Promise.all(keys.map(outcome)), oneByOne)
+        if (oneByOne.includes('CorruptRecord')) told += 1
+      } finally {
+        await damaged.close()
+      }
+    })
     assert.ok(told > flips / 2, `${told} of ${flips} flips were told`)
   } finally {
     await remove()
