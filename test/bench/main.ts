@@ -16,6 +16,7 @@ import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { replicationBench } from './replication.ts'
 import { searchBench } from './search.ts'
+import { simulatorBench } from './simulator.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
@@ -41,6 +42,7 @@ const benches: readonly Bench[] = [
   fanOutBench,
   documentsBench,
   crashBench,
+  simulatorBench,
 ]
 
 const { values, positionals } = parseArgs({
