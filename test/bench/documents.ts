@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Bench, median, spread } from './bench.ts'
-import { cpuMsOf } from './fan-out/peer-process.ts'
-import { folders, start } from './overload/bench-server.ts'
-import { startChild } from './overload/child.ts'
+import { type Bench, type Figure, median, spread } from './bench.ts'
+import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
+import { type Child, startChild } from './overload/child.ts'
+import * as servers from './writers/servers.ts'
 import type { WritersAnswer, WritersOrder } from './writers/writers.child.ts'
 
 /*
  * Very many documents, each with one who writes and one who observes: what a write costs the server from the command to the frame
- * at the observer, all threads and the disk's part counted.
+ * at the observer, all threads and the disk's part counted. All servers run at once, and take turns, round by round.
  */
 
 const rounds = 5
@@ -17,49 +17,91 @@ const whole = { documents: 2_000, everyMs: 4_000, forMs: 8_000 }
 const quick = { documents: 50, everyMs: 200, forMs: 1_000 }
 const wantedUs = 80
 
+interface Entrant {
+  readonly kind: servers.ServerKind
+  readonly server: servers.RunningServer
+  readonly writers: Child<WritersOrder, WritersAnswer>
+  readonly costsUs: number[]
+  readonly toldMs: number[]
+  readonly acknowledgedMs: number[]
+}
+
 export const documentsBench: Bench = {
   name: 'documents',
-  summary: `${whole.documents} documents, a writer and an observer each`,
+  summary: `${whole.documents} documents, a writer and an observer each, beside other servers`,
   async run(progress, { isQuick }) {
     const { documents: count, everyMs, forMs } = isQuick ? quick : whole
+    await installPeers(progress)
     const root = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
-    const identities = Array.from({ length: count }, (_, index) => `client-${index}`)
-    const [home] = await folders(root, 1, identities)
-    if (!home) throw new Error('There is no server.')
-    const server = await start(home)
-    const writers = startChild<WritersOrder, WritersAnswer>('../writers/writers.child.ts')
-    const costsUs: number[] = []
-    const latenciesMs: number[] = []
+    const entrants: Entrant[] = []
     try {
-      await writers.ask({ what: 'open', port: server.port, count })
-      await writers.ask({ what: 'observe' })
-      progress(`${count} writers and observers are there`)
-      // The first round has everything compiled.
-      for (let round = 0; round <= rounds; round++) {
-        const cpuMs = await cpuMsOf(server.pid)
-        const { told, medianMs } = await writers.ask({ what: 'write', forMs, underWay: 1, everyMs })
-        const costUs = (1000 * ((await cpuMsOf(server.pid)) - cpuMs)) / told
-        progress(`round ${round}: ${told} writes delivered, ${costUs.toFixed(0)} µs each`)
-        if (round === 0) continue
-        costsUs.push(costUs)
-        latenciesMs.push(medianMs)
+      for (const kind of await kinds(root, count)) {
+        const server = await kind.start()
+        const writers = startChild<WritersOrder, WritersAnswer>('../writers/writers.child.ts')
+        entrants.push({ kind, server, writers, costsUs: [], toldMs: [], acknowledgedMs: [] })
+        await writers.ask({ what: 'open', protocol: kind.protocol, port: server.port, count })
+        await writers.ask({ what: 'observe' })
+        progress(`${kind.name}: ${count} writers and observers are there`)
       }
-      return [
-        {
-          name: `server CPU for a write delivered, ${count} documents`,
-          value: median(costsUs),
-          ...spread(costsUs),
-          unit: 'µs',
-          atMost: wantedUs,
-        },
-        { name: 'until it is acknowledged, p50', value: median(latenciesMs), ...spread(latenciesMs), unit: 'ms' },
-      ]
+      // The first round has everything compiled.
+      for (let round = 0; round <= rounds; round++)
+        for (const { kind, server, writers, ...all } of entrants) {
+          const cpuMs = await cpuMsOf(server.pid)
+          const answer = await writers.ask({ what: 'write', forMs, underWay: 1, everyMs })
+          const costUs = (1000 * ((await cpuMsOf(server.pid)) - cpuMs)) / answer.told
+          progress(
+            `round ${round}, ${kind.name}: ${answer.told} delivered, ${costUs.toFixed(0)} µs each, after ${answer.toldMs.toFixed(1)} ms`,
+          )
+          if (round === 0) continue
+          all.costsUs.push(costUs)
+          all.toldMs.push(answer.toldMs)
+          all.acknowledgedMs.push(answer.acknowledgedMs)
+        }
+      return figures(entrants)
     } finally {
-      writers.end()
-      server.signal('SIGKILL')
-      await server.log.ended
-      await home.link.close()
+      for (const { kind, server, writers } of entrants) {
+        writers.end()
+        await server.kill()
+        await kind.close()
+      }
       await rm(root, { recursive: true, force: true })
     }
   },
 }
+
+const kinds = async (root: string, count: number): Promise<servers.ServerKind[]> => [
+  await servers.ours(root, count),
+  await servers.bare(),
+  await servers.yWebsocket(),
+  await servers.yWebsocketOnDisk(root),
+  await servers.hocuspocus(root),
+  await servers.automerge(root),
+]
+
+const inMemory = 2
+
+function figures(entrants: readonly Entrant[]): Figure[] {
+  const [own] = entrants
+  const memory = entrants[inMemory]
+  if (!own || !memory) return []
+  const shares = own.toldMs.map((ms, round) => ms / (memory.toldMs[round] ?? Number.NaN))
+  return [
+    ...entrants.map(({ kind, costsUs }) => ({
+      name: `${kind.name}, server CPU for a write delivered`,
+      value: median(costsUs),
+      ...spread(costsUs),
+      unit: 'µs',
+      ...(kind === own.kind && { atMost: wantedUs }),
+    })),
+    ...entrants.map(({ kind, toldMs }) => ({
+      name: `${kind.name}, until its observer is told, p50`,
+      value: median(toldMs),
+      ...spread(toldMs),
+      unit: 'ms',
+    })),
+    { name: 'this server’s p50 beside y-websocket’s in memory', ...of(shares), unit: '×', atMost: 1 },
+    { name: 'this server, until a write is acknowledged, p50', ...of(own.acknowledgedMs), unit: 'ms' },
+  ]
+}
+
+const of = (values: readonly number[]) => ({ value: median(values), ...spread(values) })

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { createEncoder, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
-import { Doc, encodeStateVector } from 'yjs'
+import { Doc } from 'yjs'
 import { sessionTicket } from '../../../src/access/protocol.ts'
 import { documentId, operatorId } from '../../../src/client/node.ts'
 import { folders, start } from '../overload/bench-server.ts'
 import { openRawClient, operator } from '../overload/raw-client.ts'
 import { openRawSocket } from '../overload/raw-socket.ts'
+import { firstStep, firstStepOf, hocuspocusProof, message, update } from '../writers/y-protocol.ts'
 import { startPeer } from './peer-process.ts'
 
 /*
@@ -28,21 +28,6 @@ export interface Contestant {
 const address = (port: number) => ({ host: '127.0.0.1', port, localAddress: '127.0.0.1' })
 const room = 'bench'
 const value = (count: number) => `The alias of the network: ${count}.`
-
-const sync = 0
-const step1 = 0
-const update = 2
-
-const message = (of: number, bytes: Uint8Array, prefix = '') => {
-  const encoder = createEncoder()
-  if (prefix !== '') writeVarString(encoder, prefix)
-  writeVarUint(encoder, sync)
-  writeVarUint(encoder, of)
-  writeVarUint8Array(encoder, bytes)
-  return toUint8Array(encoder)
-}
-
-const nothing = encodeStateVector(new Doc())
 
 /** This server: the Personal Network's alias is changed by a command, which is answered when it is on disk. */
 export async function ours(root: string, nodeOptions: readonly string[] = []): Promise<Contestant> {
@@ -73,7 +58,7 @@ export async function ours(root: string, nodeOptions: readonly string[] = []): P
     port,
     observer: {
       path: `/v1/documents/${document}?ticket=${encodeURIComponent(ticket)}`,
-      words: [message(step1, nothing)],
+      words: [firstStep],
     },
     async write() {
       const alias = value(++writes)
@@ -99,29 +84,20 @@ export async function yWebsocket(folder: string | undefined): Promise<Contestant
   return {
     name: folder === undefined ? 'y-websocket' : 'y-websocket with LevelDB',
     ...{ pid: peer.pid, port: peer.port, ...writer },
-    observer: { path: `/${room}`, words: [message(step1, nothing)] },
-    stop: async () => peer.stop(),
+    observer: { path: `/${room}`, words: [firstStep] },
+    stop: () => peer.stop(),
   }
 }
 
-const authentication = 2
-const token = 0
-
 export async function hocuspocus(folder: string): Promise<Contestant> {
   const peer = await startPeer('hocuspocus.mjs', { DATA: join(folder, 'hocuspocus.sqlite') })
-  const encoder = createEncoder()
-  writeVarString(encoder, room)
-  writeVarUint(encoder, authentication)
-  writeVarUint(encoder, token)
-  writeVarString(encoder, '')
-  writeVarString(encoder, '4.7.0')
-  const proof = toUint8Array(encoder)
+  const proof = hocuspocusProof(room)
   const writer = await yWriter(peer.port, '/', room, [proof])
   return {
     name: 'hocuspocus with SQLite',
     ...{ pid: peer.pid, port: peer.port, ...writer },
-    observer: { path: '/', words: [proof, message(step1, nothing, room)] },
-    stop: async () => peer.stop(),
+    observer: { path: '/', words: [proof, firstStepOf(room)] },
+    stop: () => peer.stop(),
   }
 }
 
@@ -138,7 +114,7 @@ export async function bare(): Promise<Contestant> {
       socket.send(Buffer.from(`${text} And as much again as an update has around it.`))
       return text
     },
-    stop: async () => peer.stop(),
+    stop: () => peer.stop(),
   }
 }
 

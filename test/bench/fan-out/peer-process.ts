@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { until } from '../../fixtures/until.ts'
+import { endWithThisProcess } from '../overload/child.ts'
 
 /*
  * Servers of others, each in a process of its own, from packages that this project itself does not need: they are installed when a
@@ -14,7 +15,8 @@ import { until } from '../../fixtures/until.ts'
 export interface PeerProcess {
   readonly pid: number
   readonly port: number
-  stop(): void
+  /** Resolves when it has ended: it is killed. */
+  stop(): Promise<void>
 }
 
 const folder = fileURLToPath(new URL('../peers/', import.meta.url))
@@ -36,12 +38,17 @@ export async function startPeer(
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), ...environment },
   })
-  const stop = () => void child.kill('SIGKILL')
-  process.once('exit', stop)
-  child.once('exit', () => process.off('exit', stop))
+  const ended = new Promise<void>(resolve => void child.once('exit', () => resolve()))
+  endWithThisProcess(child)
   await until(() => child.exitCode !== null || answers(port), { what: `${script} listens`, withinMs: 30_000 })
   if (child.exitCode !== null || child.pid === undefined) throw new Error(`${script} ended with ${child.exitCode}.`)
-  return { pid: child.pid, port, stop }
+  return {
+    ...{ pid: child.pid, port },
+    stop() {
+      child.kill('SIGKILL')
+      return ended
+    },
+  }
 }
 
 async function answers(port: number): Promise<boolean> {

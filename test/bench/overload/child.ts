@@ -18,6 +18,16 @@ interface Numbered<T> {
   readonly body: T
 }
 
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
+export function endWithThisProcess(child: ChildProcess): void {
+  living.add(child)
+  child.once('exit', () => living.delete(child))
+}
+
 /** @param module file name of the program, beside this one */
 export function startChild<Order, Answer>(module: string, execArgv: readonly string[] = []): Child<Order, Answer> {
   const child = fork(fileURLToPath(new URL(module, import.meta.url)), [], { execArgv: [...execArgv] })
@@ -28,14 +38,12 @@ export function startChild<Order, Answer>(module: string, execArgv: readonly str
 export function orders<Order, Answer>(child: ChildProcess, name: string): Child<Order, Answer> {
   const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
   let last = 0
-  const kill = () => void child.kill('SIGKILL')
-  process.once('exit', kill)
+  endWithThisProcess(child)
   child.on('message', ({ number, body }: Numbered<Answer>) => {
     waiting.get(number)?.resolve(body)
     waiting.delete(number)
   })
   child.on('exit', (code, signal) => {
-    process.off('exit', kill)
     for (const { reject } of waiting.values()) reject(new Error(`${name} ended with ${code ?? signal}.`))
     waiting.clear()
   })
@@ -47,7 +55,7 @@ export function orders<Order, Answer>(child: ChildProcess, name: string): Child<
         waiting.set(last, { resolve, reject })
         child.send({ number: last, body: order } satisfies Numbered<Order>)
       }),
-    end: kill,
+    end: () => void child.kill('SIGKILL'),
   }
 }
 

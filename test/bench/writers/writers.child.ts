@@ -1,22 +1,17 @@
-import { randomUUID } from 'node:crypto'
-import { createEncoder, toUint8Array, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
-import { Doc, encodeStateVector } from 'yjs'
-import { z } from 'zod'
-import { documentsPath, sessionTicket } from '../../../src/access/protocol.ts'
-import { documentId, operatorId } from '../../../src/client/node.ts'
 import { obey } from '../overload/child.ts'
-import { localAddressOf, openRawClient, operator, type RawClient } from '../overload/raw-client.ts'
-import { openRawSocket } from '../overload/raw-socket.ts'
+import type { Connect, Connection } from './connection.ts'
 
 /*
- * Clients that write, each to a Personal Network of its own: the alias again and again, to a text with a number that only grows. They
- * know what was acknowledged, and can say of a server whether it still has it; each may have an observer beside it.
+ * Clients that write, each to a document of its own. They know what was acknowledged, and can say of a server whether it still has
+ * it; each may have an observer beside it.
  */
 
+export type Protocol = keyof typeof protocols
+
 export type WritersOrder =
-  /** All connect, and establish their networks; again after a server was started again. */
-  | { readonly what: 'open'; readonly port: number; readonly count: number }
-  /** Somebody follows each network by y-protocol from now on. */
+  /** All connect, and make their documents; again after a server was started again. */
+  | { readonly what: 'open'; readonly protocol: Protocol; readonly port: number; readonly count: number }
+  /** Somebody follows each document from now on. */
   | { readonly what: 'observe' }
   /** All write for so long, or until they are closed: each has so many writes under way, or one begun every so often. */
   | { readonly what: 'write'; readonly forMs: number; readonly underWay: number; readonly everyMs: number }
@@ -28,41 +23,43 @@ export interface WritersAnswer {
   /** Writes that their observers were told of. */
   readonly told: number
   readonly lost: number
-  /** From a write to its acknowledgement, median over all of this order. */
-  readonly medianMs: number
+  /** From a write to its acknowledgement, and until its observer is told; medians over all of this order. */
+  readonly acknowledgedMs: number
+  readonly toldMs: number
 }
 
 interface Writer {
   readonly index: number
-  client: RawClient | undefined
-  /** Resolves when the connection has ended. */
-  closed: Promise<void>
+  connection: Connection | undefined
   lastWritten: number
   lastAcknowledged: number
+  /** Writes that nobody was told of yet, by their number: when they began. */
+  readonly beganMs: Map<number, number>
 }
 
+/** Loaded when it is needed: that of automerge-repo takes packages of the peers. */
+const protocols = {
+  ours: async () => (await import('./ours.ts')).connectOurs,
+  bare: async () => (await import('./bare.ts')).connectBare,
+  yWebsocket: async () => (await import('./y-documents.ts')).connectYWebsocket,
+  hocuspocus: async () => (await import('./y-documents.ts')).connectHocuspocus,
+  automerge: async () => (await import('./automerge.ts')).connectAutomerge,
+} satisfies Record<string, () => Promise<Connect>>
+
 const openAtOnce = 32
+const tellWithinMs = 2_000
 const writers: Writer[] = []
-let port = 0
-let told = 0
+let toldMs: number[] = []
+let isObserved = false
 
 obey<WritersOrder, WritersAnswer>(async order => {
-  told = 0
   switch (order.what) {
     case 'open':
-      port = order.port
-      while (writers.length < order.count)
-        writers.push({
-          index: writers.length,
-          client: undefined,
-          closed: Promise.resolve(),
-          lastWritten: 0,
-          lastAcknowledged: 0,
-        })
-      await inTurns(writers, connect)
+      await open(order)
       return nothing
     case 'observe':
       await inTurns(writers, observe)
+      isObserved = true
       return nothing
     case 'write':
       return await write(order)
@@ -71,7 +68,22 @@ obey<WritersOrder, WritersAnswer>(async order => {
   }
 })
 
-const nothing: WritersAnswer = { acknowledged: 0, told: 0, lost: 0, medianMs: 0 }
+const nothing: WritersAnswer = { acknowledged: 0, told: 0, lost: 0, acknowledgedMs: 0, toldMs: 0 }
+
+async function open({ protocol, port, count }: Extract<WritersOrder, { what: 'open' }>): Promise<void> {
+  const connect: Connect = await protocols[protocol]()
+  while (writers.length < count)
+    writers.push({
+      index: writers.length,
+      connection: undefined,
+      lastWritten: 0,
+      lastAcknowledged: 0,
+      beganMs: new Map(),
+    })
+  await inTurns(writers, async writer => {
+    writer.connection = await connect(port, writer.index, writer.lastWritten === 0)
+  })
+}
 
 /** For each, so many at once. */
 async function inTurns<T>(all: readonly T[], action: (each: T) => Promise<void>): Promise<void> {
@@ -82,73 +94,30 @@ async function inTurns<T>(all: readonly T[], action: (each: T) => Promise<void>)
   await Promise.all(Array.from({ length: openAtOnce }, worker))
 }
 
-const identityOf = ({ index }: Writer): string => `client-${index}`
-const networkOf = ({ index }: Writer) => ({ home: operator, pnId: `n-${index}` })
-const aliasOf = (number: number): string => `The alias of the network: ${number}.`
-
-async function connect(writer: Writer): Promise<void> {
-  const welcome = Promise.withResolvers<void>()
-  const closed = Promise.withResolvers<void>()
-  writer.closed = closed.promise
-  writer.client = openRawClient(
-    { port, identity: identityOf(writer), localAddress: localAddressOf(writer.index) },
-    {
-      welcome: () => welcome.resolve(),
-      refused: ({ status }) => welcome.reject(new Error(`A writer was refused with ${status}.`)),
-      closed(code) {
-        welcome.reject(new Error(`A writer was closed with ${code}.`))
-        closed.resolve()
-      },
-    },
-  )
-  await welcome.promise
-  if (writer.lastWritten > 0) return
-  const { pnId } = networkOf(writer)
-  await call(writer, 'pn.establish', { commandId: randomUUID(), alias: aliasOf(0), pnId })
+const connectionOf = ({ connection, index }: Writer): Connection => {
+  if (!connection) throw new Error(`Writer ${index} is not connected.`)
+  return connection
 }
 
-function call(writer: Writer, method: string, params: object): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    writer.client?.call(method, params, ({ result, error }) =>
-      error ? reject(new Error(`${method} was refused with ${error.status}.`)) : resolve(result),
-    )
+const observe = (writer: Writer): Promise<void> =>
+  connectionOf(writer).observe(number => {
+    const beganMs = writer.beganMs.get(number)
+    if (beganMs === undefined) return
+    toldMs.push(performance.now() - beganMs)
+    writer.beganMs.delete(number)
   })
-}
-
-async function observe(writer: Writer): Promise<void> {
-  const { pnId } = networkOf(writer)
-  const document = documentId({ kind: 'pn', owner: operatorId(operator), pnId })
-  const { ticket } = sessionTicket.result.parse(await call(writer, sessionTicket.method, { document }))
-  const encoder = createEncoder()
-  writeVarUint(encoder, 0)
-  writeVarUint(encoder, 0)
-  writeVarUint8Array(encoder, encodeStateVector(new Doc()))
-  const synchronised = Promise.withResolvers<void>()
-  const socket = openRawSocket(
-    { host: '127.0.0.1', port, localAddress: localAddressOf(writer.index) },
-    `${documentsPath}${document}?ticket=${encodeURIComponent(ticket)}`,
-    '',
-    {
-      open: () => socket.send(toUint8Array(encoder)),
-      binary() {
-        synchronised.resolve()
-        told += 1
-      },
-      closed: code => synchronised.reject(new Error(`An observer was closed with ${code}.`)),
-    },
-  )
-  await synchronised.promise
-}
 
 async function write(order: Extract<WritersOrder, { what: 'write' }>): Promise<WritersAnswer> {
   const endMs = performance.now() + order.forMs
-  const latenciesMs: number[] = []
+  const acknowledgedMs: number[] = []
+  toldMs = []
   const spread = order.everyMs / writers.length
   const one = async (writer: Writer) => {
     const number = ++writer.lastWritten
     const beganMs = performance.now()
-    await call(writer, 'pn.change', { commandId: randomUUID(), ...networkOf(writer), alias: aliasOf(number) })
-    latenciesMs.push(performance.now() - beganMs)
+    writer.beganMs.set(number, beganMs)
+    await connectionOf(writer).write(number)
+    acknowledgedMs.push(performance.now() - beganMs)
     writer.lastAcknowledged = Math.max(writer.lastAcknowledged, number)
   }
   const stream = async (writer: Writer) => {
@@ -162,21 +131,34 @@ async function write(order: Extract<WritersOrder, { what: 'write' }>): Promise<W
   await Promise.all(
     writers.map(writer => {
       const streams = Array.from({ length: order.underWay }, () => stream(writer))
-      return Promise.race([Promise.all(streams), writer.closed])
+      return Promise.race([Promise.all(streams), connectionOf(writer).closed])
     }),
   )
-  latenciesMs.sort((one, other) => one - other)
-  const medianMs = latenciesMs[latenciesMs.length >>> 1] ?? 0
-  return { acknowledged: latenciesMs.length, told, lost: 0, medianMs }
+  if (isObserved) await untilTold()
+  for (const { beganMs } of writers) beganMs.clear()
+  return {
+    ...nothing,
+    acknowledged: acknowledgedMs.length,
+    told: toldMs.length,
+    acknowledgedMs: middle(acknowledgedMs),
+    toldMs: middle(toldMs),
+  }
 }
+
+/** Or not within that time: of a server that does not keep up, what was told is counted. */
+async function untilTold(): Promise<void> {
+  const endMs = performance.now() + tellWithinMs
+  while (performance.now() < endMs && writers.some(({ beganMs }) => beganMs.size > 0)) await pause(10)
+}
+
+const middle = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, Math.max(0, ms)))
 
-const shown = z.object({ alias: z.string() })
-
-/** Numbers were given in order: whoever has the last that was acknowledged has all. */
+/** Numbers were given in order: whoever has the last that was acknowledged has all. What is lost is lost once. */
 async function lostOf(writer: Writer): Promise<number> {
-  const { alias } = shown.parse(await call(writer, 'pn.inventory', networkOf(writer)))
-  const there = Number(/(\d+)\.$/.exec(alias)?.[1])
-  return Math.max(0, writer.lastAcknowledged - there)
+  const there = await connectionOf(writer).read()
+  const lost = Math.max(0, writer.lastAcknowledged - there)
+  writer.lastAcknowledged = there
+  return lost
 }

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { documentsPath, sessionTicket } from '../../../src/access/protocol.ts'
+import { documentId, operatorId } from '../../../src/client/node.ts'
+import { localAddressOf, openRawClient, operator, type RawClient } from '../overload/raw-client.ts'
+import { type Connection, numberIn, opened, textOf } from './connection.ts'
+import { firstStep } from './y-protocol.ts'
+
+/* This server: each client has a Personal Network, whose alias it changes by commands. One is acknowledged when it is durable. */
+
+const shown = z.object({ alias: z.string() })
+
+export async function connectOurs(port: number, index: number, isNew: boolean): Promise<Connection> {
+  const network = { home: operator, pnId: `n-${index}` }
+  const { client, closed } = await admitted(port, index)
+  const call = (method: string, params: object): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      client.call(method, params, ({ result, error }) =>
+        error ? reject(new Error(`${method} was refused with ${error.status}.`)) : resolve(result),
+      )
+    })
+  if (isNew) await call('pn.establish', { commandId: randomUUID(), alias: textOf(0), pnId: network.pnId })
+  return {
+    closed,
+    async write(number) {
+      await call('pn.change', { commandId: randomUUID(), ...network, alias: textOf(number) })
+    },
+    async observe(told) {
+      const document = documentId({ kind: 'pn', owner: operatorId(operator), pnId: network.pnId })
+      const { ticket } = sessionTicket.result.parse(await call(sessionTicket.method, { document }))
+      const there = Promise.withResolvers<void>()
+      const path = `${documentsPath}${document}?ticket=${encodeURIComponent(ticket)}`
+      const { socket } = await opened(port, index, path, frame => {
+        there.resolve()
+        const number = numberIn(frame)
+        if (number !== undefined) told(number)
+      })
+      socket.send(firstStep)
+      await there.promise
+    },
+    async read() {
+      return numberIn(shown.parse(await call('pn.inventory', network)).alias) ?? 0
+    },
+  }
+}
+
+interface Admitted {
+  readonly client: RawClient
+  readonly closed: Promise<void>
+}
+
+const patienceMs = 500
+
+/** A server that has just started, on a machine that does other things as well, may have too much to do at first. */
+async function admitted(port: number, index: number): Promise<Admitted> {
+  for (;;) {
+    const admitted = await attempt(port, index)
+    if (admitted) return admitted
+    await delay(patienceMs)
+  }
+}
+
+function attempt(port: number, index: number): Promise<Admitted | undefined> {
+  const closed = Promise.withResolvers<void>()
+  return new Promise(resolve => {
+    const client = openRawClient(
+      { port, identity: `client-${index}`, localAddress: localAddressOf(index) },
+      {
+        welcome: () => resolve({ client, closed: closed.promise }),
+        closed() {
+          resolve(undefined)
+          closed.resolve()
+        },
+      },
+    )
+  })
+}

@@ -1,0 +1,77 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startPeer } from '../fan-out/peer-process.ts'
+import { folders, start } from '../overload/bench-server.ts'
+import type { Protocol } from './writers.child.ts'
+
+/* Servers that are measured side by side, each of which can be started again on what it has left on the disk. */
+
+export interface ServerKind {
+  readonly name: string
+  readonly protocol: Protocol
+  start(): Promise<RunningServer>
+  /** When it is not needed any more. */
+  close(): Promise<void>
+}
+
+export interface RunningServer {
+  readonly pid: number
+  readonly port: number
+  /** By SIGKILL; resolves when it has ended. */
+  kill(): Promise<void>
+}
+
+/** @param clients how many there are, each a subscriber */
+export async function ours(root: string, clients: number): Promise<ServerKind> {
+  const identities = Array.from({ length: clients }, (_, index) => `client-${index}`)
+  const [home] = await folders(join(root, 'ours'), 1, identities)
+  if (!home) throw new Error('There is no server.')
+  return {
+    ...{ name: 'this server', protocol: 'ours' },
+    async start() {
+      const { pid, port, signal, log } = await start(home)
+      return {
+        ...{ pid, port },
+        async kill() {
+          signal('SIGKILL')
+          await log.ended
+        },
+      }
+    },
+    close: () => home.link.close(),
+  }
+}
+
+export const bare = (): Promise<ServerKind> => peer('bare ws', 'bare', 'bare.mjs')
+
+const yWebsocketScript = 'node_modules/y-websocket/bin/server.cjs'
+
+export const yWebsocket = (): Promise<ServerKind> => peer('y-websocket in memory', 'yWebsocket', yWebsocketScript)
+
+export const yWebsocketOnDisk = (root: string): Promise<ServerKind> =>
+  peer('y-websocket with LevelDB', 'yWebsocket', yWebsocketScript, root, folder => ({ YPERSISTENCE: folder }))
+
+export const hocuspocus = (root: string): Promise<ServerKind> =>
+  peer('hocuspocus with SQLite', 'hocuspocus', 'hocuspocus.mjs', root, folder => ({ DATA: join(folder, 'sqlite') }))
+
+export const automerge = (root: string): Promise<ServerKind> =>
+  peer('automerge-repo with files', 'automerge', 'automerge.mjs', root, folder => ({ DATA: folder }))
+
+async function peer(
+  name: string,
+  protocol: Protocol,
+  script: string,
+  root?: string,
+  environment: (folder: string) => Readonly<Record<string, string>> = () => ({}),
+): Promise<ServerKind> {
+  const folder = root === undefined ? '' : join(root, name.replaceAll(' ', '-'))
+  if (folder !== '') await mkdir(folder)
+  return {
+    ...{ name, protocol },
+    async start() {
+      const { pid, port, stop } = await startPeer(script, environment(folder))
+      return { pid, port, kill: stop }
+    },
+    close: async () => {},
+  }
+}
