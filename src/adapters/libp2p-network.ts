@@ -1,15 +1,8 @@
-import { noise } from '@chainsafe/libp2p-noise'
-import { yamux } from '@chainsafe/libp2p-yamux'
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
-import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { ListenRefused } from '../ports/client-sockets.ts'
 import { type ServerId, serverId, serverOfPublicKey } from '../ports/names.ts'
 import { type PeerEvents, type PeerNetwork, PeerUnreachable } from '../ports/peer-network.ts'
 import { nodeCrypto } from './crypto.ts'
-import { libp2pStream } from './libp2p-stream.ts'
 
 /** Limits on what strangers and peers may make this server hold or do. */
 export interface Libp2pLimits {
@@ -37,6 +30,13 @@ const defaultLimits: Libp2pLimits = {
   dialTimeoutMs: 5_000,
 }
 
+interface Running {
+  readonly library: typeof import('./libp2p-node.ts')
+  readonly node: Libp2p
+  readonly maxFrameBytes: number
+  readonly events: PeerEvents
+}
+
 /**
  * Peers over libp2p: TCP, Noise, Yamux. Nothing else runs on it: no identify, no ping, no discovery.
  *
@@ -49,12 +49,13 @@ export function libp2pNetwork(options: {
   readonly limits?: Partial<Libp2pLimits>
 }): PeerNetwork {
   const limits = { ...defaultLimits, ...options.limits }
-  const self = serverOfPublicKey(nodeCrypto().ed25519.publicKey(options.privateKey))
+  const publicKey = nodeCrypto().ed25519.publicKey(options.privateKey)
+  const self = serverOfPublicKey(publicKey)
   const connections = new Map<ServerId, Set<Connection>>()
-  let running: { readonly node: Libp2p; readonly maxFrameBytes: number; readonly events: PeerEvents } | undefined
+  let running: Running | undefined
 
-  const node = (): Libp2p => {
-    if (running) return running.node
+  const started = (): Running => {
+    if (running) return running
     throw new PeerUnreachable('The network is not started, or stopped.')
   }
 
@@ -96,33 +97,9 @@ export function libp2pNetwork(options: {
         if (reason !== undefined) events.refused(peer ?? (remote.toString() as ServerId), reason)
         return reason !== undefined
       }
-      const created = await createLibp2p({
-        privateKey: await generateKeyPairFromSeed('Ed25519', options.privateKey),
-        addresses: { listen: [...options.listen] },
-        transports: [tcp()],
-        connectionEncrypters: [noise()],
-        streamMuxers: [
-          yamux({
-            maxInboundStreams: 2 * limits.maxStreams,
-            maxOutboundStreams: 2 * limits.maxStreams,
-            streamOptions: { maxStreamWindowSize: limits.maxWindowBytes },
-          }),
-        ],
-        connectionGater: {
-          denyInboundEncryptedConnection: denies,
-          denyOutboundEncryptedConnection: denies,
-        },
-        connectionManager: {
-          inboundConnectionThreshold: limits.inboundPerSecond,
-          maxIncomingPendingConnections: limits.maxPendingInbound,
-          maxConnections: limits.maxConnections,
-          inboundUpgradeTimeout: limits.dialTimeoutMs,
-          dialTimeout: limits.dialTimeoutMs,
-          addressDialTimeout: limits.dialTimeoutMs,
-          reconnectRetries: 0,
-        },
-        start: false,
-      })
+      const library = await import('./libp2p-node.ts')
+      const { privateKey, listen } = options
+      const created = await library.createLibp2pNode({ privateKey, publicKey, listen, limits, denies })
       created.addEventListener('connection:open', ({ detail }) => opened(detail, events))
       created.addEventListener('connection:close', ({ detail }) => closed(detail, events))
       for (const protocol of protocols) {
@@ -130,29 +107,29 @@ export function libp2pNetwork(options: {
           protocol,
           (stream, connection) => {
             const peer = idOf(connection.remotePeer)
-            if (peer) events.stream(libp2pStream(stream, peer, maxFrameBytes))
+            if (peer) events.stream(library.libp2pStream(stream, peer, maxFrameBytes))
           },
           { maxInboundStreams: limits.maxStreams, maxOutboundStreams: limits.maxStreams },
         )
       }
-      running = { node: created, maxFrameBytes, events }
+      running = { library, node: created, maxFrameBytes, events }
       try {
         await created.start()
       } catch (error) {
         running = undefined
         await created.stop()
-        throw notListening(options.listen, error)
+        throw notListening(listen, error)
       }
     },
 
     addresses: () => running?.node.getMultiaddrs().map(address => withoutPeer(address.toString())) ?? [],
 
     async dial(peer, addresses) {
-      const libp2p = node()
+      const { node, library } = started()
       if (connectionTo(peer)) return
       try {
         if (addresses.length === 0) throw new Error('its manifest names no address')
-        await libp2p.dial(addresses.map(address => multiaddr(`${withoutPeer(address)}/p2p/${peer}`)))
+        await node.dial(addresses.map(address => library.multiaddr(`${withoutPeer(address)}/p2p/${peer}`)))
       } catch (error) {
         throw unreachable(peer, error)
       }
@@ -162,7 +139,7 @@ export function libp2pNetwork(options: {
       const connection = connectionTo(peer)
       if (!connection || !running) throw unreachable(peer, new Error('there is no connection'))
       try {
-        return libp2pStream(await connection.newStream(protocol), peer, running.maxFrameBytes)
+        return running.library.libp2pStream(await connection.newStream(protocol), peer, running.maxFrameBytes)
       } catch (error) {
         throw unreachable(peer, error)
       }

@@ -3,7 +3,6 @@ import { lookup } from 'node:dns'
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
-import webPush from 'web-push'
 import {
   maxPushBytes,
   type Push,
@@ -92,7 +91,7 @@ export function webPushSender(options: WebPushOptions): WebPush {
       if (message.payload.length > maxPushBytes)
         throw new RangeError(`A push message has at most ${maxPushBytes} bytes.`)
       if (objection(message.subscription.endpoint) !== undefined) return refused('endpoint')
-      const sealed = requestFor(message, contact)
+      const sealed = await requestFor(message, contact)
       if (!sealed) return refused('keys')
       const url = new URL(message.subscription.endpoint)
       const isTls = url.protocol === 'https:'
@@ -125,8 +124,13 @@ export function webPushSender(options: WebPushOptions): WebPush {
 }
 
 /** The sealed and signed request; `undefined` when the keys of the subscription are none. */
-function requestFor({ subscription, senderSecret, payload, ttlMs, urgency, topic }: PushMessage, contact: string) {
+async function requestFor(
+  { subscription, senderSecret, payload, ttlMs, urgency, topic }: PushMessage,
+  contact: string,
+) {
   if (!isPoint(subscription)) return undefined
+  // With the first message: a start need not wait for it.
+  const { default: webPush } = await import('web-push')
   const sender = createSender(senderSecret)
   const { headers, body } = webPush.generateRequestDetails(
     {

@@ -7,7 +7,11 @@
  * them are kept: so about one conversation in twenty that was opened waited for that, for longer than opening takes. Below 256 MiB V8
  * need not do it. An environment variable cannot say so, and not every `env` takes arguments for Node.
  */
-import { cpnsProgram, exitCodeOf } from './program.ts'
+import { keepCompiledCode } from '../adapters/compile-cache.ts'
+
+keepCompiledCode()
+// Only what is loaded from now on is kept.
+const { cpnsProgram, exitCodeOf } = await import('./program.ts')
 
 try {
   await cpnsProgram().parseAsync()

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { Command } from 'commander'
+import { storeCompiledCode } from '../adapters/compile-cache.ts'
 import { nodeCrypto } from '../adapters/crypto.ts'
 import { type CounterSample, sampleName } from '../adapters/metrics.ts'
 import type { Configuration } from '../operations/configuration-schema.ts'
@@ -40,6 +41,7 @@ export function startCommand(more: Omit<LaunchOptions, 'passphrase' | 'reread'> 
       const options = { keptTrust, ...more, reread, ...(lockedBy !== undefined && { passphrase: lockedBy }) }
       const node = await launch(folder.configuration, folder.at, options)
       started.resolve(node)
+      node.ready.then(storeCompiledCode, () => {})
       // The node's own timers do not keep a process alive, and must not have to: it ends when it has stopped.
       const alive = setInterval(() => {}, 60_000)
       const { draining, telemetry } = node

@@ -12,7 +12,7 @@ import { libp2pNetwork } from '../adapters/libp2p-network.ts'
 import { processLoadProbe } from '../adapters/load-probe.ts'
 import { createMetrics, readProcess } from '../adapters/metrics.ts'
 import { readOperatorSecrets, readServerKeys } from '../adapters/operator-keys.ts'
-import { type OtlpExporter, otlpExporter } from '../adapters/otlp-exporter.ts'
+import type { OtlpExporter } from '../adapters/otlp-exporter.ts'
 import { systemRandom } from '../adapters/random.ts'
 import { nodeVersion, version } from '../adapters/release.ts'
 import { asyncScope } from '../adapters/span-scope.ts'
@@ -27,8 +27,6 @@ import type { CertificateCheck } from '../ports/certificates.ts'
 import { operatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Route } from './admin/route.ts'
-import { adminRoutes } from './admin/routes.ts'
-import { serveAdmin } from './admin/serve.ts'
 import { statusOf } from './admin/status.ts'
 import type { Configuration } from './configuration-schema.ts'
 import { createFeed } from './console/feed.ts'
@@ -138,6 +136,7 @@ export async function launch(
         'service.instance.id': identity.server,
         'service.version': version,
       }
+      const { otlpExporter } = await import('../adapters/otlp-exporter.ts')
       spans.exporter = otlpExporter({ url: otlp, resource, version, telemetry })
     }
     const media = await openFileMediaStore(at(configuration.media.folder))
@@ -214,6 +213,11 @@ export async function launch(
       ...{ node, draining, status, inspection, feed, store, metrics, logLevel, reloading },
       ...{ clock, crypto, keptTrust, traces, limits },
     }
+    // What administers it is loaded when clients are served already.
+    const [{ adminRoutes }, { serveAdmin }] = await Promise.all([
+      import('./admin/routes.ts'),
+      import('./admin/serve.ts'),
+    ])
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
       routes,

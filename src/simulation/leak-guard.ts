@@ -159,10 +159,10 @@ function placeIn(stack = ''): string {
 
 /**
  * Every new Y.Doc draws a client id, and there is no way to keep it from that; the node sets another at once. Were that
- * forgotten somewhere, the traces of two runs would differ.
+ * forgotten somewhere, the traces of two runs would differ. In the package, which is bundled, the class has another name.
  */
 const isIdle = (resource: string, stack = ''): boolean =>
-  resource === 'RANDOMBYTESREQUEST' && /at new Doc \(.*[\\/]yjs[\\/]/.test(stack)
+  resource === 'RANDOMBYTESREQUEST' && /at new _?Doc\d* \(/.test(stack)
 
 function adviceFor(resource: string): string {
   if (resource === 'Math.random' || resource.startsWith('crypto.')) return 'Draw from the Random port.'

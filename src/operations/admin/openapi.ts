@@ -104,8 +104,12 @@ export function describingRoute(routes: readonly Route[], version: string): Rout
     scope: 'open',
     summary: 'This description.',
     answers: { 200: json('An OpenAPI 3.1 document.', z.record(z.string(), z.unknown())) },
-    handle: (_, answer) => answer(200, described),
+    handle(_, answer) {
+      described ??= openApi([...routes, own], version)
+      return answer(200, described)
+    },
   })
-  const described = openApi([...routes, own], version)
+  // When somebody asks for it: it takes as long as all else that serves the routes.
+  let described: ReturnType<typeof openApi> | undefined
   return own
 }

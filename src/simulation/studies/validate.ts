@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { findPackageJSON } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
 import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import type { Production } from '../production.ts'
@@ -33,8 +33,8 @@ export class BadDescription extends Error {
   override readonly name = 'BadDescription'
 }
 
-/** Where the descriptions lie that come with this package, from src and from dist alike. */
-export const validationFolder = fileURLToPath(new URL('../../../examples/simulation/validate', import.meta.url))
+/** Where the descriptions lie that come with this package, whatever file of it this has become. */
+export const validationFolder = join(dirname(findPackageJSON(import.meta.url) ?? ''), 'examples/simulation/validate')
 
 /** The published results that we reproduce, one row after the other. @throws {BadDescription} {UnusableDescription} {StudyFailed} */
 export async function* runValidation(options: ValidationOptions): AsyncGenerator<Row> {
