@@ -9,6 +9,7 @@ import { documentsBench } from './documents.ts'
 import { fanOutBench } from './fan-out.ts'
 import { guardBench } from './guard.ts'
 import { hostileBench } from './hostile.ts'
+import { idleBench } from './idle.ts'
 import { notificationBench } from './notification.ts'
 import { overloadBench } from './overload.ts'
 import { overwriteBench } from './overwrite.ts'
@@ -41,6 +42,7 @@ const benches: readonly Bench[] = [
   hostileBench,
   fanOutBench,
   documentsBench,
+  idleBench,
   crashBench,
   simulatorBench,
 ]

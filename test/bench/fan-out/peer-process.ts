@@ -5,7 +5,9 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { until } from '../../fixtures/until.ts'
-import { endWithThisProcess } from '../overload/child.ts'
+import { probe } from '../overload/bench-server.ts'
+import { type Child, orders } from '../overload/child.ts'
+import type { ProbeAnswer, ProbeOrder } from '../overload/loop-probe.ts'
 
 /*
  * Servers of others, each in a process of its own, from packages that this project itself does not need: they are installed when a
@@ -15,6 +17,7 @@ import { endWithThisProcess } from '../overload/child.ts'
 export interface PeerProcess {
   readonly pid: number
   readonly port: number
+  readonly probe: Child<ProbeOrder, ProbeAnswer>
   /** Resolves when it has ended: it is killed. */
   stop(): Promise<void>
 }
@@ -31,19 +34,19 @@ export async function installPeers(progress: (line: string) => void): Promise<vo
 export async function startPeer(
   script: string,
   environment: Readonly<Record<string, string>> = {},
+  nodeOptions: readonly string[] = [],
 ): Promise<PeerProcess> {
   const port = await freePort()
-  const child = spawn(process.execPath, [`${folder}${script}`], {
+  const child = spawn(process.execPath, [...nodeOptions, '--import', probe, `${folder}${script}`], {
     cwd: folder,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), ...environment },
   })
   const ended = new Promise<void>(resolve => void child.once('exit', () => resolve()))
-  endWithThisProcess(child)
   await until(() => child.exitCode !== null || answers(port), { what: `${script} listens`, withinMs: 30_000 })
   if (child.exitCode !== null || child.pid === undefined) throw new Error(`${script} ended with ${child.exitCode}.`)
   return {
-    ...{ pid: child.pid, port },
+    ...{ pid: child.pid, port, probe: orders<ProbeOrder, ProbeAnswer>(child, script) },
     stop() {
       child.kill('SIGKILL')
       return ended

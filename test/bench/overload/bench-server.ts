@@ -25,7 +25,7 @@ export interface BenchServer {
 }
 
 const command = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
-const probe = new URL('loop-probe.ts', import.meta.url).href
+export const probe = new URL('loop-probe.ts', import.meta.url).href
 
 export async function folders(root: string, count: number, subscribers: readonly string[]): Promise<ServerFolder[]> {
   const founder = await serverFolder(join(root, 'server-0'), operator)

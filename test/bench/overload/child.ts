@@ -23,7 +23,7 @@ process.once('exit', () => {
   for (const child of living) child.kill('SIGKILL')
 })
 
-export function endWithThisProcess(child: ChildProcess): void {
+function endWithThisProcess(child: ChildProcess): void {
   living.add(child)
   child.once('exit', () => living.delete(child))
 }

@@ -47,6 +47,7 @@ export interface RawClientEvents {
 export interface RawClient {
   /** Answers the result, or what the server refused with; nothing when the connection ends before. */
   call(method: string, params: object, answered: (answer: { result?: unknown; error?: Refusal }) => void): void
+  sendBinary(frame: Uint8Array): void
   close(): void
 }
 
@@ -133,6 +134,7 @@ export function openRawClient(approach: Approach, events: RawClientEvents): RawC
       calls.set(lastId, answered)
       send(lastId, method, params)
     },
+    sendBinary: frame => socket.send(frame),
     close: () => socket.close(),
   }
 }

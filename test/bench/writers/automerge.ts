@@ -62,6 +62,7 @@ export async function connectAutomerge(port: number, index: number): Promise<Con
     async observe(told) {
       await follow(port, index, documentId, false, (_, { alias }) => told(numberIn(alias ?? '') ?? 0))
     },
+    follow: async () => {},
     read: async () => numberIn(writer.document().alias ?? '') ?? 0,
   }
 }

@@ -16,6 +16,7 @@ export async function connectBare(port: number, index: number): Promise<Connecti
         if (number !== undefined) told(number)
       })
     },
+    follow: async () => {},
     read: async () => 0,
   }
 }

@@ -13,6 +13,8 @@ export interface Connection {
   write(number: number): Promise<void>
   /** Somebody follows the document from now on, over a connection of its own, and hears of the numbers. */
   observe(told: (number: number) => void): Promise<void>
+  /** This connection itself follows the document from now on, if it has not done so from the beginning. */
+  follow(): Promise<void>
   /** The last number that the server had when this connection was made, or has now; 0 without one. */
   read(): Promise<number>
 }

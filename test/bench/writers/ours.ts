@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { documentsPath, sessionTicket } from '../../../src/access/protocol.ts'
+import { documentOpen, documentsPath, sessionTicket } from '../../../src/access/protocol.ts'
 import { documentId, operatorId } from '../../../src/client/node.ts'
-import { localAddressOf, openRawClient, operator, type RawClient } from '../overload/raw-client.ts'
+import { localAddressOf, openRawClient, operator, type RawClient, type Refusal } from '../overload/raw-client.ts'
 import { type Connection, numberIn, opened, textOf } from './connection.ts'
-import { firstStep } from './y-protocol.ts'
+import { firstStep, firstStepOn } from './y-protocol.ts'
 
 /* This server: each client has a Personal Network, whose alias it changes by commands. One is acknowledged when it is durable. */
 
@@ -14,20 +14,28 @@ const shown = z.object({ alias: z.string() })
 export async function connectOurs(port: number, index: number, isNew: boolean): Promise<Connection> {
   const network = { home: operator, pnId: `n-${index}` }
   const { client, closed } = await admitted(port, index)
-  const call = (method: string, params: object): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      client.call(method, params, ({ result, error }) =>
-        error ? reject(new Error(`${method} was refused with ${error.status}.`)) : resolve(result),
-      )
-    })
-  if (isNew) await call('pn.establish', { commandId: randomUUID(), alias: textOf(0), pnId: network.pnId })
+  const document = documentId({ kind: 'pn', owner: operatorId(operator), pnId: network.pnId })
+  const answer = (method: string, params: object) =>
+    new Promise<{ readonly result?: unknown; readonly error?: Refusal }>(resolve =>
+      client.call(method, params, resolve),
+    )
+  async function call(method: string, params: object): Promise<unknown> {
+    const { result, error } = await answer(method, params)
+    if (error) throw new Error(`${method} was refused with ${error.status}.`)
+    return result
+  }
+  if (isNew) await establish()
+  async function establish(): Promise<void> {
+    const { error } = await answer('pn.establish', { commandId: randomUUID(), alias: textOf(0), pnId: network.pnId })
+    // Of a life before this one, perhaps.
+    if (error && error.status !== 409) throw new Error(`pn.establish was refused with ${error.status}.`)
+  }
   return {
     closed,
     async write(number) {
       await call('pn.change', { commandId: randomUUID(), ...network, alias: textOf(number) })
     },
     async observe(told) {
-      const document = documentId({ kind: 'pn', owner: operatorId(operator), pnId: network.pnId })
       const { ticket } = sessionTicket.result.parse(await call(sessionTicket.method, { document }))
       const there = Promise.withResolvers<void>()
       const path = `${documentsPath}${document}?ticket=${encodeURIComponent(ticket)}`
@@ -38,6 +46,10 @@ export async function connectOurs(port: number, index: number, isNew: boolean): 
       })
       socket.send(firstStep)
       await there.promise
+    },
+    async follow() {
+      const { channel } = documentOpen.result.parse(await call(documentOpen.method, { document }))
+      client.sendBinary(firstStepOn(channel))
     },
     async read() {
       return numberIn(shown.parse(await call('pn.inventory', network)).alias) ?? 0

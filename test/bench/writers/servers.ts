@@ -2,6 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startPeer } from '../fan-out/peer-process.ts'
 import { folders, start } from '../overload/bench-server.ts'
+import type { Child } from '../overload/child.ts'
+import type { ProbeAnswer, ProbeOrder } from '../overload/loop-probe.ts'
 import type { Protocol } from './writers.child.ts'
 
 /* Servers that are measured side by side, each of which can be started again on what it has left on the disk. */
@@ -9,7 +11,7 @@ import type { Protocol } from './writers.child.ts'
 export interface ServerKind {
   readonly name: string
   readonly protocol: Protocol
-  start(): Promise<RunningServer>
+  start(nodeOptions?: readonly string[]): Promise<RunningServer>
   /** When it is not needed any more. */
   close(): Promise<void>
 }
@@ -17,6 +19,7 @@ export interface ServerKind {
 export interface RunningServer {
   readonly pid: number
   readonly port: number
+  readonly probe: Child<ProbeOrder, ProbeAnswer>
   /** By SIGKILL; resolves when it has ended. */
   kill(): Promise<void>
 }
@@ -28,10 +31,10 @@ export async function ours(root: string, clients: number): Promise<ServerKind> {
   if (!home) throw new Error('There is no server.')
   return {
     ...{ name: 'this server', protocol: 'ours' },
-    async start() {
-      const { pid, port, signal, log } = await start(home)
+    async start(nodeOptions) {
+      const { pid, port, probe, signal, log } = await start(home, {}, nodeOptions)
       return {
-        ...{ pid, port },
+        ...{ pid, port, probe },
         async kill() {
           signal('SIGKILL')
           await log.ended
@@ -68,9 +71,9 @@ async function peer(
   if (folder !== '') await mkdir(folder)
   return {
     ...{ name, protocol },
-    async start() {
-      const { pid, port, stop } = await startPeer(script, environment(folder))
-      return { pid, port, kill: stop }
+    async start(nodeOptions) {
+      const { pid, port, probe, stop } = await startPeer(script, environment(folder), nodeOptions)
+      return { pid, port, probe, kill: stop }
     },
     close: async () => {},
   }

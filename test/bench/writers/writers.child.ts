@@ -10,7 +10,16 @@ export type Protocol = keyof typeof protocols
 
 export type WritersOrder =
   /** All connect, and make their documents; again after a server was started again. */
-  | { readonly what: 'open'; readonly protocol: Protocol; readonly port: number; readonly count: number }
+  | {
+      readonly what: 'open'
+      readonly protocol: Protocol
+      readonly port: number
+      readonly count: number
+      /** The number of the first of them. Default: 0. */
+      readonly first?: number
+    }
+  /** Each of them follows its document from now on. */
+  | { readonly what: 'follow' }
   /** Somebody follows each document from now on. */
   | { readonly what: 'observe' }
   /** All write for so long, or until they are closed: each has so many writes under way, or one begun every so often. */
@@ -57,6 +66,9 @@ obey<WritersOrder, WritersAnswer>(async order => {
     case 'open':
       await open(order)
       return nothing
+    case 'follow':
+      await inTurns(writers, writer => connectionOf(writer).follow())
+      return nothing
     case 'observe':
       await inTurns(writers, observe)
       isObserved = true
@@ -70,11 +82,11 @@ obey<WritersOrder, WritersAnswer>(async order => {
 
 const nothing: WritersAnswer = { acknowledged: 0, told: 0, lost: 0, acknowledgedMs: 0, toldMs: 0 }
 
-async function open({ protocol, port, count }: Extract<WritersOrder, { what: 'open' }>): Promise<void> {
+async function open({ protocol, port, count, first = 0 }: Extract<WritersOrder, { what: 'open' }>): Promise<void> {
   const connect: Connect = await protocols[protocol]()
   while (writers.length < count)
     writers.push({
-      index: writers.length,
+      index: first + writers.length,
       connection: undefined,
       lastWritten: 0,
       lastAcknowledged: 0,

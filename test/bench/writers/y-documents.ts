@@ -57,6 +57,7 @@ async function connect(port: number, index: number, kind: Kind): Promise<Connect
       return acknowledged
     },
     observe: told => observe(port, index, kind, told),
+    follow: async () => {},
     read: async () => numberIn(String(map.get('alias') ?? '')) ?? 0,
   }
 }

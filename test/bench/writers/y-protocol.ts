@@ -1,5 +1,12 @@
 import { createDecoder, readVarString, readVarUint, readVarUint8Array } from 'lib0/decoding'
-import { createEncoder, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
+import {
+  createEncoder,
+  toUint8Array,
+  writeUint8Array,
+  writeVarString,
+  writeVarUint,
+  writeVarUint8Array,
+} from 'lib0/encoding'
 import { Doc, encodeStateVector } from 'yjs'
 
 /* The words of the y-protocol that a client needs; hocuspocus has the document's name before each. */
@@ -27,6 +34,14 @@ const nothing = encodeStateVector(new Doc())
 /** Of a client that has nothing yet. */
 export const firstStep = message(step1, nothing)
 export const firstStepOf = (room: string): Uint8Array => message(step1, nothing, room)
+
+/** On a channel of a session of this server. */
+export function firstStepOn(channel: number): Uint8Array {
+  const encoder = createEncoder()
+  writeVarUint(encoder, channel)
+  writeUint8Array(encoder, firstStep)
+  return toUint8Array(encoder)
+}
 
 /** What hocuspocus wants to hear first; no token is asked for, so any is good. */
 export function hocuspocusProof(room: string): Uint8Array {
