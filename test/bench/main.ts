@@ -16,6 +16,7 @@ import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { replicationBench } from './replication.ts'
+import { scalingBench } from './scaling.ts'
 import { searchBench } from './search.ts'
 import { simulatorBench } from './simulator.ts'
 import { storageBench } from './storage.ts'
@@ -45,6 +46,7 @@ const benches: readonly Bench[] = [
   idleBench,
   crashBench,
   simulatorBench,
+  scalingBench,
 ]
 
 const { values, positionals } = parseArgs({

@@ -31,10 +31,11 @@ type Opening = Extract<ObserversOrder, { what: 'open' }>
 const reopenMs = 100
 const nothing = Buffer.alloc(0)
 const lasts = new Map<number, Buffer>()
+let begun = 0
 let reopened = 0
 
 obey<ObserversOrder, ObserversAnswer>(async order => {
-  if (order.what === 'open') for (let index = 0; index < order.count; index++) await open(order, index)
+  if (order.what === 'open') for (let left = order.count; left > 0; left--) await open(order, begun++)
   const isTold = (last: Buffer) => order.what === 'count' && last.includes(order.text)
   return { open: lasts.size, told: [...lasts.values()].filter(isTold).length, reopened }
 })
