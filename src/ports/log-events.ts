@@ -152,6 +152,8 @@ export const logEvents = {
   'secure.notice.not-pushed': 'A notice inside a secure session could not be sent because of a fault here.',
 
   // Message storage and channels
+  'storage.index-unread':
+    'An index part of a granted mailbox could not be read; what it names comes when the link is made anew.',
   'storage.grant.ended':
     'Another operator has said that its grant has ended by which a mailbox is held here, which was revoked while no link was up.',
   'storage.grant.not-asked':

@@ -1,25 +1,19 @@
 import { type Documents, type Registers, type RegisterWrite, type Room, WriteFailed } from '../document/documents.ts'
 import type { ServerId } from '../ports/names.ts'
-import { together } from './counting.ts'
-import { type MailboxName, mailboxDocument, partDocument } from './names.ts'
+import { corrected, together } from './counting.ts'
+import { containerIn, indexDocument, indexedSum } from './index-parts.ts'
+import { type MailboxName, partDocument } from './names.ts'
+import { type Correction, nameCommit, type Touched } from './naming.ts'
 import type { OwedRecords } from './owed.ts'
-import {
-  additionsOf,
-  countIn,
-  keys,
-  noCounts,
-  type Origin,
-  type PartCounts,
-  type Run,
-  userOf,
-  written,
-} from './records.ts'
-import { type Purpose, RoomAside } from './room.ts'
+import { Placing } from './placing.ts'
+import type { StoragePolicy } from './policy.ts'
+import { additionsOf, keys, noCounts, type Origin, type PartCounts, type Run, written } from './records.ts'
+import type { Purpose } from './room.ts'
 
 /*
  * How a mailbox is changed: in commits, each with a number under this writer's run. All that one commit says in the parts of
- * the mailbox is durable before the mailbox document names the commit; a reader that finds the commit there finds what
- * belongs to it. The commit's registers carry (run, number): see `records.ts`.
+ * the mailbox is durable before index parts name it, and that before the mailbox document names the commit; a reader that
+ * finds the commit there finds what belongs to it. The commit's registers carry (run, number): see `records.ts`.
  */
 
 export interface Total {
@@ -61,18 +55,24 @@ export interface Edit {
   readonly server: ServerId
   /** To go into every register that the task writes. */
   readonly origin: Origin
+  /** All that is said of a container: by the mailbox document, and by the index part. */
+  said(container: string): Promise<Registers>
   /** Parts of a container in order, with what this commit adds. */
-  parts(container: string): readonly PartSummary[]
+  parts(container: string): Promise<readonly PartSummary[]>
   /** What all parts hold together, with what this commit has added and is about to add. */
   total(): Total
   read(at: PartRef): Promise<Registers>
+  readIndex(part: number): Promise<Registers>
   /** @throws what the decision throws; {@link CommandRefused} MAILBOX_FULL; {@link WriteFailed} {@link DocumentFull} */
   write<T>(at: PartRef, decide: PartDecision<T>): Promise<T>
-  /** What there is in a part of each writer, counted anew; left out if the commit changes the part. */
+  /** What there is in a part of each writer, counted anew; left out if the commit changes the part. Of a container that was asked for. */
   count(at: PartRef, counts: ReadonlyMap<Run, PartCounts>): void
   /** Keeps room for what is said later, if all goes well. @throws {CommandRefused} MAILBOX_FULL */
   setAside(...writes: readonly RegisterWrite[]): void
-  /** Registers of the mailbox document itself; durable with the commit. @throws {CommandRefused} MAILBOX_FULL */
+  /**
+   * Registers of the mailbox document itself, or of a container that was asked for; durable with the commit.
+   * @throws {CommandRefused} MAILBOX_FULL
+   */
   say(...writes: readonly RegisterWrite[]): void
   /** The same for what says that something is removed: there is room for it where there is for nothing else. */
   sayRemoved(...writes: readonly RegisterWrite[]): void
@@ -85,11 +85,6 @@ const sumsOf = ({ objects, bytes, chars, date }: Added): PartCounts => ({
   from: date ?? noCounts.from,
   to: date ?? noCounts.to,
 })
-
-interface Touched extends PartRef {
-  readonly sums: PartCounts
-  readonly due: number | undefined
-}
 
 const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || (b !== undefined && b < a) ? b : a
@@ -108,32 +103,31 @@ export interface CommitOptions {
   readonly mailbox: Registers
   /** In the mailbox document. */
   readonly room: Room
-  readonly documents: Pick<Documents, 'read' | 'write'>
+  readonly documents: Pick<Documents, 'read' | 'write' | 'room'>
   readonly owed: OwedRecords
+  readonly now: number
+  readonly policy: Pick<StoragePolicy, 'mailboxReserveBytes' | 'tokenMs' | 'offlineMs'>
 }
-
-/** Registers, and parts with two of them each, that fit into an entry: a key has up to 300 characters, a change 200. */
-const namedAtOnce = 128
 
 /** One commit under way. */
 export class Commit {
   readonly #options: CommitOptions
   readonly #touched = new Map<string, Touched>()
   readonly #said = new Map<string, RegisterWrite>()
-  readonly #counted = new Map<string, { readonly at: PartRef; readonly counts: ReadonlyMap<Run, PartCounts> }>()
+  readonly #counted = new Map<string, Correction>()
   readonly #parts = new Map<string, Map<number, PartSummary>>()
   /** What is decided and not durable yet, by decision: of those under way at the same time each counts for the others. */
   readonly #coming = new Map<unknown, Added>()
-  readonly #aside: RoomAside
+  readonly #placing: Placing
   #hasFailed = false
   #total: Total | undefined
 
   constructor(options: CommitOptions) {
     this.#options = options
-    this.#aside = new RoomAside(options.room)
+    this.#placing = new Placing({ ...options, reserveBytes: options.policy.mailboxReserveBytes })
   }
 
-  /** Whether there is noCounts that the mailbox document would say. */
+  /** Whether there is nothing that the mailbox document would say. */
   get isEmpty(): boolean {
     return this.#touched.size === 0 && this.#said.size === 0 && this.#counted.size === 0
   }
@@ -152,9 +146,11 @@ export class Commit {
       now,
       server,
       origin,
-      parts: container => [...this.#partsOf(container).values()].sort((a, b) => a.part - b.part),
+      said: container => this.#placing.open(container),
+      parts: async container => [...(await this.#partsOf(container)).values()].sort((a, b) => a.part - b.part),
       total: () => [this.#totals(), ...this.#coming.values()].reduce(sumOf),
       read: ({ container, part }) => documents.read(partDocument(name, container, part)),
+      readIndex: part => documents.read(indexDocument(name, part)),
       write: (at, decide) => this.#write(at, decide),
       count: (at, counts) => this.#count(at, counts),
       setAside: (...writes) => this.#setAside(writes),
@@ -163,59 +159,30 @@ export class Commit {
         this.#say(writes)
       },
       sayRemoved: (...writes) => {
-        this.#aside.set('removal', writes)
+        this.#placing.setAside('removal', writes)
         this.#say(writes)
       },
     }
   }
 
-  /**
-   * Names the commit in the mailbox document: what does not fit into one entry comes before, and is not counted until the
-   * commit's number is there. Room for all of it was set aside. @throws {WriteFailed}
-   */
-  async name(): Promise<void> {
-    const { name, documents, owed, run, number, mailbox } = this.#options
-    const document = mailboxDocument(name)
-    // Of a mailbox that was erased nobody synchronises anything.
-    const touched = userOf(mailbox)?.erased ? [] : [...this.#touched.values()]
-    const words = [...this.#said.values()]
-    for (const { at, counts } of this.#counted.values())
-      if (!this.#touched.has(keyOf(at)))
-        await documents.write(document, registers => ({
-          writes: corrected(registers, at, counts),
-          isOwed: true,
-          answer: undefined,
-        }))
-    if (words.length === 0 && this.#touched.size === 0) return
-    while (words.length > namedAtOnce)
-      await documents.write(document, () => ({
-        writes: words.splice(0, namedAtOnce),
-        isOwed: true,
-        answer: undefined,
-      }))
-    while (touched.length > namedAtOnce) {
-      const some = touched.splice(0, namedAtOnce)
-      await documents.write(document, registers => ({
-        writes: some.flatMap(part => said(registers, part, run, number, this.#said)),
-        isOwed: true,
-        answer: undefined,
-      }))
-    }
-    await documents.write(document, registers => ({
-      writes: [
-        ...words,
-        ...touched.flatMap(part => said(registers, part, run, number, this.#said)),
-        written(keys.run(run), number),
-      ],
-      local: [...this.#touched.values()].map(part => owed.settled(name, part)),
-      isOwed: true,
-      answer: undefined,
-    }))
+  /** Names the commit. Room for all that it says was set aside. @throws {WriteFailed} */
+  name(): Promise<void> {
+    const corrections = [...this.#counted]
+      .filter(([key]) => !this.#touched.has(key))
+      .map(([, correction]) => correction)
+    return nameCommit({
+      ...this.#options,
+      placing: this.#placing,
+      touched: [...this.#touched.values()],
+      words: this.#said,
+      corrections,
+    })
   }
 
   async #write<T>(at: PartRef, decide: PartDecision<T>): Promise<T> {
     const { name, documents, owed, run, number } = this.#options
     const document = partDocument(name, at.container, at.part)
+    await this.#placing.open(at.container)
     const writing = documents.write<Written<T>>(document, (registers, now) => {
       this.#coming.delete(decide)
       const { writes, added = noAddition, answer } = decide(registers, now)
@@ -223,7 +190,7 @@ export class Commit {
       if (added.bytes > 0) this.#coming.set(decide, added)
       // What the commit says in a part first says that it is there, that it is owed, and has room to be named.
       if (registers.get(keys.at(run))?.value === number) return { writes, answer: { answer, added } }
-      this.#aside.set(purposeOf(writes), namingOf(at, run))
+      this.#placing.setAside(purposeOf(writes), namingOf(at, run))
       return {
         writes: [...writes, written(keys.at(run), number)],
         local: [owed.record(name, { container: at.container, part: at.part, run, number })],
@@ -236,15 +203,14 @@ export class Commit {
       throw error
     })
     this.#coming.delete(decide)
-    if (added) this.#touch(at, added)
+    if (added) await this.#touch(at, added)
     return answer
   }
 
   #setAside(writes: readonly RegisterWrite[]): void {
-    const { mailbox } = this.#options
     for (const write of writes) {
-      const before = mailbox.get(write.key)?.value ?? null
-      this.#aside.set(write.value === null ? 'forgetting' : before === null ? 'new' : 'change', [write])
+      const before = this.#placing.said(containerIn(write.key)).get(write.key)?.value ?? null
+      this.#placing.setAside(write.value === null ? 'forgetting' : before === null ? 'new' : 'change', [write])
     }
   }
 
@@ -253,12 +219,12 @@ export class Commit {
   }
 
   #count(at: PartRef, counts: ReadonlyMap<Run, PartCounts>): void {
-    const { mailbox } = this.#options
-    this.#aside.set('change', corrected(mailbox, at, counts))
+    this.#placing.setAside('change', corrected(this.#placing.said(at.container), at, counts))
     this.#counted.set(keyOf(at), { at, counts })
   }
 
-  #touch(at: PartRef, added: Added): void {
+  async #touch(at: PartRef, added: Added): Promise<void> {
+    const parts = await this.#partsOf(at.container)
     const before = this.#touched.get(keyOf(at))
     const sums = sumsOf(added)
     this.#touched.set(keyOf(at), {
@@ -267,22 +233,18 @@ export class Commit {
       sums: together(before?.sums ?? noCounts, sums),
       due: earlier(before?.due, added.due),
     })
-    const parts = this.#partsOf(at.container)
     parts.set(at.part, { ...at, ...together(parts.get(at.part) ?? noCounts, sums) })
     const total = this.#totals()
     this.#total = { objects: total.objects + added.objects, bytes: total.bytes + added.bytes }
   }
 
-  #partsOf(container: string): Map<number, PartSummary> {
+  async #partsOf(container: string): Promise<Map<number, PartSummary>> {
+    const said = await this.#placing.open(container)
     const known = this.#parts.get(container)
     if (known) return known
     const parts = new Map<number, PartSummary>()
-    for (const change of additionsOf(this.#options.mailbox, container))
-      parts.set(change.part, {
-        container,
-        part: change.part,
-        ...together(parts.get(change.part) ?? noCounts, change),
-      })
+    for (const { part, ...change } of additionsOf(said, container))
+      parts.set(part, { container, part, ...together(parts.get(part) ?? noCounts, change) })
     this.#parts.set(container, parts)
     return parts
   }
@@ -315,43 +277,11 @@ const keyOf = ({ container, part }: PartRef): string => `${container}/${part}`
 const sumOf = (a: Total, b: Total): Total => ({ objects: a.objects + b.objects, bytes: a.bytes + b.bytes })
 
 /** What all writers have added to all parts. */
-export function totalOf(mailbox: Registers): { objects: number; bytes: number } {
-  const total = { objects: 0, bytes: 0 }
+export function totalOf(mailbox: Registers): Total {
+  const total = { ...indexedSum(mailbox) }
   for (const { objects, bytes } of additionsOf(mailbox)) {
     total.objects += objects
     total.bytes += bytes
   }
   return total
-}
-
-/** What all writers should have said of a part, where that is something else. */
-function corrected(mailbox: Registers, at: PartRef, counts: ReadonlyMap<Run, PartCounts>): RegisterWrite[] {
-  const writes: RegisterWrite[] = []
-  for (const { container, part, run, ...before } of additionsOf(mailbox, at.container)) {
-    if (part !== at.part) continue
-    const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
-    if (before.objects === objects && before.bytes === bytes && before.chars === chars) continue
-    // What was there may be deposited once more: the times stay as wide as they were.
-    const record = { objects, bytes, chars, from: Math.min(before.from, from), to: Math.max(before.to, to) }
-    writes.push(written(keys.count(container, part, run), record))
-  }
-  return writes
-}
-
-/** What this writer says of a part, once the commit is named. `words` are what it says besides. */
-function said(
-  mailbox: Registers,
-  { container, part, sums, due }: Touched,
-  run: Run,
-  number: number,
-  words: ReadonlyMap<string, RegisterWrite>,
-): RegisterWrite[] {
-  const writes = [
-    written(keys.change(container, part, run), number),
-    written(keys.count(container, part, run), together(countIn(mailbox, container, part, run) ?? noCounts, sums)),
-  ]
-  const dueKey = keys.due(container, part)
-  const dueBefore = (words.get(dueKey) ?? mailbox.get(dueKey))?.value
-  const isEarlier = due !== undefined && !(typeof dueBefore === 'number' && dueBefore <= due)
-  return isEarlier ? [...writes, written(dueKey, due)] : writes
 }

@@ -1,12 +1,13 @@
 import type { z } from 'zod'
 import { fromBase64url, toBase64url, utf8 } from '../commands/framing.ts'
-import type { Registers } from '../document/documents.ts'
+import type { Documents, Registers } from '../document/documents.ts'
+import { saidInTurn } from './index-parts.ts'
 import type { ContainerShape, mailboxContainers } from './methods/objects.ts'
-import { isFolder } from './names.ts'
+import { isFolder, type MailboxName } from './names.ts'
 import { additionsOf, containersOf } from './records.ts'
 
 /*
- * The list of conversations and folders, latest first; from what the mailbox document says, without opening any of them.
+ * The list of conversations and folders, latest first; from what the mailbox document and its index parts say, without opening any of them.
  */
 
 type Params = Pick<z.infer<(typeof mailboxContainers)['params']>, 'kind' | 'limit' | 'cursor'>
@@ -14,15 +15,25 @@ type Listed = z.infer<(typeof mailboxContainers)['result']>
 
 const defaultListed = 100
 
-export function listContainers(mailbox: Registers, { kind, limit = defaultListed, cursor }: Params): Listed {
-  const all = [...shapesOf(mailbox)]
-    .filter(container => kind === undefined || container.kind === kind)
-    .sort((a, b) => (isBefore(a, b) ? -1 : 1))
+export async function listContainers(
+  name: MailboxName,
+  mailbox: Registers,
+  { kind, limit = defaultListed, cursor }: Params,
+  documents: Pick<Documents, 'read'>,
+): Promise<Listed> {
   const place = cursor === undefined ? undefined : placeOf(cursor)
-  const rest = place === undefined ? all : all.filter(container => isBefore(place, container))
-  const containers = rest.slice(0, limit)
+  let listed: ContainerShape[] = []
+  for await (const said of saidInTurn(name, mailbox, documents)) {
+    for (const container of shapesOf(said)) {
+      const isAsked = kind === undefined || container.kind === kind
+      if (isAsked && (place === undefined || isBefore(place, container))) listed.push(container)
+    }
+    // One more than is listed says that there are more.
+    listed = listed.sort((a, b) => (isBefore(a, b) ? -1 : 1)).slice(0, limit + 1)
+  }
+  const containers = listed.slice(0, limit)
   const last = containers.at(-1)
-  return { containers, ...(last && rest.length > limit && { cursor: cursorOf(last) }) }
+  return { containers, ...(last && listed.length > limit && { cursor: cursorOf(last) }) }
 }
 
 type Place = Pick<ContainerShape, 'container' | 'latest'>
@@ -39,9 +50,9 @@ function placeOf(cursor: string): Place {
   return { container, latest: Number(latest) || 0 }
 }
 
-function* shapesOf(mailbox: Registers): Generator<ContainerShape> {
+function* shapesOf(said: Registers): Generator<ContainerShape> {
   const sums = new Map<string, { objects: number; bytes: number; latest: number }>()
-  for (const { container, objects, bytes, to } of additionsOf(mailbox)) {
+  for (const { container, objects, bytes, to } of additionsOf(said)) {
     const sum = sums.get(container) ?? { objects: 0, bytes: 0, latest: 0 }
     sums.set(container, {
       objects: sum.objects + objects,
@@ -49,7 +60,7 @@ function* shapesOf(mailbox: Registers): Generator<ContainerShape> {
       latest: Math.max(sum.latest, to),
     })
   }
-  for (const [container, { name, parent, gone }] of containersOf(mailbox)) {
+  for (const [container, { name, parent, gone }] of containersOf(said)) {
     if (gone) continue
     const { objects, bytes, latest } = sums.get(container) ?? { objects: 0, bytes: 0, latest: 0 }
     yield {

@@ -1,5 +1,17 @@
-import type { Registers } from '../document/documents.ts'
-import { charsOf, goneIn, idsIn, noCounts, objectIn, type PartCounts, type Run } from './records.ts'
+import type { Registers, RegisterWrite } from '../document/documents.ts'
+import type { PartRef } from './commit.ts'
+import {
+  additionsOf,
+  charsOf,
+  goneIn,
+  idsIn,
+  keys,
+  noCounts,
+  objectIn,
+  type PartCounts,
+  type Run,
+  written,
+} from './records.ts'
 
 /* How much is in a part. */
 
@@ -23,4 +35,18 @@ export function countsOf(content: Registers): Map<Run, PartCounts> {
     counts.set(run, together(counts.get(run) ?? noCounts, more))
   }
   return counts
+}
+
+/** What all writers that a document names should have said there of a part, where that is something else. */
+export function corrected(said: Registers, at: PartRef, counts: ReadonlyMap<Run, PartCounts>): RegisterWrite[] {
+  const writes: RegisterWrite[] = []
+  for (const { container, part, run, ...before } of additionsOf(said, at.container)) {
+    if (part !== at.part) continue
+    const { objects, bytes, chars, from, to } = counts.get(run) ?? noCounts
+    if (before.objects === objects && before.bytes === bytes && before.chars === chars) continue
+    // What was there may be deposited once more: the times stay as wide as they were.
+    const record = { objects, bytes, chars, from: Math.min(before.from, from), to: Math.max(before.to, to) }
+    writes.push(written(keys.count(container, part, run), record))
+  }
+  return writes
 }

@@ -108,7 +108,7 @@ export function createStorage(options: StorageOptions): StorageService {
 
   const authority = createAuthority({ self, keys })
   const owed = createOwedRecords(store, crypto, operatorId)
-  const writers = createWriters({ self, server: options.server, actors, documents, owed, clock, random })
+  const writers = createWriters({ self, server: options.server, actors, documents, owed, clock, random, policy })
   const { isDirectoryShared } = policy
   const grants = createMailboxGrants({
     ...{ self, documents, isDirectoryShared, clock, telemetry },

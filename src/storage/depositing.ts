@@ -48,7 +48,7 @@ export async function deposit(
 ): Promise<Deposited> {
   const { object, folder } = deposit
   const container = folder ?? conversationContainer(object.conversationId, crypto)
-  const naming = namingOf(edit, container, object.conversationId)
+  const naming = await namingOf(edit, container, object.conversationId)
   edit.setAside(...naming)
   const deposited = await place(edit, container, deposit, policy)
   edit.say(...naming)
@@ -57,7 +57,7 @@ export async function deposit(
 
 async function place(edit: Edit, container: string, deposit: Deposit, policy: StoragePolicy): Promise<Deposited> {
   const { object } = deposit
-  const parts = edit.parts(container)
+  const parts = await edit.parts(container)
   const latest = parts.at(-1)
   for (const part of lookedThrough(parts.slice(0, -1), object.date)) {
     const found = await existing(edit, part, deposit)
@@ -78,8 +78,8 @@ async function place(edit: Edit, container: string, deposit: Deposit, policy: St
 }
 
 /** What names a conversation that is new here. @throws {CommandRefused} FOLDER_UNKNOWN */
-function namingOf(edit: Edit, container: string, conversationId: string): RegisterWrite[] {
-  const known = containerOf(edit.mailbox, container)
+async function namingOf(edit: Edit, container: string, conversationId: string): Promise<RegisterWrite[]> {
+  const known = containerOf(await edit.said(container), container)
   if (isFolder(container)) {
     if (!known || known.gone) throw refusals.folderUnknown(container)
     return []

@@ -1,11 +1,12 @@
 import { createEnds } from '../commands/ends.ts'
-import type { Documents, Registers } from '../document/documents.ts'
+import type { DocumentNotice, Documents, Registers } from '../document/documents.ts'
 import type { Known } from '../document/facts.ts'
 import { ownerOf, parseDocumentId } from '../document/names.ts'
 import type { Entitlement } from '../federation/federation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { indexDocument, indexPartsOf, isIndex } from './index-parts.ts'
 import type { MailboxFact } from './mailbox-facts.ts'
 import { type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import { changesOf } from './records.ts'
@@ -33,6 +34,8 @@ type Granted = ReadonlyMap<OperatorId, number>
 
 /** By then each server has asked whether a grant stands, that has a link to whom to ask. */
 const endingMs = 2 * 3_600_000
+/** By then all that a mailbox had when it was granted has come, or a link has gone, and the next one compares everything. */
+const arrivingMs = 2 * 3_600_000
 
 export function createMailboxGrants(options: {
   readonly self: OperatorId
@@ -51,7 +54,10 @@ export function createMailboxGrants(options: {
   const ends = createEnds<DocumentId>(clock, haveEnded)
   /** Grants to this operator that have ended before their time, by when that is, and until when its other servers may not know it yet. */
   const ended = new Map<DocumentId, { readonly expires: number; readonly until: number }>()
+  /** Mailboxes that were granted to this operator lately, and until when index parts of them are looked into as they come. */
+  const arriving = new Map<DocumentId, number>()
   let isStopped = false
+  const unsubscribe = documents.subscribe(noticed)
 
   const isGranted = (mailbox: DocumentId, operator: OperatorId): boolean => {
     const until = known.get(mailbox)?.get(operator)
@@ -110,7 +116,27 @@ export function createMailboxGrants(options: {
     else known.set(mailbox, granted)
     const end = nextEnd(granted)
     if (end !== undefined && end !== (before && nextEnd(before))) ends.at(mailbox, end)
-    if (!isEqual(before ?? new Map(), granted)) await announce(mailbox, named)
+    if (isEqual(before ?? new Map(), granted)) return
+    if (isGranted(mailbox, self) && ownerOf(mailbox) !== self) arriving.set(mailbox, clock.now() + arrivingMs)
+    await announce(mailbox, named)
+  }
+
+  /** An index part has come of a mailbox that was just granted: what it names was refused before, as the mailbox was not known. */
+  async function indexCame(document: DocumentId, mailbox: DocumentId): Promise<void> {
+    const until = arriving.get(mailbox)
+    if (until === undefined || listeners.size === 0) return
+    if (until < clock.now()) arriving.delete(mailbox)
+    for (const named of partsNamedIn(document, await documents.read(document)))
+      if (!(await documents.index(named))) for (const listener of listeners) listener(named)
+  }
+
+  function noticed({ document, index, source }: DocumentNotice): void {
+    if (arriving.size === 0 || !index || source === 'own' || !isIndex(document)) return
+    const name = mailboxOf(document)
+    if (!name) return
+    indexCame(document, mailboxDocument(name)).catch(error => {
+      telemetry.log('warn', 'storage.index-unread', { document, message: String(error) })
+    })
   }
 
   function nextEnd(granted: Granted): number | undefined {
@@ -175,17 +201,20 @@ export function createMailboxGrants(options: {
 
     stop() {
       isStopped = true
+      unsubscribe()
       ends.stop()
       known.clear()
     },
   }
 }
 
-function partsNamedIn(mailbox: DocumentId, content: Registers): DocumentId[] {
-  const name = mailboxOf(mailbox)
+/** Parts that a mailbox document names, or an index part, and index parts. */
+function partsNamedIn(document: DocumentId, said: Registers): DocumentId[] {
+  const name = mailboxOf(document)
   if (!name) return []
   const parts = new Set<DocumentId>()
-  for (const { container, part } of changesOf(content)) parts.add(partDocument(name, container, part))
+  for (const { container, part } of changesOf(said)) parts.add(partDocument(name, container, part))
+  for (const { part } of indexPartsOf(said)) parts.add(indexDocument(name, part))
   return [...parts]
 }
 

@@ -9,14 +9,14 @@ import { type MailboxName, partDocument } from './names.ts'
 import { erasedIn } from './records.ts'
 
 /*
- * What was expunged leaves the disks: soon after, not when a document happens to be compacted. The mailbox document says when
+ * What was expunged leaves the disks: soon after, not when a document happens to be compacted. The mailbox document, or an index part, says when
  * something was expunged in a part; each server of the owner remembers up to when it has cleared the part, and begins a new log
  * for what it wrote there itself. The old ones are dropped by whoever has them, replicas of other operators included.
  */
 
 export interface Erasure {
-  /** Has cleared away what a mailbox document says was expunged, some time after. */
-  look(name: MailboxName, mailbox: Registers): Promise<void>
+  /** Has cleared away what a mailbox document, or an index part, says was expunged, some time after. */
+  look(name: MailboxName, said: Registers): Promise<void>
   stop(): void
 }
 
@@ -74,8 +74,8 @@ export function createErasure(options: {
   }
 
   return {
-    async look(name, mailbox) {
-      for (const { container, part, at } of erasedIn(mailbox)) {
+    async look(name, said) {
+      for (const { container, part, at } of erasedIn(said)) {
         const document = partDocument(name, container, part)
         if (!waiting.has(document) && (await clearedTo(document)) < at) later(document, at, settleMs)
       }

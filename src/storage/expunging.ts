@@ -73,7 +73,7 @@ export async function expungeWhere(
   why: GoneRecord['why'] = 'expunged',
 ): Promise<ObjectName[]> {
   const removed: ObjectName[] = []
-  for (const { part } of edit.parts(container)) {
+  for (const { part } of await edit.parts(container)) {
     for (;;) {
       const { names, more } = await edit.write({ container, part }, (registers, now) => {
         const chosen: string[] = []
@@ -149,7 +149,8 @@ export async function tidy(edit: Edit, at: PartRef, policy: StoragePolicy): Prom
       answer: { removed: names, next, isRemembered },
     }
   })
-  const before = (key: string) => edit.mailbox.get(key)?.value ?? null
+  const said = await edit.said(at.container)
+  const before = (key: string) => said.get(key)?.value ?? null
   const [dueKey, erasedKey] = [keys.due(at.container, at.part), keys.erased(at.container, at.part)]
   const due = next === Number.POSITIVE_INFINITY ? null : next
   if (before(dueKey) !== due) edit.sayRemoved(written(dueKey, due))

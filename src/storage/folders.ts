@@ -3,11 +3,11 @@ import type { Edit } from './commit.ts'
 import { expungeWhere } from './expunging.ts'
 import { derivedId, folderFrom } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { containerOf, containersOf, keys, written } from './records.ts'
+import { containerOf, foldersIn, keys, written } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
- * User folders: registers of the mailbox document.
+ * User folders: registers of the mailbox document, whatever else lies in index parts.
  */
 
 interface Folder {
@@ -17,8 +17,7 @@ interface Folder {
 }
 
 function* foldersOf(edit: Edit): Generator<Folder> {
-  for (const [container, { name, parent, gone }] of containersOf(edit.mailbox))
-    if (container.startsWith('f-') && !gone) yield { folder: container, name, parent }
+  for (const [folder, { name, parent, gone }] of foldersIn(edit.mailbox)) if (!gone) yield { folder, name, parent }
 }
 
 export function createFolder(

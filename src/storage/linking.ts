@@ -5,6 +5,7 @@ import type { Reach } from './authority.ts'
 import type { Admit } from './create-storage.ts'
 import { storedObjects } from './fetching.ts'
 import type { ObjectName } from './fields.ts'
+import { saidOf } from './index-parts.ts'
 import type { linkFollow } from './methods/objects.ts'
 import { type MailboxName, partDocument } from './names.ts'
 import { additionsOf, containerOf, goneIn } from './records.ts'
@@ -42,9 +43,10 @@ export async function follow(
       return { to: 'media', ...target, hash: link.hash }
     case 'conversation': {
       if (!there.reach.isWhole) throw refusals.mayNot('read', target)
-      const container = containerOf(there.mailbox, link.container)
+      const said = await saidOf(target, there.mailbox, link.container, documents)
+      const container = containerOf(said, link.container)
       if (!container || container.gone) throw refusals.gone(`The conversation that ${object.id} links to`)
-      const objects = [...additionsOf(there.mailbox, link.container)].reduce((sum, { objects }) => sum + objects, 0)
+      const objects = [...additionsOf(said, link.container)].reduce((sum, { objects }) => sum + objects, 0)
       return { to: 'conversation', ...target, container: link.container, objects }
     }
   }

@@ -2,6 +2,7 @@ import type { Registers, RegisterWrite } from '../document/documents.ts'
 import type { Edit, PartRef } from './commit.ts'
 import { countsOf } from './counting.ts'
 import { removal, sayErased, sumOf } from './expunging.ts'
+import { sumWords } from './naming.ts'
 import { containerOf, flagsIn, type GoneRecord, goneIdsIn, goneIn, idsIn, keys, objectIn, written } from './records.ts'
 
 /*
@@ -16,7 +17,7 @@ const mendedAtOnce = 64
 /** Puts a container in order. Answers whether there is more to do. */
 export async function mend(edit: Edit, container: string): Promise<boolean> {
   const parts = await Promise.all(
-    edit.parts(container).map(async ({ part }) => ({ part, content: await edit.read({ container, part }) })),
+    (await edit.parts(container)).map(async ({ part }) => ({ part, content: await edit.read({ container, part }) })),
   )
   const isRemoved = containerOf(edit.mailbox, container)?.gone === true
   const gone = new Map<string, GoneRecord>()
@@ -87,8 +88,13 @@ const cleared = (part: Registers, id: string): RegisterWrite[] => [
 
 /** Counts anew what is in a container: for each writer what it has stored that is still there. */
 export async function recount(edit: Edit, container: string): Promise<void> {
-  for (const { part } of edit.parts(container)) {
+  for (const { part } of await edit.parts(container)) {
     const at = { container, part }
     edit.count(at, countsOf(await edit.read(at)))
   }
+}
+
+/** Has the mailbox document say what servers have counted in an index part, where it says something else. */
+export async function recountIndex(edit: Edit, part: number): Promise<void> {
+  edit.sayRemoved(...sumWords(edit.mailbox, part, await edit.readIndex(part)))
 }

@@ -167,7 +167,7 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
         return removeFolder(edit, params.folder)
       })
       for (const container of removed)
-        while (await writers.change(nameOf(params), 'forget', async edit => forgetParts(edit, container)));
+        while (await writers.change(nameOf(params), 'forget', edit => forgetParts(edit, container)));
       return { folder }
     },
   })
@@ -199,9 +199,10 @@ export function objectProcedures(offer: <P, R>(procedure: Procedure<P, R>) => vo
     spec: mailboxContainers,
     kind: 'read',
     async execute(params, principal) {
-      const { reach, mailbox } = await admit('read', nameOf(params), principal)
-      if (!reach.isWhole) throw refusals.mayNot('read', nameOf(params))
-      return listContainers(mailbox, params)
+      const name = nameOf(params)
+      const { reach, mailbox } = await admit('read', name, principal)
+      if (!reach.isWhole) throw refusals.mayNot('read', name)
+      return listContainers(name, mailbox, params, documents)
     },
   })
   offer({

@@ -15,6 +15,11 @@ export interface StoragePolicy {
   /** A new part begins after so many objects, or characters of JSON. */
   readonly partObjects: number
   readonly partChars: number
+  /**
+   * So many bytes of the mailbox document are kept for what is not said of conversations: what has no other room goes to index
+   * parts, as long as this is more than 0.
+   */
+  readonly mailboxReserveBytes: number
   /** How long a sync token is good. */
   readonly tokenMs: number
   /** For so much longer it is remembered what was expunged: a token may come from a server that was away so long. */
@@ -44,6 +49,7 @@ export const defaultPolicy: StoragePolicy = {
   isDirectoryShared: false,
   partObjects: 2_000,
   partChars: 2 ** 20,
+  mailboxReserveBytes: 3.5 * 2 ** 20,
   tokenMs: 90 * dayMs,
   offlineMs: 30 * dayMs,
   devices: defaultDevicePolicy,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asJson } from '../commands/plain.ts'
-import type { Json, Registers } from '../document/documents.ts'
+import type { Json, Register, Registers } from '../document/documents.ts'
+import type { ServerId } from '../ports/names.ts'
 import { address, type Flag, flag, isContainer, isObjectId, type ObjectName, objectName } from './fields.ts'
 import { mailboxGrant, mailboxSubscriber } from './methods/users.ts'
 import { type StoredObject, storedObject } from './objects.ts'
@@ -100,10 +101,10 @@ const parsed = <T>(schema: z.ZodType<T>, value: Json | undefined): T | undefined
   value === null || value === undefined ? undefined : schema.safeParse(value).data
 
 /**
- * The same for what a mailbox document says: every commit and every synchronisation goes through all of its parts, of which
+ * The same for what a mailbox document says, or an index part of it: every commit and every synchronisation goes through all of its parts, of which
  * hardly any has changed since the last. What was made of a value is kept for as long as the value is.
  */
-function remembering<T>(schema: z.ZodType<T>): (value: Json | undefined) => T | undefined {
+export function remembering<T>(schema: z.ZodType<T>): (value: Json | undefined) => T | undefined {
   const known = new WeakMap<object, { readonly record: T | undefined }>()
   return value => {
     if (typeof value !== 'object' || value === null) return undefined
@@ -165,12 +166,30 @@ export function containerOf(mailbox: Registers, container: string): ContainerRec
   return asContainer(mailbox.get(keys.container(container))?.value)
 }
 
-export function* containersOf(mailbox: Registers): Generator<readonly [container: string, record: ContainerRecord]> {
-  for (const [key] of mailbox.entries('container/')) {
+type Named = readonly [container: string, record: ContainerRecord]
+
+/** `isWanted`: by the commit that has named it. */
+export function* containersOf(said: Registers, isWanted: (o: Origin) => boolean = () => true): Generator<Named> {
+  yield* namedIn(said, 'container/', isWanted)
+  for (const [name] of removedSince(said)) {
+    const record = containerOf(said, name)
+    if (record && isWanted(record.o)) yield [name, record]
+  }
+}
+
+function* namedIn(said: Registers, prefix: string, isWanted: (o: Origin) => boolean): Generator<Named> {
+  for (const [key, { value }] of said.entries(prefix)) {
+    const found = asContainer(value)
+    if (!found || !isWanted(found.o)) continue
     const name = key.slice('container/'.length)
-    const record = isContainer(name) ? containerOf(mailbox, name) : undefined
+    const record = isContainer(name) ? containerOf(said, name) : undefined
     if (record && !record.gone) yield [name, record]
   }
+}
+
+/** Folders, those that were removed too. Of them the mailbox document alone says this. */
+export function* foldersIn(mailbox: Registers): Generator<Named> {
+  yield* namedIn(mailbox, 'container/f-', () => true)
   for (const [name] of removedSince(mailbox)) {
     const record = containerOf(mailbox, name)
     if (record) yield [name, record]
@@ -220,16 +239,33 @@ export interface PartChange {
   readonly container: string
   readonly part: number
   readonly run: Run
+  /** Of the writer. */
+  readonly server: ServerId
 }
 
 /** Of all parts, or of those of one container; in order of container, then of the part's decimal number as a text. */
 export function* changesOf(mailbox: Registers, within?: string): Generator<PartChange> {
-  for (const [key, { value }] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
-    const [, name, part, by = ''] = key.split('/')
-    const n = asNumber(value)
-    const at = placed(name, part)
-    if (n !== undefined && at && runPattern.test(by)) yield { n, container: at.container, part: at.part, run: by }
+  for (const [key, register] of mailbox.entries(within === undefined ? 'change/' : `change/${within}/`)) {
+    const change = changeFrom(key, register)
+    if (change) yield change
   }
+}
+
+/** Those beyond a vector. Of many parts most have not changed, which is seen without taking their keys to pieces. */
+export function* changesSince(said: Registers, from: Vector): Generator<PartChange> {
+  for (const [key, register] of said.entries('change/')) {
+    const { value } = register
+    if (typeof value !== 'number' || value <= (from.get(key.slice(key.lastIndexOf('/') + 1)) ?? 0)) continue
+    const change = changeFrom(key, register)
+    if (change) yield change
+  }
+}
+
+function changeFrom(key: string, { value, server }: Register): PartChange | undefined {
+  const [, name, part, run = ''] = key.split('/')
+  const n = asNumber(value)
+  const at = placed(name, part)
+  return n !== undefined && at && runPattern.test(run) ? { n, ...at, run, server } : undefined
 }
 
 /** The same, with what each writer says of how much it has added. */

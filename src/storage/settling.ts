@@ -61,8 +61,8 @@ const byPlacing = (a: Placed, b: Placed): number =>
   b.object.stored - a.object.stored ||
   (a.container > b.container ? -1 : a.container < b.container ? 1 : b.part - a.part)
 
-const partsOf = (edit: Edit, container: string) =>
-  Promise.all(edit.parts(container).map(async at => ({ at, content: await edit.read(at) })))
+const partsOf = async (edit: Edit, container: string) =>
+  Promise.all((await edit.parts(container)).map(async at => ({ at, content: await edit.read(at) })))
 
 /** Where an object that has left a part has come to. */
 async function movedTo(edit: Edit, from: Registers, id: string) {

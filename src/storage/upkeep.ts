@@ -8,11 +8,30 @@ import type { PartRef } from './commit.ts'
 import type { Erasure } from './erasure.ts'
 import { tidy } from './expunging.ts'
 import { forgetContainer, forgetParts, forgettable } from './forgetting.ts'
-import { mend, recount } from './mending.ts'
+import {
+  changedIndexParts,
+  type IndexPart,
+  indexDocument,
+  indexPartOf,
+  isIndex,
+  isIndexHere,
+  saidInTurn,
+} from './index-parts.ts'
+import { mend, recount, recountIndex } from './mending.ts'
 import type { Met } from './met.ts'
 import { isFolder, type MailboxName, mailboxDocument, mailboxOf, partDocument } from './names.ts'
 import type { StoragePolicy } from './policy.ts'
-import { changesOf, completeTo, containerOf, dueIn, erasedIn, keys, removedSince, userOf, vectorOf } from './records.ts'
+import {
+  changesOf,
+  completeTo,
+  containerOf,
+  dueIn,
+  erasedIn,
+  removedSince,
+  userOf,
+  type Vector,
+  vectorOf,
+} from './records.ts'
 import { settleMoves } from './settling.ts'
 import { erase } from './users.ts'
 import type { Writers } from './writers.ts'
@@ -50,33 +69,35 @@ export function createUpkeep(options: {
   let cancel: Cancel = () => {}
 
   async function keep(name: MailboxName, mailbox: Registers): Promise<void> {
-    await erasure.look(name, mailbox)
     if (userOf(mailbox)?.erased) await erase(name, writers, documents)
     const now = clock.now()
-    for (const at of partsToTidy(mailbox, now)) await tidied(name, at)
+    for await (const said of saidInTurn(name, mailbox, documents)) {
+      await erasure.look(name, said)
+      for (const at of partsToTidy(said, now)) await tidied(name, at)
+    }
     await forget(name)
   }
 
-  /** Gives the mailbox document its room back. */
+  /** Gives the mailbox document, and its index parts, their room back. */
   async function forget(name: MailboxName): Promise<void> {
     const mailbox = await documents.read(mailboxDocument(name))
-    for (const [container] of removedSince(mailbox))
-      if (isOwnSaid(mailbox, container))
-        while (await writers.change(name, 'forget', async edit => forgetParts(edit, container)));
-    for (const container of forgettable(mailbox, clock.now(), policy.tokenMs + policy.offlineMs))
-      while (await writers.change(name, 'forget', edit => forgetContainer(edit, container)));
+    for await (const said of saidInTurn(name, mailbox, documents)) {
+      for (const [container] of removedSince(said))
+        if (isOwnSaid(said, container))
+          while (await writers.change(name, 'forget', edit => forgetParts(edit, container)));
+      for (const container of forgettable(said, clock.now(), policy.tokenMs + policy.offlineMs))
+        while (await writers.change(name, 'forget', edit => forgetContainer(edit, container)));
+    }
   }
 
-  const isOwnSaid = (mailbox: Registers, container: string): boolean =>
-    [...changesOf(mailbox, container)].some(
-      ({ part, run }) => mailbox.get(keys.change(container, part, run))?.server === server,
-    )
+  const isOwnSaid = (said: Registers, container: string): boolean =>
+    [...changesOf(said, container)].some(change => change.server === server)
 
   /** Those in which something is due, or was expunged so long ago that it may be forgotten. */
-  function* partsToTidy(mailbox: Registers, now: number): Generator<PartRef> {
+  function* partsToTidy(said: Registers, now: number): Generator<PartRef> {
     const rememberedMs = policy.tokenMs + policy.offlineMs
-    for (const { container, part, at } of dueIn(mailbox)) if (at <= now) yield { container, part }
-    for (const { container, part, at } of erasedIn(mailbox)) if (at + rememberedMs <= now) yield { container, part }
+    for (const { container, part, at } of dueIn(said)) if (at <= now) yield { container, part }
+    for (const { container, part, at } of erasedIn(said)) if (at + rememberedMs <= now) yield { container, part }
   }
 
   const tidied = (name: MailboxName, at: PartRef) => writers.change(name, 'tidy', edit => tidy(edit, at, policy))
@@ -85,23 +106,44 @@ export function createUpkeep(options: {
   async function meet(name: MailboxName, mailbox: Registers): Promise<void> {
     const document = mailboxDocument(name)
     const seen = await met.seen(document)
-    const folders = foldersOfOthers(mailbox, seen, server)
-    for (const folder of folders) if (!(await isHere(name, mailbox, folder))) return meetLater(document)
-    for (const container of containersApart(mailbox, seen, server)) {
-      if (!(await isHere(name, mailbox, container))) return meetLater(document)
-      if (isFolder(container) && !containerOf(mailbox, container)?.gone)
-        while (await writers.change(name, 'settle', edit => settleMoves(edit, container, folders)));
-      while (await writers.change(name, 'mend', edit => mend(edit, container)));
-      await writers.change(name, 'recount', edit => recount(edit, container))
-      // Each side has said for its own when something is due, and one of them alone was heard.
-      for (const part of partsOf(mailbox, container)) await tidied(name, { container, part })
-    }
+    const indexes = changedIndexParts(mailbox, seen, server)
+    for (const index of indexes)
+      if (!isIndexHere(index, await documents.read(indexDocument(name, index.part)))) return meetLater(document)
+    const shares = await newsIn(name, mailbox, seen, indexes)
+    const folders = new Set(shares.flatMap(said => [...foldersOfOthers(said, seen, server)]))
+    for (const said of shares)
+      for (const folder of foldersOfOthers(said, seen, server))
+        if (!(await isHere(name, said, folder))) return meetLater(document)
+    for (const said of shares)
+      for (const container of containersApart(said, seen, server)) {
+        if (!(await isHere(name, said, container))) return meetLater(document)
+        if (isFolder(container) && !containerOf(said, container)?.gone)
+          while (await writers.change(name, 'settle', edit => settleMoves(edit, container, folders)));
+        while (await writers.change(name, 'mend', edit => mend(edit, container)));
+        await writers.change(name, 'recount', edit => recount(edit, container))
+        // Each side has said for its own when something is due, and one of them alone was heard.
+        for (const part of partsOf(said, container)) await tidied(name, { container, part })
+      }
+    for (const { part } of indexes) await writers.change(name, 'recount', edit => recountIndex(edit, part))
     await met.see(document, vectorOf(mailbox))
   }
 
-  /** Whether all that the mailbox names in a container has arrived. */
-  async function isHere(name: MailboxName, mailbox: Registers, container: string): Promise<boolean> {
-    for (const { part, run, n } of changesOf(mailbox, container))
+  /** All that is said of containers, for those index parts to which some fall that others have changed. */
+  async function newsIn(
+    name: MailboxName,
+    mailbox: Registers,
+    seen: Vector,
+    indexes: readonly IndexPart[],
+  ): Promise<Registers[]> {
+    const changed = new Set(indexes.map(({ part }) => part))
+    for (const change of changesOf(mailbox))
+      if (change.server !== server && change.n > (seen.get(change.run) ?? 0)) changed.add(indexPartOf(change.container))
+    return changed.size === 0 ? [] : Array.fromAsync(saidInTurn(name, mailbox, documents, part => changed.has(part)))
+  }
+
+  /** Whether all that is named in a container has arrived. */
+  async function isHere(name: MailboxName, said: Registers, container: string): Promise<boolean> {
+    for (const { part, run, n } of changesOf(said, container))
       if (completeTo(await documents.read(partDocument(name, container, part)), run) < n) return false
     return true
   }
@@ -115,7 +157,7 @@ export function createUpkeep(options: {
     meeting.set(document, cancelMeeting)
   }
 
-  async function attempt(document: DocumentId, work: (name: MailboxName, mailbox: Registers) => Promise<void>) {
+  async function attempt(document: DocumentId, work: (name: MailboxName, said: Registers) => Promise<void>) {
     const name = mailboxOf(document)
     if (!name) return
     try {
@@ -142,9 +184,10 @@ export function createUpkeep(options: {
     start() {
       sweepLater()
       unsubscribe = documents.subscribe(({ document, index, source }) => {
-        if (!index || !document.startsWith('mailbox/') || ownerOf(document) !== self) return
-        void attempt(document, (name, mailbox) => erasure.look(name, mailbox))
-        if (source !== 'own') meetLater(document)
+        const isMailbox = document.startsWith('mailbox/')
+        if (!index || !(isMailbox || isIndex(document)) || ownerOf(document) !== self) return
+        void attempt(document, (name, said) => erasure.look(name, said))
+        if (isMailbox && source !== 'own') meetLater(document)
       })
     },
     stop() {
@@ -157,5 +200,5 @@ export function createUpkeep(options: {
   }
 }
 
-const partsOf = (mailbox: Registers, container: string): Set<number> =>
-  new Set([...changesOf(mailbox, container)].map(({ part }) => part))
+const partsOf = (said: Registers, container: string): Set<number> =>
+  new Set([...changesOf(said, container)].map(({ part }) => part))

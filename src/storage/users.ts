@@ -8,6 +8,7 @@ import { eraseDevices } from './devices/erasing.ts'
 import { entryOf } from './directory.ts'
 import { expungeWhere } from './expunging.ts'
 import { forgetParts } from './forgetting.ts'
+import { saidInTurn } from './index-parts.ts'
 import type {
   directoryFind,
   directorySetGroup,
@@ -226,21 +227,22 @@ export async function erase(
 ): Promise<void> {
   await eraseDevices(name, documents)
   const mailbox = await documents.read(mailboxDocument(name))
-  for (const container of heldContainers(mailbox)) {
-    await writers.change(name, 'erase', async edit => {
-      await expungeWhere(edit, container, () => true)
-      edit.say(written(keys.container(container), null))
-    })
-    while (await writers.change(name, 'forget', async edit => forgetParts(edit, container)));
-  }
+  for await (const said of saidInTurn(name, mailbox, documents))
+    for (const container of heldContainers(said)) {
+      await writers.change(name, 'erase', async edit => {
+        await expungeWhere(edit, container, () => true)
+        edit.say(written(keys.container(container), null))
+      })
+      while (await writers.change(name, 'forget', edit => forgetParts(edit, container)));
+    }
 }
 
 /** Those that are named, and those in which there is something: somebody may have put it there before hearing of the erasure. */
-function heldContainers(mailbox: Registers): Set<string> {
+function heldContainers(said: Registers): Set<string> {
   const held = new Set<string>()
-  for (const [container, { gone }] of containersOf(mailbox)) if (!gone) held.add(container)
+  for (const [container, { gone }] of containersOf(said)) if (!gone) held.add(container)
   const objects = new Map<string, number>()
-  for (const change of additionsOf(mailbox))
+  for (const change of additionsOf(said))
     objects.set(change.container, (objects.get(change.container) ?? 0) + change.objects)
   for (const [container, count] of objects) if (count !== 0) held.add(container)
   return held

@@ -1,26 +1,15 @@
 import type { ActorContext, ActorKind, ActorSystem, Behaviour, Envelope, Message, Question } from '../actor/types.ts'
 import { toBase64url } from '../commands/framing.ts'
-import type { Documents, Registers, RegisterWrite } from '../document/documents.ts'
+import type { Documents } from '../document/documents.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorId, ServerId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import { Commit, type Edit } from './commit.ts'
-import { countsOf, together } from './counting.ts'
-import { isFolder, type MailboxName, mailboxDocument, partDocument } from './names.ts'
+import { nameInterrupted, numberIn } from './interrupted.ts'
+import { type MailboxName, mailboxDocument } from './names.ts'
 import type { OwedRecords } from './owed.ts'
-import {
-  additionsOf,
-  changeIn,
-  containerOf,
-  goneIn,
-  idsIn,
-  keys,
-  noCounts,
-  objectIn,
-  type PartCounts,
-  type Run,
-  written,
-} from './records.ts'
+import type { StoragePolicy } from './policy.ts'
+import type { Run } from './records.ts'
 
 /*
  * One actor for each mailbox that is being changed here. Tasks that came while a commit was being named go into the next one
@@ -61,6 +50,7 @@ export interface WritersOptions {
   readonly owed: OwedRecords
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
+  readonly policy: StoragePolicy
 }
 
 export function createWriters(options: WritersOptions): Writers {
@@ -139,37 +129,23 @@ class Writer implements Behaviour<Change> {
     this.#number = numberIn(await this.#options.documents.read(mailboxDocument(this.#name)), this.#run)
   }
 
-  /** Names what lies in parts and is not named: the parts first, and then that their commits are whole. */
+  /** Names what lies in parts and is not named. */
   async #recover(): Promise<void> {
-    const { documents, owed } = this.#options
-    const reached = new Map<Run, number>()
-    const parts = await Array.fromAsync(owed.of(this.#name))
-    for (const { container, part, run, number } of parts) {
-      reached.set(run, Math.max(number, reached.get(run) ?? 0))
-      const content = await documents.read(partDocument(this.#name, container, part))
-      await documents.write(mailboxDocument(this.#name), mailbox => ({
-        writes: [
-          written(keys.change(container, part, run), Math.max(number, changeIn(mailbox, container, part, run) ?? 0)),
-          written(keys.count(container, part, run), recounted(mailbox, content, { container, part, run })),
-          // What was to be expunged when is not known any more: the next sweep looks.
-          written(keys.due(container, part), 0),
-          ...unnamed(mailbox, content, { container, run, number }),
-        ],
-        isOwed: true,
-        answer: undefined,
-      }))
-    }
-    if (parts.length === 0) return
-    await documents.write(mailboxDocument(this.#name), mailbox => ({
-      writes: [...reached].map(([run, number]) => written(keys.run(run), Math.max(number, numberIn(mailbox, run)))),
-      local: parts.map(part => owed.settled(this.#name, part)),
-      isOwed: true,
-      answer: undefined,
-    }))
+    const name = this.#name
+    const { documents, owed, server, clock, policy } = this.#options
+    const [parts, indexes] = [await Array.fromAsync(owed.of(name)), await Array.fromAsync(owed.indexesOf(name))]
+    if (parts.length === 0 && indexes.length === 0) return
+    const document = mailboxDocument(name)
+    await nameInterrupted({
+      ...{ name, server, documents, owed, policy, parts, indexes },
+      now: clock.now(),
+      mailbox: await documents.read(document),
+      room: await documents.room(document),
+    })
   }
 
   async receive(first: Envelope<Change>, context: ActorContext<Change>): Promise<void> {
-    const { documents, owed } = this.#options
+    const { documents, owed, clock, policy } = this.#options
     const envelopes = [first]
     const outcomes: PromiseSettledResult<unknown>[] = []
     try {
@@ -184,6 +160,8 @@ class Writer implements Behaviour<Change> {
         room: await documents.room(mailboxDocument(this.#name)),
         documents,
         owed,
+        now: clock.now(),
+        policy,
       })
       // Who comes while the others' parts are being stored comes along: the commit is to be named once for all of them.
       for (let call = 0; call < callsForMore; call++) {
@@ -221,42 +199,4 @@ function settle(envelopes: readonly Envelope<Change>[], outcomes: readonly Promi
     if (outcome.status === 'fulfilled') envelopes[at]?.answer(outcome.value)
     else envelopes[at]?.refuse(asError(outcome.reason))
   }
-}
-
-const numberIn = (mailbox: Registers, run: Run): number => {
-  const value = mailbox.get(keys.run(run))?.value
-  return typeof value === 'number' ? value : 0
-}
-
-/** The name of a conversation that an interrupted writer has begun: its objects say it. */
-function unnamed(
-  mailbox: Registers,
-  content: Registers,
-  { container, run, number }: { container: string; run: Run; number: number },
-): RegisterWrite[] {
-  if (isFolder(container) || containerOf(mailbox, container)) return []
-  for (const id of idsIn(content)) {
-    const object = goneIn(content, id) ? undefined : objectIn(content, id)
-    if (object) return [written(keys.container(container), { name: object.conversationId, o: [run, number] })]
-  }
-  return []
-}
-
-/**
- * What an interrupted writer would have said of a part: what is there, less what the others say of it. The counts of all
- * writers together are right then.
- */
-function recounted(
-  mailbox: Registers,
-  content: Registers,
-  { container, part, run }: { container: string; part: number; run: Run },
-): PartCounts {
-  const found = { ...[...countsOf(content).values()].reduce(together, noCounts) }
-  for (const change of additionsOf(mailbox, container)) {
-    if (change.part !== part || change.run === run) continue
-    found.objects -= change.objects
-    found.bytes -= change.bytes
-    found.chars -= change.chars
-  }
-  return found
 }

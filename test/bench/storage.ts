@@ -9,6 +9,7 @@ import { type Bench, type Figure, measured, median } from './bench.ts'
 import { big, date, fill, incrementalSyncs, partObjects } from './big-mailbox.ts'
 import { documentPath } from './document.ts'
 import { idleMailboxes } from './idle-mailboxes.ts'
+import { manyConversations } from './many-conversations.ts'
 import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
 
 /*
@@ -39,6 +40,7 @@ export const storageBench: Bench = {
       // First of all, since who opens something cold is a server that has just been started.
       const figures = await bigMailbox(join(folder, 'big'), progress)
       for (const users of spreads) figures.push(...(await deposits(join(folder, `deposits-${users}`), users, progress)))
+      figures.push(...(await manyConversations(join(folder, 'many'), progress)))
       figures.push(...(await idleMailboxes(join(folder, 'idle'), progress)))
       return figures
     } finally {

@@ -28,7 +28,8 @@ const full = '409 MAILBOX_FULL'
 /** Small enough to be filled quickly; what is forgotten is forgotten soon. */
 const limits = {
   documents: { maxDocumentBytes: 24 * 1_024, maxEntryBytes: 16 * 1_024 },
-  storage: { tokenMs: hourMs, offlineMs: hourMs },
+  // Nothing goes to index parts: it is the mailbox document that is filled.
+  storage: { tokenMs: hourMs, offlineMs: hourMs, mailboxReserveBytes: 0 },
 }
 
 const by = () => ({ ...alice, commandId: newId() })

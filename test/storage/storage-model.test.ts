@@ -37,9 +37,9 @@ test(`devices have what they should (seed ${seed})`, async () => {
   )
 })
 
-const story = ({ seed, skewsMs, rounds, isRemoved }: Plan): string =>
+const story = ({ seed, skewsMs, reserveBytes, rounds, isRemoved }: Plan): string =>
   [
-    `world ${seed}, clocks ${skewsMs.join(' ')}`,
+    `world ${seed}, clocks ${skewsMs.join(' ')}, reserve ${reserveBytes}`,
     ...rounds.flatMap(({ sides, steps, waits, lost }) => [
       `sides ${sides.join(' ')}${waits === 'never' ? '' : `, waits ${waits}`}${lost === undefined ? '' : `, then disk ${lost} is lost`}`,
       ...steps.map(step => `  ${JSON.stringify(step)}`),

@@ -1,7 +1,9 @@
 import type { Registers } from '../../document/documents.ts'
 import { parseDocumentId } from '../../document/names.ts'
+import { registersOf } from '../../document/registers-view.ts'
 import { totalOf } from '../../storage/commit.ts'
 import { type Device, devicesDocument, devicesIn, pushIn, toldIn } from '../../storage/devices/records.ts'
+import { saidInTurn } from '../../storage/index-parts.ts'
 import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../../storage/names.ts'
 import {
   additionsOf,
@@ -27,7 +29,7 @@ export const mailboxList = (sources: Sources, wanted: PageWanted): Promise<Mailb
     const name = parseDocumentId(document)
     if (name.kind !== 'mailbox') return undefined
     const mailbox = await heldContent(sources, document)
-    return mailbox && userOf(mailbox) && summaryOf({ operator: name.owner, user: name.user }, mailbox, sources.now())
+    return mailbox && userOf(mailbox) && summaryOf({ operator: name.owner, user: name.user }, mailbox, sources)
   })
 
 export async function mailboxOf(sources: Sources, name: MailboxName): Promise<MailboxReport> {
@@ -38,30 +40,44 @@ export async function mailboxOf(sources: Sources, name: MailboxName): Promise<Ma
     )
   }
   return {
-    ...summaryOf(name, mailbox, sources.now()),
+    ...(await summaryOf(name, mailbox, sources)),
     writers: [...runsOf(mailbox)].map(({ run, number, stamp }) => ({ run, commits: number, last: stamp })),
     containers: await containersIn(sources, name, mailbox),
     deviceStates: await devicesOf(sources, name, mailbox),
   }
 }
 
-function summaryOf({ operator, user }: MailboxName, mailbox: Registers, now: number): MailboxPage['items'][number] {
+async function summaryOf(
+  name: MailboxName,
+  mailbox: Registers,
+  sources: Sources,
+): Promise<MailboxPage['items'][number]> {
+  const { operator, user } = name
   const { objects, bytes } = totalOf(mailbox)
-  const containers = [...containersOf(mailbox)].filter(([, { gone }]) => !gone).map(([container]) => container)
-  const named = new Set([...containers, ...partsIn(mailbox).keys()])
-  const folders = [...named].filter(isFolder).length
+  let [folders, conversations] = [0, 0]
+  for await (const said of saidIn(sources, name, mailbox)) {
+    const containers = [...containersOf(said)].filter(([, { gone }]) => !gone).map(([container]) => container)
+    for (const container of new Set([...containers, ...partsIn(said).keys()]))
+      if (isFolder(container)) folders += 1
+      else conversations += 1
+  }
   const changes = [...runsOf(mailbox)].map(({ stamp }) => stamp)
   return {
-    ...{ operator, user, objects, usedBytes: bytes, folders },
+    ...{ operator, user, objects, usedBytes: bytes, folders, conversations },
     state: isLiving(mailbox) ? 'live' : 'erased',
-    conversations: named.size - folders,
     subscribers: [...subscribersOf(mailbox)].length,
     addresses: [...addressesOf(mailbox)].length,
-    grants: [...grantsOf(mailbox)].filter(({ expires }) => expires > now).length,
+    grants: [...grantsOf(mailbox)].filter(({ expires }) => expires > sources.now()).length,
     devices: [...devicesIn(mailbox)].length,
     ...(changes.length > 0 && { changed: Math.max(...changes) }),
   }
 }
+
+/** All that is said of containers, as far as this server holds it. */
+const saidIn = (sources: Sources, name: MailboxName, mailbox: Registers): AsyncGenerator<Registers> =>
+  saidInTurn(name, mailbox, {
+    read: async document => (await heldContent(sources, document)) ?? registersOf(new Map()),
+  })
 
 interface Filling {
   objects: number
@@ -70,9 +86,9 @@ interface Filling {
 }
 
 /** Containers that hold something, with the parts that it is in. */
-function partsIn(mailbox: Registers): Map<string, Filling> {
+function partsIn(said: Registers): Map<string, Filling> {
   const filled = new Map<string, Filling>()
-  for (const { container, part, objects, bytes } of additionsOf(mailbox)) {
+  for (const { container, part, objects, bytes } of additionsOf(said)) {
     const found = filled.get(container) ?? { objects: 0, usedBytes: 0, parts: new Set<number>() }
     found.objects += objects
     found.usedBytes += bytes
@@ -84,17 +100,18 @@ function partsIn(mailbox: Registers): Map<string, Filling> {
 }
 
 async function containersIn(
-  { store }: Sources,
+  sources: Sources,
   name: MailboxName,
   mailbox: Registers,
 ): Promise<MailboxReport['containers']> {
   const shown: MailboxReport['containers'] = []
-  for (const [container, { objects, usedBytes, parts }] of partsIn(mailbox)) {
-    let missing = 0
-    for (const part of parts) if (!(await store.index(partDocument(name, container, part)))) missing += 1
-    const kind = isFolder(container) ? 'folder' : 'conversation'
-    shown.push({ container, kind, objects, usedBytes, parts: parts.size, missing })
-  }
+  for await (const said of saidIn(sources, name, mailbox))
+    for (const [container, { objects, usedBytes, parts }] of partsIn(said)) {
+      let missing = 0
+      for (const part of parts) if (!(await sources.store.index(partDocument(name, container, part)))) missing += 1
+      const kind = isFolder(container) ? 'folder' : 'conversation'
+      shown.push({ container, kind, objects, usedBytes, parts: parts.size, missing })
+    }
   return shown
 }
 

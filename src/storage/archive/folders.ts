@@ -1,7 +1,6 @@
 import type { Edit } from '../commit.ts'
 import { createFolder } from '../folders.ts'
-import { isFolder } from '../names.ts'
-import { containerOf, containersOf } from '../records.ts'
+import { containerOf, foldersIn } from '../records.ts'
 import type { Importing } from './importing.ts'
 
 /** Where imported objects go: each folder is looked for, or made, once. */
@@ -25,8 +24,8 @@ export function createFolders({ name: mailbox, writers, policy, crypto }: Import
 
   function findOrMake(edit: Edit, given: string): string {
     const name = given.slice(0, longestName).toWellFormed()
-    for (const [folder, record] of containersOf(edit.mailbox)) {
-      if (isFolder(folder) && !record.gone && record.name === name && record.parent === undefined) return folder
+    for (const [folder, record] of foldersIn(edit.mailbox)) {
+      if (!record.gone && record.name === name && record.parent === undefined) return folder
     }
     // One that was made so before may have been removed since.
     return createFolder(edit, { name }, ['archive', name, String(edit.now)], policy, crypto).folder

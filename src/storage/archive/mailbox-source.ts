@@ -1,6 +1,7 @@
 import type { Registers } from '../../document/documents.ts'
 import { isMediaHash, MediaCorrupt, MediaGone, type MediaStore } from '../../ports/media-store.ts'
 import type { Reach } from '../authority.ts'
+import { saidInTurn } from '../index-parts.ts'
 import { isFolder, type MailboxName, partDocument } from '../names.ts'
 import type { Media, StoredObject } from '../objects.ts'
 import { changesOf, containersOf, idsIn, storedFrom } from '../records.ts'
@@ -21,25 +22,25 @@ export async function* mailboxSource(
     obtain = found => media?.stat(found) ?? nothing,
   }: Pick<ArchivesOptions, 'documents' | 'media' | 'obtain'>,
 ): AsyncGenerator<ArchivedObject> {
-  const containers = [...containersOf(mailbox)].filter(([, { gone }]) => !gone)
-  const parts = new Map(containers.map(([container]) => [container, partsOf(mailbox, container)]))
-  for (const [container, { name: title }] of containers) {
-    for (const part of parts.get(container) ?? []) {
-      const content = await documents.read(partDocument(name, container, part))
-      const objects = [...idsIn(content)].flatMap(id => storedFrom(content, { container, part, id }) ?? [])
-      for (const object of objects.filter(object => reach.sees(object))) {
-        yield {
-          object,
-          ...(isFolder(container) && { folder: title }),
-          media: mediaOf(name, object, media, obtain),
+  for await (const said of saidInTurn(name, mailbox, documents)) {
+    for (const [container, { name: title, gone }] of containersOf(said)) {
+      for (const part of gone ? [] : partsOf(said, container)) {
+        const content = await documents.read(partDocument(name, container, part))
+        const objects = [...idsIn(content)].flatMap(id => storedFrom(content, { container, part, id }) ?? [])
+        for (const object of objects.filter(object => reach.sees(object))) {
+          yield {
+            object,
+            ...(isFolder(container) && { folder: title }),
+            media: mediaOf(name, object, media, obtain),
+          }
         }
       }
     }
   }
 }
 
-const partsOf = (mailbox: Registers, container: string): number[] =>
-  [...new Set([...changesOf(mailbox, container)].map(({ part }) => part))].sort((a, b) => a - b)
+const partsOf = (said: Registers, container: string): number[] =>
+  [...new Set([...changesOf(said, container)].map(({ part }) => part))].sort((a, b) => a - b)
 
 async function* mediaOf(
   name: MailboxName,

@@ -1,9 +1,17 @@
 import type { Documents, Registers } from '../../document/documents.ts'
 import type { Reach } from '../authority.ts'
 import type { Scope } from '../fields.ts'
-import { isFolder, type MailboxName, partDocument } from '../names.ts'
-import { asStored, containersOf, flagNames, type Origin, type Vector, vectorOf } from '../records.ts'
-import { type ChangedPart, changedIn, changedParts, type ObjectChange, reachable } from '../sync/changes.ts'
+import { changedIndexParts } from '../index-parts.ts'
+import { type MailboxName, partDocument } from '../names.ts'
+import { asStored, flagNames, foldersIn, type Origin, type Vector, vectorOf } from '../records.ts'
+import {
+  type ChangedPart,
+  type ChangedShare,
+  changedIn,
+  changedShares,
+  type ObjectChange,
+  reachable,
+} from '../sync/changes.ts'
 import { isContainerInScope, isInScope, mayHaveLeft } from '../sync/scope.ts'
 
 /*
@@ -33,11 +41,17 @@ export async function concernOf(
   interest: Interest,
   documents: Pick<Documents, 'read'>,
 ): Promise<Concern> {
-  const parts = changedParts(mailbox, from).filter(({ container }) => isContainerInScope(container, interest.scope))
-  if (parts.length > maxParts) return { isConcerned: true, to: vectorOf(mailbox) }
+  if (changedIndexParts(mailbox, from).length > maxParts) return { isConcerned: true, to: vectorOf(mailbox) }
+  const parts: ChangedPart[] = []
+  const indexes: ChangedShare['index'][] = []
+  for await (const share of changedShares(name, mailbox, from, documents)) {
+    indexes.push(share.index)
+    parts.push(...share.parts.filter(({ container }) => isContainerInScope(container, interest.scope)))
+    if (parts.length > maxParts) return { isConcerned: true, to: vectorOf(mailbox) }
+  }
   const read: { at: ChangedPart; content: Registers }[] = []
   for (const at of parts) read.push({ at, content: await documents.read(partDocument(name, at.container, at.part)) })
-  const { to } = reachable(mailbox, from, read)
+  const { to } = reachable(mailbox, from, [...indexes.filter(index => index !== undefined), ...read])
   const isConcerned =
     hasOtherFolders(mailbox, from, to, interest) ||
     read.some(({ at, content }) => isPartConcerning(at, content, from, to, interest))
@@ -46,9 +60,8 @@ export async function concernOf(
 
 /** Folders that are new, renamed or gone. A conversation begins with an object, which says whether it is of interest. */
 function hasOtherFolders(mailbox: Registers, from: Vector, to: Vector, { device, scope }: Interest): boolean {
-  for (const [container, { o }] of containersOf(mailbox))
-    if (isFolder(container) && isBetween(o, from, to) && o[2] !== device && isContainerInScope(container, scope))
-      return true
+  for (const [container, { o }] of foldersIn(mailbox))
+    if (isBetween(o, from, to) && o[2] !== device && isContainerInScope(container, scope)) return true
   return false
 }
 

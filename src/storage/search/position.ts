@@ -30,6 +30,9 @@ export interface Round {
   readonly done: number
 }
 
+/** Of the order in which rounds go through parts: see `inOrder`. */
+const orderVersion = 2
+
 const vector = z.record(z.string(), z.int().min(0))
 const shape = z.object({
   words: z.literal(wordsVersion),
@@ -37,7 +40,13 @@ const shape = z.object({
   at: z.number(),
   from: vector,
   round: z
-    .object({ to: vector, isLagging: z.boolean(), after: placeInRound.optional(), done: z.int().min(0) })
+    .object({
+      to: vector,
+      isLagging: z.boolean(),
+      after: placeInRound.optional(),
+      done: z.int().min(0),
+      order: z.int().optional(),
+    })
     .optional(),
 })
 
@@ -47,7 +56,7 @@ export const encodePosition = ({ born, at, from, round }: Position): string =>
     born,
     at,
     from: Object.fromEntries(from),
-    round: round && { ...round, to: Object.fromEntries(round.to) },
+    round: round && { ...round, to: Object.fromEntries(round.to), order: orderVersion },
   })
 
 /** `undefined` for what another release wrote: its index is made anew. */
@@ -59,9 +68,17 @@ export function decodePosition(text: string): Position | undefined {
     born,
     at,
     from: new Map(Object.entries(from)),
-    round: round && { ...round, to: new Map(Object.entries(round.to)), after: round.after },
+    // A round that another release has begun goes through the parts in another order: it begins anew.
+    round: round?.order === orderVersion ? roundFrom(round) : undefined,
   }
 }
+
+const roundFrom = ({ to, isLagging, after, done }: NonNullable<z.infer<typeof shape>['round']>): Round => ({
+  to: new Map(Object.entries(to)),
+  isLagging,
+  after,
+  done,
+})
 
 function json(text: string): unknown {
   try {

@@ -1,18 +1,10 @@
 import type { Documents, Registers } from '../../document/documents.ts'
 import type { IndexChange } from '../../ports/search-index.ts'
+import { totalOf } from '../commit.ts'
 import type { ObjectName } from '../fields.ts'
 import { type MailboxName, partDocument } from '../names.ts'
-import {
-  additionsOf,
-  asStored,
-  completeTo,
-  containersOf,
-  flagNames,
-  userOf,
-  type Vector,
-  vectorOf,
-} from '../records.ts'
-import { type ChangedPart, changedIn, changedParts, inOrder, type ObjectChange } from '../sync/changes.ts'
+import { asStored, completeTo, containerOf, flagNames, foldersIn, userOf, type Vector, vectorOf } from '../records.ts'
+import { type ChangedPart, changedIn, changedShares, inOrder, type ObjectChange } from '../sync/changes.ts'
 import { indexed } from './indexed.ts'
 import { type Position, pastAll, type Round } from './position.ts'
 
@@ -44,12 +36,10 @@ export async function nextStep(
   { documents, now }: { readonly documents: Pick<Documents, 'read'>; readonly now: number },
 ): Promise<Step> {
   const from = position?.from ?? new Map<string, number>()
-  const gone = new Set([...containersOf(mailbox)].flatMap(([container, record]) => (record.gone ? [container] : [])))
   const begun = position?.round
   const round: Round = begun ?? { to: vectorOf(mailbox), isLagging: false, after: undefined, done: 0 }
   const changes = begun ? [] : goneContainers(mailbox, from)
-  const parts = changedParts(mailbox, from).filter(({ container }) => !gone.has(container))
-  const walked = await walk(name, parts, from, round, documents)
+  const walked = await walk(name, mailbox, from, round, documents)
   const born = userOf(mailbox)?.born ?? ''
   const at = position?.at ?? now
   return {
@@ -63,7 +53,7 @@ export async function nextStep(
 
 /** Folders that were removed take with them what lay in them. */
 function goneContainers(mailbox: Registers, from: Vector): IndexChange[] {
-  return [...containersOf(mailbox)].flatMap(
+  return [...foldersIn(mailbox)].flatMap(
     ([
       container,
       {
@@ -82,7 +72,7 @@ interface Walked {
 
 async function walk(
   name: MailboxName,
-  parts: readonly ChangedPart[],
+  mailbox: Registers,
   from: Vector,
   round: Round,
   documents: Pick<Documents, 'read'>,
@@ -95,18 +85,22 @@ async function walk(
     round: { to, isLagging, after, done: round.done + changes.length },
     isThrough,
   })
-  const ahead = parts.filter(part => !after || inOrder(part, after) >= 0)
-  for (const [index, part] of ahead.entries()) {
-    if (index === partsPerStep) return walked(false)
-    const content = await documents.read(partDocument(name, part.container, part.part))
-    isLagging = lowered(to, part, content, from) || isLagging
-    const last = round.after && inOrder(part, round.after) === 0 ? round.after.id : ''
-    for (const change of changesIn(part, content, from, last)) {
-      if (changes.length === objectsPerStep) return walked(false)
-      after = { container: part.container, part: part.part, id: change.id }
-      changes.push(indexChange(change, after, content))
+  let passed = 0
+  for await (const { index, parts } of changedShares(name, mailbox, from, documents, after?.container)) {
+    if (index) isLagging = lowered(to, index.at, index.content, from) || isLagging
+    for (const part of parts) {
+      if ((round.after && inOrder(part, round.after) < 0) || containerOf(mailbox, part.container)?.gone) continue
+      if (passed++ === partsPerStep) return walked(false)
+      const content = await documents.read(partDocument(name, part.container, part.part))
+      isLagging = lowered(to, part, content, from) || isLagging
+      const last = round.after && inOrder(part, round.after) === 0 ? round.after.id : ''
+      for (const change of changesIn(part, content, from, last)) {
+        if (changes.length === objectsPerStep) return walked(false)
+        after = { container: part.container, part: part.part, id: change.id }
+        changes.push(indexChange(change, after, content))
+      }
+      after = { container: part.container, part: part.part, id: pastAll }
     }
-    after = { container: part.container, part: part.part, id: pastAll }
   }
   return walked(true)
 }
@@ -126,8 +120,13 @@ function indexChange(change: ObjectChange, place: ObjectName, content: Registers
 const changesIn = ({ writers }: ChangedPart, content: Registers, from: Vector, after: string) =>
   changedIn(content, from, new Map([...writers.keys()].map(run => [run, Number.POSITIVE_INFINITY])), after)
 
-/** A part that is still on its way here: a round that goes past it has less of its writers than it wanted. */
-function lowered(to: Map<string, number>, { writers }: ChangedPart, content: Registers, from: Vector): boolean {
+/** A part, or an index part, that is still on its way here: a round that goes past it has less of its writers than it wanted. */
+function lowered(
+  to: Map<string, number>,
+  { writers }: Pick<ChangedPart, 'writers'>,
+  content: Registers,
+  from: Vector,
+): boolean {
   let isLowered = false
   for (const [run, n] of writers) {
     const wanted = Math.min(n, to.get(run) ?? 0)
@@ -140,8 +139,4 @@ function lowered(to: Map<string, number>, { writers }: ChangedPart, content: Reg
 }
 
 /** Objects that a mailbox says it holds: for progress, so not to the last one. */
-export const objectsIn = (mailbox: Registers): number => {
-  let sum = 0
-  for (const { objects } of additionsOf(mailbox)) sum += objects
-  return sum
-}
+export const objectsIn = (mailbox: Registers): number => totalOf(mailbox).objects

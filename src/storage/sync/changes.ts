@@ -1,8 +1,13 @@
-import type { Registers } from '../../document/documents.ts'
+import type { Documents, Registers } from '../../document/documents.ts'
 import type { PartRef } from '../commit.ts'
+import { changedIndexParts, type IndexPart, indexDocument, indexPartOf, indexPartsOf } from '../index-parts.ts'
+import type { MailboxName } from '../names.ts'
 import {
+  type ContainerRecord,
   changesOf,
+  changesSince,
   completeTo,
+  containersOf,
   flagOriginsIn,
   flagsIn,
   type GoneRecord,
@@ -19,7 +24,8 @@ import {
 } from '../records.ts'
 
 /*
- * What has changed in a mailbox beyond a vector. The mailbox document says which parts to look at; the registers there say
+ * What has changed in a mailbox beyond a vector. The mailbox document says which parts to look at, and which index parts, that
+ * say it of further parts; the registers there say
  * themselves from which commit they are.
  */
 
@@ -28,21 +34,96 @@ export interface ChangedPart extends PartRef {
   readonly writers: ReadonlyMap<Run, number>
 }
 
-/**
- * Parts with a change beyond `from`, in order of container and part. Their objects are told as they are here, so all that their
- * writers had said by `from` must be here too.
- */
-export function changedParts(mailbox: Registers, from: Vector): ChangedPart[] {
-  const parts = new Map<string, { container: string; part: number; writers: Map<Run, number> }>()
-  for (const { container, part, run, n } of changesOf(mailbox))
-    if (n > (from.get(run) ?? 0)) parts.set(`${container}/${part}`, { container, part, writers: new Map() })
-  if (parts.size === 0) return []
-  for (const { container, part, run, n } of changesOf(mailbox)) parts.get(`${container}/${part}`)?.writers.set(run, n)
-  return [...parts.values()].sort(inOrder)
+/** Changed parts of the containers that fall to one index part. */
+export interface ChangedShare {
+  /** The index part, if there is one: what it says counts as far as it has arrived here. */
+  readonly index: { readonly at: IndexPart; readonly content: Registers } | undefined
+  /** In order. */
+  readonly parts: readonly ChangedPart[]
 }
 
+/**
+ * Parts with a change beyond `from`, in order, from those of the container `first` on; an index part that has changed comes with
+ * them, also if none of them have. Their objects are told as they are here, so all that their writers had said by `from` must
+ * be here too.
+ */
+export async function* changedShares(
+  name: MailboxName,
+  mailbox: Registers,
+  from: Vector,
+  documents: Pick<Documents, 'read'>,
+  first?: string,
+): AsyncGenerator<ChangedShare> {
+  const inMailbox = Map.groupBy(changedRefs(mailbox, from), ({ container }) => indexPartOf(container))
+  const indexes = new Map(indexPartsOf(mailbox).map(index => [index.part, index]))
+  const changed = changedIndexParts(mailbox, from).map(({ part }) => part)
+  for (const share of inTurn([...inMailbox.keys(), ...changed], first)) {
+    const at = indexes.get(share)
+    const content = at && (await documents.read(indexDocument(name, at.part)))
+    const refs = [...(inMailbox.get(share) ?? []), ...(content ? changedRefs(content, from) : [])]
+    const parts = new Map(refs.map(({ container, part }) => [`${container}/${part}`, { container, part }]))
+    yield {
+      index: at && content && { at, content },
+      parts: [...parts]
+        .map(([within, ref]) => ({ ...ref, writers: writersOf(within, content ? [mailbox, content] : [mailbox]) }))
+        .sort(inOrder),
+    }
+  }
+}
+
+const changedRefs = (said: Registers, from: Vector): PartRef[] =>
+  [...changesSince(said, from)].map(({ container, part }) => ({ container, part }))
+
+function writersOf(within: string, places: readonly Registers[]): Map<Run, number> {
+  const writers = new Map<Run, number>()
+  for (const said of places)
+    for (const { run, n } of changesOf(said, within)) writers.set(run, Math.max(n, writers.get(run) ?? 0))
+  return writers
+}
+
+const inTurn = (shares: Iterable<number>, first: string | undefined): number[] =>
+  [...new Set(shares)].filter(share => first === undefined || share >= indexPartOf(first)).sort((a, b) => a - b)
+
+/** How conversations and folders are called that have a name beyond `from`, with the index part that says so. */
+export interface ChangedContainers {
+  readonly index: ChangedShare['index']
+  readonly containers: readonly (readonly [container: string, record: ContainerRecord])[]
+}
+
+/** The same for the names of containers, in order, those after `after`. */
+export async function* changedContainers(
+  name: MailboxName,
+  mailbox: Registers,
+  from: Vector,
+  documents: Pick<Documents, 'read'>,
+  after: string | undefined,
+): AsyncGenerator<ChangedContainers> {
+  const inMailbox = Map.groupBy(namedSince(mailbox, from), ([container]) => indexPartOf(container))
+  const changed = new Map(changedIndexParts(mailbox, from).map(index => [index.part, index]))
+  for (const share of inTurn([...inMailbox.keys(), ...changed.keys()], after)) {
+    const at = changed.get(share)
+    const content = at && (await documents.read(indexDocument(name, at.part)))
+    const named = new Map([...(content ? namedSince(content, from) : []), ...(inMailbox.get(share) ?? [])])
+    const isAfter = (container: string) => after === undefined || indexPartOf(after) < share || container > after
+    yield {
+      index: at && content && { at, content },
+      containers: [...named].filter(([container]) => isAfter(container)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    }
+  }
+}
+
+const namedSince = (said: Registers, from: Vector): (readonly [string, ContainerRecord])[] => [
+  ...containersOf(said, ([run, n]) => n > (from.get(run) ?? 0)),
+]
+
+/**
+ * The order in which parts are gone through, in every release: by the index part that their containers fall to, so that whoever
+ * goes on somewhere has few index parts to read.
+ */
 export const inOrder = (a: PartRef, b: PartRef): number =>
-  a.container === b.container ? a.part - b.part : a.container < b.container ? -1 : 1
+  a.container === b.container
+    ? a.part - b.part
+    : indexPartOf(a.container) - indexPartOf(b.container) || (a.container < b.container ? -1 : 1)
 
 /**
  * How far the changes of each writer can be told here. A mailbox document may have arrived while the parts that it names are
@@ -53,7 +134,7 @@ export const inOrder = (a: PartRef, b: PartRef): number =>
 export function reachable(
   mailbox: Registers,
   from: Vector,
-  parts: readonly { readonly at: ChangedPart; readonly content: Registers }[],
+  parts: readonly { readonly at: Pick<ChangedPart, 'writers'>; readonly content: Registers }[],
 ): { readonly to: Vector; readonly isLagging: boolean } {
   const to = vectorOf(mailbox)
   let isLagging = [...from].some(([run, number]) => (to.get(run) ?? 0) < number)
@@ -67,8 +148,8 @@ export function reachable(
   return { to, isLagging }
 }
 
-/** Whether a part is known to have all that its writers say up to `to`. */
-export const isComplete = ({ writers }: ChangedPart, content: Registers, to: Vector): boolean =>
+/** Whether a part, or an index part, is known to have all that its writers say up to `to`. */
+export const isComplete = ({ writers }: Pick<ChangedPart, 'writers'>, content: Registers, to: Vector): boolean =>
   [...writers].every(([run, n]) => completeTo(content, run) >= Math.min(n, to.get(run) ?? 0))
 
 /** What happened to one object. */

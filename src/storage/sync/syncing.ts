@@ -6,26 +6,20 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { Reach } from '../authority.ts'
 import type { Content, ObjectName, Scope } from '../fields.ts'
+import { changedIndexParts, saidOf } from '../index-parts.ts'
 import type { mailboxSync } from '../methods/sync.ts'
 import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../names.ts'
 import type { ShownObject } from '../objects.ts'
 import type { StoragePolicy } from '../policy.ts'
-import {
-  asStored,
-  type ContainerRecord,
-  containerOf,
-  containersOf,
-  flagNames,
-  userOf,
-  type Vector,
-  vectorOf,
-} from '../records.ts'
+import { asStored, type ContainerRecord, containerOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { shown } from '../showing.ts'
 import {
   type ChangedPart,
+  type ChangedShare,
+  changedContainers,
   changedIn,
-  changedParts,
+  changedShares,
   inOrder,
   isComplete,
   type ObjectChange,
@@ -79,22 +73,15 @@ export async function sync(
   if (begun && !knows(vectorOf(mailbox), begun.to)) throw refusals.lagging()
   const page = new Page(limit, content)
 
-  const parts = changedParts(mailbox, from).filter(
-    ({ container }) => isContainerInScope(container, scope) && !containerOf(mailbox, container)?.gone,
-  )
-  const { to, isLagging } = begun ?? (await targetOf(name, mailbox, from, parts, options))
+  const asked: Asked = { name, mailbox, from, scope, options }
+  const foreseen = begun ? undefined : await foresee(asked)
+  const { to, isLagging } = begun ?? reachable(mailbox, from, foreseen?.read ?? [])
   const after = course.cursor?.after
   const lastContainer =
-    after === undefined || typeof after === 'string'
-      ? tellContainers(page, { mailbox, from, to, scope, after, reach: options.reach })
-      : undefined
+    after === undefined || typeof after === 'string' ? await tellContainers(page, asked, to, after) : undefined
   const last =
-    lastContainer ??
-    (await fill(page, {
-      ...{ name, parts, from, to, scope, options },
-      after: typeof after === 'string' ? undefined : after,
-    }))
-  if (!options.reach.isWhole) page.nameContainers(mailbox)
+    lastContainer ?? (await fill(page, asked, to, typeof after === 'string' ? undefined : after, foreseen?.shares))
+  if (!options.reach.isWhole) await page.nameContainers(asked)
   const told = { kind: course.isReset ? ('reset' as const) : ('page' as const), ...page.told() }
   const { born, isReset } = course
   const issued = options.clock.now()
@@ -136,6 +123,8 @@ function courseOf(
   if (cursor !== undefined) {
     const found = decodeCursor(cursor)
     if (found?.question !== question) throw refusals.cursorOfOther()
+    if (found.isOfEarlierOrder && found.born === born)
+      return { born, from: found.from, isReset: found.isReset, cursor: undefined }
     if (found.born === born) return { born, from: found.from, isReset: found.isReset, cursor: found }
     return { born, from: undefined, isReset: true, cursor: undefined }
   }
@@ -156,56 +145,63 @@ const isLost = (mailbox: Registers, { ahead }: SyncToken, now: number, { offline
 /** So many parts are looked into before the first page, to say how far this server can tell; with more it says so on the way. */
 const foreseenParts = 64
 
-async function targetOf(
-  name: MailboxName,
-  mailbox: Registers,
-  from: Vector,
-  parts: readonly ChangedPart[],
-  { documents }: SyncOptions,
-) {
-  if (parts.length > foreseenParts) return reachable(mailbox, from, [])
-  const read = []
-  for (const at of parts) read.push({ at, content: await documents.read(partDocument(name, at.container, at.part)) })
-  return reachable(mailbox, from, read)
-}
-
-interface Naming {
+/** What a page is asked for. */
+interface Asked {
+  readonly name: MailboxName
   readonly mailbox: Registers
   readonly from: Vector
-  readonly to: Vector
   readonly scope: Scope
-  readonly after: string | undefined
-  readonly reach: Reach
+  readonly options: SyncOptions
+}
+
+const isWanted = ({ mailbox, scope }: Asked, { container }: ChangedPart): boolean =>
+  isContainerInScope(container, scope) && !containerOf(mailbox, container)?.gone
+
+/** What has changed, and what of it is here; `undefined` if it is too much to be looked into at once. */
+interface Foreseen {
+  readonly shares: readonly ChangedShare[]
+  readonly read: readonly { readonly at: Pick<ChangedPart, 'writers'>; readonly content: Registers }[]
+}
+
+async function foresee(asked: Asked): Promise<Foreseen | undefined> {
+  const { name, mailbox, from, options } = asked
+  const { documents } = options
+  const shares: ChangedShare[] = []
+  const parts: ChangedPart[] = []
+  if (changedIndexParts(mailbox, from).length > foreseenParts) return undefined
+  for await (const share of changedShares(name, mailbox, from, documents)) {
+    shares.push(share)
+    parts.push(...share.parts.filter(part => isWanted(asked, part)))
+    if (parts.length > foreseenParts) return undefined
+  }
+  const read: Foreseen['read'][number][] = shares.flatMap(({ index }) => index ?? [])
+  for (const at of parts) read.push({ at, content: await documents.read(partDocument(name, at.container, at.part)) })
+  return { shares, read }
 }
 
 /**
- * Tells of containers, in order of their names, before any of what is in them; answers the last one, if there are more. Who sees
+ * Tells of containers, in order, before any of what is in them; answers the last one, if there are more. Who sees
  * some objects only is told of the containers of those, with them: with whom else there are conversations is not for it.
  */
-function tellContainers(
+async function tellContainers(
   page: Page,
-  { mailbox, from, to, scope, after = '', reach: { isWhole } }: Naming,
-): string | undefined {
+  { name, mailbox, from, scope, options }: Asked,
+  to: Vector,
+  after: string | undefined,
+): Promise<string | undefined> {
+  const { isWhole } = options.reach
   let last: string | undefined
-  const all = [...containersOf(mailbox)].filter(
-    ([
-      container,
-      {
-        gone,
-        o: [run, n],
-      },
-    ]) =>
-      container > after &&
-      n > (from.get(run) ?? 0) &&
-      n <= (to.get(run) ?? 0) &&
-      isContainerInScope(container, scope) &&
-      (isWhole || (gone && isFolder(container))),
-  )
-  for (const [container, record] of all.sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (page.isFullOfContainers) return last
-    if (record.gone) page.vanish(container)
-    else page.name(changedContainer(container, record))
-    last = container
+  for await (const { index, containers } of changedContainers(name, mailbox, from, options.documents, after)) {
+    if (index && !isComplete(index.at, index.content, to)) throw refusals.lagging()
+    for (const [container, record] of containers) {
+      const [run, n] = record.o
+      const isTold = isWhole || (record.gone && isFolder(container))
+      if (!isTold || n > (to.get(run) ?? 0) || !isContainerInScope(container, scope)) continue
+      if (page.isFullOfContainers) return last
+      if (record.gone) page.vanish(container)
+      else page.name(changedContainer(container, record))
+      last = container
+    }
   }
   return undefined
 }
@@ -215,35 +211,33 @@ function changedContainer(container: string, { name, parent }: ContainerRecord):
   return { container, kind, name, ...(parent !== undefined && { parent }) }
 }
 
-interface Filling {
-  readonly name: MailboxName
-  readonly parts: readonly ChangedPart[]
-  readonly from: Vector
-  readonly to: Vector
-  readonly scope: Scope
-  readonly after: ObjectName | undefined
-  readonly options: SyncOptions
-}
-
 /** Fills a page; answers the last object that went in, if there are more. */
 async function fill(
   page: Page,
-  { name, parts, from, to, scope, after, options }: Filling,
+  asked: Asked,
+  to: Vector,
+  after: ObjectName | undefined,
+  foreseen: readonly ChangedShare[] | undefined,
 ): Promise<ObjectName | undefined> {
+  const { name, mailbox, from, scope, options } = asked
+  const shares = foreseen ?? changedShares(name, mailbox, from, options.documents, after?.container)
   let last: ObjectName | undefined
   const toldOf = { scope, reach: options.reach, isFirst: from === nowhere }
-  for (const at of parts) {
-    if (after && inOrder(at, after) < 0) continue
-    const content = await options.documents.read(partDocument(name, at.container, at.part))
-    if (!isComplete(at, content, to)) throw refusals.lagging()
-    const isSame = after !== undefined && inOrder(at, after) === 0
-    for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
-      const object = { container: at.container, part: at.part, id: change.id }
-      const tell = telling(content, object, change, toldOf)
-      if (!tell) continue
-      if (page.isFull) return last
-      tell(page)
-      last = object
+  for await (const { index, parts } of shares) {
+    if (index && !isComplete(index.at, index.content, to)) throw refusals.lagging()
+    for (const at of parts) {
+      if (!isWanted(asked, at) || (after && inOrder(at, after) < 0)) continue
+      const content = await options.documents.read(partDocument(name, at.container, at.part))
+      if (!isComplete(at, content, to)) throw refusals.lagging()
+      const isSame = after !== undefined && inOrder(at, after) === 0
+      for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
+        const object = { container: at.container, part: at.part, id: change.id }
+        const tell = telling(content, object, change, toldOf)
+        if (!tell) continue
+        if (page.isFull) return last
+        tell(page)
+        last = object
+      }
     }
   }
   return undefined
@@ -314,9 +308,9 @@ class Page {
   }
 
   /** Says what the containers of the page's objects are called. */
-  nameContainers(mailbox: Registers): void {
+  async nameContainers({ name, mailbox, options }: Asked): Promise<void> {
     for (const container of new Set([...this.created, ...this.changed].map(({ container }) => container))) {
-      const record = containerOf(mailbox, container)
+      const record = containerOf(await saidOf(name, mailbox, container, options.documents), container)
       if (record && !record.gone) this.containers.push(changedContainer(container, record))
     }
   }

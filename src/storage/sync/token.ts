@@ -35,6 +35,8 @@ export interface Reached {
 
 /** Where the pages of one sync go on. */
 export interface SyncCursor {
+  /** It is of an earlier release, which went through the parts in another order. */
+  readonly isOfEarlierOrder: boolean
   readonly born: string
   /** From where the sync began: `undefined` for everything. */
   readonly from: SyncToken | undefined
@@ -56,7 +58,7 @@ const reached = { h: time, r: vector }
 const ahead = z.object({ s: time, r: vector })
 const token = z.object({ v: z.literal(1), b: z.string().max(64), i: time, ...reached, w: ahead.optional() })
 const cursor = z.object({
-  v: z.literal(1),
+  v: z.union([z.literal(1), z.literal(2)]),
   b: z.string().max(64),
   f: token.optional(),
   t: z.object(reached),
@@ -107,9 +109,17 @@ export function decodeToken(text: string): SyncToken | undefined {
   return found && tokenFrom(found)
 }
 
-export const encodeCursor = ({ born, from, to, question, after, isReset, isLagging }: SyncCursor): string =>
+export const encodeCursor = ({
+  born,
+  from,
+  to,
+  question,
+  after,
+  isReset,
+  isLagging,
+}: Omit<SyncCursor, 'isOfEarlierOrder'>): string =>
   encode({
-    v: 1,
+    v: 2,
     b: born,
     ...(from && { f: tokenShape(from) }),
     t: reachedShape(to),
@@ -123,6 +133,7 @@ export function decodeCursor(text: string): SyncCursor | undefined {
   const found = decode(text, cursor)
   if (!found) return undefined
   return {
+    isOfEarlierOrder: found.v === 1,
     born: found.b,
     from: found.f && tokenFrom(found.f),
     to: reachedFrom(found.t),

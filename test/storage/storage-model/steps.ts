@@ -43,6 +43,11 @@ export interface Round {
 
 export interface Plan {
   readonly seed: number
+  /**
+   * What the mailbox document keeps for other things than conversations: in most histories all of it, or all but what few
+   * registers take, so that there are several index parts.
+   */
+  readonly reserveBytes: number
   readonly skewsMs: readonly number[]
   readonly rounds: readonly Round[]
   /** Whether the user is removed at the end. */
@@ -119,8 +124,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
+const documentBytes = 4 * 2 ** 20
 export const plans: fc.Arbitrary<Plan> = fc.record({
   seed: fc.nat(1_000_000),
+  reserveBytes: fc.constantFrom(documentBytes, documentBytes - 4_000, documentBytes - 8_000, documentBytes / 2),
   skewsMs: fc.array(fc.integer({ min: -2_000, max: 2_000 }), { minLength: 3, maxLength: 3 }),
   rounds: fc.array(
     fc.record({

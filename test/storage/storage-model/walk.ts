@@ -58,8 +58,9 @@ export class Walk {
     this.#world = world
   }
 
-  static async start({ seed, skewsMs }: Plan): Promise<Walk> {
-    const world = await StorageWorld.start({ 'a.example': 2, 'b.example': 1 }, { storage }, seed, undefined, host => ({
+  static async start({ seed, skewsMs, reserveBytes }: Plan): Promise<Walk> {
+    const limits = { storage: { ...storage, mailboxReserveBytes: reserveBytes } }
+    const world = await StorageWorld.start({ 'a.example': 2, 'b.example': 1 }, limits, seed, undefined, host => ({
       clock: { offsetMs: skewsMs[(servers as readonly string[]).indexOf(host)] ?? 0 },
     }))
     const walk = new Walk(world)
