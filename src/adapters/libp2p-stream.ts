@@ -1,21 +1,22 @@
 import type { Stream } from '@libp2p/interface'
-import { decode, encode } from 'it-length-prefixed'
+import { decode } from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import type { ServerId } from '../ports/names.ts'
-import { FrameTooLarge, type PeerStream, StreamClosed } from '../ports/peer-network.ts'
+import { FrameTooLarge, type PeerStream } from '../ports/peer-network.ts'
+import { closedBy, FrameWriter } from './frame-writer.ts'
 
 /** Bytes that a length prefix may take: an unsigned varint of 28 bits says more than any frame may have. */
 const maxLengthPrefixBytes = 4
 
 /**
  * Frames over a libp2p stream, each prefixed by its length (unsigned varint), with back-pressure either way: a reader
- * that does not read stops the peer at the muxer's window, and a writer that waits for `send` holds one frame at a time.
+ * that does not read stops the peer at the muxer's window, and a writer that waits for `send` holds what it has sent since.
  *
- * The stream's own iterator and `onDrain` are not used: the first queues without bound what comes, the second answers at
- * once from its second use on.
+ * The stream's own iterator is not used: it queues without bound what comes.
  */
 export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: number): PeerStream {
   const limits = { maxDataLength: maxFrameBytes, maxLengthLength: maxLengthPrefixBytes }
+  const writer = new FrameWriter(stream, maxFrameBytes)
   // To be known from the beginning: a connection that breaks closes its streams without a word either.
   const remote = { hasClosed: stream.status === 'open' && stream.remoteWriteStatus === 'closed' }
   stream.addEventListener('remoteCloseWrite', () => {
@@ -26,21 +27,12 @@ export function libp2pStream(stream: Stream, peer: ServerId, maxFrameBytes: numb
     peer,
     protocol: stream.protocol,
 
-    async send(frame) {
-      if (frame.length > maxFrameBytes) {
-        throw new FrameTooLarge(`A frame of ${frame.length} bytes was not sent: ${maxFrameBytes} are allowed.`)
-      }
-      try {
-        stream.send(encode.single(frame, limits))
-      } catch (error) {
-        throw closedBy(error)
-      }
-      await taken(stream)
-    },
+    send: frame => writer.send(frame),
 
     frames: framesOf(stream, remote, limits),
 
     async close() {
+      writer.flush()
       try {
         await stream.close()
       } catch (error) {
@@ -132,21 +124,3 @@ async function* chunksOf(stream: Stream, remote: Remote): AsyncGenerator<Uint8Ar
 
 /** A plain array: what comes from a socket is a Buffer, whose `slice` shares memory. */
 const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-/** Resolves when the muxer, and the connection below it, have taken all that was sent. @throws {StreamClosed} */
-async function taken(stream: Stream): Promise<void> {
-  while (stream.writeBufferLength > 0 || stream.writableNeedsDrain) {
-    if (stream.status !== 'open' && stream.status !== 'closing') throw closedBy(new Error(`it was ${stream.status}`))
-    await new Promise<void>(resolve => {
-      const events = ['drain', 'idle', 'close'] as const
-      const done = () => {
-        for (const event of events) stream.removeEventListener(event, done)
-        resolve()
-      }
-      for (const event of events) stream.addEventListener(event, done)
-    })
-  }
-}
-
-const closedBy = (error: unknown): StreamClosed =>
-  new StreamClosed(`The stream is closed: ${error instanceof Error ? error.message : error}.`, { cause: error })

@@ -5,6 +5,9 @@ import { type Span, spanned } from '../ports/spans.ts'
 import { Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
 import { encodeSync, type Head, type SyncMessage } from './wire.ts'
 
+/** So many bytes may be on their way before the next frame waits. */
+const togetherBytes = 64 * 1024
+
 export interface SenderOptions {
   readonly stream: PeerStream
   readonly limits: OutboxLimits
@@ -29,7 +32,11 @@ export class Sender {
   #wake = () => {}
   #isBehind = false
   #isOver = false
+  /** Since when the peer has taken nothing of what is on its way. */
   #sendingMs: number | undefined
+  #bytesOut = 0
+  /** Settles when all that was sent is taken. */
+  #taken: Promise<void> | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -88,16 +95,19 @@ export class Sender {
 
   /** Sends until `end`. @throws {StreamClosed} when the stream is no more */
   async run(): Promise<void> {
-    const { compose } = this.#options
     while (!this.#isOver) {
-      if (this.#outbox.isEmpty) this.#catchUp()
       const next = this.#outbox.take()
-      if (!next) await new Promise<void>(resolve => (this.#wake = resolve))
-      else for (const message of await compose(next)) await this.#send(message)
+      if (next) {
+        for (const message of await this.#options.compose(next)) await this.#send(message)
+        continue
+      }
+      await this.#taken
+      if (this.#outbox.isEmpty) this.#catchUp()
+      if (this.#outbox.isEmpty && !this.#isOver) await new Promise<void>(resolve => (this.#wake = resolve))
     }
   }
 
-  /** For how long one frame has been on its way out. */
+  /** For how long the peer has taken nothing of what is on its way out. */
   stalledMs(): number {
     return this.#sendingMs === undefined ? 0 : this.#options.clock.elapsed() - this.#sendingMs
   }
@@ -119,12 +129,22 @@ export class Sender {
     this.#options.caughtUp()
   }
 
+  /** Resolves when there is room for the next: small ones need not wait for each other, so that they can travel together. */
   async #send(message: SyncMessage): Promise<void> {
     if (this.#isOver) return
-    this.#sendingMs = this.#options.clock.elapsed()
+    const { clock, stream, sending } = this.#options
     const frame = encodeSync(message)
-    const span = this.#options.sending?.(message, frame.length)
-    await spanned(span, () => this.#options.stream.send(frame))
-    this.#sendingMs = undefined
+    const span = sending?.(message, frame.length)
+    this.#sendingMs ??= clock.elapsed()
+    this.#bytesOut += frame.length
+    this.#taken = spanned(span, () => stream.send(frame)).then(() => this.#gone(frame.length))
+    // Whoever waits for room or for the rest hears of it.
+    this.#taken.catch(() => {})
+    if (this.#bytesOut >= togetherBytes) await this.#taken
+  }
+
+  #gone(bytes: number): void {
+    this.#bytesOut -= bytes
+    this.#sendingMs = this.#bytesOut > 0 ? this.#options.clock.elapsed() : undefined
   }
 }
