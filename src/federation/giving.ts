@@ -1,6 +1,7 @@
 import type { DocumentNotice, Documents } from '../document/documents.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { AskWorth } from './ask-worth.ts'
 import { type Composing, compose } from './composing.ts'
 import type { Exchange } from './exchange.ts'
 import type { Mentions } from './mentions.ts'
@@ -19,6 +20,7 @@ export interface GivingOptions {
   readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Out of which comes what the peer is sent because it asked, or lacks it. */
   readonly budget: ByteBudget | undefined
+  readonly worth: Pick<AskWorth, 'asked' | 'given'>
   readonly sender: Pick<Sender, 'push' | 'answer' | 'fallBehind'>
   readonly progress: Pick<Progress, 'moved'>
   /** Hears what an ask that goes out says is held here. */
@@ -57,7 +59,8 @@ export class Giving {
    * whether it will be answered: it is not if the peer has more asks open than any honest server.
    */
   asked(document: DocumentId, heads: readonly Head[]): boolean {
-    const { exchange, sender } = this.#options
+    const { exchange, sender, worth } = this.#options
+    worth.asked(document)
     if (!exchange.mayGive(document)) this.#refuse(document, 'info', 'not-entitled')
     const isQueued = sender.answer(document, heads)
     if (!isQueued) this.#refuse(document, 'warn', 'too-many')
@@ -72,8 +75,10 @@ export class Giving {
 
   /** The messages that something queued has become by now. @throws {DocumentDamaged}, and what the store throws */
   async compose(next: Exclude<Outgoing, { type: 'message' }>): Promise<readonly SyncMessage[]> {
-    const { documents, exchange, asks, answerBytes } = this.#options
+    const { documents, exchange, asks, answerBytes, worth } = this.#options
     const composed = await compose(next, { documents, exchange, asks, answerBytes })
+    for (const message of composed)
+      if (next.type === 'answer' && message.type === 'entries') worth.given(message.document, message.entries)
     if (next.type !== 'push') await this.#spendOn(composed)
     return composed
   }

@@ -28,6 +28,8 @@ export interface IntakeOptions {
 export interface Taken {
   /** What the peer's conduct is charged with for those that were refused. */
   readonly fault: number
+  /** Something of them was not held here, and is now. */
+  readonly isNew: boolean
   /** The disk here took nothing: the peer will not offer again what it has sent. */
   readonly isNotStored: boolean
   /** Something earlier is missing: it is to be asked for. */
@@ -69,6 +71,6 @@ export class Intake {
       mentions.log('info', 'entries.repeated', { document, peer, entries: known })
     }
     const isNotStored = refused.some(({ reason }) => reason === 'storage')
-    return { fault, isNotStored, isLacking: gaps.length > 0, index }
+    return { fault, isNew: stored > 0, isNotStored, isLacking: gaps.length > 0, index }
   }
 }

@@ -58,7 +58,7 @@ export const defaultLinkLimits: LinkLimits = {
   budget: {
     bytesPerSecond: 128 * 1024 * 1024,
     minFrameBytes: 16 * 1024,
-    minAskBytes: 64 * 1024,
+    minAskBytes: 128 * 1024,
     comparisonWeight: 128,
   },
   maxInProgress: 64,

@@ -29,6 +29,11 @@ export class Pace {
     return true
   }
 
+  /** So much of what was spent was too much. Who waits already waits as long as it was told. */
+  giveBack(amount: number): void {
+    this.#bucket.giveBack(amount)
+  }
+
   async #wait(amount: number): Promise<void> {
     for (;;) {
       const waitMs = this.#bucket.take(this.#clock.elapsed(), amount)

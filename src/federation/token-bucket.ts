@@ -4,6 +4,8 @@ export interface TokenBucket {
    * burst will never be there. `nowMs` must not go back.
    */
   take(nowMs: number, wanted?: number): number
+  /** Puts back so many that were taken and not used. */
+  giveBack(tokens: number): void
 }
 
 /** Lets `burst` through at once and `perSecond` in the long run. */
@@ -33,5 +35,9 @@ class Bucket implements TokenBucket {
     if (this.#tokens + ROUNDING < wanted) return Math.ceil(((wanted - this.#tokens) * 1000) / this.#perSecond)
     this.#tokens = Math.max(0, this.#tokens - wanted)
     return 0
+  }
+
+  giveBack(tokens: number): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + tokens)
   }
 }

@@ -198,6 +198,37 @@ test('queries without end are answered as fast as the budget of the peer’s ope
   await assertUnharmed(context)
 })
 
+test('asks from which nothing comes are answered as fast as the budget of the peer’s operator allows, whatever they name', async context => {
+  const { bench, fake, manifest } = context
+  const budget = { bytesPerSecond: 1024 * 1024, minFrameBytes: 1024, minAskBytes: 64 * 1024, comparisonWeight: 1 }
+  const knows = [parseManifest(new TextDecoder().decode(manifest)), bench.world.manifest(c)]
+  const none = (round: number) => asDocumentId(`pn/b.example/none${round}`)
+  for (const document of [() => home, none, () => secret]) {
+    await bench.world.stop(context.a1)
+    context.a1 = await bench.world.start(a, 0, { knows, federation: { links: { budget } } })
+    await bench.run(2_000)
+    const stream = await up(context)
+    let answers = 0
+    void (async () => {
+      for (let round = 0; ; round++) {
+        await say(stream, { type: 'have', document: document(round), heads: [], purpose: 'ask' })
+        for (let frame = await fake.next(stream); ; frame = await fake.next(stream)) {
+          if (!frame) return
+          const message = decodeSync(frame)
+          if (message.type === 'have' && message.purpose === 'reply') break
+        }
+        answers++
+      }
+    })()
+    await bench.run(5_000)
+    assert.is(context.a1.linkTo(fakeServer)?.state, 'up')
+    assert.ok(answers >= 20 && answers <= 6 * 16, `${answers} answers in five seconds about ${document(0)}`)
+    stream.reset('over')
+    await bench.run(100)
+  }
+  await assertUnharmed(context)
+})
+
 test('more queries than may be open end the link, and so does an answer to nothing', async context => {
   const { a1, bench } = context
   for (const [messages, reason] of [
