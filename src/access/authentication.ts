@@ -12,6 +12,8 @@ import type { ChallengeAnswer, challengeRequest, proofRequest } from './protocol
 import type { Resume, ResumeTickets } from './resume-tickets.ts'
 import type { Guests } from './roaming/guests.ts'
 
+type Proof = z.infer<typeof proofRequest>
+
 export interface AuthenticationOptions {
   readonly identity: ServerIdentity
   /** The base URLs under which clients may know this server, now. */
@@ -41,10 +43,12 @@ export interface Authentication {
     readonly answer: ChallengeAnswer
   }
   /**
+   * Looks up what a proof is checked with. Answers what checks it, which waits for nothing, and
    * @throws {CommandRefused} 401, the same for a subscriber that does not exist, one with a credential of the other kind
-   * and a wrong proof, after the same work; 403 when a guest may not come; 503 when the key source does not answer.
+   * and a wrong proof, after the same work; 403 when a guest may not come.
+   * @throws {CommandRefused} 503 when the key source does not answer.
    */
-  verify(challenge: Challenge, request: z.infer<typeof proofRequest>, brought?: Brought): Promise<Admitted>
+  verifier(challenge: Challenge, request: Proof, brought?: Brought): Promise<() => Admitted>
 }
 
 /** A ticket that a client came back with. */
@@ -96,45 +100,53 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return { challenge, answer }
     },
 
-    async verify(challenge, request, { resumed, redirect } = {}) {
-      if (request.mechanism === 'resume') return verifyResumed(challenge, request, resumed)
-      if (request.mechanism === 'device') return verifyGuest(challenge, request, redirect)
+    async verifier(challenge, request, { resumed, redirect } = {}) {
+      if (request.mechanism === 'device') return () => verifyGuest(challenge, request, redirect)
+      // A ticket is proved before anything is looked up for it.
+      const resume = request.mechanism === 'resume' ? provedResume(challenge, request, resumed) : undefined
       const subscriber = await find(request.identity)
-      const known = subscriber?.credential.kind === request.mechanism
-      const credential = known ? subscriber.credential : nobody[request.mechanism]
-      const proved = proves(credential, proofBytes(challenge, request.mechanism, request.identity), request.proof)
-      if (!known || !proved) throw notProved()
-      const isEmergency = subscriber.rights?.includes('emergency') === true
-      return {
-        principal: { operator: identity.operator, identity: subscriber.identity },
-        class: isEmergency ? 'emergency' : 'standard',
-        credential,
-      }
+      return () => (resume ? verifyResume(resume, subscriber) : verifySubscriber(challenge, request, subscriber))
     },
   }
 
-  async function verifyResumed(
-    challenge: Challenge,
-    request: z.infer<typeof proofRequest>,
-    resumed: Resumed | undefined,
-  ): Promise<Admitted> {
-    const { identity: name, proof } = request
+  function provedResume(challenge: Challenge, { identity: name, proof }: Proof, resumed: Resumed | undefined): Resume {
     if (!resumed) throw notProved()
     const expected = crypto.hmacSha256(resumed.key, proofBytes(challenge, 'resume', name))
     const isProved = crypto.equal(expected, fromBase64url(proof) ?? new Uint8Array(0))
     if (!isProved || resumed.resume.identity !== name) throw notProved()
-    const subscriber = await find(name)
-    if (!subscriber || !options.isFor(resumed.resume, subscriber.credential)) throw notProved()
+    return resumed.resume
+  }
+
+  function verifyResume(resume: Resume, subscriber: Subscriber | undefined): Admitted {
+    if (!subscriber || !options.isFor(resume, subscriber.credential)) throw notProved()
     return {
-      principal: { operator: identity.operator, identity: name },
-      class: resumed.resume.class,
+      principal: { operator: identity.operator, identity: resume.identity },
+      class: resume.class,
       credential: subscriber.credential,
+    }
+  }
+
+  function verifySubscriber(
+    challenge: Challenge,
+    { mechanism, identity: name, proof }: Proof,
+    subscriber: Subscriber | undefined,
+  ): Admitted {
+    const kind = mechanism === 'ed25519' ? 'ed25519' : 'psk'
+    const known = subscriber?.credential.kind === kind
+    const credential = known ? subscriber.credential : nobody[kind]
+    const proved = proves(credential, proofBytes(challenge, kind, name), proof)
+    if (!known || !proved) throw notProved()
+    const isEmergency = subscriber.rights?.includes('emergency') === true
+    return {
+      principal: { operator: identity.operator, identity: subscriber.identity },
+      class: isEmergency ? 'emergency' : 'standard',
+      credential,
     }
   }
 
   function verifyGuest(
     challenge: Challenge,
-    { identity: name, proof, certificate }: z.infer<typeof proofRequest>,
+    { identity: name, proof, certificate }: Proof,
     ticket: string | undefined,
   ): Admitted {
     if (!options.guests || certificate === undefined) throw notProved()

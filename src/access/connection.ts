@@ -34,6 +34,8 @@ export interface Connection {
   readonly isGone: boolean
   /** Sends itself a message, from outside of its turn. After the end it does nothing; a full mailbox ends it. */
   tell(message: ConnectionMessage): void
+  /** The same, when it is the turn of those who have not proved who they are. */
+  tellInTurn(message: ConnectionMessage): void
   /**
    * The client has proved who it is: it no longer counts among those who have not.
    * @param movable left out: it cannot be told to go elsewhere
@@ -202,6 +204,11 @@ class LiveConnection implements Connection, SocketEvents, Behaviour<ConnectionMe
       // A stopped actor has closed its socket, and hears no more of it.
       if (error instanceof MailboxFull) this.outlet.close('messageRate', 'Too many messages at once.')
     }
+  }
+
+  tellInTurn(message: ConnectionMessage): void {
+    if (this.#socket.inTurn) this.#socket.inTurn(() => this.tell(message))
+    else this.tell(message)
   }
 
   tick(): void {

@@ -132,7 +132,7 @@ export class Gate {
 
   #verify(
     request: Request,
-    params: Parameters<Authentication['verify']>[1],
+    params: Parameters<Authentication['verifier']>[1],
     { challenge, brought }: Extract<Standing, { at: 'challenged' }>,
   ) {
     const { authentication, entrance, telemetry } = this.#around
@@ -140,24 +140,30 @@ export class Gate {
     const count = (outcome: string) =>
       telemetry.count('cpns_access_authentications_total', { mechanism: params.mechanism, outcome })
     const isWanted = () => !this.#connection.isGone && this.#connection.outlet.closing === undefined
-    const later = (what: string, run: () => void) => this.#connection.tell({ type: 'done', what, run })
+    const later = (what: string, run: () => void) => this.#connection.tellInTurn({ type: 'done', what, run })
+    const notProved = (error: unknown) => {
+      count(outcomeOf(error))
+      const client = { operator: operatorId(challenge.operator), identity: params.identity }
+      telemetry.spans?.note('session.refused', { client }, { mechanism: params.mechanism, why: outcomeOf(error) })
+      if (error instanceof WaitedTooLong) this.#sendAway(request, entrance.crowded())
+      else this.#turnAway(request, error)
+    }
+    const check = (verify: () => Admitted) => {
+      let admitted: Admitted
+      try {
+        admitted = verify()
+      } catch (error) {
+        return notProved(error)
+      }
+      count('proved')
+      this.#welcome(request, admitted)
+    }
+    // Keys that were looked up together, and those who have waited too long, come all at once: so they take turns.
     entrance
-      .queue(brought.resumed, () => authentication.verify(challenge, params, brought), isWanted)
+      .queue(brought.resumed, () => authentication.verifier(challenge, params, brought), isWanted)
       .then(
-        admitted =>
-          later('proved', () => {
-            count('proved')
-            this.#welcome(request, admitted)
-          }),
-        (error: unknown) =>
-          later('not-proved', () => {
-            count(outcomeOf(error))
-            const client = { operator: operatorId(challenge.operator), identity: params.identity }
-            const { mechanism } = params
-            telemetry.spans?.note('session.refused', { client }, { mechanism, why: outcomeOf(error) })
-            if (error instanceof WaitedTooLong) this.#sendAway(request, entrance.crowded())
-            else this.#turnAway(request, error)
-          }),
+        verify => later('looked-up', () => check(verify)),
+        (error: unknown) => later('not-proved', () => notProved(error)),
       )
   }
 

@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net'
 
 /*
  * What strangers take takes turns with what is asked by those who are here already. A stranger is whoever has not yet proved who it
- * is: its connection, the head of its request, its first words and its proof are steps, each to be done in its turn. Of steps as
+ * is: its connection, the head of its request, its first words, its proof and that it leaves are steps, each to be done in its turn. Of steps as
  * many are done in one turn of the event loop as fit a millisecond; a new connection is let in when no step waits, one in a turn.
  *
  * So the loop goes round for everybody else however many come at once, and no more strangers are inside than there is time for:

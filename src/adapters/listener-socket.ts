@@ -1,7 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { frameOf } from './websocket-frame.ts'
-import { type InTurn, OwnedWebSocket, WebsocketSocket } from './websocket-socket.ts'
+import { OwnedWebSocket, WebsocketSocket } from './websocket-socket.ts'
+
+/** Does `work` when it is its turn. */
+export type InTurn = (work: () => void) => void
 
 /** Who has not proved yet who it is: what is done for it takes its turn. */
 export interface Stranger {
@@ -10,30 +13,44 @@ export interface Stranger {
   proved(): void
 }
 
-/** The stream that a websocket stands on. */
-type Beneath = Pick<Duplex, 'cork' | 'uncork' | 'write' | 'writableLength'>
+const owner = Symbol('owner')
+
+/** The stream that a websocket stands on. Knows what is made of it, so that the function that listens to it is the same for all. */
+interface Beneath extends Pick<Duplex, 'cork' | 'uncork' | 'write' | 'writableLength' | 'read' | 'on' | 'off'> {
+  [owner]?: ListenerSocket | undefined
+}
 
 /**
  * A listener's end of a websocket: notices when nobody is at the other end any more, and writes frames to the stream beneath by
  * itself. Between them ws writes its own, each whole: pings, and the closing one. It is not to fragment or compress.
+ *
+ * What a stranger sends, and that it has left, stays in the stream, where it costs next to nothing, until it is its turn. So does
+ * what it sends first when it has proved who it is: of a crowd many only come to leave again, all at once.
  */
 export class ListenerSocket extends WebsocketSocket {
   readonly #stream: Beneath
   #stranger: Stranger | undefined
+  /** Until what it has sent need not wait for it. */
+  #inTurn: InTurn | undefined
+  #isTurnAwaited = false
   #isSilent = false
   #isMinded = false
 
   /** @param stranger left out: what is done for it waits for nobody */
   constructor(websocket: OwnedWebSocket, stream: Beneath, stranger?: Stranger) {
-    super(websocket, stranger?.inTurn)
+    super(websocket)
     this.#stream = stream
     this.#stranger = stranger
+    this.#inTurn = stranger?.inTurn
     websocket.on('pong', onPong)
+    if (!stranger) return
+    stream[owner] = this
+    stream.on('readable', onReadable)
   }
 
   sendShared(frame: Uint8Array): void {
     if (this.hasFrames) this.send(frame)
-    else if (this.websocket.readyState === OwnedWebSocket.OPEN) this.#stream.write(frameOf(frame))
+    else if (this.#isOpen) this.#stream.write(frameOf(frame))
   }
 
   override bufferedBytes(): number {
@@ -47,9 +64,19 @@ export class ListenerSocket extends WebsocketSocket {
   }
 
   proved(): void {
-    this.atOnce()
     this.#stranger?.proved()
     this.#stranger = undefined
+  }
+
+  inTurn(work: () => void): void {
+    if (this.#inTurn) this.#inTurn(work)
+    else work()
+  }
+
+  readable(): void {
+    if (this.#isTurnAwaited) return
+    this.#isTurnAwaited = true
+    this.inTurn(() => this.#read())
   }
 
   minded(): void {
@@ -62,7 +89,8 @@ export class ListenerSocket extends WebsocketSocket {
 
   override arrived(frame: string | Uint8Array): void {
     this.#isSilent = false
-    super.arrived(frame)
+    // What a stranger has said before it left would be answered to nobody.
+    if (!this.#stranger || this.#isOpen) super.arrived(frame)
   }
 
   /** To be called every so often: half-open connections never close by themselves, and who is silent over two pings is gone. */
@@ -72,6 +100,25 @@ export class ListenerSocket extends WebsocketSocket {
     else this.websocket.ping()
     this.#isSilent = true
   }
+
+  get #isOpen(): boolean {
+    return this.websocket.readyState === OwnedWebSocket.OPEN
+  }
+
+  /** Reading hands all that waits in the stream to ws. Without a listener to this it flows. */
+  #read(): void {
+    this.#isTurnAwaited = false
+    const isStranger = this.#stranger !== undefined
+    this.#stream.read()
+    if (isStranger || !this.#isOpen) return
+    this.#inTurn = undefined
+    this.#stream[owner] = undefined
+    this.#stream.off('readable', onReadable)
+  }
+}
+
+function onReadable(this: Beneath): void {
+  this[owner]?.readable()
 }
 
 function onPong(this: WebSocket): void {

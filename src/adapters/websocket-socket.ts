@@ -24,42 +24,30 @@ function atEndOfTurn(writer: Writer): void {
   })
 }
 
-/** Does `work` when it is its turn. */
-export type InTurn = (work: () => void) => void
-
 /** Knows what is made of it, so that the functions that listen to it are the same for all. */
 export class OwnedWebSocket extends WebSocket {
   owner: WebsocketSocket | undefined
 }
 
 /**
- * An open websocket of `ws`, of either end, as the port has it. Frames are delivered at once, or each in its turn; those that
- * wait for it when the websocket has gone are not.
+ * An open websocket of `ws`, of either end, as the port has it.
  *
  * A class, since there is one for each client: what it does is shared, and what it seldom needs is made when it does.
  */
 export class WebsocketSocket implements Socket {
   protected readonly websocket: OwnedWebSocket
-  #inTurn: InTurn | undefined
-  #isTurnAwaited = false
   #arrived: Arrival[] | undefined
   #events: SocketEvents | undefined
   #frames: (string | Uint8Array)[] | undefined
   #framesBytes = 0
 
-  constructor(websocket: OwnedWebSocket, inTurn?: InTurn) {
+  constructor(websocket: OwnedWebSocket) {
     this.websocket = websocket
-    this.#inTurn = inTurn
     websocket.owner = this
     websocket.on('message', onMessage)
     websocket.on('close', onClose)
     // What the peer sent cannot be read (too large, not UTF-8, no frame at all): ws closes with the code that says so.
     websocket.on('error', onError)
-  }
-
-  /** From now on frames are delivered as they come. */
-  protected atOnce(): void {
-    this.#inTurn = undefined
   }
 
   send(frame: string | Uint8Array): void {
@@ -110,21 +98,13 @@ export class WebsocketSocket implements Socket {
   }
 
   arrived(frame: string | Uint8Array): void {
-    if (this.#events && !this.#inTurn && !this.#isTurnAwaited) this.#events.message(frame)
-    else this.#wait(frame)
+    if (this.#events) this.#events.message(frame)
+    else this.#keep({ kind: 'frame', frame })
   }
 
   ended(code: number, reason: string): void {
-    if (this.#isTurnAwaited) this.#arrived = undefined
-    this.#keep({ kind: 'closed', code, reason })
-    if (this.#events) this.#deliver()
-  }
-
-  #wait(frame: string | Uint8Array): void {
-    this.#keep({ kind: 'frame', frame })
-    if (!this.#events || !this.#inTurn || this.#isTurnAwaited) return
-    this.#isTurnAwaited = true
-    this.#inTurn(() => this.#deliver())
+    if (this.#events) this.#events.closed(code, reason)
+    else this.#keep({ kind: 'closed', code, reason })
   }
 
   #keep(arrival: Arrival): void {
@@ -135,7 +115,6 @@ export class WebsocketSocket implements Socket {
   #deliver(): void {
     const all = this.#arrived ?? []
     this.#arrived = undefined
-    this.#isTurnAwaited = false
     for (const arrival of all) {
       if (arrival.kind === 'frame') this.#events?.message(arrival.frame)
       else this.#events?.closed(arrival.code, arrival.reason)

@@ -19,6 +19,11 @@ export interface Socket {
    */
   proved?(): void
   /**
+   * Does what is to be done for a client that has not proved who it is when it is its turn, so that those who have need not wait
+   * for a crowd; when the socket is gone by then, perhaps never. Absent where nobody takes turns: it is done at once.
+   */
+  inTurn?(work: () => void): void
+  /**
    * Of a socket that somebody listened for: from now on whoever uses it notices by itself when the other side is silent, and the
    * listener sends nothing to find out. Absent where nothing is sent.
    */

@@ -7,6 +7,7 @@ import { RequestRefused, ServerNotTrusted } from '../../src/client/errors.ts'
 import { openWire } from '../../src/client/wire.ts'
 import { fromBase64url, toBase64url } from '../../src/commands/framing.ts'
 import { signedBytes } from '../../src/ports/identity.ts'
+import type { Credential, Subscriber } from '../../src/ports/key-source.ts'
 import { publicKeyOf, serverId } from '../../src/ports/names.ts'
 import { until } from '../fixtures/until.ts'
 import {
@@ -329,6 +330,50 @@ test('a client asks for the subprotocol, at a path that is there', async () => {
   ] as const) {
     assert.match(String(await RawClient.connect(url, protocols).catch((error: unknown) => error)), status)
   }
+})
+
+test('checks the proofs of many in turns when their keys are found all at once', async () => {
+  const crowd = 100
+  let turn = 0
+  let immediate = setImmediate(function next() {
+    turn += 1
+    immediate = setImmediate(next)
+  })
+  const checked = new Map<number, number>()
+  const found = Promise.withResolvers<void>()
+  let asked = 0
+  const subscriber: Subscriber = {
+    identity: identityOf('alice').identity,
+    get credential(): Credential {
+      checked.set(turn, (checked.get(turn) ?? 0) + 1)
+      return { kind: 'ed25519', publicKey: new Uint8Array(32) }
+    },
+  }
+  const { url, base } = await rigged({
+    listener: { isPaced: true },
+    load: { isControlled: false },
+    keys: {
+      async find() {
+        asked += 1
+        await found.promise
+        return subscriber
+      },
+    },
+  })
+  const all = await Promise.all(Array.from({ length: crowd }, () => raw(url)))
+  const failed = Promise.all(
+    all.map(async client => {
+      const { result } = await ask(client, { nonce: nonceOf(1), url: base })
+      assert.ok(result)
+      return ask(client, { mechanism: 'psk', identity: subscriber.identity, proof: nonceOf(2) })
+    }),
+  )
+  await until(() => asked === crowd, { what: 'all keys are asked for' })
+  found.resolve()
+  assert.ok((await failed).every(({ error }) => error?.code === 401))
+  clearImmediate(immediate)
+  const most = Math.max(...checked.values())
+  assert.ok(most <= 40, `${most} of ${crowd} were checked in one turn`)
 })
 
 test.run()

@@ -17,6 +17,7 @@ const client = (id: string, idleMs: number, kind: 'standard' | 'emergency' = 'st
   id,
   outlet: { send() {}, sendShared() {}, close() {}, tick() {}, quietFor() {}, closing: undefined },
   tell() {},
+  tellInTurn() {},
   isGone: false,
   admitted() {},
   movable: { class: kind, idleMs: () => idleMs },

@@ -48,7 +48,10 @@ interface Door {
   readonly telemetry: RecordingTelemetry
 }
 
-async function door(options: Partial<WebsocketListenerOptions> = {}): Promise<Door> {
+async function door(
+  options: Partial<WebsocketListenerOptions> = {},
+  opened: (socket: Socket) => void = () => {},
+): Promise<Door> {
   const telemetry = new RecordingTelemetry()
   const listener = websocketListener({ host: '127.0.0.1', port: 0, telemetry, ...options })
   const sockets: Socket[] = []
@@ -56,7 +59,13 @@ async function door(options: Partial<WebsocketListenerOptions> = {}): Promise<Do
   open.push(listener)
   await listener.listen(upgrade => {
     upgrades.push(upgrade)
-    return { accept: true, opened: socket => sockets.push(socket) }
+    return {
+      accept: true,
+      opened(socket) {
+        sockets.push(socket)
+        opened(socket)
+      },
+    }
   })
   return { listener, sockets, upgrades, telemetry }
 }
@@ -95,6 +104,38 @@ test('refuses a port that is taken, an address that is not here, and a key that 
     const error = await door(options).catch((error: unknown) => error)
     assert.instance(error, ListenRefused)
     assert.match(String(error), message)
+  }
+})
+
+test('takes what a crowd does at once in turns: what each sends, and that it leaves, when it has proved itself, too', async () => {
+  const crowd = 100
+  let turn = 0
+  let immediate = setImmediate(function next() {
+    turn += 1
+    immediate = setImmediate(next)
+  })
+  const turns: Record<'said' | 'left', Map<number, number>> = { said: new Map(), left: new Map() }
+  const note = (what: 'said' | 'left') => turns[what].set(turn, (turns[what].get(turn) ?? 0) + 1)
+  const total = (what: 'said' | 'left') => [...turns[what].values()].reduce((sum, count) => sum + count, 0)
+  const { listener } = await door({ isPaced: true }, socket =>
+    socket.listen({
+      message() {
+        note('said')
+        socket.proved?.()
+      },
+      closed: () => note('left'),
+    }),
+  )
+  const clients = await Promise.all(Array.from({ length: crowd }, () => websocketClient().connect(listener.url(), [])))
+  for (const client of clients) client.listen({ message() {}, closed() {} })
+  for (const client of clients) client.send('here I am')
+  await until(() => total('said') === crowd, { what: 'all are heard' })
+  for (const client of clients) client.close(1000, '')
+  await until(() => total('left') === crowd, { what: 'all have left' })
+  clearImmediate(immediate)
+  for (const what of ['said', 'left'] as const) {
+    const most = Math.max(...turns[what].values())
+    assert.ok(most <= 40, `${most} of ${crowd} in one turn: ${what}`)
   }
 })
 
