@@ -8,7 +8,9 @@
  * need not do it. An environment variable cannot say so, and not every `env` takes arguments for Node.
  */
 import { keepCompiledCode } from '../adapters/compile-cache.ts'
+import { countBuffersAsHeap } from './heap.ts'
 
+countBuffersAsHeap()
 keepCompiledCode()
 // Only what is loaded from now on is kept.
 const { cpnsProgram, exitCodeOf } = await import('./program.ts')

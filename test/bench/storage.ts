@@ -1,15 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { countsBuffersAsHeap } from '../../src/cli/heap.ts'
 import { messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
 import { userRegister } from '../../src/storage/methods/users.ts'
 import { partDocument } from '../../src/storage/names.ts'
 import { type Bench, type Figure, measured, median } from './bench.ts'
 import { big, date, fill, incrementalSyncs, partObjects } from './big-mailbox.ts'
+import type { OpensAnswer, OpensOrder } from './cold-parts.child.ts'
 import { documentPath } from './document.ts'
 import { idleMailboxes } from './idle-mailboxes.ts'
 import { manyConversations } from './many-conversations.ts'
+import { nodeFlags } from './overload/bench-server.ts'
+import { startChild } from './overload/child.ts'
 import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
 
 /*
@@ -37,7 +41,6 @@ export const storageBench: Bench = {
   async run(progress) {
     const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
     try {
-      // First of all, since who opens something cold is a server that has just been started.
       const figures = await bigMailbox(join(folder, 'big'), progress)
       for (const users of spreads) figures.push(...(await deposits(join(folder, `deposits-${users}`), users, progress)))
       figures.push(...(await manyConversations(join(folder, 'many'), progress)))
@@ -144,10 +147,11 @@ async function bigMailbox(folder: string, progress: (line: string) => void): Pro
     }
     progress(`first sync: ${Math.round(median(rates))} objects/s`)
 
+    const opened = await coldOpens(folder)
     server = await storageServer(folder)
-    const opened = await coldOpens(server)
     progress(`cold open: ${median(opened.ms).toFixed(1)} ms, the slowest ${Math.max(...opened.ms).toFixed(1)} ms`)
-    // As many parts as a server keeps are in its memory now.
+    // As many parts as a server keeps are to be in its memory.
+    for (let part = 0; part < bigParts; part++) await server.documents.read(partDocument(big, 'c-lunch', part))
     return [
       {
         name: `first sync of ${firstObjects} objects, cold`,
@@ -177,21 +181,18 @@ async function bigMailbox(folder: string, progress: (line: string) => void): Pro
 }
 
 /**
- * How long each part takes to be opened, one after the other, and how much of a processor it takes of the thread that the server runs
- * in: that one says more where others use the machine, too.
+ * In a process of its own that has just been started, as servers are, and with the flags that they have: what this one has filled and
+ * synchronised would be counted among the garbage that those who open wait for.
  */
-async function coldOpens({ documents }: StorageServer): Promise<{ readonly ms: number[]; readonly cpuMs: number[] }> {
-  const ms: number[] = []
-  const cpuMs: number[] = []
-  for (let part = 0; part < bigParts; part++) {
-    const cpu = process.threadCpuUsage()
-    const began = performance.now()
-    await documents.read(partDocument(big, 'c-lunch', part))
-    ms.push(performance.now() - began)
-    const { user, system } = process.threadCpuUsage(cpu)
-    cpuMs.push((user + system) / 1_000)
+async function coldOpens(folder: string): Promise<OpensAnswer> {
+  const flags = ['--initial-heap-size=256', countsBuffersAsHeap, ...nodeFlags]
+  const child = startChild<OpensOrder, OpensAnswer>('../cold-parts.child.ts', flags)
+  try {
+    const documents = Array.from({ length: bigParts }, (_, part) => partDocument(big, 'c-lunch', part))
+    return await child.ask({ folder, documents })
+  } finally {
+    child.end()
   }
-  return { ms, cpuMs }
 }
 
 async function firstPages(server: StorageServer, objects: number) {

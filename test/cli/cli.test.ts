@@ -60,6 +60,22 @@ test('is started by its own first lines, with the heap that benchmarks have', as
   assert.is(heap.exec(await readFile(main, 'utf8'))?.[0], heap.exec(scripts.bench)?.[0])
 })
 
+test('opens very many documents without collecting all garbage meanwhile', async () => {
+  const heap = new URL('../../src/cli/heap.ts', import.meta.url).href
+  const program = `
+    import { countBuffersAsHeap } from ${JSON.stringify(heap)}
+    countBuffersAsHeap()
+    const kept = []
+    while (kept.length < 200) {
+      kept.push(new Uint8Array(1024 * 1024))
+      await new Promise(resolve => setImmediate(resolve))
+    }`
+  const options = ['--initial-heap-size=256', '--trace-gc', '--input-type=module', '--eval', program]
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env
+  const { stdout } = await promisify(execFile)(process.execPath, options, { env })
+  assert.not.match(stdout, /Mark-Compact/)
+})
+
 test('prints its version, and help for wrong usage', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
   assert.is((await done('--version')).trim(), version)
