@@ -51,6 +51,8 @@ export class Placing {
   readonly #opening = new Map<number, Promise<Registers>>()
   readonly #opened = new Map<number, Opened>()
   readonly #known = new Set<number>()
+  /** Those for whose naming room is set aside. */
+  readonly #named = new Set<number>()
 
   constructor(options: PlacingOptions) {
     this.#options = options
@@ -123,6 +125,7 @@ export class Placing {
           continue
         }
         this.#opened.get(place)?.aside.set(purpose, [write, written(keys.at(run), 0)])
+        if (this.#named.has(place)) continue
         // However full the mailbox document is of containers: index parts are there for what it has no room for.
         this.#aside.set(purpose === 'new' ? 'change' : purpose, [
           written(keys.run(run), 0),
@@ -131,6 +134,7 @@ export class Placing {
           }),
           written(indexKeys.sum(place, server), { objects: longNumber, bytes: longNumber }),
         ])
+        this.#named.add(place)
       }
   }
 }

@@ -96,6 +96,14 @@ export const keys = {
   at: (run: Run) => `~at/${run}`,
 } as const
 
+type JsonObject = { readonly [key: string]: Json }
+const isObject = (value: Json): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Whether it may be one: what is found then is parsed. */
+const isOrigin = (value: Json | undefined): value is Origin & Json =>
+  Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'number'
+
 /** Parses a register's value; `undefined` if it is none, or a mark. */
 const parsed = <T>(schema: z.ZodType<T>, value: Json | undefined): T | undefined =>
   value === null || value === undefined ? undefined : schema.safeParse(value).data
@@ -179,8 +187,8 @@ export function* containersOf(said: Registers, isWanted: (o: Origin) => boolean 
 
 function* namedIn(said: Registers, prefix: string, isWanted: (o: Origin) => boolean): Generator<Named> {
   for (const [key, { value }] of said.entries(prefix)) {
-    const found = asContainer(value)
-    if (!found || !isWanted(found.o)) continue
+    // Of many most are not wanted, which is seen without taking them to pieces.
+    if (!isObject(value) || !isOrigin(value.o) || !isWanted(value.o)) continue
     const name = key.slice('container/'.length)
     const record = isContainer(name) ? containerOf(said, name) : undefined
     if (record && !record.gone) yield [name, record]
