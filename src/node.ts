@@ -10,10 +10,12 @@ import { createDocuments } from './document/create-documents.ts'
 import type { Documents } from './document/documents.ts'
 import type { FactProgress } from './document/facts.ts'
 import { createScrubber, defaultScrubLimits, type ScrubProgress } from './document/scrubber.ts'
+import { Authors } from './federation/authors.ts'
 import { createFederation } from './federation/create-federation.ts'
 import { EvidenceArchive } from './federation/evidence-archive.ts'
-import type { Federation, LinkStatus } from './federation/federation.ts'
+import type { Entitlement, Federation, LinkStatus } from './federation/federation.ts'
 import type { HandedOver } from './federation/handover.ts'
+import type { SignedManifest } from './federation/manifest.ts'
 import { assertMember } from './federation/membership.ts'
 import { Quarantines } from './federation/quarantines.ts'
 import { createTrust, type Trust } from './federation/trust.ts'
@@ -136,7 +138,14 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
   })
   const evidence = new EvidenceArchive({ store, crypto, telemetry })
   const { manifest, pins } = settings
-  const trust = await createTrust({ own: manifest, pins, store, evidence, crypto, clock, telemetry })
+  const unpinned = (path: readonly SignedManifest[], from: string) => authors.heard(path, from)
+  const trust = await createTrust({ own: manifest, pins, store, evidence, unpinned, crypto, clock, telemetry })
+  let entitlement: Entitlement | undefined
+  const authors: Authors = new Authors({
+    ...{ trust, store, crypto, clock, telemetry },
+    vouching: () => entitlement ?? {},
+    documents: () => documents,
+  })
   try {
     const own = trust.manifestOf(trust.operator)
     if (own) assertMember(own, identity, secrets)
@@ -154,7 +163,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     crypto,
     clock,
     random,
-    authorship: trust,
+    authorship: authors,
     isCaughtUp: () => federation.isCaughtUp(),
     telemetry,
     forked: found => evidence.notice(found, trust.path),
@@ -193,6 +202,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     ...(ports.media && { media: { store: ports.media, macKeys: () => secrets.macKeys } }),
     ...(limits.storage && { policy: limits.storage }),
   })
+  entitlement = byKind(inventory.entitlement, storage.entitlement)
   const policies = createPolicies({ identity, documents, trust, keys, crypto, telemetry })
   const quarantines = new Quarantines({ documents, trust, telemetry, clock })
   const takesClientsOf = (of: OperatorId) => policies.takes(of) && !trust.isQuarantined(of)
@@ -203,7 +213,8 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     trust,
     network,
     documents,
-    entitlement: byKind(inventory.entitlement, storage.entitlement),
+    entitlement,
+    authors,
     takesClientsOf,
     actors,
     crypto,

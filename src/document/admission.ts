@@ -77,7 +77,7 @@ function openArrival(bytes: Uint8Array, { document, owner, crypto, authorship, l
   if (sealed instanceof MalformedEntry) return refusal(undefined, 'malformed', sealed.message)
   if (sealed.entry.document !== document)
     return refusal(sealed, 'wrong-document', `it is of ${sealed.entry.document}, not of ${document}`)
-  if (!authorship.mayHaveWritten(owner, sealed.entry.server))
+  if (!authorship.mayHaveWritten(owner, sealed.entry.server, document))
     return refusal(sealed, 'not-the-owner', `${sealed.entry.server} is in no manifest of ${owner}`)
   return sealed
 }

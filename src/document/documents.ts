@@ -139,8 +139,8 @@ export interface Observation {
 
 /** Who may have written what; answered from manifests, synchronously. */
 export interface Authorship {
-  /** Whether an entry signed by `server` may stand in a document of `owner`: current, retired and expired keys prove history. */
-  mayHaveWritten(owner: OperatorId, server: ServerId): boolean
+  /** Whether an entry signed by `server` may stand in this document of `owner`: current, retired and expired keys prove history. */
+  mayHaveWritten(owner: OperatorId, server: ServerId, document: DocumentId): boolean
   /** The servers of the owner's newest manifest. */
   servers(owner: OperatorId): readonly ServerId[]
 }

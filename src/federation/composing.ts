@@ -1,18 +1,28 @@
 import type { Documents } from '../document/documents.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Asks } from './asks.ts'
+import type { Authorities } from './authorities.ts'
 import type { Exchange } from './exchange.ts'
 import { hasAll, hashesOf, headsOf, versionOf } from './heads.ts'
 import type { Outgoing } from './outbox.ts'
-import { type Entries, type Head, maxEntriesPerFrame, maxFrameBytes, type SyncMessage } from './wire.ts'
+import {
+  type Entries,
+  type Have,
+  type Head,
+  maxAuthorManifests,
+  maxEntriesPerFrame,
+  maxFrameBytes,
+  type SyncMessage,
+} from './wire.ts'
 
-/** What is left of a frame beside the document's id, and what each entry takes beside its bytes. */
+/** What is left of a frame beside the document's id, and what each entry or manifest takes beside its bytes. */
 const frameRoomBytes = maxFrameBytes - 2_048
-const entryRoomBytes = 8
+const valueRoomBytes = 8
 
 export interface Composing {
   readonly documents: Pick<Documents, 'index' | 'missing'>
   readonly exchange: Exchange
+  readonly authors: Pick<Authorities, 'knownOf' | 'path'>
   readonly asks: Pick<Asks, 'sent'>
   /** Bytes of entries in one answer, about. */
   readonly answerBytes: number
@@ -21,7 +31,7 @@ export interface Composing {
 /** The messages that something queued has become by now: what may no longer be given has become nothing. */
 export async function compose(
   next: Exclude<Outgoing, { type: 'message' }>,
-  { documents, exchange, asks, answerBytes }: Composing,
+  { documents, exchange, authors, asks, answerBytes }: Composing,
 ): Promise<readonly SyncMessage[]> {
   const { document } = next
   const mayGive = exchange.mayGive(document)
@@ -31,7 +41,11 @@ export async function compose(
     case 'ask': {
       const index = mayGive ? await documents.index(document) : undefined
       asks.sent(document, index?.digest)
-      const ask = have(document, headsOf(index), 'ask')
+      const manifestsAfter = authors.knownOf(document)
+      const ask = {
+        ...have(document, headsOf(index), 'ask'),
+        ...(manifestsAfter !== undefined && { manifestsAfter }),
+      }
       if (!next.withEntries || !index || !exchange.isTaken(document)) return [ask]
       const { entries } = await documents.missing(document, new Map(), answerBytes)
       return [...framed(document, entries), ask]
@@ -40,16 +54,18 @@ export async function compose(
       return [have(document, mayGive ? next.heads : [], 'receipt')]
     case 'answer': {
       if (!mayGive) return [have(document, [], 'reply')]
-      const { heads } = next
+      const { heads, manifestsAfter } = next
+      const proofs = manifestsAfter === undefined ? [] : proving(document, authors.path(document, manifestsAfter))
       const index = await documents.index(document)
-      if (!index || hasAll(heads, index)) return [have(document, headsOf(index), 'reply')]
+      if (!index || hasAll(heads, index)) return [...proofs, have(document, headsOf(index), 'reply')]
       const { entries } = await documents.missing(document, versionOf(heads), answerBytes, hashesOf(heads))
-      return [...framed(document, entries), have(document, headsOf(await documents.index(document)), 'reply')]
+      const reply = have(document, headsOf(await documents.index(document)), 'reply')
+      return [...proofs, ...framed(document, entries), reply]
     }
   }
 }
 
-const have = (document: DocumentId, heads: readonly Head[], purpose: 'receipt' | 'ask' | 'reply'): SyncMessage => ({
+const have = (document: DocumentId, heads: readonly Head[], purpose: Have['purpose']): Have => ({
   type: 'have',
   document,
   heads,
@@ -57,18 +73,26 @@ const have = (document: DocumentId, heads: readonly Head[], purpose: 'receipt' |
 })
 
 /** Entries in as few frames as they fit into. */
-function framed(document: DocumentId, entries: readonly Uint8Array[]): Entries[] {
-  const frames: Uint8Array[][] = []
+const framed = (document: DocumentId, entries: readonly Uint8Array[]): Entries[] =>
+  batches(entries, maxEntriesPerFrame).map(batch => ({ type: 'entries', document, entries: batch }))
+
+/** Manifests of the owner, to be known before its entries come. */
+const proving = (document: DocumentId, manifests: readonly Uint8Array[]): Entries[] =>
+  batches(manifests, maxAuthorManifests).map(batch => ({ type: 'entries', document, entries: [], manifests: batch }))
+
+/** As few as their bytes fit into. */
+function batches(values: readonly Uint8Array[], most: number): Uint8Array[][] {
+  const batched: Uint8Array[][] = []
   let room = 0
-  for (const entry of entries) {
-    const last = frames.at(-1)
-    room -= entry.length + entryRoomBytes
-    if (last && room >= 0 && last.length < maxEntriesPerFrame) {
-      last.push(entry)
+  for (const value of values) {
+    const last = batched.at(-1)
+    room -= value.length + valueRoomBytes
+    if (last && room >= 0 && last.length < most) {
+      last.push(value)
       continue
     }
-    frames.push([entry])
-    room = frameRoomBytes - entry.length - entryRoomBytes
+    batched.push([value])
+    room = frameRoomBytes - value.length - valueRoomBytes
   }
-  return frames.map(entries => ({ type: 'entries', document, entries }))
+  return batched
 }

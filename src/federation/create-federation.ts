@@ -9,6 +9,8 @@ import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
 import type { PeerNetwork } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import { authoritiesWith } from './authorities.ts'
+import type { Authors } from './authors.ts'
 import { exchangeWith } from './exchange.ts'
 import type { CommandHandler, Entitlement, Federation, LinkStatus, MediaSource } from './federation.ts'
 import { createForwarding } from './forwarding.ts'
@@ -23,7 +25,7 @@ import { createMediaServer, defaultMediaLimits, fetchMedia, mediaProtocol } from
 import { Peers } from './peers.ts'
 import { type QuotaSettings, Quotas } from './quotas.ts'
 import { ByteBudget } from './reconciliation/byte-budget.ts'
-import { Forest } from './reconciliation/forest.ts'
+import { Forest, sumOf } from './reconciliation/forest.ts'
 import { type Reduction, Reductions } from './reductions.ts'
 import { Replication } from './replication.ts'
 import { createRequestServer, defaultRequestLimits, type RequestLimits, requestProtocol } from './requests.ts'
@@ -35,7 +37,9 @@ import type { Trust, TrustChange } from './trust.ts'
 import { maxFrameBytes } from './wire.ts'
 
 /** Versions of the protocol that are spoken, the newest first. */
-export const protocolVersions: readonly number[] = [2]
+export const protocolVersions: readonly number[] = [3, 2]
+/** From which one on a peer may be asked for the manifests of a document's owner. */
+const versionWithAuthors = 3
 
 /** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
 const tendMs = 10_000
@@ -47,6 +51,8 @@ export interface FederationOptions {
   readonly network: PeerNetwork
   readonly documents: Documents
   readonly entitlement: Entitlement
+  /** Who may have written what; it is the authorship of `documents`. */
+  readonly authors: Authors
   readonly actors: ActorSystem
   readonly crypto: Pick<Crypto, 'sha256'>
   readonly clock: Clock
@@ -67,8 +73,8 @@ export interface FederationOptions {
 
 /** This server among the others: a link to every server of every trusted operator, and to its neighbours of its own. */
 export function createFederation(options: FederationOptions): Federation {
-  const { operator, identity, trust, network, documents, entitlement, actors, crypto, clock, random, telemetry } =
-    options
+  const { operator, identity, trust, network, documents, entitlement, authors, actors, crypto } = options
+  const { clock, random, telemetry } = options
   const { neighbours, takesClientsOf = () => false } = options
   const limits = { ...defaultLinkLimits, ...options.links }
   const requestLimits = { ...defaultRequestLimits, ...options.requests }
@@ -121,7 +127,7 @@ export function createFederation(options: FederationOptions): Federation {
   const quotas = new Quotas({
     settings: options.quota ?? {},
     slackBytes: options.maxDocumentBytes ?? defaultLimits.maxReplicaBytes,
-    holdingOf: owner => forest.holdingOf(owner),
+    holdingOf: owner => sumOf([owner, ...authors.vouchedBy(owner)].map(each => forest.holdingOf(each))),
     isHeld: document => forest.isHeld(document),
     clock,
     telemetry,
@@ -154,18 +160,23 @@ export function createFederation(options: FederationOptions): Federation {
     limits,
     tell,
     report,
-    session: ({ operator: of, events, ...session }) =>
+    session: ({ operator: of, versions, events, ...session }) =>
       new SyncSession({
         ...session,
         peer: session.stream.peer,
         events: heard(session.stream.peer, events),
         exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
+        authors: authoritiesWith({
+          ...{ own: operator, peer: session.stream.peer, peerOperator: of, authors },
+          canBeAsked: versions.includes(versionWithAuthors),
+        }),
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
         entriesInTurn: async count => (of === operator ? undefined : quotas.entries(of, count)),
         withinQuota(document, entries, take) {
           const owner = ownerOf(document)
-          return owner === operator ? take() : quotas.within(owner, document, entries, take)
+          if (owner === operator) return take()
+          return quotas.within(authors.accountOf(owner, document), document, entries, take)
         },
         mayHold: (document, server) =>
           trust.operatorsOf(server).some(each => ownerOf(document) === each || entitlement.mayHold(document, each)),
@@ -244,12 +255,22 @@ export function createFederation(options: FederationOptions): Federation {
     if (newest && change.operator === operator) succession.due()
   }
 
+  /** Peers of other operators have it from who federates with the author; whoever has refused something of it asks again. */
+  function authorKnown(author: OperatorId): void {
+    const newest = authors.newest(author)
+    peers.each((session, of) => {
+      if (of === operator) for (const manifest of newest) session.manifest(manifest)
+      session.compare()
+    })
+  }
+
   return {
     operator,
     server: self,
 
     async start() {
       isRunning = true
+      await authors.start()
       // Before anything is pushed: a document that changes is in its tree when peers hear of it.
       forest.start()
       await network.start({
@@ -280,6 +301,7 @@ export function createFederation(options: FederationOptions): Federation {
         }),
         entitlement.subscribe(review),
         trust.subscribe(trustChanged),
+        authors.subscribe(authorKnown),
       )
       const { retired = [], revoked = [] } = trust.manifestOf(operator) ?? {}
       if (retired.length + revoked.length > 0) succession.due()
@@ -289,6 +311,7 @@ export function createFederation(options: FederationOptions): Federation {
     async stop() {
       isRunning = false
       for (const end of ends) end()
+      authors.stop()
       forest.stop()
       replication.stop()
       succession.stop()

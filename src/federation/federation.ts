@@ -73,8 +73,25 @@ export interface Entitlement {
    * from them it is not taken then. Left out: of none.
    */
   hasEnded?(document: DocumentId): boolean
+  /**
+   * By which root keys the home of a document knows its owner, by a grant that is in force; `undefined` where the owner itself says
+   * who writes. Left out: of none.
+   */
+  vouched?(document: DocumentId): Vouch | undefined
+  /** All vouches for an operator in grants that are known here, in force or not. Left out: none. */
+  vouchesFor?(operator: OperatorId): readonly Vouch[]
   /** Called by the owner of this answer when it changes for a document; federation then reconciles or stops. */
   subscribe(listener: (document: DocumentId) => void): () => void
+}
+
+/**
+ * A home operator's word for who another operator is: its grant names the fingerprint of that one's root keys. It is good for who has
+ * written what in documents of that home, and for nothing else.
+ */
+export interface Vouch {
+  readonly home: OperatorId
+  readonly operator: OperatorId
+  readonly fingerprint: string
 }
 
 /** A media that a peer has, or that is given to one. */

@@ -5,17 +5,18 @@ import type { AskWorth } from './ask-worth.ts'
 import { type Composing, compose } from './composing.ts'
 import type { Exchange } from './exchange.ts'
 import type { Mentions } from './mentions.ts'
-import type { Outgoing } from './outbox.ts'
+import type { Asked, Outgoing } from './outbox.ts'
 import type { Progress } from './progress.ts'
 import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import { Relaying } from './relaying.ts'
 import type { Sender } from './sender.ts'
-import type { Head, SyncMessage } from './wire.ts'
+import type { SyncMessage } from './wire.ts'
 
 export interface GivingOptions {
   readonly peer: ServerId
   readonly documents: Pick<Documents, 'index' | 'missing'>
   readonly exchange: Exchange
+  readonly authors: Composing['authors']
   /** Whether a server's operator may hold a document, as far as is known here. */
   readonly mayHold: (document: DocumentId, server: ServerId) => boolean
   /** Out of which comes what the peer is sent because it asked, or lacks it. */
@@ -58,11 +59,11 @@ export class Giving {
    * The peer asks for a document. What it may not have is answered as if there were none: nobody learns whether there is. Returns
    * whether it will be answered: it is not if the peer has more asks open than any honest server.
    */
-  asked(document: DocumentId, heads: readonly Head[]): boolean {
+  asked(document: DocumentId, asked: Asked): boolean {
     const { exchange, sender, worth } = this.#options
     worth.asked(document)
     if (!exchange.mayGive(document)) this.#refuse(document, 'info', 'not-entitled')
-    const isQueued = sender.answer(document, heads)
+    const isQueued = sender.answer(document, asked)
     if (!isQueued) this.#refuse(document, 'warn', 'too-many')
     return isQueued
   }
@@ -75,8 +76,8 @@ export class Giving {
 
   /** The messages that something queued has become by now. @throws {DocumentDamaged}, and what the store throws */
   async compose(next: Exclude<Outgoing, { type: 'message' }>): Promise<readonly SyncMessage[]> {
-    const { documents, exchange, asks, answerBytes, worth } = this.#options
-    const composed = await compose(next, { documents, exchange, asks, answerBytes })
+    const { documents, exchange, authors, asks, answerBytes, worth } = this.#options
+    const composed = await compose(next, { documents, exchange, authors, asks, answerBytes })
     for (const message of composed)
       if (next.type === 'answer' && message.type === 'entries') worth.given(message.document, message.entries)
     if (next.type !== 'push') await this.#spendOn(composed)
@@ -88,8 +89,9 @@ export class Giving {
     for (const message of messages) {
       if (message.type !== 'entries') continue
       progress.moved(message.entries)
+      const sent = [...message.entries, ...(message.manifests ?? [])]
       await budget?.spend(
-        message.entries.reduce((sum, { length }) => sum + length, 0),
+        sent.reduce((sum, { length }) => sum + length, 0),
         'other',
       )
     }

@@ -2,6 +2,7 @@ import type { Documents } from '../document/documents.ts'
 import type { IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { Authorities } from './authorities.ts'
 import { faultOf } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import type { Mentions } from './mentions.ts'
@@ -19,6 +20,7 @@ export interface IntakeOptions {
   readonly peer: ServerId
   readonly documents: Pick<Documents, 'ingest'>
   readonly exchange: Pick<Exchange, 'mayTake'>
+  readonly authors: Pick<Authorities, 'take' | 'isToBeAsked' | 'faultOfStrangers'>
   readonly withinQuota: WithinQuota
   readonly telemetry: Pick<Telemetry, 'count'>
   readonly mentions: Mentions
@@ -32,7 +34,7 @@ export interface Taken {
   readonly isNew: boolean
   /** The disk here took nothing: the peer will not offer again what it has sent. */
   readonly isNotStored: boolean
-  /** Something earlier is missing: it is to be asked for. */
+  /** Something earlier is missing, or a manifest that names the author: it is to be asked for. */
   readonly isLacking: boolean
   readonly index: IndexRecord | undefined
 }
@@ -46,31 +48,38 @@ export class Intake {
   }
 
   /** Resolves with `undefined` when none of them may be taken, for whatever they contain. */
-  async take({ document, entries }: Entries): Promise<Taken | undefined> {
-    const { documents, exchange, withinQuota, peer, telemetry, mentions } = this.#options
+  async take({ document, entries, manifests = [] }: Entries): Promise<Taken | undefined> {
+    const { documents, exchange, authors, withinQuota, peer, telemetry, mentions } = this.#options
     if (!exchange.mayTake(document)) {
       telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
       mentions.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
       return undefined
     }
+    const faultOfManifests = manifests.length === 0 ? 0 : await authors.take(document, manifests)
+    if (entries.length === 0)
+      return { fault: faultOfManifests, isNew: false, isNotStored: false, isLacking: false, index: undefined }
     const ingested = await withinQuota(document, entries, () => documents.ingest(document, entries, peer))
     if (typeof ingested === 'string') {
       telemetry.count('cpns_entries_refused_total', { reason: ingested }, entries.length)
       return undefined
     }
     const { refused, gaps, stored, known, index } = ingested
-    let fault = 0
+    let fault = faultOfManifests
+    let strangers = 0
     for (const { reason, detail } of refused) {
       telemetry.count('cpns_entries_refused_total', { reason })
       mentions.log('warn', 'entries.refused', { document, peer, reason, detail })
-      fault += faultOf(reason)
+      if (reason === 'not-the-owner') strangers++
+      else fault += faultOf(reason)
     }
+    if (strangers > 0) fault += authors.faultOfStrangers(document, strangers)
     if (stored > 0) telemetry.count('cpns_entries_received_total', {}, stored)
     if (known > 0) {
       telemetry.count('cpns_entries_repeated_total', {}, known)
       mentions.log('info', 'entries.repeated', { document, peer, entries: known })
     }
     const isNotStored = refused.some(({ reason }) => reason === 'storage')
-    return { fault, isNew: stored > 0, isNotStored, isLacking: gaps.length > 0, index }
+    const isLacking = gaps.length > 0 || (strangers > 0 && authors.isToBeAsked(document))
+    return { fault, isNew: stored > 0, isNotStored, isLacking, index }
   }
 }

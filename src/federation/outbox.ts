@@ -1,11 +1,17 @@
 import type { DocumentId } from '../ports/names.ts'
 import type { Head, SyncMessage } from './wire.ts'
 
+/** What a peer that asks for a document holds of it, and up to which number it knows its owner's manifests, if it wants those. */
+export interface Asked {
+  readonly heads: readonly Head[]
+  readonly manifestsAfter?: number | undefined
+}
+
 /** What is to be sent next. What can be looked up is looked up then: what waits stays small, and what is sent is fresh. */
 export type Outgoing =
   | { readonly type: 'message'; readonly message: SyncMessage }
   /** An ask of the peer's, with what it holds. */
-  | { readonly type: 'answer'; readonly document: DocumentId; readonly heads: readonly Head[] }
+  | ({ readonly type: 'answer'; readonly document: DocumentId } & Asked)
   /** An ask, with what this server holds by then; and, if the peer has nothing of the document, with the entries of it. */
   | { readonly type: 'ask'; readonly document: DocumentId; readonly withEntries: boolean }
   /** What this server holds. */
@@ -31,7 +37,7 @@ export interface OutboxLimits {
 export class Outbox {
   readonly #limits: OutboxLimits
   readonly #messages: SyncMessage[] = []
-  readonly #answers = new Map<DocumentId, readonly Head[]>()
+  readonly #answers = new Map<DocumentId, Asked>()
   readonly #haves = new Map<DocumentId, readonly Head[] | 'ask' | 'offer'>()
   readonly #pushes = new Map<DocumentId, Uint8Array[]>()
   #pushBytes = 0
@@ -69,9 +75,9 @@ export class Outbox {
   }
 
   /** Returns whether there was room. */
-  answer(document: DocumentId, heads: readonly Head[]): boolean {
+  answer(document: DocumentId, asked: Asked): boolean {
     if (this.#answers.size >= this.#limits.maxAnswers && !this.#answers.has(document)) return false
-    this.#answers.set(document, heads)
+    this.#answers.set(document, asked)
     return true
   }
 
@@ -117,9 +123,9 @@ export class Outbox {
   }
 
   #takeAnswer(): Outgoing | undefined {
-    for (const [document, heads] of this.#answers) {
+    for (const [document, asked] of this.#answers) {
       this.#answers.delete(document)
-      return { type: 'answer', document, heads }
+      return { type: 'answer', document, ...asked }
     }
     return undefined
   }

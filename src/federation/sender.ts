@@ -2,7 +2,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import { type Span, spanned } from '../ports/spans.ts'
-import { Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
+import { type Asked, Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
 import { encodeSync, type Head, type SyncMessage } from './wire.ts'
 
 /** So many bytes may be on their way before the next frame waits. */
@@ -59,9 +59,9 @@ export class Sender {
     this.#wake()
   }
 
-  /** The peer asks for a document of which it holds so much; returns whether there was room for the answer. */
-  answer(document: DocumentId, heads: readonly Head[]): boolean {
-    const isQueued = this.#outbox.answer(document, heads)
+  /** The peer asks for a document, with what it knows of it; returns whether there was room for the answer. */
+  answer(document: DocumentId, asked: Asked): boolean {
+    const isQueued = this.#outbox.answer(document, asked)
     if (!isQueued) this.#fallsBehind()
     this.#wake()
     return isQueued

@@ -48,7 +48,7 @@ export class SyncSession {
 
   constructor(options: SyncSessionOptions) {
     const { stream, peer, documents, exchange, events, drives, grown, budget, crypto, clock, random, limits } = options
-    const { mayHold, withinQuota, telemetry, conduct } = options
+    const { authors, mayHold, withinQuota, telemetry, conduct } = options
     const failed = (error: unknown) => this.#failed(error)
     const mentions = new Mentions(telemetry, clock)
     this.#options = options
@@ -75,7 +75,7 @@ export class SyncSession {
       ...{ peer, documents, exchange, sender: this.#sender, clock, telemetry, mentions },
       limits: { maxOut: limits.maxOpenAsks, maxOpen: limits.outbox.maxDocuments },
     })
-    this.#intake = new Intake({ peer, documents, exchange, withinQuota, telemetry, mentions })
+    this.#intake = new Intake({ peer, documents, exchange, authors, withinQuota, telemetry, mentions })
     this.#receipts = new Receipts(
       (document, version) => this.#received(document, version),
       clock,
@@ -90,7 +90,7 @@ export class SyncSession {
     )
     this.#worth = new AskWorth(budget)
     this.#giving = new Giving({
-      ...{ peer, documents, exchange, mayHold, budget, telemetry, mentions },
+      ...{ peer, documents, exchange, authors, mayHold, budget, telemetry, mentions },
       worth: this.#worth,
       sender: this.#sender,
       progress: this.#progress,
@@ -152,6 +152,11 @@ export class SyncSession {
   /** Who may hold the document has changed: compares it with the peer, if it may pass at all. */
   review(document: DocumentId): void {
     this.#asking.review(document)
+  }
+
+  /** What was refused of the peer may be taken now: everything is to be compared. */
+  compare(): void {
+    this.#reconciler.due()
   }
 
   /** A manifest was accepted here. */
@@ -274,18 +279,18 @@ export class SyncSession {
     // A full disk is this server's trouble: the peer will not offer again what it has sent.
     if (taken.isNotStored) this.#retryLater()
     if (taken.isLacking) this.#asking.ask(document)
-    else this.#owed.owe(document, taken.index)
+    else if (message.entries.length > 0) this.#owed.owe(document, taken.index)
   }
 
   async #have(have: Have): Promise<void> {
     const { exchange, isOwn, events } = this.#options
-    const { document, heads, purpose } = have
+    const { document, heads, purpose, manifestsAfter } = have
     if (isOwn(document) && exchange.mayGive(document)) {
       const version = versionOf(heads)
       this.#receipts.note(document, version)
       events.received(document, version)
     }
-    if (purpose === 'ask' && !this.#giving.asked(document, heads)) return this.#charge(tooManyAsks)
+    if (purpose === 'ask' && !this.#giving.asked(document, { heads, manifestsAfter })) return this.#charge(tooManyAsks)
     return this.#asking.heard(have)
   }
 

@@ -5,6 +5,7 @@ import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
+import type { Authorities } from './authorities.ts'
 import type { Exchange } from './exchange.ts'
 import type { WithinQuota } from './intake.ts'
 import type { LinkLimits } from './limits.ts'
@@ -22,6 +23,7 @@ export interface SyncSessionOptions {
   /** Whether this side goes through the trees; the other answers. */
   readonly drives: boolean
   readonly exchange: Exchange
+  readonly authors: Authorities
   /** The documents that may be given to the peer. */
   readonly grown: Grown
   /** Of the peer's operator; the own one has none. */

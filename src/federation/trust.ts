@@ -56,6 +56,8 @@ export type TrustChange =
  */
 export interface Trust extends Authorship {
   readonly operator: OperatorId
+  /** Whether the newest manifest of `owner` names the server as a current one or a retired one. */
+  mayHaveWritten(owner: OperatorId, server: ServerId): boolean
   /** Pinned operators, this one included. */
   operators(): readonly OperatorId[]
   /** Operators in whose newest manifest the server stands as current, valid or not. */
@@ -72,6 +74,8 @@ export interface Trust extends Authorship {
   /** Whether this operator works with it now: its manifest is valid, and it is not in quarantine. */
   isOpen(operator: OperatorId): boolean
   isQuarantined(operator: OperatorId): boolean
+  /** Whether it is among the operators that this one federates with. */
+  isPinned(operator: OperatorId): boolean
   /** Says which operators are in quarantine: with those this one has nothing to do until they are released. */
   quarantine(operators: ReadonlySet<OperatorId>): void
   /**
@@ -101,6 +105,8 @@ export interface TrustOptions {
   readonly pins: ReadonlyMap<OperatorId, string>
   readonly store: Pick<LogStore, 'local' | 'commit'>
   readonly evidence: Pick<EvidenceArchive, 'keepManifests'>
+  /** Hears of manifests of operators that are not pinned, a path at a time: they are refused all the same. */
+  readonly unpinned?: (path: readonly SignedManifest[], from: string) => Promise<void>
   readonly crypto: Crypto
   readonly clock: Clock
   readonly telemetry: Telemetry
@@ -112,6 +118,7 @@ export async function createTrust({
   pins,
   store,
   evidence,
+  unpinned,
   crypto,
   clock,
   telemetry,
@@ -211,6 +218,7 @@ export async function createTrust({
       let judged: Offer | undefined
       for (const signed of path.sort((a, b) => a.manifest.seq - b.manifest.seq)) judged = await judge(signed)
       if (judged) offers.push(judged)
+      if (judged?.accepted === false && judged.reason === 'unpinned') await unpinned?.(path, from)
     }
     for (const offer of offers) report(offer, from)
     return offers
@@ -281,6 +289,7 @@ export async function createTrust({
     isValid,
     isOpen: of => isValid(of) && !quarantined.has(of),
     isQuarantined: of => quarantined.has(of),
+    isPinned: of => memories.has(of),
     quarantine(operators) {
       const next = new Set([...operators].filter(of => of !== operator))
       const changed = [...new Set([...quarantined, ...next])].filter(of => quarantined.has(of) !== next.has(of))

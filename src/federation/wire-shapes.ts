@@ -15,6 +15,8 @@ export const maxEntriesPerFrame = 4_096
 export const maxHelloManifests = 256
 /** Bytes of manifests in one hello; what does not fit follows later, one by one. */
 export const maxHelloManifestBytes = 768 * 1024
+/** Manifests of a document's owner in one frame. */
+export const maxAuthorManifests = 32
 /** JSON of a command or an answer. */
 export const maxJsonBytes = 512 * 1024
 
@@ -69,9 +71,17 @@ export const syncShape = shape(
       [4, bytes(maxHeads * hashBytes)],
       [5, number(maxHeads)],
       [6, number()],
+      [7, number()],
     ),
   ],
-  [4, message([1, document], [2, bytes(maxFrameBytes, maxEntriesPerFrame)])],
+  [
+    4,
+    message(
+      [1, document],
+      [2, bytes(maxFrameBytes, maxEntriesPerFrame)],
+      [3, bytes(maxManifestBytes, maxAuthorManifests)],
+    ),
+  ],
   [5, bytes(maxManifestBytes)],
   [6, message([1, number()], [2, number()], [3, number()], [4, number()], [5, number()], [6, number()])],
   [7, message()],

@@ -26,6 +26,7 @@ import {
   SyncSchema,
   type Durability as WireDurability,
   type DurabilityWish as WireDurabilityWish,
+  type Entries as WireEntries,
   type Have as WireHave,
   type Linked as WireLinked,
   type Query as WireQuery,
@@ -47,6 +48,7 @@ import {
 
 export { MalformedFrame } from './frame-shape.ts'
 export {
+  maxAuthorManifests,
   maxEntriesPerFrame,
   maxFrameBytes,
   maxHelloManifestBytes,
@@ -85,12 +87,16 @@ export interface Have {
   readonly document: DocumentId
   readonly heads: readonly Head[]
   readonly purpose: Purpose
+  /** See `manifests_after` in wire.proto. */
+  readonly manifestsAfter?: number
 }
 
 export interface Entries {
   readonly type: 'entries'
   readonly document: DocumentId
   readonly entries: readonly Uint8Array[]
+  /** Of the document's owner, if they were asked for. */
+  readonly manifests?: readonly Uint8Array[]
 }
 
 const maxHeldMs = 2 ** 32 - 1
@@ -192,7 +198,7 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
     case 'have':
       return { case: 'have', value: haveFields(sync) }
     case 'entries':
-      return { case: 'entries', value: { document: sync.document, entries: [...sync.entries] } }
+      return { case: 'entries', value: entriesFields(sync) }
     case 'manifest':
       return { case: 'manifest', value: sync.manifest }
     case 'beat':
@@ -214,7 +220,13 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
   }
 }
 
-const haveFields = ({ document, heads, purpose }: Have) => ({
+const entriesFields = ({ document, entries, manifests = [] }: Entries) => ({
+  document,
+  entries: [...entries],
+  manifests: [...manifests],
+})
+
+const haveFields = ({ document, heads, purpose, manifestsAfter }: Have) => ({
   document,
   logs: column(
     heads.map(({ log }) => base64url.baseDecode(log)),
@@ -227,6 +239,7 @@ const haveFields = ({ document, heads, purpose }: Have) => ({
   ),
   forked: heads.flatMap(({ forked }, index) => (forked ? [index] : [])),
   purpose: purposes.indexOf(purpose),
+  ...(manifestsAfter !== undefined && { manifestsAfter: BigInt(manifestsAfter) }),
 })
 
 /** @throws {MalformedFrame} */
@@ -242,7 +255,7 @@ export function decodeSync(frame: Uint8Array): SyncMessage {
     case 'have':
       return haveFrom(content.value)
     case 'entries':
-      return { type: 'entries', document: documentFrom(content.value.document), entries: content.value.entries }
+      return entriesFrom(content.value)
     case 'manifest':
       return { type: 'manifest', manifest: content.value }
     case 'beat': {
@@ -276,7 +289,14 @@ function queryFrom({ id, salt, documents, parts: wire }: WireQuery): Query {
   return { type: 'query', id, salt, documents, parts }
 }
 
-function haveFrom({ document, logs, lengths, hashes, forked, purpose: code }: WireHave): Have {
+const entriesFrom = ({ document, entries, manifests }: WireEntries): Entries => ({
+  type: 'entries',
+  document: documentFrom(document),
+  entries,
+  ...(manifests.length > 0 && { manifests }),
+})
+
+function haveFrom({ document, logs, lengths, hashes, forked, purpose: code, manifestsAfter }: WireHave): Have {
   const purpose = purposes[code]
   if (!purpose) throw new MalformedFrame(`Purpose ${code} is not known.`)
   if (logs.length !== lengths.length * logBytes || hashes.length !== lengths.length * hashBytes) {
@@ -289,7 +309,13 @@ function haveFrom({ document, logs, lengths, hashes, forked, purpose: code }: Wi
     hash: hashes.slice(index * hashBytes, (index + 1) * hashBytes),
     ...(cut.has(index) && { forked: true }),
   }))
-  return { type: 'have', document: documentFrom(document), heads, purpose }
+  return {
+    type: 'have',
+    document: documentFrom(document),
+    heads,
+    purpose,
+    ...(manifestsAfter !== undefined && { manifestsAfter: numberFrom(manifestsAfter) }),
+  }
 }
 
 function livesFrom({ servers, lives }: WireLinked): ReadonlyMap<ServerId, number> {
@@ -418,6 +444,11 @@ function named<T>(text: string, parse: (text: string) => T): T {
 function timeFrom(ms: bigint): number {
   if (ms > 8_640_000_000_000_000n) throw new MalformedFrame('The time is beyond all calendars.')
   return Number(ms)
+}
+
+function numberFrom(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new MalformedFrame('No manifest has such a number.')
+  return Number(value)
 }
 
 /** Values of one length, one after another. */

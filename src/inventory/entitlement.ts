@@ -2,7 +2,7 @@ import { createEnds } from '../commands/ends.ts'
 import type { Documents, Registers } from '../document/documents.ts'
 import type { Known } from '../document/facts.ts'
 import { type DocumentName, ownerOf, parseDocumentId } from '../document/names.ts'
-import type { Entitlement } from '../federation/federation.ts'
+import type { Entitlement, Vouch } from '../federation/federation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -10,6 +10,7 @@ import { givenIn, type NetworkFact } from './network-facts.ts'
 import { homeDocument, visitDocument } from './networks.ts'
 import { endedGrants, noticeOf, replicasOf } from './revocation/ending.ts'
 import type { Statement } from './revocation/statement.ts'
+import { createVouches } from './vouches.ts'
 
 /*
  * Which operators may hold a document.
@@ -36,8 +37,8 @@ export interface Grants extends Entitlement {
   sharers(home: DocumentId): OperatorId[]
 }
 
-/** What a home document grants: until when, by operator. */
-type Granted = ReadonlyMap<OperatorId, number>
+/** What a home document grants: until when, and to whom the root keys with which fingerprint belong, by operator. */
+type Granted = ReadonlyMap<OperatorId, { readonly until: number; readonly vouch: Vouch }>
 
 const namesRemembered = 10_000
 
@@ -71,6 +72,7 @@ export function createGrants(options: {
   const withEnded = new Set<DocumentId>()
   /** Of each operator one string for all grants. */
   const operators = new Map<OperatorId, OperatorId>()
+  const vouches = createVouches()
   const ends = createEnds<DocumentId>(clock, haveEnded)
   let isStopped = false
 
@@ -87,17 +89,22 @@ export function createGrants(options: {
   }
 
   const isGranted = (home: DocumentId, operator: OperatorId): boolean => {
-    const until = known.get(home)?.get(operator)
-    return until !== undefined && clock.now() < until
+    const grant = known.get(home)?.get(operator)
+    return grant !== undefined && clock.now() < grant.until
   }
 
   async function learnedOfHome(home: DocumentId, said: Known<NetworkFact> | undefined): Promise<void> {
     if (!said) return learn(home, new Map())
     const { given, isOwnSaid } = said.fact
-    const until = new Map(given.map(([operator, , expires]) => [interned(operator), expires]))
+    const granted: Granted = new Map(
+      given.map(([operator, , expires, fingerprint]) => [
+        interned(operator),
+        { until: expires, vouch: vouches.of(interned(ownerOf(home)), interned(operator), fingerprint) },
+      ]),
+    )
     if (ownerOf(home) === self) {
       options.granted(home, new Map(given.map(([operator, id]) => [operator, id])))
-      return learn(home, until)
+      return learn(home, granted)
     }
     const mine = given.find(([operator]) => operator === self)?.[1]
     // As it was kept, it is known already whether our own visit says more.
@@ -107,7 +114,7 @@ export function createGrants(options: {
     const isRevoked = mine !== undefined && ended.has(mine)
     // Another server of this operator may hold it still, and have given it back: each that drops it would get it from the others.
     const isRefused = mine === undefined && isSame(refused.get(home), said.digest)
-    learn(home, isRevoked || isRefused ? new Map() : until)
+    learn(home, isRevoked || isRefused ? new Map() : granted)
     if (isRefused) await drop(home, said.digest)
     else if (isRevoked) {
       const notice = own && noticeOf(own, { document: home, grantee: self, grant: mine })
@@ -187,6 +194,8 @@ export function createGrants(options: {
     const before = known.get(home)
     if (granted.size === 0) known.delete(home)
     else known.set(home, granted)
+    for (const { vouch } of granted.values()) vouches.given(vouch)
+    for (const { vouch } of before?.values() ?? []) vouches.withdrawn(vouch)
     const end = nextEnd(granted)
     if (end !== undefined && end !== (before && nextEnd(before))) ends.at(home, end)
     if (!isEqual(before ?? new Map(), granted)) announce(home, new Set([...(before?.keys() ?? []), ...granted.keys()]))
@@ -195,13 +204,13 @@ export function createGrants(options: {
   function nextEnd(granted: Granted): number | undefined {
     const now = clock.now()
     let next: number | undefined
-    for (const end of granted.values()) if (end > now && (next === undefined || end < next)) next = end
+    for (const { until } of granted.values()) if (until > now && (next === undefined || until < next)) next = until
     return next
   }
 
   function haveEnded(home: DocumentId, end: number): void {
-    const granted = known.get(home) ?? new Map<OperatorId, number>()
-    const ended = [...granted].filter(([, until]) => until === end).map(([operator]) => operator)
+    const granted: Granted = known.get(home) ?? new Map()
+    const ended = [...granted].filter(([, { until }]) => until === end).map(([operator]) => operator)
     const next = nextEnd(granted)
     if (next !== undefined && ended.length > 0) ends.at(home, next)
     if (ended.length > 0) announce(home, new Set(ended))
@@ -227,6 +236,14 @@ export function createGrants(options: {
       return isGranted(home, name.owner) && (name.home === operator || isGranted(home, operator))
     },
 
+    vouched(document) {
+      const { name, home } = nameOf(document)
+      const grant = home && known.get(home)?.get(name.owner)
+      return grant && clock.now() < grant.until ? grant.vouch : undefined
+    },
+
+    vouchesFor: operator => vouches.for(operator),
+
     sharers(home) {
       const granted = [...(known.get(home)?.keys() ?? [])].filter(operator => isGranted(home, operator))
       return [...new Set([nameOf(home).name.owner, ...granted])]
@@ -234,7 +251,7 @@ export function createGrants(options: {
 
     sweep() {
       for (const [home, granted] of known) {
-        const until = granted.get(self)
+        const until = granted.get(self)?.until
         if (until === undefined || clock.now() < until + options.offlineMs || ownerOf(home) === self) continue
         void documents.index(home).then(index => drop(home, index?.digest))
       }
@@ -263,4 +280,8 @@ const isSame = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =
   a !== undefined && a.length === b?.length && a.every((byte, at) => byte === b[at])
 
 const isEqual = (a: Granted, b: Granted): boolean =>
-  a.size === b.size && [...a].every(([operator, expires]) => b.get(operator) === expires)
+  a.size === b.size &&
+  [...a].every(([operator, { until, vouch }]) => {
+    const other = b.get(operator)
+    return other?.until === until && other.vouch.fingerprint === vouch.fingerprint
+  })

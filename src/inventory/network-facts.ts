@@ -7,8 +7,8 @@ import { endedGrants } from './revocation/ending.ts'
 
 /** What a server knows of every `pn/…` and `visit/…` document that it holds. */
 export type NetworkFact = {
-  /** Of a `pn/…` document: operator, id and end of each grant of its current epoch. */
-  readonly given: readonly (readonly [operator: OperatorId, id: string, expires: number])[]
+  /** Of a `pn/…` document: operator, id, end and root fingerprint of each grant of its current epoch. */
+  readonly given: readonly (readonly [operator: OperatorId, id: string, expires: number, fingerprint: string])[]
   /** Of a `pn/…` document: whether it says something of a grant of this operator, be it that there is none any more. */
   readonly isOwnSaid: boolean
   /** Of this operator's own `visit/…` document: whether a grant of it was revoked. */
@@ -22,7 +22,7 @@ const readPrefixes = ['grant/', 'revoked/', 'roster/', 'admission/', 'ended/']
 
 export const networkFacts = (self: OperatorId): Derivation<NetworkFact> => ({
   name: 'networks',
-  version: 1,
+  version: 2,
   // Visits say which grants have ended: that is known before a home document that was shared under one is.
   prefixes: ['visit/', 'pn/'],
   isOf: (_, written) =>
@@ -39,8 +39,8 @@ export const networkFacts = (self: OperatorId): Derivation<NetworkFact> => ({
 /** Grants of the current epoch: who was granted something in an earlier one has no business with this one. */
 export function givenIn(home: Registers): NetworkFact['given'] {
   const { network, grants } = readRecords(onlyGrants(home), 'pn')
-  return [...grants].flatMap(([operator, { epoch, id, expires }]) =>
-    epoch === network?.epoch ? [[operator, id, expires] as const] : [],
+  return [...grants].flatMap(([operator, { epoch, id, expires, fingerprint }]) =>
+    epoch === network?.epoch ? [[operator, id, expires, fingerprint] as const] : [],
   )
 }
 

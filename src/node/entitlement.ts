@@ -12,6 +12,9 @@ const storageKinds: ReadonlySet<DocumentName['kind']> = new Set(['mailbox', 'con
 export const byKind = (ofNetworks: Entitlement, ofStorage: Entitlement): Entitlement => ({
   mayHold: (document, operator) => (isOfStorage(document) ? ofStorage : ofNetworks).mayHold(document, operator),
   hasEnded: document => (isOfStorage(document) ? ofStorage : ofNetworks).hasEnded?.(document) === true,
+  // Of message storage all is the home's own.
+  vouched: document => (isOfStorage(document) ? undefined : ofNetworks.vouched?.(document)),
+  vouchesFor: operator => ofNetworks.vouchesFor?.(operator) ?? [],
   subscribe(listener) {
     const ends = [ofNetworks.subscribe(listener), ofStorage.subscribe(listener)]
     return () => {

@@ -88,6 +88,12 @@ export const logEvents = {
   'trust.repinned':
     'An operator is pinned to other root keys than before: what was remembered of its manifests is dropped.',
   'trust.distrusted': 'An operator is trusted no longer; its links are closed.',
+  'authors.manifest':
+    'An operator that this one does not federate with has a newer manifest: its entries are taken where this home vouches for it.',
+  'authors.full': 'A home vouches for more operators than manifests of such are kept for.',
+  'authors.contradicted':
+    'A home vouched for other root keys than those that are pinned now: what was taken at its word was dropped, and is fetched anew.',
+  'authors.failed': 'Manifests of operators that this one does not federate with could not be kept, or not be removed.',
   'trust.expires-soon': 'A manifest expires in so many days: its operator has to sign a new one.',
   'trust.expired': 'A manifest has expired: nobody links with its servers until there is a new one.',
   'trust.equivocation': 'An operator, or a thief of its root keys, signed two manifests that exclude each other.',

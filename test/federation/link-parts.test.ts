@@ -128,7 +128,7 @@ test('an outbox holds no more than it may, whatever is put in; nothing is sent t
           if (outbox.push(document, [new Uint8Array(bytes)])) waiting.set(`push ${document}`, bytes)
           else for (const key of [...waiting.keys()]) if (key.startsWith('push')) waiting.delete(key)
         } else if (kind === 'answer') {
-          if (outbox.answer(document, [])) waiting.set(`answer ${document}`, 0)
+          if (outbox.answer(document, { heads: [] })) waiting.set(`answer ${document}`, 0)
         } else if (kind === 'ask' ? outbox.ask(document) : outbox.receipt(document, [])) {
           waiting.set(`have ${document}`, 0)
         }
@@ -148,7 +148,7 @@ test('an outbox holds no more than it may, whatever is put in; nothing is sent t
 test('what is pushed of one document travels together, in order; messages go first; no kind starves another', () => {
   const outbox = new Outbox({ maxPushBytes: 1_000, maxAnswers: 100, maxDocuments: 100, maxMessages: 64 })
   for (let at = 0; at < 3; at++) outbox.push(home, [Uint8Array.of(at)])
-  for (let at = 0; at < 50; at++) outbox.answer(documentOf(at), [])
+  for (let at = 0; at < 50; at++) outbox.answer(documentOf(at), { heads: [] })
   outbox.receipt(home, [])
   outbox.ask(home)
   outbox.message({ type: 'behind' })

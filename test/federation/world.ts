@@ -4,12 +4,13 @@ import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
 import type { Documents, Json } from '../../src/document/documents.ts'
+import { Authors } from '../../src/federation/authors.ts'
 import { createFederation, type FederationOptions } from '../../src/federation/create-federation.ts'
 import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
-import type { Entitlement, Federation } from '../../src/federation/federation.ts'
+import type { Entitlement, Federation, Vouch } from '../../src/federation/federation.ts'
 import { encodeManifest, formatManifest, rootFingerprint, type SignedManifest } from '../../src/federation/manifest.ts'
 import { Quarantines } from '../../src/federation/quarantines.ts'
-import { createTrust, type Trust } from '../../src/federation/trust.ts'
+import { createTrust, type Trust, type TrustOptions } from '../../src/federation/trust.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
 import type { DocumentId, OperatorId, ServerId } from '../../src/ports/names.ts'
@@ -23,7 +24,22 @@ export const crypto = nodeCrypto()
 /** Which operators may hold a document beside its owner; changeable, and told. */
 export class TestEntitlement implements Entitlement {
   readonly #holders = new Map<string, Set<OperatorId>>()
+  readonly #vouches = new Map<DocumentId, Vouch>()
   readonly #listeners = new Set<(document: DocumentId) => void>()
+
+  /** The home of a visit says by which root keys its owner is known. */
+  vouch(document: DocumentId, vouch: Vouch): void {
+    this.#vouches.set(document, vouch)
+    for (const listener of this.#listeners) listener(document)
+  }
+
+  vouched(document: DocumentId): Vouch | undefined {
+    return this.#vouches.get(document)
+  }
+
+  vouchesFor(operator: OperatorId): readonly Vouch[] {
+    return [...this.#vouches.values()].filter(vouch => vouch.operator === operator)
+  }
 
   grant(document: DocumentId, ...operators: readonly TestOperator[]): void {
     this.#holders.set(document, new Set(operators.map(({ id }) => id)))
@@ -184,7 +200,13 @@ export class World {
     )
     const own = formatManifest(how.own ?? this.manifest(operator))
     const evidence = new EvidenceArchive({ store, crypto, telemetry })
-    const trust = await createTrust({ own, pins, store, evidence, crypto, clock, telemetry })
+    const unpinned: TrustOptions['unpinned'] = (path, from) => authors.heard(path, from)
+    const trust = await createTrust({ own, pins, store, evidence, unpinned, crypto, clock, telemetry })
+    const authors: Authors = new Authors({
+      ...{ trust, store, crypto, clock, telemetry },
+      vouching: () => this.entitlement,
+      documents: () => documents,
+    })
     await trust.offer((how.knows ?? others.map(each => this.manifest(each))).map(encodeManifest), 'test')
     const documents = createDocuments({
       operator: operator.id,
@@ -194,7 +216,7 @@ export class World {
       crypto,
       clock,
       random,
-      authorship: trust,
+      authorship: authors,
       isCaughtUp: () => federation.isCaughtUp(),
       telemetry,
       forked: found => evidence.notice(found, trust.path),
@@ -206,6 +228,7 @@ export class World {
       network: this.#options.network(server),
       documents,
       entitlement: this.entitlement,
+      authors,
       actors,
       crypto,
       clock,

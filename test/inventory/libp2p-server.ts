@@ -4,6 +4,7 @@ import { libp2pNetwork } from '../../src/adapters/libp2p-network.ts'
 import { type MemoryDisk, memoryDisk, memoryLogStore } from '../../src/adapters/memory-log-store.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
 import { createDocuments } from '../../src/document/create-documents.ts'
+import { Authors } from '../../src/federation/authors.ts'
 import { createFederation } from '../../src/federation/create-federation.ts'
 import { EvidenceArchive } from '../../src/federation/evidence-archive.ts'
 import { encodeManifest, formatManifest, rootFingerprint } from '../../src/federation/manifest.ts'
@@ -31,11 +32,13 @@ export async function startOverLibp2p(
   const actors = createActorSystem({ clock, random })
   const others = [...manifests].filter(([other]) => other !== operator)
   const manifest = manifests.get(operator) ?? operator.manifest()
+  const evidence = new EvidenceArchive({ store, crypto, telemetry })
   const trust = await createTrust({
     own: formatManifest(manifest),
     pins: new Map(others.map(([{ id }, other]) => [id, rootFingerprint(other.manifest, crypto)])),
     store,
-    evidence: new EvidenceArchive({ store, crypto, telemetry }),
+    evidence,
+    unpinned: (path, from) => authors.heard(path, from),
     crypto,
     clock,
     telemetry,
@@ -45,7 +48,12 @@ export async function startOverLibp2p(
     'test',
   )
   const ports = { operator: operator.id, identity, store, crypto, clock, random, telemetry, actors }
-  const documents = createDocuments({ ...ports, authorship: trust })
+  const authors: Authors = new Authors({
+    ...{ trust, store, crypto, clock, telemetry },
+    vouching: () => inventory.entitlement,
+    documents: () => documents,
+  })
+  const documents = createDocuments({ ...ports, authorship: authors })
   const keys = {
     find: async (name: string) => ({
       identity: name,
@@ -58,7 +66,14 @@ export async function startOverLibp2p(
     listen: [`/ip4/127.0.0.1/tcp/${port}`],
     limits: { inboundPerSecond: 1_000 },
   })
-  const federation = createFederation({ ...ports, trust, network, documents, entitlement: inventory.entitlement })
+  const federation = createFederation({
+    ...ports,
+    trust,
+    network,
+    documents,
+    authors,
+    entitlement: inventory.entitlement,
+  })
   inventory.join(federation)
   await inventory.start()
   await federation.start()

@@ -250,6 +250,12 @@ export class Forest {
 
 const nothing: Holding = { documents: 0, bytes: 0 }
 
+export const sumOf = (holdings: readonly Holding[]): Holding =>
+  holdings.reduce(
+    (sum, { documents, bytes }) => ({ documents: sum.documents + documents, bytes: sum.bytes + bytes }),
+    nothing,
+  )
+
 /** Makes the hashes that changes have made stale, in slices; those that changed during the last slice alone may be left. */
 export async function refreshed(tree: HashTree, clock: Clock): Promise<void> {
   while (!tree.refresh(sliceHashes)) await pause(clock)
