@@ -36,7 +36,7 @@ export interface SimulatedGateway {
   door: PnGateway | undefined
 }
 
-/** Operators that can share a network: entries of a grantee are known by its manifest, so each has to trust each. */
+/** Operators that can share a network: those with which its home federates. They need not know of each other. */
 interface Circle {
   readonly home: SimulatedOperator
   readonly grantees: readonly SimulatedOperator[]
@@ -145,12 +145,12 @@ export class Population {
     const { count, grantees } = this.#scenario.networks
     const needed = Math.min(grantees, operators.length - 1)
     const circles = operators.flatMap(home => {
-      const found = this.#trusting([home], this.#after(home), needed)
-      return found ? [{ home, grantees: found }] : []
+      const friends = this.#after(home).filter(other => this.#federation.areFriends(home, other))
+      return friends.length >= needed ? [{ home, grantees: friends.slice(0, needed) }] : []
     })
     if (circles.length > 0 || count === 0) return circles
     throw new BadScenario(
-      `networks.grantees: there are no ${needed + 1} operators of which each trusts each: share with fewer, or let topology.between link more.`,
+      `networks.grantees: no operator trusts ${needed} others: share with fewer, or let topology.between link more.`,
     )
   }
 
@@ -158,22 +158,6 @@ export class Population {
     const { operators } = this.#federation
     const at = operators.indexOf(home)
     return [...operators.slice(at + 1), ...operators.slice(0, at)]
-  }
-
-  /** The first so many of `others` that trust each other and all of the `circle`. */
-  #trusting(
-    circle: readonly SimulatedOperator[],
-    others: readonly SimulatedOperator[],
-    count: number,
-  ): SimulatedOperator[] | undefined {
-    if (count === 0) return []
-    const able = others.filter(other => circle.every(each => this.#federation.areFriends(each, other)))
-    for (const [at, next] of able.entries()) {
-      if (able.length - at < count) return undefined
-      const more = this.#trusting([...circle, next], able.slice(at + 1), count - 1)
-      if (more) return [next, ...more]
-    }
-    return undefined
   }
 
   #network(index: number, circles: readonly Circle[]): SimulatedNetworkName {

@@ -277,7 +277,9 @@ export const scenarioSchema = z.strictObject({
       within: graph.default({ type: 'full' }).describe('Among the servers of each operator.'),
       between: graph
         .default({ type: 'full' })
-        .describe('Which operators trust each other. Networks are shared among operators of which each trusts each.'),
+        .describe(
+          'Which operators trust each other. Networks are shared with operators that their home trusts, which need not trust each other.',
+        ),
     })
     .prefault({})
     .describe('Who is linked with whom.'),
