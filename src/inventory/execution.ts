@@ -43,18 +43,17 @@ export function createExecution(options: {
           const name = decided.network(params, caller)
           const names = [callerName(caller), spec.method, params.commandId]
           const given = digest(params)
+          const place = memory.placeOf('command', names)
 
-          return turns.share(name, spec.method, toBase64url(crypto.sha256(framed(...names))), async () => {
-            const before = await memory.recall('command', names, remembered)
+          return turns.share(name, spec.method, place, async () => {
+            const before = await memory.recall(place, remembered)
             if (before && before.params !== given) throw refusals.commandReused()
             if (before) return async () => before.answer
             const write = await networks.writer(name)
             return () =>
               write(
                 state => onceOnly(decided.decide(params, caller, state), caller, names, state.own, state.now),
-                (answer, now) => [
-                  memory.note('command', names, { params: given, answer }, rememberedUntil(caller, now)),
-                ],
+                (answer, now) => [memory.note(place, { params: given, answer }, rememberedUntil(caller, now))],
               )
           })
         },

@@ -120,7 +120,8 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
       const view = passable(params, caller, await networks.view(name))
       const names = transactionNames(params)
       const request = requestDigest(crypto, params)
-      const before = await memory.recall('registration', names, answered)
+      const place = memory.placeOf('registration', names)
+      const before = await memory.recall(place, answered)
       if (before && before.request !== request) throw refusals.transactionReused()
       if (before) return { status: before.status, sealed: before.sealed }
 
@@ -135,7 +136,7 @@ export function registering(options: RegistrationOptions): Flow<PneRegisterParam
           writes: pendingWrites(params, passable(params, caller, state.view), state.own, state.now, registered),
           answer: () => ({ status, sealed }),
         }),
-        (_, now) => [memory.note('registration', names, record, now + limits.memoryMs)],
+        (_, now) => [memory.note(place, record, now + limits.memoryMs)],
       )
     },
   }
