@@ -187,7 +187,8 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   /** Shows an entry of this run's log that is durable now. */
   #showOwn({ entry, update }: Appended, keys: readonly string[]): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
-    this.#publish([entry], 'own', { keys })
+    const content = this.#replica.content?.view
+    this.#publish([entry], 'own', content ? { keys, content } : { keys })
     this.#followers.show({ log: entry.log, update }, true)
   }
 
@@ -336,7 +337,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   #publish(
     entries: readonly StoredEntry[],
     source: 'own' | ServerId,
-    about: Pick<DocumentNotice, 'keys' | 'isDamaged'> = {},
+    about: Pick<DocumentNotice, 'keys' | 'content' | 'isDamaged'> = {},
   ): void {
     const { document, index } = this.#replica
     this.#around.publish({ document, entries, source, index, ...about })

@@ -37,13 +37,22 @@ export interface RegisterWrite {
   readonly at?: number
 }
 
+/** The content as it will be after writes, and the keys whose writes will lose to what is there. */
+export interface Foreseen {
+  /** If the mutation returns the same list of writes, and they are stored, this is the object that `read` answers then. */
+  readonly registers: Registers
+  readonly overtaken: readonly string[]
+}
+
 /**
  * A decision about a document's content: a pure function of what it reads. What it throws refuses the write: nothing
  * is changed, the caller gets the error. Local records are stored in the same atomic batch.
+ * @param foresee what registers will say once these writes are made: by it an answer can name the state that it brings about
  */
 export type Mutation<T> = (
   registers: Registers,
   now: number,
+  foresee: (writes: readonly RegisterWrite[]) => Foreseen,
 ) => {
   readonly writes: readonly RegisterWrite[]
   readonly local?: readonly LocalRecord[]
@@ -107,6 +116,8 @@ export interface DocumentNotice {
   readonly source: 'own' | ServerId
   /** The keys that this server wrote with them, and nothing else has changed. Left out: anything may have. */
   readonly keys?: readonly string[]
+  /** What it says now, where this server wrote it: the object that `read` answers. */
+  readonly content?: Registers
   /** `undefined` when the document was forgotten. */
   readonly index: IndexRecord | undefined
   /** This server has lost some of it, and lacks what it held before: whoever holds it is to be asked. */

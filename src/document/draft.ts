@@ -1,7 +1,7 @@
 import type { LocalRecord } from '../ports/log-store.ts'
 import type { ServerId } from '../ports/names.ts'
 import type { Held, Place } from './content.ts'
-import type { Json, Mutation, Register, RegisterWrite } from './documents.ts'
+import type { Foreseen, Json, Mutation, Register, RegisterWrite } from './documents.ts'
 import type { HeldView } from './held-view.ts'
 import { InvalidRegister } from './limits.ts'
 import { isLater, maxJsonDepth, maxStamp } from './registers-view.ts'
@@ -39,23 +39,47 @@ const itemOverheadBytes = 96
  * @throws what the mutation throws; {@link InvalidRegister}
  */
 export function decide(view: HeldView, mutation: Mutation<unknown>, now: number, pen: Pen): Decision {
-  const { writes, local = [], isOwed = false, answer } = mutation(view, now)
+  let draft: Draft | undefined
+  const foresee = (writes: readonly RegisterWrite[]): Foreseen => {
+    draft = draftOf(view, writes, now, pen)
+    return draft
+  }
+  const { writes, local = [], isOwed = false, answer } = mutation(view, now, foresee)
+  const { registers, changes, bytes, removesOnly } = draft?.writes === writes ? draft : draftOf(view, writes, now, pen)
+  return { view: registers, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
+}
+
+/** A content with writes in it, and what they come to. */
+interface Draft extends Foreseen {
+  readonly writes: readonly RegisterWrite[]
+  readonly registers: HeldView
+  readonly changes: readonly (readonly [key: string, held: Held])[]
+  readonly bytes: number
+  readonly removesOnly: boolean
+}
+
+/** @throws {InvalidRegister} */
+function draftOf(view: HeldView, writes: readonly RegisterWrite[], now: number, pen: Pen): Draft {
   const changes: [string, Held][] = []
-  let after = view
+  const overtaken: string[] = []
+  let registers = view
   let bytes = 0
   let removesOnly = true
   for (const write of writes) {
     assertKey(write.key)
     const writeBytes = registerBytes(write.key, write.value)
-    const register = stamped(write, after.held(write.key)?.register, now, pen.server)
-    if (!register) continue
+    const register = stamped(write, registers.held(write.key)?.register, now, pen.server)
+    if (!register) {
+      overtaken.push(write.key)
+      continue
+    }
     const change = { register, place: pen.place }
-    after = after.with(write.key, change)
+    registers = registers.with(write.key, change)
     changes.push([write.key, change])
     bytes += writeBytes
     removesOnly &&= write.value === null
   }
-  return { view: after, changes, bytes, mayUseLastRoom: isOwed || removesOnly, local, answer }
+  return { writes, registers, overtaken, changes, bytes, removesOnly }
 }
 
 /** The register that a write makes of its key, or `undefined` if the key has one already that wins over it. @throws {InvalidRegister} */

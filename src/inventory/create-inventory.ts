@@ -137,7 +137,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
 
   const records = createRecordCache({ documents, telemetry })
   const keptMs = limits.registrationMs
-  const networks = createNetworks({ operator: self, server, documents, records, clock, keptMs })
+  const networks = createNetworks({ operator: self, documents, records, clock, keptMs })
   const memory = createMemory({ store, crypto, clock })
   const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
   const { offlineMs, replicaWaitMs: arrivalMs } = limits

@@ -2,13 +2,12 @@ import type { DocumentNotice, Documents, Registers, RegisterWrite } from '../doc
 import { documentId, parseDocumentId } from '../document/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { LocalRecord } from '../ports/log-store.ts'
-import type { DocumentId, OperatorId, ServerId } from '../ports/names.ts'
-import { foresee } from './foreseen.ts'
+import type { DocumentId, OperatorId } from '../ports/names.ts'
 import { leftovers } from './leftovers.ts'
 import type { RecordCache } from './record-cache.ts'
 import type { NetworkRecords } from './records.ts'
 import { refusals } from './refusals.ts'
-import { type NetworkName, type NetworkSources, type NetworkView, viewOf } from './view.ts'
+import type { NetworkName, NetworkSources, NetworkView } from './view.ts'
 import { createViewMemory } from './view-memory.ts'
 
 /** What a decision about a PN is made on: the view, this operator's own document in it, and the time. */
@@ -70,14 +69,13 @@ export function networkOf(document: DocumentId): NetworkName | undefined {
 
 export function createNetworks(options: {
   readonly operator: OperatorId
-  readonly server: ServerId
   readonly documents: Documents
   readonly records: RecordCache
   readonly clock: Clock
   /** How long after its end a record of an operator's own stays, though it cannot count again. */
   readonly keptMs: number
 }): Networks {
-  const { operator, server, documents, records, clock, keptMs } = options
+  const { operator, documents, records, clock, keptMs } = options
 
   const ownDocument = (name: NetworkName) =>
     name.home === operator ? homeDocument(name) : visitDocument(name, operator)
@@ -117,15 +115,15 @@ export function createNetworks(options: {
   async function writer(name: NetworkName): Promise<NetworkWriter> {
     const all = await read(name)
     return (decide, local) =>
-      documents.write(ownDocument(name), (own, now) => {
+      documents.write(ownDocument(name), (own, now, foresee) => {
         const said = readOwn(name, own)
         const view = seen(name, withOwn(name, all, said), now)
         const { writes: decided, local: remembered = [], answer } = decide({ view, own, now })
         const writes = withClearance(decided, said, view, now)
-        const foreseen = foresee(own, writes, now, server)
+        const foreseen = foresee(writes)
         if (foreseen.overtaken.length > 0) throw refusals.overtaken(foreseen.overtaken)
         const answered = answer(() => {
-          const after = viewOf(name, withOwn(name, all, readOwn(name, foreseen.registers)), now)
+          const after = seen(name, withOwn(name, all, readOwn(name, foreseen.registers)), now)
           if (!after) throw refusals.pnUnknown(name)
           return after
         }, foreseen.registers)

@@ -1,4 +1,4 @@
-import type { Documents, Registers } from '../document/documents.ts'
+import type { DocumentNotice, Documents, Registers } from '../document/documents.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type NetworkRecords, type ReadBefore, readRecords } from './records.ts'
@@ -70,7 +70,15 @@ export function createRecordCache(options: {
     return reading
   }
 
-  const unsubscribe = documents.subscribe(({ document }) => cached.delete(document))
+  /** What was written here was read when it was decided. */
+  function changed({ document, content }: DocumentNotice): void {
+    cached.delete(document)
+    if (!content) return
+    const records = readings.get(content)
+    if (records?.ignored === 0) remember(document, Promise.resolve({ registers: content, records }))
+  }
+
+  const unsubscribe = documents.subscribe(changed)
   return {
     of: recordsOf,
     read: async document => (await read(document)).records,

@@ -23,7 +23,7 @@ export const change: Decided<PnChangeParams, PnChangeResult> = {
     const name = { home, pnId }
     const view = live(name, found)
     if (!isOwner(view, caller)) throw refusals.notTheOwner(name)
-    const { epoch, version } = view.inventory
+    const { epoch } = view.inventory
     const from = time === undefined ? now : Math.min(time, now)
 
     const writes: RegisterWrite[] = []
@@ -39,8 +39,8 @@ export const change: Decided<PnChangeParams, PnChangeResult> = {
       set(keys.setting('connectionMode'), { value: connectionMode, ...since })
     }
 
-    if (writes.length > 0 && expectedVersion !== undefined && expectedVersion !== version) {
-      throw refusals.version(expectedVersion, version)
+    if (writes.length > 0 && expectedVersion !== undefined && expectedVersion !== view.inventory.version) {
+      throw refusals.version(expectedVersion, view.inventory.version)
     }
     return {
       writes,

@@ -25,6 +25,10 @@ const idOf = (number: number): string => String(number).padStart(22, 'm')
 const limits = { maxQueued: 5, maxQueuedBytes: 2_000, maxSettled: 6, maxChannels: 2 }
 const place = { channel, application: 'weather.example', instance: 'main', identity: 'alice' }
 
+const unforeseen = (): never => {
+  throw new Error('What is written in a channel is said without foresight.')
+}
+
 /** The document at one server. */
 class Replica {
   readonly server: (typeof servers)[number]
@@ -48,7 +52,7 @@ class Replica {
   /** `undefined` when it was refused. */
   write<T>(mutation: Mutation<T>, now: number): T | undefined {
     try {
-      const { writes, answer } = mutation(this.registers, now)
+      const { writes, answer } = mutation(this.registers, now, unforeseen)
       for (const write of writes) {
         const register = stamped(write, this.content.get(write.key), now, this.server)
         if (register) this.content.set(write.key, register)

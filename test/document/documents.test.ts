@@ -72,6 +72,40 @@ test('a command given offline takes its own time, and is left out where a later 
   assert.equal(await server.documents.index(home), before, 'executed twice, it has happened once')
 })
 
+test('what a decision foresees is what is read once it is stored, and what listeners are given', async () => {
+  const server = new DocumentServer({ operator: a })
+  const now = server.clock.now()
+  await server.write('kept', 'new')
+  const notices: DocumentNotice[] = []
+  server.documents.subscribe(notice => notices.push(notice))
+  const foreseen = await server.documents.write(home, (_registers, _now, foresee) => {
+    const writes = [
+      { key: 'alias', value: 'Home' },
+      { key: 'kept', value: 'late', at: now - 1000 },
+    ]
+    foresee([{ key: 'alias', value: 'dismissed' }])
+    return { writes, answer: foresee(writes) }
+  })
+  assert.equal(foreseen.overtaken, ['kept'])
+  assert.is(foreseen.registers.get('alias')?.value, 'Home')
+  assert.is(foreseen.registers.get('kept')?.value, 'new')
+  assert.is(await server.documents.read(home), foreseen.registers)
+  assert.is(notices.at(-1)?.content, foreseen.registers)
+})
+
+test('what was foreseen and then not written has not happened', async () => {
+  const server = new DocumentServer({ operator: a })
+  await server.documents.write(home, (_registers, _now, foresee) => {
+    foresee([{ key: 'alias', value: 'dismissed' }])
+    return { writes: [{ key: 'owner', value: 'alice' }], answer: undefined }
+  })
+  const registers = await server.documents.read(home)
+  assert.equal(
+    [...registers.entries()].map(([key]) => key),
+    ['owner'],
+  )
+})
+
 test('mutations that wait together see one another and become one entry', async () => {
   const server = new DocumentServer({ operator: a })
   await server.write('count', 0)

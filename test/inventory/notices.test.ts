@@ -52,7 +52,7 @@ function withNotices(w: World) {
     w.servers.map(server => {
       const { operator, id, documents, telemetry, federation } = server
       const records = createRecordCache({ documents, telemetry })
-      const networks = createNetworks({ operator, server: id, documents, records, clock: w.clock, keptMs: 0 })
+      const networks = createNetworks({ operator, documents, records, clock: w.clock, keptMs: 0 })
       const attached = createAttached()
       const notices = createNotices({
         self: operator,
