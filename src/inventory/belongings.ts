@@ -19,22 +19,46 @@ export interface Belongings {
   learn(document: DocumentId, whoIsNamed: readonly string[]): void
 }
 
+/** Where somebody is named: of a million most are in one document, and a set for that took most of the memory. */
+interface Somebody {
+  readonly who: string
+  places: DocumentId | Set<DocumentId>
+}
+
 export function createBelongings(): Belongings {
-  const named = new Map<DocumentId, ReadonlySet<string>>()
-  const places = new Map<string, Set<DocumentId>>()
+  const named = new Map<DocumentId, readonly Somebody[]>()
+  const known = new Map<string, Somebody>()
+
+  function add(who: string, document: DocumentId): Somebody {
+    const somebody = known.get(who)
+    if (!somebody) {
+      const first: Somebody = { who, places: document }
+      known.set(who, first)
+      return first
+    }
+    if (typeof somebody.places !== 'string') somebody.places.add(document)
+    else if (somebody.places !== document) somebody.places = new Set([somebody.places, document])
+    return somebody
+  }
+
+  function remove(somebody: Somebody, document: DocumentId): void {
+    if (typeof somebody.places === 'string') {
+      known.delete(somebody.who)
+      return
+    }
+    somebody.places.delete(document)
+    const [last] = somebody.places
+    if (somebody.places.size === 1 && last !== undefined) somebody.places = last
+  }
 
   function learn(document: DocumentId, whoIsNamed: readonly string[]): void {
     const now = new Set(whoIsNamed)
-    for (const who of named.get(document) ?? []) {
-      if (now.has(who)) continue
-      places.get(who)?.delete(document)
-      if (places.get(who)?.size === 0) places.delete(who)
-    }
-    for (const who of now) {
-      const found = places.get(who) ?? new Set()
-      places.set(who, found.add(document))
-    }
-    if (now.size > 0) named.set(document, now)
+    for (const somebody of named.get(document) ?? []) if (!now.has(somebody.who)) remove(somebody, document)
+    if (now.size > 0)
+      named.set(
+        document,
+        Array.from(now, who => add(who, document)),
+      )
     else named.delete(document)
   }
 
@@ -42,7 +66,8 @@ export function createBelongings(): Belongings {
     learn,
 
     of({ operator, identity }) {
-      const found = [...(places.get(`${operator}/${identity}`) ?? [])].flatMap(document => networkOf(document) ?? [])
+      const places = known.get(`${operator}/${identity}`)?.places ?? []
+      const found = (typeof places === 'string' ? [places] : [...places]).flatMap(document => networkOf(document) ?? [])
       const networks = new Map(found.map(name => [placeOf(name), name]))
       return [...networks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name)
     },
