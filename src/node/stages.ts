@@ -13,7 +13,7 @@ export interface Stages {
 }
 
 export interface Staged {
-  /** Resolves when clients are served. @throws what a stage threw up to then; everything has ended */
+  /** Resolves when clients are served. @throws what a stage threw up to then, or {@link StartBrokenOff} when it is stopped before; everything has ended */
   start(): Promise<void>
   /** Resolves when all stages are through. Rejects when one failed after the clients were served, everything has ended then; or when it was stopped before. */
   readonly ready: Promise<void>
@@ -36,6 +36,8 @@ export function staged(stages: Stages): Staged {
   const ready = Promise.withResolvers<void>()
   // Whoever wants to know awaits it; nobody has to.
   ready.promise.catch(() => {})
+  let served: Promise<void> = Promise.resolve()
+  let learned: Promise<void> = Promise.resolve()
   let rest: Promise<void> = Promise.resolve()
   let ended: Promise<void> | undefined
   let isReady = false
@@ -45,10 +47,34 @@ export function staged(stages: Stages): Staged {
     return ended
   }
 
-  async function goOn(learned: Promise<void>): Promise<void> {
+  const goesOn = (): void => {
+    if (abort.signal.aborted) throw new StartBrokenOff()
+  }
+
+  async function untilServed(): Promise<void> {
+    try {
+      goesOn()
+      await stages.prepare()
+      goesOn()
+      learned = stages.learn(abort.signal)
+      // Its failure is told by `ready`, also if the clients cannot be served either.
+      learned.catch(() => {})
+      await stages.serve()
+      goesOn()
+      rest = goOn()
+    } catch (error) {
+      abort.abort()
+      ready.reject(error)
+      await learned.catch(() => {})
+      await end()
+      throw error
+    }
+  }
+
+  async function goOn(): Promise<void> {
     try {
       await learned
-      if (abort.signal.aborted) throw new StartBrokenOff()
+      goesOn()
       await stages.link()
       isReady = true
       ready.resolve()
@@ -64,24 +90,15 @@ export function staged(stages: Stages): Staged {
       return isReady
     },
 
-    async start() {
-      try {
-        await stages.prepare()
-        const learned = stages.learn(abort.signal)
-        // Its failure is told by `ready`, also if the clients cannot be served either.
-        learned.catch(() => {})
-        await stages.serve()
-        rest = goOn(learned)
-      } catch (error) {
-        abort.abort()
-        ready.reject(error)
-        await end()
-        throw error
-      }
+    start() {
+      served = untilServed()
+      return served
     },
 
     async stop() {
       abort.abort()
+      // Whoever has started it hears of its failure.
+      await served.catch(() => {})
       await rest
       await end()
     },

@@ -86,11 +86,13 @@ test('clients are served while a server learns its documents; links with others 
 })
 
 /** Stages that note what happens, and one of which fails. */
-function noted(failing?: keyof Stages) {
+function noted(failing?: keyof Stages, slow?: keyof Stages) {
   const notes: string[] = []
   const learning = Promise.withResolvers<void>()
+  const slowness = Promise.withResolvers<void>()
   const stage = (name: keyof Stages) => async () => {
     notes.push(name)
+    if (name === slow) await slowness.promise
     if (name === failing) throw new Error(`${name} fails`)
   }
   const stages: Stages = {
@@ -104,7 +106,7 @@ function noted(failing?: keyof Stages) {
     link: stage('link'),
     end: stage('end'),
   }
-  return { notes, start: staged(stages), learned: learning.resolve }
+  return { notes, start: staged(stages), learned: learning.resolve, goesOn: slowness.resolve }
 }
 const outcome = (promise: Promise<void>): Promise<string> =>
   promise.then(
@@ -147,6 +149,33 @@ test('a start that is stopped while it learns links with nobody', async () => {
   await start.stop()
   assert.match(await outcome(start.ready), /stopped while it started/)
   assert.equal(notes, ['prepare', 'learn', 'serve', 'end'])
+})
+
+test('a start that is stopped before it serves goes no further than the stage that it is at, and ends after that', async () => {
+  for (const [slow, reached] of [
+    ['prepare', ['prepare']],
+    ['serve', ['prepare', 'learn', 'serve']],
+  ] as const) {
+    const { notes, start, goesOn } = noted(undefined, slow)
+    const started = outcome(start.start())
+    await until(() => notes.includes(slow), { what: `it is at ${slow}` })
+    const stopped = start.stop()
+    await Promise.resolve()
+    assert.equal(notes, reached, 'nothing ends under a stage')
+    goesOn()
+    await stopped
+    assert.equal(notes, [...reached, 'end'])
+    assert.match(await started, /stopped while it started/)
+    assert.match(await outcome(start.ready), /stopped while it started/)
+    assert.is(start.isReady, false)
+  }
+})
+
+test('a start that was stopped before it began does not begin', async () => {
+  const { notes, start } = noted()
+  await start.stop()
+  assert.match(await outcome(start.start()), /stopped while it started/)
+  assert.equal(notes, ['end'])
 })
 
 test.run()
