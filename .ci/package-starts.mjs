@@ -22,6 +22,7 @@ chmodSync(cache, 0o700)
 for (const time of ['first', 'second']) {
   const began = performance.now()
   const server = spawn(cpns, ['start', '--config', configuration], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  process.once('exit', () => server.kill('SIGKILL'))
   const exit = new Promise(resolve => server.once('close', resolve))
   const limit = setTimeout(() => server.kill('SIGKILL'), 120_000)
   for await (const line of createInterface({ input: server.stdout })) {

@@ -1,10 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { mailboxDocument, partDocument } from '../../src/storage/names.ts'
-import { keys, objectText } from '../../src/storage/records.ts'
 import type { Figure } from './bench.ts'
-import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
+import { writeMailbox } from './mailbox-documents.ts'
+import { home, type StorageServer, storageServer } from './storage-server.ts'
 
 /*
  * What a mailbox takes of a server's memory that nobody asks for. Mailboxes of a user and a conversation are written, then the server is
@@ -15,8 +14,6 @@ import { home, messageOf, newId, type StorageServer, storageServer } from './sto
 const few = 1_000
 const many = 20_000
 const writtenAtOnce = 512
-const run = 'AAAAAAAA'
-const date = 1_735_000_000_000
 /** For how long a document stays in memory that nobody asks for; by default it is longer. */
 const idleMs = 500
 /** Of a mailbox: what rounding and the order of collections leave in doubt. */
@@ -75,39 +72,10 @@ async function memoryBytes(): Promise<number> {
   return heapUsed + external
 }
 
-/** As a registration and a deposit leave a mailbox. */
 async function fill({ documents }: StorageServer, from: number, to: number): Promise<void> {
   let next = from
-  const one = async (user: string) => {
-    const name = { operator: home, user }
-    const text = 'What is for lunch today?'
-    const record = {
-      ...messageOf('lunch', date, text),
-      size: text.length,
-      stored: date,
-      o: [run, 1] as [string, number],
-    }
-    const part = [
-      { key: keys.object(user.padStart(22, 'A')), value: objectText(record) },
-      { key: keys.at(run), value: 1 },
-    ]
-    await documents.write(partDocument(name, 'c-lunch', 0), () => ({ writes: part, answer: undefined }))
-    const counts = { objects: 1, bytes: text.length, chars: 400, from: date, to: date }
-    const mailbox = [
-      { key: keys.user, value: { born: newId() } },
-      {
-        key: keys.subscriber(home, 'client'),
-        value: { operator: home, identity: 'client', rights: ['read', 'write', 'deposit'] },
-      },
-      { key: keys.container('c-lunch'), value: { name: 'lunch', o: [run, 1] } },
-      { key: keys.change('c-lunch', 0, run), value: 1 },
-      { key: keys.count('c-lunch', 0, run), value: counts },
-      { key: keys.run(run), value: 1 },
-    ]
-    await documents.write(mailboxDocument(name), () => ({ writes: mailbox, answer: undefined }))
-  }
   const worker = async () => {
-    while (next < to) await one(`u${next++}`)
+    while (next < to) await writeMailbox(documents, home, `u${next++}`)
   }
   await Promise.all(Array.from({ length: writtenAtOnce }, worker))
 }

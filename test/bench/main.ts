@@ -19,6 +19,7 @@ import { replicationBench } from './replication.ts'
 import { scalingBench } from './scaling.ts'
 import { searchBench } from './search.ts'
 import { simulatorBench } from './simulator.ts'
+import { startBench } from './start.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
@@ -47,6 +48,7 @@ const benches: readonly Bench[] = [
   crashBench,
   simulatorBench,
   scalingBench,
+  startBench,
 ]
 
 const { values, positionals } = parseArgs({
