@@ -30,10 +30,9 @@ for (const time of ['first', 'second']) {
     if (event === 'node.serving')
       console.log(`The ${time} start served after ${Math.round(performance.now() - began)} ms.`)
     if (event !== 'node.ready') continue
-    demand(
-      JSON.parse(command('status', '--config', configuration, '--json')).isReady === true,
-      'It says that it is not ready.',
-    )
+    // Not whether it is ready: where much else goes on it may well be overloaded.
+    const { state } = JSON.parse(command('status', '--config', configuration, '--json'))
+    demand(state === 'serving', `It says that it is ${state}.`)
     server.kill('SIGTERM')
   }
   demand((await exit) === 0, 'It did not end by itself.')
