@@ -19,6 +19,7 @@ import type { Figure } from './bench.ts'
  */
 
 const operator = testOperator('a.example', 2)
+const other = testOperator('b.example')
 const largeOnes = { count: 800, bytes: 200_000 }
 const smallOnes = { count: 6_000, bytes: 1_000 }
 const timeoutMs = 300_000
@@ -37,6 +38,8 @@ export async function fillFigures(progress: (line: string) => void, share: numbe
   progress(`documents of ${large.bytes} bytes: ${Math.round(filled.mebibytesPerSecond)} MiB/s`)
   const many = await filling(small)
   progress(`documents of ${small.bytes} bytes: ${Math.round(many.documentsPerSecond)} documents/s`)
+  const foreign = await filling(small, other)
+  progress(`the same, of another operator: ${Math.round(foreign.documentsPerSecond)} documents/s`)
   const about = `empty server, ${large.count} documents of ${large.bytes} bytes`
   return [
     { name: `${about}: plain libp2p stream`, value: plain, unit: 'MiB/s' },
@@ -49,6 +52,17 @@ export async function fillFigures(progress: (line: string) => void, share: numbe
       value: many.documentsPerSecond,
       unit: 'documents/s',
     },
+    {
+      name: 'the same, a server of another operator, which has a budget: filled with',
+      value: foreign.documentsPerSecond,
+      unit: 'documents/s',
+    },
+    {
+      name: 'the same: of one of the own operator',
+      value: (100 * foreign.documentsPerSecond) / many.documentsPerSecond,
+      unit: '%',
+      atLeast: 80,
+    },
   ]
 }
 
@@ -60,12 +74,13 @@ interface Filled {
   readonly repeated: number
 }
 
-async function filling({ count, bytes }: typeof largeOnes): Promise<Filled> {
+/** @param empty whose server is filled: the other one of the own operator, or the one of another */
+async function filling({ count, bytes }: typeof largeOnes, empty = operator): Promise<Filled> {
   const folder = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
   const ports = new Map<ServerId, number>()
-  for (const { id } of operator.servers) ports.set(id, await freePort())
+  for (const { id } of [...operator.servers, ...other.servers]) ports.set(id, await freePort())
   const address = (server: ServerId) => `/ip4/127.0.0.1/tcp/${ports.get(server)}`
-  const world = new World([operator], {
+  const world = new World([operator, other], {
     clock: systemClock(),
     network: ({ id, privateKey }) =>
       libp2pNetwork({ privateKey, listen: [address(id)], limits: { inboundPerSecond: 1_000 } }),
@@ -74,12 +89,14 @@ async function filling({ count, bytes }: typeof largeOnes): Promise<Filled> {
   })
   try {
     const full = await world.start(operator, 0)
+    for (let number = 0; number < count; number++) world.entitlement.grant(documentOf(number), other)
     await write(full, count, bytes)
-    const began = await world.start(operator, 1)
+    const number = empty === operator ? 1 : 0
+    const began = await world.start(empty, number)
     await until(() => received(began) > count * 0.4, { what: 'a part to arrive', withinMs: timeoutMs })
     await world.stop(began)
 
-    const again = await world.start(operator, 1)
+    const again = await world.start(empty, number)
     const left = count - (await held(again))
     await until(() => again.isUp(full), { what: 'the link', withinMs: timeoutMs })
     const startedMs = performance.now()
@@ -107,6 +124,7 @@ async function filling({ count, bytes }: typeof largeOnes): Promise<Filled> {
   }
 }
 
+const documentOf = (number: number) => asDocumentId(`pn/a.example/n${number}`)
 const received = ({ telemetry }: WorldServer): number => telemetry.counter('cpns_entries_received_total')
 
 async function held({ documents }: WorldServer): Promise<number> {
@@ -118,9 +136,7 @@ async function held({ documents }: WorldServer): Promise<number> {
 async function write(server: WorldServer, count: number, bytes: number): Promise<void> {
   for (let from = 0; from < count; from += 50) {
     const some = Array.from({ length: Math.min(50, count - from) }, (_, at) => from + at)
-    await Promise.all(
-      some.map(number => server.set(asDocumentId(`pn/a.example/n${number}`), 'text', `${number}`.padEnd(bytes, 'x'))),
-    )
+    await Promise.all(some.map(number => server.set(documentOf(number), 'text', `${number}`.padEnd(bytes, 'x'))))
   }
 }
 
