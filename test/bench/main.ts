@@ -7,6 +7,7 @@ import { crashBench } from './crash.ts'
 import { documentBench } from './document.ts'
 import { documentsBench } from './documents.ts'
 import { fanOutBench } from './fan-out.ts'
+import { fullSpeedBench } from './full-speed.ts'
 import { guardBench } from './guard.ts'
 import { hostileBench } from './hostile.ts'
 import { idleBench } from './idle.ts'
@@ -43,6 +44,7 @@ const benches: readonly Bench[] = [
   replicationBench,
   hostileBench,
   fanOutBench,
+  fullSpeedBench,
   documentsBench,
   idleBench,
   crashBench,

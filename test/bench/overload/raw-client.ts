@@ -47,6 +47,12 @@ export interface RawClientEvents {
 export interface RawClient {
   /** Answers the result, or what the server refused with; nothing when the connection ends before. */
   call(method: string, params: object, answered: (answer: { result?: unknown; error?: Refusal }) => void): void
+  /** The same of several in one frame, answered together. */
+  callTogether(
+    method: string,
+    params: readonly object[],
+    answered: (answers: readonly { result?: unknown; error?: Refusal }[]) => void,
+  ): void
   sendBinary(frame: Uint8Array): void
   close(): void
 }
@@ -98,7 +104,7 @@ export function openRawClient(approach: Approach, events: RawClientEvents): RawC
         ...(resume && { resume: resume.ticket }),
         ...(redirect !== undefined && { redirect }),
       }),
-    text: frame => received(JSON.parse(frame)),
+    text: frame => [JSON.parse(frame)].flat().forEach(received),
     closed: events.closed,
   })
 
@@ -133,6 +139,18 @@ export function openRawClient(approach: Approach, events: RawClientEvents): RawC
       lastId += 1
       calls.set(lastId, answered)
       send(lastId, method, params)
+    },
+    callTogether(method, params, answered) {
+      const answers: { result?: unknown; error?: Refusal }[] = []
+      const messages = params.map(each => {
+        lastId += 1
+        calls.set(lastId, answer => {
+          answers.push(answer)
+          if (answers.length === params.length) answered(answers)
+        })
+        return { jsonrpc: '2.0', id: lastId, method, params: each }
+      })
+      socket.send(JSON.stringify(messages))
     },
     sendBinary: frame => socket.send(frame),
     close: () => socket.close(),

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { type Connection, numberIn, opened, textOf, Unacknowledged } from './connection.ts'
+import { type Connection, numberIn, opened, type Place, textOf, Unacknowledged } from './connection.ts'
 
 /*
  * The sync server of automerge-repo, its websocket protocol by hand: messages in CBOR around those of Automerge's own synchronisation.
@@ -39,7 +39,7 @@ const server = 'sync-server'
 const documents = new Map<number, string>()
 let peers = 0
 
-export async function connectAutomerge(port: number, index: number): Promise<Connection> {
+export async function connectAutomerge({ port, index }: Place): Promise<Connection> {
   const documentId = documents.get(index) ?? parseAutomergeUrl(generateAutomergeUrl()).documentId
   const isNew = !documents.has(index)
   documents.set(index, documentId)
@@ -54,10 +54,10 @@ export async function connectAutomerge(port: number, index: number): Promise<Con
   })
   return {
     closed: writer.closed,
-    write(number) {
-      const acknowledged = waiting.add(number)
-      numbers.set(writer.change(textOf(number)), number)
-      return acknowledged
+    async write(...all) {
+      const acknowledged = all.map(number => waiting.add(number))
+      for (const number of all) numbers.set(writer.change(textOf(number)), number)
+      await Promise.all(acknowledged)
     },
     async observe(told) {
       await follow(port, index, documentId, false, (_, { alias }) => told(numberIn(alias ?? '') ?? 0))

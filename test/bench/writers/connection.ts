@@ -9,8 +9,10 @@ import { openRawSocket, type RawSocket } from '../overload/raw-socket.ts'
 export interface Connection {
   /** Resolves when it has ended. */
   readonly closed: Promise<void>
-  /** Resolves when the server has acknowledged it, in the way that it has: see each protocol. */
-  write(number: number): Promise<void>
+  /** Resolves when the server has acknowledged all of them, in the way that it has: see each protocol. */
+  write(...numbers: readonly number[]): Promise<void>
+  /** How others come to follow the document, who only count frames. */
+  approach?(): Promise<Approach>
   /** Somebody follows the document from now on, over a connection of its own, and hears of the numbers. */
   observe(told: (number: number) => void): Promise<void>
   /** This connection itself follows the document from now on, if it has not done so from the beginning. */
@@ -19,8 +21,28 @@ export interface Connection {
   read(): Promise<number>
 }
 
-/** @param isNew whether the document is not there yet */
-export type Connect = (port: number, index: number, isNew: boolean) => Promise<Connection>
+export interface Approach {
+  readonly path: string
+  /** Binary frames that each sends when it comes, base64. */
+  readonly words: readonly string[]
+}
+
+export const approachOf = (path: string, words: readonly Uint8Array[]): Approach => ({
+  path,
+  words: words.map(word => Buffer.from(word).toString('base64')),
+})
+
+export interface Place {
+  readonly port: number
+  readonly index: number
+  /** The number of the document; that of the client, unless all share one. */
+  readonly document: number
+  readonly isShared: boolean
+  /** Whether the document is not there yet. */
+  readonly isNew: boolean
+}
+
+export type Connect = (place: Place) => Promise<Connection>
 
 export const textOf = (number: number): string => `The alias of the network: ${number}.`
 
@@ -68,7 +90,9 @@ export class Unacknowledged {
     this.#waiting.shift()?.resolve()
   }
 
+  /** It, and those before it; nothing if it is not among them. */
   takeUpTo(number: number): void {
+    if (!this.#waiting.some(each => each.number === number)) return
     while ((this.#waiting[0]?.number ?? Number.POSITIVE_INFINITY) <= number) this.takeOne()
   }
 }

@@ -1,5 +1,5 @@
 import { obey } from '../overload/child.ts'
-import type { Connect, Connection } from './connection.ts'
+import { type Approach, type Connect, type Connection, textOf } from './connection.ts'
 
 /*
  * Clients that write, each to a document of its own. They know what was acknowledged, and can say of a server whether it still has
@@ -17,13 +17,24 @@ export type WritersOrder =
       readonly count: number
       /** The number of the first of them. Default: 0. */
       readonly first?: number
+      /** All write to one document. */
+      readonly isShared?: boolean
     }
   /** Each of them follows its document from now on. */
   | { readonly what: 'follow' }
   /** Somebody follows each document from now on. */
   | { readonly what: 'observe' }
   /** All write for so long, or until they are closed: each has so many writes under way, or one begun every so often. */
-  | { readonly what: 'write'; readonly forMs: number; readonly underWay: number; readonly everyMs: number }
+  | {
+      readonly what: 'write'
+      readonly forMs: number
+      readonly underWay: number
+      readonly everyMs: number
+      /** So many go out together, where a server has a word for it. Default: 1. */
+      readonly together?: number
+    }
+  /** One of them writes once more; answers how others may come to follow the document, and the text. */
+  | { readonly what: 'end' }
   /** What was acknowledged and is not there. */
   | { readonly what: 'check' }
 
@@ -35,6 +46,8 @@ export interface WritersAnswer {
   /** From a write to its acknowledgement, and until its observer is told; medians over all of this order. */
   readonly acknowledgedMs: number
   readonly toldMs: number
+  readonly approach?: Approach | undefined
+  readonly text?: string
 }
 
 interface Writer {
@@ -42,6 +55,8 @@ interface Writer {
   connection: Connection | undefined
   lastWritten: number
   lastAcknowledged: number
+  /** When it was last checked: what was lost then is not lost again. */
+  lastChecked: number
   /** Writes that nobody was told of yet, by their number: when they began. */
   readonly beganMs: Map<number, number>
 }
@@ -56,10 +71,12 @@ const protocols = {
 } satisfies Record<string, () => Promise<Connect>>
 
 const openAtOnce = 32
-const tellWithinMs = 2_000
+const tellWithinMs = 10_000
 const writers: Writer[] = []
 let toldMs: number[] = []
 let isObserved = false
+let isShared = false
+let lastOfAll = 0
 
 obey<WritersOrder, WritersAnswer>(async order => {
   switch (order.what) {
@@ -75,6 +92,8 @@ obey<WritersOrder, WritersAnswer>(async order => {
       return nothing
     case 'write':
       return await write(order)
+    case 'end':
+      return await end()
     case 'check':
       return { ...nothing, lost: (await Promise.all(writers.map(lostOf))).reduce((sum, lost) => sum + lost, 0) }
   }
@@ -82,18 +101,29 @@ obey<WritersOrder, WritersAnswer>(async order => {
 
 const nothing: WritersAnswer = { acknowledged: 0, told: 0, lost: 0, acknowledgedMs: 0, toldMs: 0 }
 
-async function open({ protocol, port, count, first = 0 }: Extract<WritersOrder, { what: 'open' }>): Promise<void> {
+async function open({
+  protocol,
+  port,
+  count,
+  first = 0,
+  isShared: all = false,
+}: Extract<WritersOrder, { what: 'open' }>): Promise<void> {
   const connect: Connect = await protocols[protocol]()
+  isShared = all
   while (writers.length < count)
     writers.push({
       index: first + writers.length,
       connection: undefined,
       lastWritten: 0,
       lastAcknowledged: 0,
+      lastChecked: 0,
       beganMs: new Map(),
     })
   await inTurns(writers, async writer => {
-    writer.connection = await connect(port, writer.index, writer.lastWritten === 0)
+    const { index, lastWritten } = writer
+    const document = isShared ? first : index
+    const isNew = lastWritten === 0 && document === index
+    writer.connection = await connect({ port, index, document, isShared, isNew })
   })
 }
 
@@ -125,12 +155,14 @@ async function write(order: Extract<WritersOrder, { what: 'write' }>): Promise<W
   toldMs = []
   const spread = order.everyMs / writers.length
   const one = async (writer: Writer) => {
-    const number = ++writer.lastWritten
+    const numbers = Array.from({ length: order.together ?? 1 }, () => next(writer))
     const beganMs = performance.now()
-    writer.beganMs.set(number, beganMs)
-    await connectionOf(writer).write(number)
-    acknowledgedMs.push(performance.now() - beganMs)
-    writer.lastAcknowledged = Math.max(writer.lastAcknowledged, number)
+    for (const number of numbers) writer.beganMs.set(number, beganMs)
+    await connectionOf(writer).write(...numbers)
+    for (const number of numbers) {
+      acknowledgedMs.push(performance.now() - beganMs)
+      writer.lastAcknowledged = Math.max(writer.lastAcknowledged, number)
+    }
   }
   const stream = async (writer: Writer) => {
     if (order.everyMs > 0) await pause(spread * writer.index)
@@ -163,14 +195,29 @@ async function untilTold(): Promise<void> {
   while (performance.now() < endMs && writers.some(({ beganMs }) => beganMs.size > 0)) await pause(10)
 }
 
+/** A number that only grows, and that no other writer of the same document has. */
+function next(writer: Writer): number {
+  if (!isShared) return ++writer.lastWritten
+  lastOfAll += 1
+  return lastOfAll
+}
+
+async function end(): Promise<WritersAnswer> {
+  const [writer] = writers
+  if (!writer) throw new Error('There is no writer.')
+  const number = next(writer)
+  await connectionOf(writer).write(number)
+  return { ...nothing, approach: await connectionOf(writer).approach?.(), text: textOf(number) }
+}
+
 const middle = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >>> 1] ?? 0
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, Math.max(0, ms)))
 
-/** Numbers were given in order: whoever has the last that was acknowledged has all. What is lost is lost once. */
+/** Numbers were given in order: whoever has the last that was acknowledged has all. */
 async function lostOf(writer: Writer): Promise<number> {
   const there = await connectionOf(writer).read()
-  const lost = Math.max(0, writer.lastAcknowledged - there)
-  writer.lastAcknowledged = there
+  const lost = Math.max(0, writer.lastAcknowledged - Math.max(there, writer.lastChecked))
+  writer.lastChecked = writer.lastWritten
   return lost
 }

@@ -1,5 +1,5 @@
 import { applyUpdate, Doc } from 'yjs'
-import { type Connection, numberIn, opened, textOf, Unacknowledged } from './connection.ts'
+import { approachOf, type Connection, numberIn, opened, type Place, textOf, Unacknowledged } from './connection.ts'
 import * as y from './y-protocol.ts'
 
 /*
@@ -21,15 +21,15 @@ function hocuspocusAt(index: number): Kind {
   return { path: '/', name, hello: [y.hocuspocusProof(name), y.firstStepOf(name)] }
 }
 
-export const connectYWebsocket = (port: number, index: number): Promise<Connection> =>
-  connect(port, index, yWebsocketAt(index))
+export const connectYWebsocket = (place: Place): Promise<Connection> => connect(place, yWebsocketAt(place.document))
 
-export const connectHocuspocus = (port: number, index: number): Promise<Connection> =>
-  connect(port, index, hocuspocusAt(index))
+export const connectHocuspocus = (place: Place): Promise<Connection> => connect(place, hocuspocusAt(place.document))
 
-async function connect(port: number, index: number, kind: Kind): Promise<Connection> {
+async function connect({ port, index }: Place, kind: Kind): Promise<Connection> {
   const doc = new Doc()
   const map = doc.getMap('registers')
+  // Each its own: of what is written to one at once, the servers keep one, and do not tell the others.
+  const key = `alias-${index}`
   const waiting = new Unacknowledged()
   const there = Promise.withResolvers<void>()
   let hasWritten = false
@@ -50,15 +50,16 @@ async function connect(port: number, index: number, kind: Kind): Promise<Connect
   })
   return {
     closed,
-    write(number) {
+    async write(...numbers) {
       hasWritten = true
-      const acknowledged = waiting.add(number)
-      map.set('alias', textOf(number))
-      return acknowledged
+      const acknowledged = numbers.map(number => waiting.add(number))
+      for (const number of numbers) map.set(key, textOf(number))
+      await Promise.all(acknowledged)
     },
+    approach: async () => approachOf(kind.path, kind.hello),
     observe: told => observe(port, index, kind, told),
     follow: async () => {},
-    read: async () => numberIn(String(map.get('alias') ?? '')) ?? 0,
+    read: async () => numberIn(String(map.get(key) ?? '')) ?? 0,
   }
 }
 
