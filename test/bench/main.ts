@@ -1,7 +1,8 @@
+import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { arch, cpus } from 'node:os'
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
 import { crashBench } from './crash.ts'
 import { documentBench } from './document.ts'
@@ -73,12 +74,25 @@ for (const bench of chosen) {
 }
 
 if (values.out !== undefined) {
-  const machine = { node: process.version, arch: arch(), cpus: cpus().length, cpu: cpus()[0]?.model }
-  await writeFile(values.out, `${JSON.stringify({ machine, results }, undefined, 2)}\n`)
+  const processors = { arch: arch(), cpus: cpus().length, cpu: cpus()[0]?.model }
+  const machine = { node: process.version, system: `${type()} ${release()}`, ...processors, memoryBytes: totalmem() }
+  // Others may have used the machine, too: their part is in the load.
+  const at = { commit: await commit(), ended: new Date().toISOString(), load: loadavg() }
+  await writeFile(values.out, `${JSON.stringify({ machine, ...at, isQuick: values.quick, results }, undefined, 2)}\n`)
 }
 const missed = results.flatMap(({ figures }) => figures.filter(isMissed))
 for (const { name, value, unit } of missed) console.error(`MISSED ${name}: ${round(value)} ${unit}`)
 process.exit(missed.length > 0 ? 1 : 0)
+
+/** Of this project; with `-dirty` where files differ from it, undefined outside a repository. */
+async function commit(): Promise<string | undefined> {
+  return promisify(execFile)('git', ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'], {
+    cwd: import.meta.dirname,
+  }).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  )
+}
 
 async function draw(name: string, svg: string): Promise<void> {
   if (values.plots !== undefined) await writeFile(join(values.plots, `${name}.svg`), `${svg}\n`)
