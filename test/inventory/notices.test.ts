@@ -50,7 +50,7 @@ const alice: Principal = { operator: a, identity: 'alice' }
 function withNotices(w: World) {
   const at = new Map(
     w.servers.map(server => {
-      const { operator, id, documents, telemetry, federation } = server
+      const { operator, documents, telemetry, federation } = server
       const records = createRecordCache({ documents, telemetry })
       const networks = createNetworks({ operator, documents, records, clock: w.clock, keptMs: 0 })
       const attached = createAttached()
