@@ -39,7 +39,7 @@ export const scalingBench: Bench = {
       const panels: Panel[] = [
         byDocuments(sizes.documents, progress),
         {
-          size: 'documents at rest',
+          size: 'documents that nobody touches; what it costs each of two servers',
           series: [await restByDocuments(sizes.restingDocuments, progress)],
         },
         await byPeers(sizes.peers, progress),

@@ -23,22 +23,22 @@ export function byDocuments(sizes: readonly number[], progress: (line: string) =
   const points = (value: (each: (typeof measured)[number]) => number) =>
     measured.map(each => ({ size: each.size, value: value(each) }))
   return {
-    size: 'documents that two servers hold',
+    size: 'documents that two servers hold that meet again',
     series: [
       {
-        what: 'reconnect, nothing changed',
+        what: 'nothing has changed',
         unit: 'µs',
         points: points(({ equalUs }) => equalUs),
         slopeAtMost: constant,
       },
       {
-        what: `${changed} changed on each side`,
+        what: `${changed} changed, each side`,
         unit: 'µs',
         points: points(({ changedUs }) => changedUs),
         slopeAtMost: byDepth,
       },
       {
-        what: `${changed} changed on each side`,
+        what: `${changed} changed, each side`,
         unit: 'bytes',
         points: points(({ bytes }) => bytes),
         slopeAtMost: byDepth,

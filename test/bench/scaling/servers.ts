@@ -25,10 +25,10 @@ export async function byPeers(sizes: readonly number[], progress: (line: string)
     progress(`${size} servers: ${told(writing)} a write, ${told(resting)} a second at rest, each`)
   }
   return {
-    size: 'servers of an operator, each linked with all',
+    size: 'servers of an operator, each linked with all; what it costs each',
     series: [
-      { what: 'a write, at each server', unit: 'µs', points: writing, slopeAtMost: linear },
-      { what: 'a second at rest, each server', unit: 'µs', points: resting, slopeAtMost: linear },
+      { what: 'a write', unit: 'µs', points: writing, slopeAtMost: linear },
+      { what: 'a second at rest', unit: 'µs', points: resting, slopeAtMost: linear },
     ],
   }
 }
@@ -44,7 +44,7 @@ export async function restByDocuments(sizes: readonly number[], progress: (line:
     points.push({ size, value: (long - short) / restSeconds / 2 })
     progress(`${size} documents: ${told(points)} a second at rest`)
   }
-  return { what: 'a second at rest, each of two servers', unit: 'µs', points, slopeAtMost: constant }
+  return { what: 'a second at rest', unit: 'µs', points, slopeAtMost: constant }
 }
 
 const told = (points: readonly Point[]): string => `${points.at(-1)?.value.toFixed(0)} µs`
