@@ -1,8 +1,7 @@
 import { mailboxContainers, messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
-import { userRegister } from '../../src/storage/methods/users.ts'
 import { type Figure, measured, median, spread } from './bench.ts'
-import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
+import { home, messageOf, newId, register, type StorageServer, storageServer } from './storage-server.ts'
 
 /*
  * A mailbox of very many conversations beside a small one, at one server, in turn: deposits, and synchronisation of ten changes. What
@@ -99,14 +98,6 @@ function cpuMsSince(began: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(began)
   return (user + system) / 1_000
 }
-
-const register = (server: StorageServer, user: string) =>
-  server.call(userRegister, {
-    commandId: newId(),
-    user,
-    addresses: [],
-    subscribers: [{ operator: home, identity: 'client', rights: ['read', 'write', 'deposit'] }],
-  })
 
 let sent = 0
 const deposit = (server: StorageServer, user: string, conversation: number) =>

@@ -11,6 +11,7 @@ import type { DocumentLimits } from '../../src/document/limits.ts'
 import type { MethodSpec } from '../../src/federation/command.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { createStorage, type StorageService } from '../../src/storage/create-storage.ts'
+import { userRegister } from '../../src/storage/methods/users.ts'
 import type { NewObject } from '../../src/storage/objects.ts'
 import type { StoragePolicy } from '../../src/storage/policy.ts'
 
@@ -98,6 +99,15 @@ export async function storageServer(
     },
   }
 }
+
+/** A user without addresses, whose mailbox the client that calls may read, change and deposit in. */
+export const register = (server: StorageServer, user: string) =>
+  server.call(userRegister, {
+    commandId: newId(),
+    user,
+    addresses: [],
+    subscribers: [{ operator: home, identity: 'client', rights: ['read', 'write', 'deposit'] }],
+  })
 
 export const messageOf = (conversationId: string, date: number, text: string): NewObject => ({
   type: 'message',

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { countsBuffersAsHeap } from '../../src/cli/heap.ts'
 import { messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
-import { userRegister } from '../../src/storage/methods/users.ts'
 import { partDocument } from '../../src/storage/names.ts'
 import { type Bench, type Figure, measured, median } from './bench.ts'
 import { big, date, fill, incrementalSyncs, partObjects } from './big-mailbox.ts'
@@ -14,7 +13,7 @@ import { idleMailboxes } from './idle-mailboxes.ts'
 import { manyConversations } from './many-conversations.ts'
 import { nodeFlags } from './overload/bench-server.ts'
 import { startChild } from './overload/child.ts'
-import { home, messageOf, newId, type StorageServer, storageServer } from './storage-server.ts'
+import { home, messageOf, newId, register, type StorageServer, storageServer } from './storage-server.ts'
 
 /*
  * Message storage of one server on a real disk: deposits beside plain durable register writes in the same run, and
@@ -123,14 +122,6 @@ async function drive(work: () => Promise<unknown>, ms: number): Promise<number> 
 
 const together = (work: () => Promise<unknown>, count: number) =>
   Promise.all(Array.from({ length: Math.min(count, writers) }, work))
-
-const register = (server: StorageServer, user: string) =>
-  server.call(userRegister, {
-    commandId: newId(),
-    user,
-    addresses: [],
-    subscribers: [{ operator: home, identity: 'client', rights: ['read', 'write', 'deposit'] }],
-  })
 
 async function bigMailbox(folder: string, progress: (line: string) => void): Promise<Figure[]> {
   let server = await storageServer(folder)

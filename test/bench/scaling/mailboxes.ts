@@ -1,8 +1,7 @@
 import { join } from 'node:path'
-import { userRegister } from '../../../src/storage/methods/users.ts'
 import { median } from '../bench.ts'
 import { big, fill, incrementalSyncs, partObjects } from '../big-mailbox.ts'
-import { home, newId, storageServer } from '../storage-server.ts'
+import { register, storageServer } from '../storage-server.ts'
 import { constant, type Panel, type Point } from './series.ts'
 
 /** What a mailbox of more and more objects takes to be kept in step with: ten changes at a time, each ten followed by a sync. */
@@ -16,10 +15,7 @@ export async function byObjects(
   for (const size of sizes) {
     const server = await storageServer(join(root, `mailbox-${size}`))
     try {
-      const subscribers = [
-        { operator: home, identity: 'client', rights: ['read' as const, 'write' as const, 'deposit' as const] },
-      ]
-      await server.call(userRegister, { commandId: newId(), user: big.user, addresses: [], subscribers })
+      await register(server, big.user)
       const parts = Math.ceil(size / partObjects)
       await fill(server, parts, () => {})
       const { cpuMs, shares } = await incrementalSyncs(server, parts)
