@@ -1,6 +1,7 @@
 import type { LocalRecord, LogHead, LogStore } from '../ports/log-store.ts'
 import type { Fork } from './admission.ts'
-import { type Equivocation, encodeEquivocation, hashOfStored, openStoredEntry, type SealedEntry } from './entry.ts'
+import { hashOfStored, openStoredEntry, type SealedEntry } from './entry.ts'
+import { type Equivocation, encodeEquivocation } from './equivocation-record.ts'
 import { guardUpdate } from './guard.ts'
 import type { Ledger } from './ledger.ts'
 import { clientIdOf } from './log.ts'

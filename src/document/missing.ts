@@ -1,7 +1,8 @@
 import type { LogHead } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { Version } from './documents.ts'
-import { decodeEquivocation, hashOfStored } from './entry.ts'
+import { hashOfStored } from './entry.ts'
+import { decodeEquivocation } from './equivocation-record.ts'
 import { localKeys } from './local-records.ts'
 import type { DocumentsContext } from './replica.ts'
 

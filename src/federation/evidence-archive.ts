@@ -1,5 +1,6 @@
 import { base64url } from 'multiformats/bases/base64'
-import { decodeEquivocation, type Equivocation, openEntry } from '../document/entry.ts'
+import { openEntry } from '../document/entry.ts'
+import { decodeEquivocation, type Equivocation } from '../document/equivocation-record.ts'
 import { evidencePrefix } from '../document/local-records.ts'
 import { ownerOf } from '../document/names.ts'
 import type { Crypto } from '../ports/crypto.ts'

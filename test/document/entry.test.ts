@@ -3,15 +3,14 @@ import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  decodeEquivocation,
   type Entry,
-  encodeEquivocation,
   isSigned,
   MalformedEntry,
   openEntry,
   openStoredEntry,
   sealEntry,
 } from '../../src/document/entry.ts'
+import { decodeEquivocation, encodeEquivocation } from '../../src/document/equivocation-record.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
