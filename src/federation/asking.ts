@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.ts'
 import { lacks } from './heads.ts'
 import type { Mentions } from './mentions.ts'
 import type { Sender } from './sender.ts'
-import type { Have } from './wire.ts'
+import type { Have } from './wire-sync.ts'
 
 export interface AskingOptions {
   readonly peer: ServerId

@@ -5,15 +5,8 @@ import type { Authorities } from './authorities.ts'
 import type { Exchange } from './exchange.ts'
 import { hasAll, hashesOf, headsOf, versionOf } from './heads.ts'
 import type { Outgoing } from './outbox.ts'
-import {
-  type Entries,
-  type Have,
-  type Head,
-  maxAuthorManifests,
-  maxEntriesPerFrame,
-  maxFrameBytes,
-  type SyncMessage,
-} from './wire.ts'
+import { maxAuthorManifests, maxEntriesPerFrame, maxFrameBytes } from './wire-shapes.ts'
+import type { Entries, Have, Head, SyncMessage } from './wire-sync.ts'
 
 /** What is left of a frame beside the document's id, and what each entry or manifest takes beside its bytes. */
 const frameRoomBytes = maxFrameBytes - 2_048

@@ -34,7 +34,7 @@ import { Succession } from './succession.ts'
 import { SyncSession } from './sync-session.ts'
 import type { SyncEvents } from './sync-surroundings.ts'
 import type { Trust, TrustChange } from './trust.ts'
-import { maxFrameBytes } from './wire.ts'
+import { maxFrameBytes } from './wire-shapes.ts'
 
 /** Versions of the protocol that are spoken, the newest first. */
 export const protocolVersions: readonly number[] = [3, 2]

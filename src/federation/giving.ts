@@ -10,7 +10,7 @@ import type { Progress } from './progress.ts'
 import type { ByteBudget } from './reconciliation/byte-budget.ts'
 import { Relaying } from './relaying.ts'
 import type { Sender } from './sender.ts'
-import type { SyncMessage } from './wire.ts'
+import type { SyncMessage } from './wire-sync.ts'
 
 export interface GivingOptions {
   readonly peer: ServerId

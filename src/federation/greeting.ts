@@ -2,16 +2,10 @@ import type { Clock } from '../ports/clock.ts'
 import type { ServerId } from '../ports/names.ts'
 import { type PeerStream, StreamClosed } from '../ports/peer-network.ts'
 import type { Random } from '../ports/random.ts'
+import { MalformedFrame } from './frame-shape.ts'
 import type { Offer, ServerRefusal, Trust } from './trust.ts'
-import {
-  decodeGreeting,
-  encodeGreeting,
-  type Greeting,
-  type Hello,
-  MalformedFrame,
-  maxHelloManifestBytes,
-  maxHelloManifests,
-} from './wire.ts'
+import { decodeGreeting, encodeGreeting, type Greeting, type Hello } from './wire-greeting.ts'
+import { maxHelloManifestBytes, maxHelloManifests } from './wire-shapes.ts'
 
 /** Why a peer is refused: a fixed set, fit for a metric's label. */
 export type PeerRefusal =

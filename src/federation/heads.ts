@@ -1,7 +1,7 @@
 import type { Version } from '../document/documents.ts'
 import type { IndexRecord } from '../ports/log-store.ts'
 import type { LogId } from '../ports/names.ts'
-import type { Head } from './wire.ts'
+import type { Head } from './wire-sync.ts'
 
 /** What this server holds of a document, as it tells peers. */
 export const headsOf = (index: IndexRecord | undefined): readonly Head[] =>

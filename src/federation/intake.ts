@@ -7,7 +7,7 @@ import { faultOf } from './conduct.ts'
 import type { Exchange } from './exchange.ts'
 import type { Mentions } from './mentions.ts'
 import type { OverQuota } from './quotas.ts'
-import type { Entries } from './wire.ts'
+import type { Entries } from './wire-sync.ts'
 
 /** Takes entries of a document, unless there is no room for them here: then it answers why, which is counted there. */
 export type WithinQuota = <T>(

@@ -1,5 +1,5 @@
 import type { DocumentId } from '../ports/names.ts'
-import type { Head, SyncMessage } from './wire.ts'
+import type { Head, SyncMessage } from './wire-sync.ts'
 
 /** What a peer that asks for a document holds of it, and up to which number it knows its owner's manifests, if it wants those. */
 export interface Asked {

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../ports/clock.ts'
 import type { IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { headsOf } from './heads.ts'
-import type { Head } from './wire.ts'
+import type { Head } from './wire-sync.ts'
 
 /** Receipts that a peer is owed: said a moment later, so that one covers all that came of a document meanwhile. */
 export class OwedReceipts {

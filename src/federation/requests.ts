@@ -11,7 +11,8 @@ import { Allowances } from './allowances.ts'
 import { CommandRefused, type Status, statuses } from './command.ts'
 import { defaultReplicationMs } from './durability.ts'
 import type { CommandAnswer, CommandHandler, Federation, ForwardedCommand, Forwarder } from './federation.ts'
-import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MalformedFrame, type Request } from './wire.ts'
+import { MalformedFrame } from './frame-shape.ts'
+import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, type Request } from './wire-requests.ts'
 
 /*
  * Forwarded commands: one stream for each, a request one way and an answer the other. Commands are made so that executed

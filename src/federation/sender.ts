@@ -3,7 +3,7 @@ import type { DocumentId } from '../ports/names.ts'
 import type { PeerStream } from '../ports/peer-network.ts'
 import { type Span, spanned } from '../ports/spans.ts'
 import { type Asked, Outbox, type OutboxLimits, type Outgoing } from './outbox.ts'
-import { encodeSync, type Head, type SyncMessage } from './wire.ts'
+import { encodeSync, type Head, type SyncMessage } from './wire-sync.ts'
 
 /** So many bytes may be on their way before the next frame waits. */
 const togetherBytes = 64 * 1024

@@ -20,7 +20,7 @@ import type { Work } from './reconciliation/byte-budget.ts'
 import { Reconciler } from './reconciliation/reconciler.ts'
 import { Sender } from './sender.ts'
 import type { SyncSessionOptions } from './sync-surroundings.ts'
-import { decodeSync, type Entries, type Have, type SyncMessage } from './wire.ts'
+import { decodeSync, type Entries, type Have, type SyncMessage } from './wire-sync.ts'
 
 /**
  * Synchronisation with one peer over one stream: what arrives goes to the part that it concerns, documents side by side and what

@@ -12,6 +12,7 @@ import { asDocumentId } from '../../src/document/names.ts'
 import { authoritiesWith } from '../../src/federation/authorities.ts'
 import { Authors } from '../../src/federation/authors.ts'
 import type { Vouch } from '../../src/federation/federation.ts'
+import { MalformedFrame } from '../../src/federation/frame-shape.ts'
 import {
   createManifest,
   encodeManifest,
@@ -21,7 +22,7 @@ import {
 } from '../../src/federation/manifest.ts'
 import { rolesIn } from '../../src/federation/roles.ts'
 import type { Trust } from '../../src/federation/trust.ts'
-import { decodeSync, type Entries, encodeSync, type Have, MalformedFrame } from '../../src/federation/wire.ts'
+import { decodeSync, type Entries, encodeSync, type Have } from '../../src/federation/wire-sync.ts'
 import { operatorId } from '../../src/ports/names.ts'
 import { ManualClock } from '../fixtures/manual-clock.ts'
 import { type TestOperator, testOperator } from '../fixtures/operators.ts'

@@ -11,14 +11,9 @@ import { asDocumentId } from '../../src/document/names.ts'
 import { defaultLinkLimits } from '../../src/federation/limits.ts'
 import { encodeManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
 import { root } from '../../src/federation/reconciliation/place.ts'
-import {
-  decodeAnswer,
-  decodeSync,
-  encodeGreeting,
-  encodeRequest,
-  encodeSync,
-  type SyncMessage,
-} from '../../src/federation/wire.ts'
+import { encodeGreeting } from '../../src/federation/wire-greeting.ts'
+import { decodeAnswer, encodeRequest } from '../../src/federation/wire-requests.ts'
+import { decodeSync, encodeSync, type SyncMessage } from '../../src/federation/wire-sync.ts'
 import type { DocumentId } from '../../src/ports/names.ts'
 import type { PeerStream } from '../../src/ports/peer-network.ts'
 import { settle } from '../fixtures/manual-clock.ts'

@@ -7,23 +7,18 @@ import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CommandAnswer } from '../../src/federation/federation.ts'
+import { MalformedFrame } from '../../src/federation/frame-shape.ts'
 import { below, root } from '../../src/federation/reconciliation/place.ts'
+import { decodeGreeting, encodeGreeting, type Greeting } from '../../src/federation/wire-greeting.ts'
 import {
   decodeAnswer,
-  decodeGreeting,
   decodeRequest,
-  decodeSync,
   encodeAnswer,
-  encodeGreeting,
   encodeRequest,
-  encodeSync,
-  type Greeting,
-  MalformedFrame,
-  maxFrameBytes,
-  maxJsonBytes,
   type Request,
-  type SyncMessage,
-} from '../../src/federation/wire.ts'
+} from '../../src/federation/wire-requests.ts'
+import { maxFrameBytes, maxJsonBytes } from '../../src/federation/wire-shapes.ts'
+import { decodeSync, encodeSync, type SyncMessage } from '../../src/federation/wire-sync.ts'
 import {
   type DocumentId,
   type LogId,

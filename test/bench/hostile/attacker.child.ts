@@ -1,7 +1,7 @@
 import { getPriority, setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatManifest } from '../../../src/federation/manifest.ts'
-import type { SyncMessage } from '../../../src/federation/wire.ts'
+import type { SyncMessage } from '../../../src/federation/wire-sync.ts'
 import type { ServerId } from '../../../src/ports/names.ts'
 import { a, type Scene, sceneAgainst, villains } from '../../conformance/cast.ts'
 import { HostileServer } from '../../conformance/hostile-server.ts'

@@ -1,5 +1,5 @@
 import { newLogId } from '../../../src/document/log.ts'
-import type { SyncMessage } from '../../../src/federation/wire.ts'
+import type { SyncMessage } from '../../../src/federation/wire-sync.ts'
 import { type Attack, attacks, bombing, bombs, type Name, ownDocument } from '../../conformance/attacks.ts'
 import { flatDocument, type Scene } from '../../conformance/cast.ts'
 import type { HostileServer } from '../../conformance/hostile-server.ts'

@@ -3,7 +3,7 @@ import { HashTree } from '../../../src/federation/reconciliation/hash-tree.ts'
 import { keyOf, Leaves } from '../../../src/federation/reconciliation/leaves.ts'
 import { below, fanOut, type Place, root } from '../../../src/federation/reconciliation/place.ts'
 import { answerTo, Walk } from '../../../src/federation/reconciliation/walk.ts'
-import { decodeSync, encodeSync, type SyncMessage } from '../../../src/federation/wire.ts'
+import { decodeSync, encodeSync, type SyncMessage } from '../../../src/federation/wire-sync.ts'
 import type { DocumentId } from '../../../src/ports/names.ts'
 
 export const crypto = nodeCrypto()
