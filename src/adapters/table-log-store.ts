@@ -9,6 +9,7 @@ import {
   type Remains,
   StoreClosed,
   type StoredEntry,
+  storedEntry,
 } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
@@ -42,9 +43,12 @@ const localKeyLengthAtMost = 512
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const controlCharacter = /[\u0000-\u001f\u007f]/
 
+/** What is to be written; of an entry that is not sealed yet it is made when the flush begins. */
+type PendingOperation = Operation | (() => Operation)
+
 /** What goes to disk in one flush: whole commits, in the order of their calls. */
 interface Batch {
-  readonly operations: Operation[]
+  readonly operations: PendingOperation[]
   /** Ranges to be removed before `operations`; resolved when the flush begins, as only then all before it is on disk. */
   readonly removals: KeyRange[]
   /** Of documents that are forgotten: nothing of them is to be left. */
@@ -117,14 +121,15 @@ export function tableLogStore(table: Table): LogStore {
 
   /** The batch's operations, after a removal for each key that is stored in the ranges to be removed. */
   async function operationsOf({ removals, operations }: Batch): Promise<readonly Operation[]> {
-    if (removals.length === 0) return operations
+    const sealed = sealAll(operations)
+    if (removals.length === 0) return sealed
     const dead: Operation[] = []
     try {
       for (const range of removals) for await (const key of table.keys(range)) dead.push(removal(key))
     } catch (error) {
       throw new CommitRefused(`What is to be dropped cannot be read (${messageOf(error)}); nothing was stored.`)
     }
-    return dead.concat(operations)
+    return dead.concat(sealed)
   }
 
   function fail(batch: Batch, error: unknown): void {
@@ -283,7 +288,7 @@ export function tableLogStore(table: Table): LogStore {
 }
 
 interface Encoded {
-  readonly operations: readonly Operation[]
+  readonly operations: readonly PendingOperation[]
   readonly removals: readonly KeyRange[]
   readonly forgotten: readonly KeyRange[]
   readonly bytes: number
@@ -291,24 +296,43 @@ interface Encoded {
 
 /** @throws {CommitRefused} for a local key that may not be one. */
 function encoded({ documents, local }: Commit): Encoded {
-  const operations: Operation[] = []
+  const operations: PendingOperation[] = []
+  let bytes = 0
+  const put = (operation: Operation): void => {
+    operations.push(operation)
+    bytes += operation.key.length + (operation.value?.length ?? 0)
+  }
   const removals: KeyRange[] = []
   const forgotten: KeyRange[] = []
   for (const { document, index, append, drop } of documents) {
     if (index === undefined) {
-      operations.push(removal(indexKey(document)))
+      put(removal(indexKey(document)))
       removals.push(entryRange(document))
       forgotten.push(entryRange(document))
       continue
     }
     for (const { log, from } of drop) removals.push(entryRange(document, log, from))
-    for (const entry of append) operations.push(putEntry(document, entry))
-    operations.push(putIndex(index))
+    for (const entry of append) {
+      if (!('seal' in entry)) {
+        put(putEntry(document, entry))
+        continue
+      }
+      operations.push(() => putEntry(document, storedEntry(entry)))
+      bytes += entryKey(document, entry.log, entry.seq).length + entry.bytesAtMost
+    }
+    put(putIndex(index))
   }
-  for (const { key, value } of local) operations.push(value ? putLocal(checked(key), value) : removal(localKey(key)))
-  let bytes = 0
-  for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
+  for (const { key, value } of local) put(value ? putLocal(checked(key), value) : removal(localKey(key)))
   return { operations, removals, forgotten, bytes }
+}
+
+/** @throws {CommitRefused} */
+function sealAll(operations: readonly PendingOperation[]): readonly Operation[] {
+  try {
+    return operations.map(operation => (typeof operation === 'function' ? operation() : operation))
+  } catch (error) {
+    throw new CommitRefused(`An entry cannot be signed (${messageOf(error)}); nothing was stored.`)
+  }
 }
 
 function checked(key: string): string {

@@ -2,11 +2,12 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { LogHead } from '../ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Authorship, IngestResult, RefusalReason } from './documents.ts'
-import { type Entry, isSigned, MalformedEntry, openEntry, type SealedEntry } from './entry.ts'
+import { type Entry, MalformedEntry, openEntry, pathBytesAtMost, type SealedEntry } from './entry.ts'
 import { guardUpdate } from './guard.ts'
 import { type Claim, deadIn, type Ledger, ledgerBytes } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { clientIdOf } from './log.ts'
+import type { Signatures } from './signatures.ts'
 
 /*
  * Whether entries that a peer sent may be stored. Each is checked by what costs least first: size, encoding, document,
@@ -21,6 +22,7 @@ export interface AdmissionRules {
   readonly owner: OperatorId
   readonly crypto: Crypto
   readonly authorship: Authorship
+  readonly signatures: Pick<Signatures, 'hold'>
   readonly limits: DocumentLimits
 }
 
@@ -71,16 +73,20 @@ export function* openArrivals(bytes: readonly Uint8Array[], rules: AdmissionRule
 }
 
 function openArrival(bytes: Uint8Array, { document, owner, crypto, authorship, limits }: AdmissionRules) {
-  if (bytes.length > limits.maxEntryBytes)
-    return refusal(undefined, 'too-large', `${bytes.length} bytes; at most ${limits.maxEntryBytes} are taken`)
+  // Not even read; how large the entry itself is, is seen then.
+  if (bytes.length > limits.maxEntryBytes + pathBytesAtMost) return tooLarge(undefined, bytes.length, limits)
   const sealed = opened(bytes, crypto)
   if (sealed instanceof MalformedEntry) return refusal(undefined, 'malformed', sealed.message)
+  if (sealed.size > limits.maxEntryBytes) return tooLarge(sealed, sealed.size, limits)
   if (sealed.entry.document !== document)
     return refusal(sealed, 'wrong-document', `it is of ${sealed.entry.document}, not of ${document}`)
   if (!authorship.mayHaveWritten(owner, sealed.entry.server, document))
     return refusal(sealed, 'not-the-owner', `${sealed.entry.server} is in no manifest of ${owner}`)
   return sealed
 }
+
+const tooLarge = (sealed: SealedEntry | undefined, bytes: number, { maxEntryBytes }: DocumentLimits): Refused =>
+  refusal(sealed, 'too-large', `${bytes} bytes; at most ${maxEntryBytes} are taken`)
 
 function opened(bytes: Uint8Array, crypto: Crypto): SealedEntry | MalformedEntry {
   try {
@@ -244,12 +250,12 @@ class Judge {
     if (clientId === undefined || this.#isForged(sealed, tail)) return false
     const clock = this.#guard(sealed, clientId, tail?.head.clock ?? 0)
     if (clock === undefined) return false
-    const { entry, hash, bytes } = sealed
+    const { entry, hash, size } = sealed
     const { log, server, seq, supersedes, after } = entry
-    this.#bytes += bytes.length
+    this.#bytes += size
     this.#claims += supersedes.length > 0 ? 1 : 0
     this.#named += supersedes.length + after.length
-    const head = { log, server, length: seq + 1, hash, bytes: (tail?.head.bytes ?? 0) + bytes.length, clock }
+    const head = { log, server, length: seq + 1, hash, bytes: (tail?.head.bytes ?? 0) + size, clock }
     trial.tail = { head, clientId }
     trial.appended.push(sealed)
     return true
@@ -260,7 +266,7 @@ class Judge {
     const { maxReplicaBytes } = this.#rules.limits
     if (tail && !same(sealed.entry.prev, tail.head.hash))
       this.#refuse(sealed, 'broken-chain', 'it does not follow on the entry before it')
-    else if (this.#bytes + sealed.bytes.length > maxReplicaBytes)
+    else if (this.#bytes + sealed.size > maxReplicaBytes)
       this.#refuse(sealed, 'document-full', `the document would exceed ${maxReplicaBytes} bytes`)
     else if (this.#claimsTooMuch(sealed.entry))
       this.#refuse(sealed, 'document-full', 'the document claims to supersede too many logs')
@@ -281,8 +287,7 @@ class Judge {
     const { entry } = sealed
     if (tail && tail.head.server !== entry.server)
       this.#refuse(sealed, 'bad-signature', `the log is ${tail.head.server}'s, not ${entry.server}'s`)
-    else if (!isSigned(sealed, this.#rules.crypto))
-      this.#refuse(sealed, 'bad-signature', 'its server has not signed it')
+    else if (!this.#rules.signatures.hold(sealed)) this.#refuse(sealed, 'bad-signature', 'its server has not signed it')
     else return false
     return true
   }

@@ -1,9 +1,9 @@
-import type { LocalRecord, LogHead, StoredEntry } from '../ports/log-store.ts'
+import type { LocalRecord, LogHead, UnsealedEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId } from '../ports/names.ts'
 import type { Content, Held, Place } from './content.ts'
 import type { Mutation, Room } from './documents.ts'
 import { type Decision, decide } from './draft.ts'
-import { encodeNames, sealEntry } from './entry.ts'
+import { encodeEntry, encodeNames } from './entry.ts'
 import type { HeldView } from './held-view.ts'
 import { type Ledger, ledgerBytes } from './ledger.ts'
 import { DocumentFull, type DocumentLimits, EntryTooLarge } from './limits.ts'
@@ -131,7 +131,7 @@ export function roomIn(
 
 /** The entry that a batch becomes, and the change that makes it durable. */
 export interface Appended {
-  readonly entry: StoredEntry
+  readonly entry: UnsealedEntry
   readonly update: Uint8Array
   readonly change: Change
 }
@@ -147,25 +147,26 @@ export function append(
   content: Content,
   ledger: Ledger,
   { log, names }: OwnLog,
-  { identity, crypto, limits }: DocumentsContext,
+  { identity, crypto, limits, sealing }: DocumentsContext,
 ): Appended {
   const { seq } = batch.place
   const { server } = identity
   const before = headOf(ledger, log)
   const prev = before?.hash ?? noBytes
   const update = content.write(batch.changes, batch.view, batch.place)
-  const unsealed = { document, log, server, seq, prev, update, supersedes: none, after: none }
-  const { bytes, hash } = sealEntry(unsealed, identity, crypto, names)
-  if (bytes.length > limits.maxEntryBytes) throw new EntryTooLarge(document, bytes.length, limits.maxEntryBytes)
+  const fields = { document, log, server, seq, prev, update, supersedes: none, after: none }
+  const unsigned = encodeEntry(fields, crypto, names)
+  const { hash, size } = unsigned
+  if (size > limits.maxEntryBytes) throw new EntryTooLarge(document, size, limits.maxEntryBytes)
   const head: LogHead = {
     log,
     server,
     length: seq + 1,
     hash,
-    bytes: (before?.bytes ?? 0) + bytes.length,
+    bytes: (before?.bytes ?? 0) + size,
     clock: (before?.clock ?? 0) + batch.changes.size,
   }
-  const entry = { log, seq, bytes }
+  const entry = sealing.add(unsigned)
   return { entry, update, change: { ledger: withHead(ledger, head), append: [entry], drop: none, local: batch.local } }
 }
 

@@ -1,11 +1,11 @@
-import type { LogHead, StoredEntry } from '../ports/log-store.ts'
+import { type LogHead, type StoredEntry, storedEntry, type UnsealedEntry } from '../ports/log-store.ts'
 import type { ServerId } from '../ports/names.ts'
 import { beginLog, entryOverheadBytes, type OwnLog } from './append.ts'
 import type { Content, Held, Place } from './content.ts'
 import { packed, planCopy, type Receipts } from './copy-plan.ts'
 import type { Version } from './documents.ts'
 import { registerBytes } from './draft.ts'
-import { type Relied, type Superseded, sealEntry } from './entry.ts'
+import { encodeEntry, type Relied, type Superseded } from './entry.ts'
 import { holds, settle, withHeads } from './ledger.ts'
 import { decodeVersion, receiptServer } from './local-records.ts'
 import type { LogExtent } from './register-updates.ts'
@@ -85,7 +85,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
   })
   return {
     log: own,
-    entries: copy.entries,
+    entries: copy.entries.map(storedEntry),
     content: settled.ledger.epoch > next.epoch ? undefined : fresh,
     updates: copy.updates,
     dropped: extents,
@@ -104,7 +104,7 @@ async function readReceipts(replica: Replica, { store }: DocumentsContext): Prom
 
 /** A new log, entry by entry, in memory. */
 class CopiedLog {
-  readonly entries: StoredEntry[] = []
+  readonly entries: UnsealedEntry[] = []
   readonly updates: Uint8Array[] = []
   head: LogHead
   readonly #own: OwnLog
@@ -123,23 +123,22 @@ class CopiedLog {
 
   add(registers: readonly Copy[], supersedes: readonly Superseded[], after: readonly Relied[]): void {
     const { log, server, length: seq, hash: prev, bytes, clock } = this.head
-    const { identity, crypto } = this.#context
+    const { crypto, sealing } = this.#context
     const update = this.#write(registers, seq)
     const { document } = this.#replica
-    const sealed = sealEntry(
+    const unsigned = encodeEntry(
       { document, log, server, seq, prev, update, supersedes, after },
-      identity,
       crypto,
       this.#own.names,
     )
-    this.entries.push({ log, seq, bytes: sealed.bytes })
+    this.entries.push(sealing.add(unsigned))
     if (update.length > 0) this.updates.push(update)
     this.head = {
       log,
       server,
       length: seq + 1,
-      hash: sealed.hash,
-      bytes: bytes + sealed.bytes.length,
+      hash: unsigned.hash,
+      bytes: bytes + unsigned.size,
       clock: clock + registers.length,
     }
   }

@@ -13,18 +13,28 @@ import { missing } from './missing.ts'
 import { ownerOf } from './names.ts'
 import { OwnLogs } from './own-logs.ts'
 import type { DocumentsContext } from './replica.ts'
+import { Sealing } from './sealing.ts'
+import { Signatures } from './signatures.ts'
 
-export interface DocumentsOptions extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices'> {
+export interface DocumentsOptions
+  extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices' | 'sealing' | 'signatures'> {
   readonly actors: ActorSystem
   readonly limits?: Partial<DocumentLimits>
 }
 
 /** The documents of a server, kept in `store`, an actor for each that is in use. */
 export function createDocuments(options: DocumentsOptions): Documents {
-  const { actors, store, crypto, operator } = options
+  const { actors, store, crypto, operator, identity, random } = options
   const damages = new Damages(store, crypto)
   const slices = new Slices(options.clock)
-  const context: DocumentsContext = { ...options, damages, slices, limits: { ...defaultLimits, ...options.limits } }
+  const context: DocumentsContext = {
+    ...options,
+    damages,
+    slices,
+    sealing: new Sealing(identity, crypto, random),
+    signatures: new Signatures(crypto),
+    limits: { ...defaultLimits, ...options.limits },
+  }
   const { limits } = context
   const listeners = new Set<(notice: DocumentNotice) => void>()
   const around: Surroundings = {

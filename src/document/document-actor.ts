@@ -1,5 +1,5 @@
 import type { ActorContext, Behaviour, Envelope } from '../actor/types.ts'
-import { CommitRefused, type StoredEntry } from '../ports/log-store.ts'
+import { CommitRefused, type StoredEntry, storedEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
 import {
   type Appended,
@@ -66,9 +66,9 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   constructor(document: DocumentId, around: Surroundings) {
     this.#replica = new Replica(document, around.context)
     this.#around = around
-    const { crypto, limits, telemetry } = around.context
+    const { limits, signatures, telemetry } = around.context
     this.#followers = new Followers(this.#replica, telemetry)
-    this.#revenants = new Revenants(crypto, limits.maxDocumentBytes)
+    this.#revenants = new Revenants(signatures, limits.maxDocumentBytes)
     this.#mending = new Mending(this.#replica, this.#revenants, around.context, {
       lost: () => {
         this.#followers.startAfresh(0)
@@ -188,7 +188,7 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
   #showOwn({ entry, update }: Appended, keys: readonly string[]): void {
     if (entry.seq === 0) this.#around.ownLogs.begin(this.#replica.document, entry.log)
     const content = this.#replica.content?.view
-    this.#publish([entry], 'own', content ? { keys, content } : { keys })
+    this.#publish([storedEntry(entry)], 'own', content ? { keys, content } : { keys })
     this.#followers.show({ log: entry.log, update }, true)
   }
 

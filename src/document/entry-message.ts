@@ -45,7 +45,7 @@ const maxNamedLogs = 2_048
 export const noBytes: Uint8Array = new Uint8Array(0)
 
 /** Wire types of protobuf, and tags made with them. */
-const varint = 0
+export const varint = 0
 export const delimited = 2
 export const tag = (field: number, type: number): number => (field << 3) | type
 

@@ -12,19 +12,32 @@ import {
   readFields,
   tag,
   unexpected,
+  varint,
   varintBytes,
   writeBeforeUpdate,
   writeEntry,
   writeVarint,
 } from './entry-message.ts'
+import { blindBytes, type EntryPath, maxSteps, rootAbove, siblingBytesAtMost, stepsOf, treeOf } from './entry-tree.ts'
 
 /*
- * The `SignedEntry` message of `entry.proto`. An entry has one encoding only, and that is how
- * decoding is strict: what was read is written again, and must come out as the same bytes. So nothing unknown, repeated,
- * reordered, padded or spelled-out default gets through, without a rule for each.
+ * The `SignedEntry` message of `entry.proto`. There is one encoding only, and that is how decoding is strict: what was read is
+ * written again, and must come out as the same bytes. So nothing unknown, repeated, reordered, padded or spelled-out default
+ * gets through, without a rule for each.
  */
 
 export { type Entry, encodeNames, MalformedEntry, type Relied, type Superseded } from './entry-message.ts'
+
+/** An entry with its name, and all of its bytes but those that prove it. */
+export interface UnsignedEntry {
+  readonly entry: Entry
+  /** SHA-256 of the entry's encoding, 32 bytes. */
+  readonly hash: Uint8Array
+  /** The `SignedEntry` message as it begins. */
+  readonly unsigned: Uint8Array
+  /** See {@link SealedEntry.size}. */
+  readonly size: number
+}
 
 /** An entry with its name and the bytes that prove it. */
 export interface SealedEntry {
@@ -32,44 +45,114 @@ export interface SealedEntry {
   /** SHA-256 of the entry's encoding, 32 bytes. */
   readonly hash: Uint8Array
   readonly signature: Uint8Array
+  /** Up to what is signed; left out where that is the entry itself. */
+  readonly path?: EntryPath
   /** The `SignedEntry` message. */
   readonly bytes: Uint8Array
+  /** How many bytes the message would have if the entry was signed alone: by this it is bounded, whoever else was signed with it. */
+  readonly size: number
 }
+
 const signatureBytes = 64
-const signed = { entry: tag(1, delimited), signature: tag(2, delimited) }
+const signatureFieldBytes = 2 + signatureBytes
+/** By how much a message is at most longer than its entry's size. */
+export const pathBytesAtMost = 2 + blindBytes + 3 + 3 + siblingBytesAtMost
+
+const signed = {
+  entry: tag(1, delimited),
+  signature: tag(2, delimited),
+  blind: tag(3, delimited),
+  turns: tag(4, varint),
+  siblings: tag(5, delimited),
+}
 
 // --- writing
 
-/**
- * Encodes and signs. The caller sees to it that the entry's server is `identity`'s.
- * @param names what {@link encodeNames} makes of the entry's; whoever writes a log often keeps them
- */
+/** @param names what {@link encodeNames} makes of the entry's; whoever writes a log often keeps them */
+export function encodeEntry(
+  entry: Entry,
+  crypto: Pick<Crypto, 'sha256'>,
+  names: Uint8Array = encodeNames(entry),
+): UnsignedEntry {
+  const parts = partsOf(entry, names)
+  const entryAt = 1 + varintBytes(parts.bytes)
+  const unsigned = new Uint8Array(entryAt + parts.bytes)
+  unsigned[0] = signed.entry
+  writeVarint(unsigned, 1, parts.bytes)
+  writeEntry(unsigned, entryAt, parts)
+  return {
+    entry,
+    hash: crypto.sha256(unsigned.subarray(entryAt)),
+    unsigned,
+    size: unsigned.length + signatureFieldBytes,
+  }
+}
+
+/** Encodes and signs an entry alone. The caller sees to it that its server is `identity`'s. */
 export function sealEntry(
   entry: Entry,
   identity: ServerIdentity,
   crypto: Pick<Crypto, 'sha256'>,
-  names: Uint8Array = encodeNames(entry),
+  names?: Uint8Array,
 ): SealedEntry {
-  const { bytes, entryAt, entryEnd } = unsigned(entry, names)
-  const hash = crypto.sha256(bytes.subarray(entryAt, entryEnd))
-  const signature = identity.sign('cpns-entry-v1', hash)
-  bytes.set(signature, bytes.length - signatureBytes)
-  return { entry, hash, signature, bytes }
+  const unsealed = encodeEntry(entry, crypto, names)
+  return sealed(unsealed, identity.sign('cpns-entry-v1', unsealed.hash))
 }
 
-/** The `SignedEntry` message, lacking nothing but the signature, which ends it. */
-function unsigned(entry: Entry, names: Uint8Array): { bytes: Uint8Array; entryAt: number; entryEnd: number } {
-  const parts = partsOf(entry, names)
-  const entryAt = 1 + varintBytes(parts.bytes)
-  const entryEnd = entryAt + parts.bytes
-  const bytes = new Uint8Array(entryEnd + 2 + signatureBytes)
-  bytes[0] = signed.entry
-  writeVarint(bytes, 1, parts.bytes)
-  writeEntry(bytes, entryAt, parts)
-  bytes[entryEnd] = signed.signature
-  bytes[entryEnd + 1] = signatureBytes
-  return { bytes, entryAt, entryEnd }
+/**
+ * Signs entries with one signature; a single one as {@link sealEntry} does.
+ * @param entries at most 2^{@link maxSteps}
+ * @param blinds random bytes, {@link blindBytes} for each entry; needed for two and more
+ */
+export function sealTogether(
+  entries: readonly UnsignedEntry[],
+  blinds: Uint8Array,
+  identity: ServerIdentity,
+  crypto: Pick<Crypto, 'sha256'>,
+): SealedEntry[] {
+  const [only] = entries
+  if (only && entries.length === 1) return [sealed(only, identity.sign('cpns-entry-v1', only.hash))]
+  const { root, paths } = treeOf(
+    entries.map(({ hash }) => hash),
+    blinds,
+    crypto,
+  )
+  const signature = identity.sign('cpns-entries-v1', root)
+  return entries.map((each, at) => sealed(each, signature, paths[at]))
 }
+
+function sealed({ entry, hash, unsigned, size }: UnsignedEntry, signature: Uint8Array, path?: EntryPath): SealedEntry {
+  const bytes = new Uint8Array(size + (path ? pathBytes(path) : 0))
+  bytes.set(unsigned)
+  bytes[unsigned.length] = signed.signature
+  bytes[unsigned.length + 1] = signatureBytes
+  bytes.set(signature, unsigned.length + 2)
+  if (!path) return { entry, hash, signature, bytes, size }
+  const siblingsAt = writeBeforeSiblings(bytes, size, path)
+  bytes.set(path.siblings, siblingsAt)
+  return { entry, hash, signature, path, bytes, size }
+}
+
+const pathBytes = (path: EntryPath): number => siblingsFrom(path) + path.siblings.length
+
+/** How many bytes of a path come before its siblings. */
+const siblingsFrom = ({ turns, siblings }: EntryPath): number =>
+  2 + blindBytes + (turns > 0 ? 1 + varintBytes(turns) : 0) + 1 + varintBytes(siblings.length)
+
+/** Answers where the siblings are to follow. */
+function writeBeforeSiblings(into: Uint8Array, from: number, { blind, turns, siblings }: EntryPath): number {
+  into[from] = signed.blind
+  into[from + 1] = blindBytes
+  into.set(blind, from + 2)
+  let at = from + 2 + blindBytes
+  if (turns > 0) {
+    into[at] = signed.turns
+    at = writeVarint(into, at + 1, turns)
+  }
+  into[at] = signed.siblings
+  return writeVarint(into, at + 1, siblings.length)
+}
+
 // --- reading
 
 /**
@@ -77,25 +160,27 @@ function unsigned(entry: Entry, names: Uint8Array): { bytes: Uint8Array; entryAt
  * @throws {MalformedEntry}
  */
 export function openEntry(bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>): SealedEntry {
-  const { encoded, signature } = decodeSigned(bytes)
+  const { encoded, signature, path } = decodeSigned(bytes)
   const entry = decodeEntry(encoded)
-  if (!isCanonical(entry, signature, bytes))
+  if (!isCanonical(entry, signature, path, bytes))
     throw new MalformedEntry('The entry is not encoded in the one way that it may be.')
-  return { entry, hash: crypto.sha256(encoded), signature, bytes }
+  const size = bytes.length - (path ? pathBytes(path) : 0)
+  return { entry, hash: crypto.sha256(encoded), signature, ...(path && { path }), bytes, size }
 }
 
 /**
- * Whether the message is what {@link sealEntry} would have made of its contents. The update, which may be nearly all of it, was read
- * in place: so it is not written and compared, but must only lie where it would be.
+ * Whether the message is what would have been written of its contents. The update, which may be nearly all of it, the signature and
+ * the siblings were read in place: so they are not written and compared, but must only lie where they would be.
  */
-function isCanonical(entry: Entry, signature: Uint8Array, bytes: Uint8Array): boolean {
+function isCanonical(entry: Entry, signature: Uint8Array, path: EntryPath | undefined, bytes: Uint8Array): boolean {
   const parts = partsOf(entry, encodeNames(entry))
   const { update, claim } = parts
   const entryAt = 1 + varintBytes(parts.bytes)
   const entryEnd = entryAt + parts.bytes
   const claimAt = entryEnd - claim.length
   const updateAt = claimAt - update.length
-  if (bytes.length !== entryEnd + 2 + signatureBytes) return false
+  const signatureEnd = entryEnd + signatureFieldBytes
+  if (bytes.length !== signatureEnd + (path ? pathBytes(path) : 0)) return false
   if (!isAt(signature, bytes, entryEnd + 2) || (update.length > 0 && !isAt(update, bytes, updateAt))) return false
   const before = new Uint8Array(updateAt)
   before[0] = signed.entry
@@ -105,8 +190,16 @@ function isCanonical(entry: Entry, signature: Uint8Array, bytes: Uint8Array): bo
     same(before, bytes.subarray(0, updateAt)) &&
     same(claim, bytes.subarray(claimAt, entryEnd)) &&
     bytes[entryEnd] === signed.signature &&
-    bytes[entryEnd + 1] === signatureBytes
+    bytes[entryEnd + 1] === signatureBytes &&
+    (!path || isCanonicalPath(path, bytes, signatureEnd))
   )
+}
+
+function isCanonicalPath(path: EntryPath, bytes: Uint8Array, from: number): boolean {
+  const before = new Uint8Array(siblingsFrom(path))
+  writeBeforeSiblings(before, 0, path)
+  const siblingsAt = from + before.length
+  return isAt(path.siblings, bytes, siblingsAt) && same(before, bytes.subarray(from, siblingsAt))
 }
 
 const isAt = (part: Uint8Array, whole: Uint8Array, at: number): boolean =>
@@ -121,21 +214,56 @@ export function openStoredEntry(bytes: Uint8Array): Entry {
 export const hashOfStored = (bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>): Uint8Array =>
   crypto.sha256(decodeSigned(bytes).encoded)
 
-/** Whether the server that the entry names has signed it. */
-export function isSigned({ entry, hash, signature }: SealedEntry, crypto: Pick<Crypto, 'ed25519'>): boolean {
-  return crypto.ed25519.verify(publicKeyOf(entry.server), signedBytes('cpns-entry-v1', hash), signature)
+/** The {@link SealedEntry.size} of a stored entry. @throws {MalformedEntry} */
+export function sizeOfStored(bytes: Uint8Array): number {
+  const { path } = decodeSigned(bytes)
+  return bytes.length - (path ? pathBytes(path) : 0)
 }
 
-function decodeSigned(bytes: Uint8Array): { encoded: Uint8Array; signature: Uint8Array } {
+/** Whether the server that the entry names has signed it, alone or together with others. */
+export function isSigned(
+  { entry, hash, signature, path }: SealedEntry,
+  crypto: Pick<Crypto, 'ed25519' | 'sha256'>,
+): boolean {
+  const bytes = path
+    ? signedBytes('cpns-entries-v1', rootAbove(hash, path, crypto))
+    : signedBytes('cpns-entry-v1', hash)
+  return crypto.ed25519.verify(publicKeyOf(entry.server), bytes, signature)
+}
+
+interface SignedParts {
+  readonly encoded: Uint8Array
+  readonly signature: Uint8Array
+  readonly path: EntryPath | undefined
+}
+
+function decodeSigned(bytes: Uint8Array): SignedParts {
   let encoded: Uint8Array = noBytes
   let signature = noBytes
+  let blind = noBytes
+  let turns = 0
+  let siblings = noBytes
   readFields(bytes, (found, reader) => {
     if (found === signed.entry) encoded = reader.bytes()
     else if (found === signed.signature) signature = reader.bytes()
+    else if (found === signed.blind) blind = reader.bytes()
+    else if (found === signed.turns) turns = reader.uint32()
+    else if (found === signed.siblings) siblings = reader.bytes()
     else throw unexpected('SignedEntry', found)
   })
   if (signature.length !== signatureBytes) throw new MalformedEntry(`A signature has ${signatureBytes} bytes.`)
-  return { encoded, signature }
+  const isAlone = blind.length === 0 && turns === 0 && siblings.length === 0
+  return { encoded, signature, path: isAlone ? undefined : asPath({ blind, turns, siblings }) }
+}
+
+function asPath(path: EntryPath): EntryPath {
+  const steps = stepsOf(path)
+  if (path.blind.length !== blindBytes) throw new MalformedEntry(`An entry is blinded with ${blindBytes} bytes.`)
+  if (!Number.isInteger(steps) || steps < 1 || steps > maxSteps)
+    throw new MalformedEntry(`The way to what is signed has 1 to ${maxSteps} steps.`)
+  if (path.turns >= 2 ** steps)
+    throw new MalformedEntry('The way to what is signed turns more often than it has steps.')
+  return path
 }
 
 /** Byte by byte: an entry is public. */

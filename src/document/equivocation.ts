@@ -1,6 +1,6 @@
 import type { LocalRecord, LogHead, LogStore } from '../ports/log-store.ts'
 import type { Fork } from './admission.ts'
-import { hashOfStored, openStoredEntry, type SealedEntry } from './entry.ts'
+import { hashOfStored, openStoredEntry, type SealedEntry, sizeOfStored } from './entry.ts'
 import { type Equivocation, encodeEquivocation } from './equivocation-record.ts'
 import { guardUpdate } from './guard.ts'
 import type { Ledger } from './ledger.ts'
@@ -45,7 +45,7 @@ export async function cutBelow(
     const { update } = openStoredEntry(each.bytes)
     const verdict = update.length > 0 ? guardUpdate(update, { root: log, clientId, nextClock: clock }) : undefined
     if (verdict?.ok) clock = verdict.nextClock
-    bytes += each.bytes.length
+    bytes += sizeOfStored(each.bytes)
     hash = hashOfStored(each.bytes, crypto)
   }
   const name = new TextEncoder().encode(`cpns-fork-v1 ${log} ${seq} `)

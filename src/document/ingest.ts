@@ -25,8 +25,8 @@ export async function ingest(
   context: DocumentsContext,
 ): Promise<Ingested> {
   const { document } = replica
-  const { crypto, authorship, limits, slices } = context
-  const rules: AdmissionRules = { document, owner: ownerOf(document), crypto, authorship, limits }
+  const { crypto, authorship, signatures, limits, slices } = context
+  const rules: AdmissionRules = { document, owner: ownerOf(document), crypto, authorship, signatures, limits }
   const ledger = await replica.loadLedger()
   const arrivals = await slices.run(source, arriving(bytes, rules, revenants, ledger))
   const hashes = await heldHashes(arrivals, ledger, replica)

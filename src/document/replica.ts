@@ -2,7 +2,7 @@ import type { Slices } from '../actor/slices.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { ServerIdentity } from '../ports/identity.ts'
-import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore, StoredEntry } from '../ports/log-store.ts'
+import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore } from '../ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -14,6 +14,8 @@ import type { Equivocation } from './equivocation-record.ts'
 import { type Claim, copiedIn, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
+import type { Sealing } from './sealing.ts'
+import type { Signatures } from './signatures.ts'
 import { YState } from './y-state.ts'
 
 /** What the documents of one server share. */
@@ -27,6 +29,10 @@ export interface DocumentsContext {
   readonly authorship: Authorship
   readonly telemetry: Telemetry
   readonly limits: DocumentLimits
+  /** By which own entries are signed. */
+  readonly sealing: Sealing
+  /** By which those of others are checked. */
+  readonly signatures: Signatures
   /** What peers send is judged in these, so that however much it is nobody waits for it. */
   readonly slices: Slices
   /**
@@ -43,7 +49,7 @@ export interface DocumentsContext {
 /** A change of a document that is to become durable. */
 export interface Change {
   readonly ledger: Ledger
-  readonly append: readonly StoredEntry[]
+  readonly append: DocumentChange['append']
   readonly drop: DocumentChange['drop']
   readonly local: readonly LocalRecord[]
 }

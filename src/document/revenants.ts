@@ -1,8 +1,8 @@
-import type { Crypto } from '../ports/crypto.ts'
 import type { LogId } from '../ports/names.ts'
 import type { Arrivals } from './admission.ts'
-import { isSigned, type SealedEntry } from './entry.ts'
+import type { SealedEntry } from './entry.ts'
 import { deadIn, type Ledger } from './ledger.ts'
+import type { Signatures } from './signatures.ts'
 
 /**
  * Entries of logs that were superseded here, kept in memory while a peer offers such a log whole: it is taken again only
@@ -10,12 +10,12 @@ import { deadIn, type Ledger } from './ledger.ts'
  */
 export class Revenants {
   readonly #entries = new Map<LogId, Map<number, SealedEntry>>()
-  readonly #crypto: Pick<Crypto, 'ed25519'>
+  readonly #signatures: Pick<Signatures, 'hold'>
   readonly #maxBytes: number
   #bytes = 0
 
-  constructor(crypto: Pick<Crypto, 'ed25519'>, maxBytes: number) {
-    this.#crypto = crypto
+  constructor(signatures: Pick<Signatures, 'hold'>, maxBytes: number) {
+    this.#signatures = signatures
     this.#maxBytes = maxBytes
   }
 
@@ -48,7 +48,7 @@ export class Revenants {
       const { seq } = sealed.entry
       all.set(seq, sealed)
       // What is kept is joined to what others send: it must not be theirs to answer for.
-      if (kept.has(seq) || !isSigned(sealed, this.#crypto)) continue
+      if (kept.has(seq) || !this.#signatures.hold(sealed)) continue
       kept.set(seq, sealed)
       this.#bytes += sealed.bytes.length
     }

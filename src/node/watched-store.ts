@@ -1,5 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
-import { type Commit, CommitOutcomeUnknown, type LogStore } from '../ports/log-store.ts'
+import { type Commit, CommitOutcomeUnknown, type LogStore, storedEntry } from '../ports/log-store.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 
 /** A store that is watched. */
@@ -30,7 +30,7 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
         telemetry.count(
           'cpns_store_entry_bytes_total',
           {},
-          append.reduce((sum, { bytes }) => sum + bytes.length, 0),
+          append.reduce((sum, entry) => sum + storedEntry(entry).bytes.length, 0),
         )
       }
     } catch (error) {

@@ -3,6 +3,7 @@ import type { OperatorId, ServerId } from './names.ts'
 /** What an Ed25519 signature is for: a signature made for one purpose never verifies for another. */
 export type SigningPurpose =
   | 'cpns-entry-v1'
+  | 'cpns-entries-v1'
   | 'cpns-manifest-v1'
   | 'cpns-challenge-v1'
   | 'cpns-authenticate-v1'

@@ -9,6 +9,23 @@ export interface StoredEntry {
   readonly bytes: Uint8Array
 }
 
+/**
+ * An entry of this server's own, not signed yet: what becomes durable together is signed together, so the store has it sealed when
+ * it begins the flush that the entry goes into, and not before.
+ */
+export interface UnsealedEntry {
+  readonly log: LogId
+  readonly seq: number
+  /** Of what {@link seal} answers. */
+  readonly bytesAtMost: number
+  /** The `SignedEntry` protobuf; the same each time. */
+  seal(): Uint8Array
+}
+
+/** An entry that is on the disk by now. */
+export const storedEntry = (entry: StoredEntry | UnsealedEntry): StoredEntry =>
+  'seal' in entry ? { log: entry.log, seq: entry.seq, bytes: entry.seal() } : entry
+
 /** Where one log of a document ends. */
 export interface LogHead {
   readonly log: LogId
@@ -17,7 +34,7 @@ export interface LogHead {
   readonly length: number
   /** SHA-256 of the last entry (32 bytes); at an equivocation, the hash that names the fork. */
   readonly hash: Uint8Array
-  /** Bytes of the log's stored entries. */
+  /** Bytes of the log's entries, each as if it had been signed alone. */
   readonly bytes: number
   /** The clock that the log's next Yjs item will have. */
   readonly clock: number
@@ -54,7 +71,7 @@ export interface DocumentChange {
   /** The index record after the change. `undefined` forgets the document: index, entries and all. */
   readonly document: DocumentId
   readonly index: IndexRecord | undefined
-  readonly append: readonly StoredEntry[]
+  readonly append: readonly (StoredEntry | UnsealedEntry)[]
   /** Logs (or, from `from` on, their ends) whose entries are removed, in the same batch. */
   readonly drop: readonly { readonly log: LogId; readonly from: number }[]
 }
