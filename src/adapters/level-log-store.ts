@@ -5,7 +5,7 @@ import { UnknownFormat } from '../ports/stored-format.ts'
 import type { KeyRange, Operation, Table } from '../ports/table.ts'
 import { makeDurableFolder } from './files.ts'
 import { journalDamage } from './level-journal.ts'
-import { formatVersion, metaKey, putMeta, readMeta } from './record-format.ts'
+import { formatVersion, isReadable, metaKey, putMeta, readMeta } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
 
 export interface LevelLogStoreOptions {
@@ -130,12 +130,14 @@ const inUse = (folder: string, cause: unknown): StoreInUse =>
 const codeOf = (error: unknown): unknown =>
   typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
 
+/** What an earlier release wrote is this one's from now on: that release could not read what is added. */
 async function assertFormat(level: Level, folder: string): Promise<void> {
   const key = metaKey(formatName)
   const value = await level.get(key).catch(asCorruption)
-  if (value === undefined) return level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
-  const [version = 0] = readMeta(key, value)
-  if (version !== formatVersion) throw new UnknownFormat(`The store in ${folder}`, version, formatVersion)
+  const [version = 0] = value ? readMeta(key, value) : []
+  if (version === formatVersion) return
+  if (value && !isReadable(version)) throw new UnknownFormat(`The store in ${folder}`, version, formatVersion)
+  await level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
 }
 
 function putsOf({ key, value }: Operation): { type: 'put'; key: Uint8Array; value: Uint8Array }[] {

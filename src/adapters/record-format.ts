@@ -24,8 +24,13 @@ import type { KeyRange, Operation } from '../ports/table.ts'
  * or put under another key, is answered with CorruptRecord. Hash and value of a record come from one allocation.
  */
 
-/** Raised when a payload changes its layout; a record of another version is refused, never guessed at. */
-export const formatVersion = 1
+/**
+ * Raised when a payload changes its layout; a record of a later version is refused, never guessed at. Since 2 an entry may carry a way to
+ * a signature that it shares with others: what version 1 holds is read as it is.
+ */
+export const formatVersion = 2
+/** Whether records of a version are read here. */
+export const isReadable = (version: number): boolean => version >= 1 && version <= formatVersion
 
 const indexKind = 0x69
 const entryKind = 0x65
@@ -296,8 +301,8 @@ function opened(key: Uint8Array, value: Uint8Array, place: () => RecordPlace): B
   const hashAt = value.length - hashBytes
   if (hashAt < 1) throw new CorruptRecord(place())
   if (hashOf(key, value.subarray(0, hashAt)).compare(value, hashAt) !== 0) throw new CorruptRecord(place())
-  if (value[0] !== formatVersion)
-    throw new UnknownFormat(`Stored record ${recordName(place())}`, value[0] ?? 0, formatVersion)
+  const [version = 0] = value
+  if (!isReadable(version)) throw new UnknownFormat(`Stored record ${recordName(place())}`, version, formatVersion)
   return asBuffer(value).subarray(1, hashAt)
 }
 

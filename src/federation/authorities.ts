@@ -27,21 +27,19 @@ export function authoritiesWith(options: {
   readonly peer: ServerId
   readonly peerOperator: OperatorId
   readonly own: OperatorId
-  /** Whether the peer understands being asked for manifests. */
-  readonly canBeAsked: boolean
   readonly authors: Pick<Authors, 'knownOf' | 'path' | 'take'>
 }): Authorities {
-  const { peer, peerOperator, own, canBeAsked, authors } = options
+  const { peer, peerOperator, own, authors } = options
   /** Whether the peer knows better than this server who writes the document, or should. */
   function answersFor(document: DocumentId): boolean {
     const name = parseDocumentId(document)
     return name.kind !== 'visit' || name.owner === peerOperator || name.home === peerOperator
   }
   return {
-    knownOf: document => (canBeAsked ? authors.knownOf(document) : undefined),
+    knownOf: document => authors.knownOf(document),
     path: (document, after) => (ownerOf(document) === own ? [] : authors.path(ownerOf(document), document, after)),
     take: (document, manifests) => authors.take(document, manifests, peer),
-    isToBeAsked: document => canBeAsked && authors.knownOf(document) !== undefined,
+    isToBeAsked: document => authors.knownOf(document) !== undefined,
     faultOfStrangers(document, count) {
       const known = authors.knownOf(document)
       if (known === 0 || !answersFor(document)) return 0

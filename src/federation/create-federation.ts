@@ -36,10 +36,11 @@ import type { SyncEvents } from './sync-surroundings.ts'
 import type { Trust, TrustChange } from './trust.ts'
 import { maxFrameBytes } from './wire-shapes.ts'
 
-/** Versions of the protocol that are spoken, the newest first. */
-export const protocolVersions: readonly number[] = [3, 2]
-/** From which one on a peer may be asked for the manifests of a document's owner. */
-const versionWithAuthors = 3
+/**
+ * Versions of the protocol that are spoken, the newest first. Since 4 entries may be signed together: who speaks none but earlier ones
+ * could not check them, and is refused (`version`).
+ */
+export const protocolVersions: readonly number[] = [4]
 
 /** How often links are looked after that nobody else wakes: only one whose actor was given up needs it. */
 const tendMs = 10_000
@@ -160,16 +161,13 @@ export function createFederation(options: FederationOptions): Federation {
     limits,
     tell,
     report,
-    session: ({ operator: of, versions, events, ...session }) =>
+    session: ({ operator: of, events, ...session }) =>
       new SyncSession({
         ...session,
         peer: session.stream.peer,
         events: heard(session.stream.peer, events),
         exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
-        authors: authoritiesWith({
-          ...{ own: operator, peer: session.stream.peer, peerOperator: of, authors },
-          canBeAsked: versions.includes(versionWithAuthors),
-        }),
+        authors: authoritiesWith({ own: operator, peer: session.stream.peer, peerOperator: of, authors }),
         grown: forest.of(of),
         budget: of === operator ? undefined : budgetOf(of),
         entriesInTurn: async count => (of === operator ? undefined : quotas.entries(of, count)),

@@ -120,19 +120,21 @@ function opened(bytes: Uint8Array, crypto: Crypto): SealedEntry {
 
 // --- as a line of JSON
 
-const formatVersion = 1
+/** Since 2 entries may be signed together with others; what version 1 holds is read as it is. */
+const formatVersion = 2
+const version = z.literal([1, formatVersion])
 const bytes = z.base64url().transform(text => base64url.baseDecode(text))
 const manifest = z.unknown().transform(item => parseManifest(JSON.stringify(item) ?? ''))
 const manifests = z.array(manifest).min(1).max(maxPath)
 const lineSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    version: z.literal(formatVersion),
+    version,
     kind: z.literal('entries'),
     first: bytes,
     second: bytes,
     manifests,
   }),
-  z.strictObject({ version: z.literal(formatVersion), kind: z.literal('manifests'), manifests, other: manifest }),
+  z.strictObject({ version, kind: z.literal('manifests'), manifests, other: manifest }),
 ])
 
 /** One line of JSON, without its end: for a file of them, one under the other. */

@@ -37,8 +37,6 @@ export interface LinkSurroundings {
   session(options: {
     readonly stream: PeerStream
     readonly operator: OperatorId
-    /** Of the protocol, that the peer speaks. */
-    readonly versions: readonly number[]
     readonly drives: boolean
     readonly conduct: PeerConduct
     readonly peerClock: PeerClock
@@ -62,7 +60,6 @@ type State =
   | {
       readonly at: 'greeting'
       readonly operator?: OperatorId
-      readonly versions?: readonly number[]
       /** The stream of hello, once the peer has opened it. */
       readonly hello?: PeerStream
       readonly early?: PeerStream
@@ -249,10 +246,10 @@ class Link implements Behaviour<LinkMessage> {
       this.#fail('broken', isTheirs ? `The peer refuses: ${greeted.reason}.` : greeted.reason)
       return
     }
-    const { operator, versions, clock } = greeted.hello
+    const { operator, clock } = greeted.hello
     const { early } = this.#state
     this.#peerClock.greeted(clock)
-    this.#become({ at: 'greeting', operator, versions })
+    this.#become({ at: 'greeting', operator })
     if (early) this.#up(early)
     else if (this.#speaksFirst) {
       const life = this.#life
@@ -274,13 +271,12 @@ class Link implements Behaviour<LinkMessage> {
       stream.reset('This stream is not expected now.')
       return
     }
-    const { operator, versions = [] } = this.#state
+    const { operator } = this.#state
     const life = this.#life
     this.#cancelTimer()
     const session = this.#around.session({
       stream,
       operator,
-      versions,
       drives: this.#speaksFirst,
       conduct: this.#conduct,
       peerClock: this.#peerClock,

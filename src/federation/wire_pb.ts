@@ -377,7 +377,7 @@ export type Have = Message<"cpns.v1.Have"> & {
   purpose: number;
 
   /**
-   * Of an ask, since version 3: the sender does not federate with the owner of the document, whose root keys the document's home vouches for,
+   * Of an ask: the sender does not federate with the owner of the document, whose root keys the document's home vouches for,
    * and knows its manifests up to this number, 0 for none. Wants those after it, that lead to the newest from the root.
    *
    * @generated from field: optional uint64 manifests_after = 7;
@@ -410,7 +410,7 @@ export type Entries = Message<"cpns.v1.Entries"> & {
   entries: Uint8Array[];
 
   /**
-   * Since version 3: signed manifests of the owner that the receiver has asked for, in order; at most 32 of 128 KiB each.
+   * Signed manifests of the owner that the receiver has asked for, in order; at most 32 of 128 KiB each.
    *
    * @generated from field: repeated bytes manifests = 3;
    */

@@ -232,9 +232,9 @@ test('a replica of a later release is refused, and keeps what waits in it', asyn
 
 test('evidence of a later release proves nothing here, and says with which it does', () => {
   assert.throws(
-    () => parseEvidence('{"version":2,"kind":"entries","more":1}'),
+    () => parseEvidence('{"version":3,"kind":"entries","more":1}'),
     (error: unknown) =>
-      error instanceof UnprovenEvidence && /has format version 2; this program reads version 1\./.test(error.message),
+      error instanceof UnprovenEvidence && /has format version 3; this program reads version 2\./.test(error.message),
   )
 })
 

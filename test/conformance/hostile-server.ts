@@ -7,6 +7,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { systemClock } from '../../src/adapters/clock.ts'
 import { libp2pStream } from '../../src/adapters/libp2p-stream.ts'
+import { protocolVersions } from '../../src/federation/create-federation.ts'
 import type { CommandAnswer, ForwardedCommand } from '../../src/federation/federation.ts'
 import { type Greeted, greet } from '../../src/federation/greeting.ts'
 import { helloProtocol, syncProtocol } from '../../src/federation/link.ts'
@@ -95,7 +96,7 @@ export class HostileServer {
     await this.#dial()
     const stream = await this.#streamOf(helloProtocol)
     const hello = () => ({
-      versions: [2],
+      versions: protocolVersions,
       operator: manifests[0]?.manifest.operator ?? this.server.identity.operator,
       manifests: manifests.map(encodeManifest),
       run: new Uint8Array(16),

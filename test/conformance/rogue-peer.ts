@@ -4,6 +4,7 @@ import { systemClock } from '../../src/adapters/clock.ts'
 import { libp2pNetwork } from '../../src/adapters/libp2p-network.ts'
 import { readServerKeys } from '../../src/adapters/operator-keys.ts'
 import { systemRandom } from '../../src/adapters/random.ts'
+import { protocolVersions } from '../../src/federation/create-federation.ts'
 import type { CommandAnswer, ForwardedCommand } from '../../src/federation/federation.ts'
 import { type Greeted, greet } from '../../src/federation/greeting.ts'
 import { helloProtocol, syncProtocol } from '../../src/federation/link.ts'
@@ -38,7 +39,7 @@ export async function roguePeer(identity: ServerFolder, target: ServerFolder, ma
   const greeting = Promise.withResolvers<Greeted>()
   const greeter = {
     hello: () => ({
-      versions: [2],
+      versions: protocolVersions,
       operator: operatorId(identity.operator),
       manifests: [encodeManifest(parseManifest(manifest))],
       run: systemRandom().bytes(16),

@@ -6,6 +6,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { asDocumentId } from '../../src/document/names.ts'
+import { protocolVersions } from '../../src/federation/create-federation.ts'
 import { cosign, encodeManifest, nextManifest, type SignedManifest } from '../../src/federation/manifest.ts'
 import { decodeGreeting, encodeGreeting, type Hello } from '../../src/federation/wire-greeting.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -114,7 +115,7 @@ test('whoever replays an older manifest, contradicts, or proves nothing is refus
   const usurped = cosign({ manifest: third.manifest, signatures: [] }, [c.rootKey], crypto)
   const contradicting = following(b, second, { expires: third.manifest.expires + 1 })
   const hello = (manifests: readonly SignedManifest[], change: Partial<Hello> = {}): Hello => ({
-    versions: [2],
+    versions: protocolVersions,
     operator: b.id,
     manifests: manifests.map(encodeManifest),
     run: new Uint8Array(16),
@@ -127,7 +128,7 @@ test('whoever replays an older manifest, contradicts, or proves nothing is refus
     [hello([usurped]), 'manifest-invalid'],
     [hello([]), 'manifest-invalid'],
     [hello([world.manifest(c)], { operator: c.id }), 'unknown-server'],
-    [hello([third], { versions: [1, 99] }), 'version'],
+    [hello([third], { versions: [3, 2] }), 'version'],
   ] as const) {
     const fake = new FakePeer(hub, fakeServer)
     await fake.start()

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { sealEntry } from '../../src/document/entry.ts'
 import { newLogId } from '../../src/document/log.ts'
 import { asDocumentId } from '../../src/document/names.ts'
+import { protocolVersions } from '../../src/federation/create-federation.ts'
 import { defaultLinkLimits } from '../../src/federation/limits.ts'
 import { encodeManifest, nextManifest, parseManifest } from '../../src/federation/manifest.ts'
 import { root } from '../../src/federation/reconciliation/place.ts'
@@ -73,7 +74,7 @@ async function up({ bench, a1, fake, manifest }: Context): Promise<PeerStream> {
   await fake.network.dial(a1.id, [`/memory/${a1.id}`])
   const stream = await fake.network.open(a1.id, '/cpns/hello/1')
   const clock = bench.clock.now()
-  const hello = { versions: [2], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock }
+  const hello = { versions: protocolVersions, operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock }
   await stream.send(encodeGreeting({ type: 'hello', hello }))
   await fake.next(stream)
   await fake.next(stream)
@@ -243,7 +244,7 @@ test('more queries than may be open end the link, and so does an answer to nothi
 test('a peer that says hello after hello, awaiting no verdict, leaves nothing open and is cut off', async context => {
   const { bench, a1, fake, manifest } = context
   await fake.network.dial(a1.id, [`/memory/${a1.id}`])
-  const hello = { versions: [2], operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock: 0 }
+  const hello = { versions: protocolVersions, operator: b.id, manifests: [manifest], run: new Uint8Array(16), clock: 0 }
   const frame = encodeGreeting({ type: 'hello', hello })
   const first = await fake.network.open(a1.id, '/cpns/hello/1')
   for (let hellos = 0; hellos < 70 && a1.refusals('cut-off') === 0; hellos++) {

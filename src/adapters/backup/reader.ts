@@ -4,7 +4,7 @@ import { signedBytes } from '../../ports/identity.ts'
 import { publicKeyOf, type ServerId } from '../../ports/names.ts'
 import { UnknownFormat } from '../../ports/stored-format.ts'
 import { nodeCrypto } from '../crypto.ts'
-import { isRecordOfIndex, isWholeRecord, formatVersion as storeFormat } from '../record-format.ts'
+import { isReadable, isRecordOfIndex, isWholeRecord, formatVersion as storeFormat } from '../record-format.ts'
 import {
   BackupRefused,
   type BlockType,
@@ -58,7 +58,7 @@ export async function* readBackup(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     switch (type) {
       case 'H':
         by = parsed(header, payload)
-        if (by.storeFormat !== storeFormat)
+        if (!isReadable(by.storeFormat))
           throw new UnknownFormat('The store in this backup', by.storeFormat, storeFormat)
         yield { kind: 'header', header: by }
         break
