@@ -32,17 +32,62 @@ type Hashing = Pick<Crypto, 'sha256'>
 export const stepsOf = ({ siblings }: EntryPath): number => siblings.length / hashBytes
 
 /** The root that an entry with this hash is below. */
-export function rootAbove(hash: Uint8Array, { blind, turns, siblings }: EntryPath, crypto: Hashing): Uint8Array {
+export function rootAbove(hash: Uint8Array, path: EntryPath, crypto: Hashing): Uint8Array {
+  let node = leafOf(hash, path.blind, crypto)
+  for (let step = 0; step < stepsOf(path); step++) node = nodeAbove(node, path, step, crypto)
+  return node
+}
+
+function nodeAbove(node: Uint8Array, { turns, siblings }: EntryPath, step: number, crypto: Hashing): Uint8Array {
+  const sibling = siblings.subarray(step * hashBytes, (step + 1) * hashBytes)
+  return ((turns >>> step) & 1) === 1 ? nodeOf(sibling, node, crypto) : nodeOf(node, sibling, crypto)
+}
+
+function nodeOf(first: Uint8Array, second: Uint8Array, crypto: Hashing): Uint8Array {
   const hashed = new Uint8Array(1 + 2 * hashBytes)
   hashed[0] = nodeMark
-  let node = leafOf(hash, blind, crypto)
-  for (let at = 0, step = 0; at < siblings.length; at += hashBytes, step++) {
-    const isBehind = ((turns >>> step) & 1) === 1
-    hashed.set(node, isBehind ? 1 + hashBytes : 1)
-    hashed.set(siblings.subarray(at, at + hashBytes), isBehind ? 1 : 1 + hashBytes)
-    node = crypto.sha256(hashed)
+  hashed.set(first, 1)
+  hashed.set(second, 1 + hashBytes)
+  return crypto.sha256(hashed)
+}
+
+/** Nodes of one tree, by place: the root's is 1, those below n are 2n and 2n + 1. Where one is known, so is the other half, and what is above. */
+export type KnownNodes = Map<number, Uint8Array>
+
+/** Whether an entry is below the root; if so, what lies on its way there is known as well from then on. */
+export function isBelow(known: KnownNodes, hash: Uint8Array, path: EntryPath, crypto: Hashing): boolean {
+  const steps = stepsOf(path)
+  const fresh: [place: number, hash: Uint8Array][] = []
+  let node = leafOf(hash, path.blind, crypto)
+  for (let step = 0; step <= steps; step++) {
+    const place = placeOf(path, step)
+    const there = known.get(place)
+    if (there) {
+      if (!isAt(node, there, 0) || !areSiblingsKnown(known, path, step)) return false
+      for (const [place, hash] of fresh) known.set(place, hash)
+      return true
+    }
+    fresh.push([place, node], [place ^ 1, path.siblings.slice(step * hashBytes, (step + 1) * hashBytes)])
+    node = nodeAbove(node, path, step, crypto)
   }
-  return node
+  return false
+}
+
+/** Where the way is after so many steps. */
+const placeOf = (path: EntryPath, step: number): number => (1 << (stepsOf(path) - step)) | (path.turns >>> step)
+
+/** Whether the way goes on as it is known. */
+function areSiblingsKnown(known: KnownNodes, path: EntryPath, from: number): boolean {
+  for (let step = from; step < stepsOf(path); step++) {
+    const sibling = known.get(placeOf(path, step) ^ 1)
+    if (!sibling || !isAt(sibling, path.siblings, step * hashBytes)) return false
+  }
+  return true
+}
+
+function isAt(hash: Uint8Array, bytes: Uint8Array, from: number): boolean {
+  for (let at = 0; at < hashBytes; at++) if (hash[at] !== bytes[from + at]) return false
+  return true
 }
 
 function leafOf(hash: Uint8Array, blind: Uint8Array, crypto: Hashing): Uint8Array {
@@ -88,8 +133,7 @@ export function treeOf(hashes: readonly Uint8Array[], blinds: Uint8Array, crypto
   function joined(first: (typeof level)[number], second: (typeof level)[number]): (typeof level)[number] {
     climb(first.below, second.hash, 0)
     climb(second.below, first.hash, 1)
-    const hashed = Uint8Array.of(nodeMark, ...first.hash, ...second.hash)
-    return { hash: crypto.sha256(hashed), below: first.below.concat(second.below) }
+    return { hash: nodeOf(first.hash, second.hash, crypto), below: first.below.concat(second.below) }
   }
 
   function climb(leaves: readonly number[], sibling: Uint8Array, turn: 0 | 1): void {

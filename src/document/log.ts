@@ -9,6 +9,7 @@ import type { Random } from '../ports/random.ts'
  */
 
 const logIdBytes = 16
+const encoder = new TextEncoder()
 
 /** 128 random bits: a log that nobody has written yet. */
 export const newLogId = (random: Random): LogId => base64url.baseEncode(random.bytes(logIdBytes)) as LogId
@@ -18,7 +19,7 @@ export const newLogId = (random: Random): LogId => base64url.baseEncode(random.b
  * document may clash; the later one to arrive is refused.
  */
 export function clientIdOf(log: LogId, crypto: Pick<Crypto, 'sha256'>): number {
-  const digest = crypto.sha256(new TextEncoder().encode(log))
+  const digest = crypto.sha256(encoder.encode(log))
   const view = new DataView(digest.buffer, digest.byteOffset)
   return view.getUint32(0) * 2 ** 20 + (view.getUint32(4) >>> 12)
 }
