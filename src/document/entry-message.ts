@@ -1,10 +1,10 @@
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
+import { BinaryWriter } from '@bufbuild/protobuf/wire'
 import { type DocumentId, isLogId, type LogId, type ServerId } from '../ports/names.ts'
 import { asDocumentId } from './names.ts'
+import { delimited, MalformedEntry, noBytes, StrictFields, tag, varint } from './strict-fields.ts'
 
 /*
- * The `Entry` message of `entry.proto`, by hand: every write passes through it. It is written in one way only; whether it was read
- * from that one is for `entry.ts` to say.
+ * The `Entry` message of `entry.proto`, by hand: every write passes through it. It is written in one way only, and nothing else is read.
  */
 
 /** A log that this entry's log has copied up to and including `seq`, whose entry has `hash`. */
@@ -32,22 +32,13 @@ export interface Entry {
   readonly supersedes: readonly Superseded[]
   readonly after: readonly Relied[]
 }
-/** Bytes that are not the encoding of an entry. The message says what is wrong with them. */
-export class MalformedEntry extends Error {
-  override readonly name = 'MalformedEntry'
-}
+
 const hashBytes = 32
 const maxDocumentIdLength = 1_024
 /** Far below 2^32, so that a length always fits where a sequence number does. */
 const maxSeq = 2 ** 31 - 1
 /** What one entry may name: more logs than that no document has, as every restart and compaction adds just one. */
 const maxNamedLogs = 2_048
-export const noBytes: Uint8Array = new Uint8Array(0)
-
-/** Wire types of protobuf, and tags made with them. */
-export const varint = 0
-export const delimited = 2
-export const tag = (field: number, type: number): number => (field << 3) | type
 
 const field = {
   document: tag(1, delimited),
@@ -114,7 +105,7 @@ export function writeEntry(into: Uint8Array, from: number, parts: Parts): void {
 }
 
 /** Answers where the update's bytes are to follow. */
-export function writeBeforeUpdate(into: Uint8Array, from: number, { names, seq, prev, update }: Parts): number {
+function writeBeforeUpdate(into: Uint8Array, from: number, { names, seq, prev, update }: Parts): number {
   into.set(names, from)
   let at = from + names.length
   if (seq > 0) {
@@ -150,82 +141,46 @@ export function varintBytes(value: number): number {
 }
 // --- reading
 
+/** @throws {MalformedEntry} for what {@link writeEntry} would not have written */
 export function decodeEntry(bytes: Uint8Array): Entry {
-  let document = ''
-  let log = ''
-  let server = ''
-  let seq = 0
-  let prev = noBytes
-  let update = noBytes
-  const supersedes: Superseded[] = []
-  const after: Relied[] = []
-  readFields(bytes, (found, reader) => {
-    if (found === field.document) document = reader.string(true)
-    else if (found === field.log) log = reader.string(true)
-    else if (found === field.server) server = reader.string(true)
-    else if (found === field.seq) seq = reader.uint32()
-    else if (found === field.prev) prev = reader.bytes()
-    else if (found === field.update) update = reader.bytes()
-    else if (found === field.supersedes && supersedes.length < maxNamedLogs)
-      supersedes.push(decodeSuperseded(reader.bytes()))
-    else if (found === field.after && after.length < maxNamedLogs) after.push(decodeRelied(reader.bytes()))
-    else throw unexpected('Entry', found)
-  })
+  const fields = new StrictFields(bytes)
+  const document = asDocument(fields.text(field.document))
+  const log = asLog(fields.text(field.log))
+  const server = asServer(fields.text(field.server))
+  const seq = asSeq(fields.number(field.seq))
+  const prev = fields.bytes(field.prev)
+  const update = fields.bytes(field.update)
+  const supersedes = several(fields, field.supersedes, supersededFrom)
+  const after = several(fields, field.after, reliedFrom)
+  fields.end('Entry')
   if (prev.length !== (seq === 0 ? 0 : hashBytes))
     throw new MalformedEntry('The first entry of a log has no prev; every other has one of 32 bytes.')
-  return {
-    document: asDocument(document),
-    log: asLog(log),
-    server: asServer(server),
-    seq: asSeq(seq),
-    prev,
-    update,
-    supersedes,
-    after,
-  }
+  return { document, log, server, seq, prev, update, supersedes, after }
 }
 
-function decodeSuperseded(bytes: Uint8Array): Superseded {
-  let log = ''
-  let seq = 0
-  let hash = noBytes
-  readFields(bytes, (found, reader) => {
-    if (found === superseded.log) log = reader.string(true)
-    else if (found === superseded.seq) seq = reader.uint32()
-    else if (found === superseded.hash) hash = reader.bytes()
-    else throw unexpected('Supersede', found)
-  })
+function several<T>(fields: StrictFields, tag: number, from: (each: StrictFields) => T): readonly T[] {
+  const all: T[] = []
+  while (fields.has(tag) && all.length < maxNamedLogs) all.push(from(new StrictFields(fields.bytes(tag))))
+  return all
+}
+
+function supersededFrom(fields: StrictFields): Superseded {
+  const log = asLog(fields.text(superseded.log))
+  const seq = asSeq(fields.number(superseded.seq))
+  const hash = fields.bytes(superseded.hash)
+  fields.end('Supersede')
   if (hash.length !== hashBytes)
     throw new MalformedEntry(`A superseded log is named with a hash of ${hashBytes} bytes.`)
-  return { log: asLog(log), seq: asSeq(seq), hash }
+  return { log, seq, hash }
 }
 
-function decodeRelied(bytes: Uint8Array): Relied {
-  let log = ''
-  let length = 0
-  readFields(bytes, (found, reader) => {
-    if (found === relied.log) log = reader.string(true)
-    else if (found === relied.length) length = reader.uint32()
-    else throw unexpected('Relied', found)
-  })
+function reliedFrom(fields: StrictFields): Relied {
+  const log = asLog(fields.text(relied.log))
+  const length = asSeq(fields.number(relied.length))
+  fields.end('Relied')
   if (length === 0) throw new MalformedEntry('A copy relies on a log only if it held something of it.')
-  return { log: asLog(log), length: asSeq(length) }
+  return { log, length }
 }
-
-/** Calls `take` at each field's tag until the message ends; `take` reads the value. */
-export function readFields(bytes: Uint8Array, take: (found: number, reader: BinaryReader) => void): void {
-  const reader = new BinaryReader(bytes)
-  try {
-    while (reader.pos < reader.len) take(reader.uint32(), reader)
-    if (reader.pos > reader.len) throw new MalformedEntry('The message ends within a field.')
-  } catch (error) {
-    if (error instanceof MalformedEntry) throw error
-    throw new MalformedEntry(`The message cannot be read (${error instanceof Error ? error.message : error}).`)
-  }
-}
-
-export const unexpected = (message: string, found: number): MalformedEntry =>
-  new MalformedEntry(`${message} has no field ${found >>> 3} of wire type ${found & 7} there.`)
 
 function asDocument(text: string): DocumentId {
   if (text.length > maxDocumentIdLength) throw new MalformedEntry('The document id is too long.')

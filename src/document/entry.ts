@@ -1,32 +1,17 @@
 import type { Crypto } from '../ports/crypto.ts'
 import { type ServerIdentity, signedBytes } from '../ports/identity.ts'
 import { publicKeyOf } from '../ports/names.ts'
-import {
-  decodeEntry,
-  delimited,
-  type Entry,
-  encodeNames,
-  MalformedEntry,
-  noBytes,
-  partsOf,
-  readFields,
-  tag,
-  unexpected,
-  varint,
-  varintBytes,
-  writeBeforeUpdate,
-  writeEntry,
-  writeVarint,
-} from './entry-message.ts'
+import { decodeEntry, type Entry, encodeNames, partsOf, varintBytes, writeEntry, writeVarint } from './entry-message.ts'
 import { blindBytes, type EntryPath, maxSteps, rootAbove, siblingBytesAtMost, stepsOf, treeOf } from './entry-tree.ts'
+import { delimited, MalformedEntry, StrictFields, tag, varint } from './strict-fields.ts'
 
 /*
- * The `SignedEntry` message of `entry.proto`. There is one encoding only, and that is how decoding is strict: what was read is
- * written again, and must come out as the same bytes. So nothing unknown, repeated, reordered, padded or spelled-out default
- * gets through, without a rule for each.
+ * The `SignedEntry` message of `entry.proto`. There is one encoding of it only, and nothing else is read (`strict-fields.ts`): so
+ * whoever passes an entry on can change nothing about it that goes unnoticed.
  */
 
-export { type Entry, encodeNames, MalformedEntry, type Relied, type Superseded } from './entry-message.ts'
+export { type Entry, encodeNames, type Relied, type Superseded } from './entry-message.ts'
+export { MalformedEntry } from './strict-fields.ts'
 
 /** An entry with its name, and all of its bytes but those that prove it. */
 export interface UnsignedEntry {
@@ -162,48 +147,8 @@ function writeBeforeSiblings(into: Uint8Array, from: number, { blind, turns, sib
 export function openEntry(bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>): SealedEntry {
   const { encoded, signature, path } = decodeSigned(bytes)
   const entry = decodeEntry(encoded)
-  if (!isCanonical(entry, signature, path, bytes))
-    throw new MalformedEntry('The entry is not encoded in the one way that it may be.')
-  const size = bytes.length - (path ? pathBytes(path) : 0)
-  return { entry, hash: crypto.sha256(encoded), signature, ...(path && { path }), bytes, size }
+  return { entry, hash: crypto.sha256(encoded), signature, ...(path && { path }), bytes, size: sizeOf(encoded) }
 }
-
-/**
- * Whether the message is what would have been written of its contents. The update, which may be nearly all of it, the signature and
- * the siblings were read in place: so they are not written and compared, but must only lie where they would be.
- */
-function isCanonical(entry: Entry, signature: Uint8Array, path: EntryPath | undefined, bytes: Uint8Array): boolean {
-  const parts = partsOf(entry, encodeNames(entry))
-  const { update, claim } = parts
-  const entryAt = 1 + varintBytes(parts.bytes)
-  const entryEnd = entryAt + parts.bytes
-  const claimAt = entryEnd - claim.length
-  const updateAt = claimAt - update.length
-  const signatureEnd = entryEnd + signatureFieldBytes
-  if (bytes.length !== signatureEnd + (path ? pathBytes(path) : 0)) return false
-  if (!isAt(signature, bytes, entryEnd + 2) || (update.length > 0 && !isAt(update, bytes, updateAt))) return false
-  const before = new Uint8Array(updateAt)
-  before[0] = signed.entry
-  writeVarint(before, 1, parts.bytes)
-  writeBeforeUpdate(before, entryAt, parts)
-  return (
-    same(before, bytes.subarray(0, updateAt)) &&
-    same(claim, bytes.subarray(claimAt, entryEnd)) &&
-    bytes[entryEnd] === signed.signature &&
-    bytes[entryEnd + 1] === signatureBytes &&
-    (!path || isCanonicalPath(path, bytes, signatureEnd))
-  )
-}
-
-function isCanonicalPath(path: EntryPath, bytes: Uint8Array, from: number): boolean {
-  const before = new Uint8Array(siblingsFrom(path))
-  writeBeforeSiblings(before, 0, path)
-  const siblingsAt = from + before.length
-  return isAt(path.siblings, bytes, siblingsAt) && same(before, bytes.subarray(from, siblingsAt))
-}
-
-const isAt = (part: Uint8Array, whole: Uint8Array, at: number): boolean =>
-  part.buffer === whole.buffer && part.byteOffset === whole.byteOffset + at
 
 /** Reads what this server has stored, and checked before it did. @throws {MalformedEntry} */
 export function openStoredEntry(bytes: Uint8Array): Entry {
@@ -216,9 +161,10 @@ export const hashOfStored = (bytes: Uint8Array, crypto: Pick<Crypto, 'sha256'>):
 
 /** The {@link SealedEntry.size} of a stored entry. @throws {MalformedEntry} */
 export function sizeOfStored(bytes: Uint8Array): number {
-  const { path } = decodeSigned(bytes)
-  return bytes.length - (path ? pathBytes(path) : 0)
+  return sizeOf(decodeSigned(bytes).encoded)
 }
+
+const sizeOf = (encoded: Uint8Array): number => 1 + varintBytes(encoded.length) + encoded.length + signatureFieldBytes
 
 /** Whether the server that the entry names has signed it, alone or together with others. */
 export function isSigned(
@@ -238,37 +184,23 @@ interface SignedParts {
 }
 
 function decodeSigned(bytes: Uint8Array): SignedParts {
-  let encoded: Uint8Array = noBytes
-  let signature = noBytes
-  let blind = noBytes
-  let turns = 0
-  let siblings = noBytes
-  readFields(bytes, (found, reader) => {
-    if (found === signed.entry) encoded = reader.bytes()
-    else if (found === signed.signature) signature = reader.bytes()
-    else if (found === signed.blind) blind = reader.bytes()
-    else if (found === signed.turns) turns = reader.uint32()
-    else if (found === signed.siblings) siblings = reader.bytes()
-    else throw unexpected('SignedEntry', found)
-  })
+  const fields = new StrictFields(bytes)
+  const encoded = fields.bytes(signed.entry)
+  const signature = fields.bytes(signed.signature)
+  const path = fields.has(signed.blind) ? pathFrom(fields) : undefined
+  fields.end('SignedEntry')
   if (signature.length !== signatureBytes) throw new MalformedEntry(`A signature has ${signatureBytes} bytes.`)
-  const isAlone = blind.length === 0 && turns === 0 && siblings.length === 0
-  return { encoded, signature, path: isAlone ? undefined : asPath({ blind, turns, siblings }) }
+  return { encoded, signature, path }
 }
 
-function asPath(path: EntryPath): EntryPath {
+function pathFrom(fields: StrictFields): EntryPath {
+  const blind = fields.bytes(signed.blind)
+  const turns = fields.number(signed.turns)
+  const path = { blind, turns, siblings: fields.bytes(signed.siblings) }
   const steps = stepsOf(path)
-  if (path.blind.length !== blindBytes) throw new MalformedEntry(`An entry is blinded with ${blindBytes} bytes.`)
+  if (blind.length !== blindBytes) throw new MalformedEntry(`An entry is blinded with ${blindBytes} bytes.`)
   if (!Number.isInteger(steps) || steps < 1 || steps > maxSteps)
     throw new MalformedEntry(`The way to what is signed has 1 to ${maxSteps} steps.`)
-  if (path.turns >= 2 ** steps)
-    throw new MalformedEntry('The way to what is signed turns more often than it has steps.')
+  if (turns >= 2 ** steps) throw new MalformedEntry('The way to what is signed turns more often than it has steps.')
   return path
-}
-
-/** Byte by byte: an entry is public. */
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false
-  return true
 }

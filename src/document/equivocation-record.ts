@@ -1,5 +1,5 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire'
-import { delimited, noBytes, readFields, tag, unexpected } from './entry-message.ts'
+import { delimited, StrictFields, tag } from './strict-fields.ts'
 
 const equivocation = { first: tag(1, delimited), second: tag(2, delimited) }
 
@@ -18,12 +18,9 @@ export function encodeEquivocation({ first, second }: Equivocation): Uint8Array 
 
 /** @throws {MalformedEntry} */
 export function decodeEquivocation(bytes: Uint8Array): Equivocation {
-  let first = noBytes
-  let second = noBytes
-  readFields(bytes, (found, reader) => {
-    if (found === equivocation.first) first = reader.bytes()
-    else if (found === equivocation.second) second = reader.bytes()
-    else throw unexpected('Equivocation', found)
-  })
+  const fields = new StrictFields(bytes)
+  const first = fields.bytes(equivocation.first)
+  const second = fields.bytes(equivocation.second)
+  fields.end('Equivocation')
   return { first, second }
 }

@@ -7,7 +7,7 @@ import { pathBytesAtMost, sealTogether, type UnsignedEntry } from './entry.ts'
 import { blindBytes } from './entry-tree.ts'
 
 /** Entries below one signature. With more, what each costs falls hardly further, while its way to the root gets longer. */
-const together = 16
+const together = 32
 
 /**
  * Signs what this server writes: entries wait unsigned until the store begins to write one of them, and then all that wait are
