@@ -89,8 +89,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'document/admission.ts',
-        from: '    else if (!isSigned(sealed, this.#rules.crypto))\n',
-        to: '    else if (false)\n',
+        from: '    else if (!this.#rules.signatures.hold(sealed)) ',
+        to: '    else if (false) ',
       },
     ],
     scenario: 'hostile.yaml',
