@@ -11,7 +11,8 @@ import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { nodeCrypto } from '../../src/adapters/crypto.ts'
 import { openLevelLogStore } from '../../src/adapters/level-log-store.ts'
-import { formatVersion, metaKey } from '../../src/adapters/record-format.ts'
+import { formatVersion, metaKey, readMeta } from '../../src/adapters/record-format.ts'
+import { openEntry } from '../../src/document/entry.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { survey } from '../../src/document/survey.ts'
 import type { LogStore } from '../../src/ports/log-store.ts'
@@ -22,6 +23,7 @@ import { testOperator } from '../fixtures/operators.ts'
 import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 
 const test = suite('A store of an earlier commit')
+const crypto = nodeCrypto()
 const a = testOperator('a.example', 2)
 const home = asDocumentId('pn/a.example/home')
 const other = asDocumentId('pn/a.example/other')
@@ -58,11 +60,30 @@ test('opens, reads, digests and goes on as then', async () => {
     assert.equal(await server.content(other), { k: [1, { a: null }] })
     await server.set(home, 'now', 1)
     assert.is((await server.content(home)).now, 1)
+    await Promise.all([home, other].map(document => server.set(document, 'together', 1)))
     await world.stopAll()
+    await store.close()
+    await assertTakenOver(path)
   } finally {
     await remove()
   }
 })
+
+/** The folder says that it is this release's now, and holds both what was signed alone then and what is signed together since. */
+async function assertTakenOver(path: string): Promise<void> {
+  const level = new ClassicLevel<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' })
+  const key = metaKey('format')
+  assert.equal(readMeta(key, (await level.get(key)) ?? new Uint8Array()), Uint8Array.of(formatVersion))
+  await level.close()
+  const store = await openLevelLogStore(path, { reserveBytes: 0 })
+  for await (const { fault } of survey(store, crypto)) assert.is(fault, undefined)
+  const together: boolean[] = []
+  for (const document of [home, other])
+    for await (const { bytes } of store.entries(document)) together.push(openEntry(bytes, crypto).path !== undefined)
+  assert.is(together.filter(Boolean).length, 2)
+  assert.ok(together.includes(false))
+  await store.close()
+}
 
 test('of a later one: refused, and says what to start', async () => {
   const { path, remove } = await earlier()
