@@ -1,20 +1,21 @@
 import {
+  createCipheriv,
   createDecipheriv,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
   diffieHellman,
   type KeyObject,
+  randomFillSync,
 } from 'node:crypto'
-import { DecryptionFailed, type Hpke, type HpkePsk } from '../ports/crypto.ts'
+import { DecryptionFailed, type Hpke, type HpkeContext, type HpkePsk } from '../ports/crypto.ts'
 import { hmacSha256 } from './hmac.ts'
-import { hpke, usable } from './hpke.ts'
+import { usable } from './hpke.ts'
 
 /*
- * HPKE for servers, which open a message for every registration. Opening is written out over node:crypto (RFC 9180, with the
- * suite of `hpke.ts`): twenty short steps, each of which WebCrypto hands to another thread, at several times their own cost.
- * Making keys and sealing, which a server does rarely, stay with the library; so whatever one of the two seals, the
- * other opens.
+ * HPKE for servers, which open a message for every registration, and for simulations, which also seal it: written out over
+ * node:crypto (RFC 9180, with the suite of `hpke.ts`). It is twenty short steps, each of which WebCrypto hands to another
+ * thread, at several times their own cost; a simulation, whose time stands still meanwhile, spent most of its processor on waiting for them.
  */
 
 const text = (value: string) => Buffer.from(value)
@@ -29,6 +30,7 @@ const modePsk = 0x01
 const modeAuth = 0x02
 
 const publicKeyBytes = 32
+const privateKeyBytes = 32
 const sharedBytes = 32
 const hashBytes = 32
 const keyBytes = 16
@@ -39,41 +41,48 @@ const tagBytes = 16
 const pkcs8Prefix = Buffer.from('302e020100300506032b656e04220420', 'hex')
 const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex')
 
-interface Recipient {
+interface OwnKey {
   readonly key: KeyObject
   readonly publicKey: Uint8Array
 }
 
-/** Sealing and keys as {@link hpke} makes them, of the same material; opening by node:crypto. */
-export function nodeHpke(keyMaterial?: () => Uint8Array): Hpke {
+/** @param keyMaterial as {@link hpke} takes it, and makes the same keys of it */
+export function nodeHpke(keyMaterial: () => Uint8Array = randomMaterial): Hpke {
   /** Parsing a key costs as much as using it. */
-  const recipients = new WeakMap<Uint8Array, Recipient>()
+  const parsed = new WeakMap<Uint8Array, OwnKey>()
 
-  function recipientOf(privateKey: Uint8Array): Recipient {
-    const known = recipients.get(privateKey)
+  function ownKey(privateKey: Uint8Array): OwnKey {
+    const known = parsed.get(privateKey)
     if (known) return known
-    const der = Buffer.concat([pkcs8Prefix, privateKey])
-    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-    const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length)
-    const recipient = { key, publicKey: new Uint8Array(publicKey) }
-    recipients.set(privateKey, recipient)
-    return recipient
+    const key = ownKeyOf(privateKey)
+    parsed.set(privateKey, key)
+    return key
   }
 
   return {
-    ...hpke(keyMaterial),
+    async generateKeyPair() {
+      const privateKey = derivedKey(keyMaterial())
+      return { privateKey, publicKey: ownKey(privateKey).publicKey }
+    },
 
-    async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk, ...auth }: OpenOptions) {
+    async seal({ recipientPublicKey, info, aad, plaintext, psk, senderKey }) {
       const usablePsk = usable(psk).psk
-      const recipient = recipientOf(recipientPrivateKey)
+      const ephemeral = ownKeyOf(derivedKey(keyMaterial()))
+      const sender = senderKey && ownKey(senderKey.privateKey)
+      const enc = ephemeral.publicKey
+      const shared = encapsulated(ephemeral, recipientPublicKey, sender)
+      const { key, nonce, exporter } = keySchedule(shared, info, usablePsk, senderKey !== undefined)
+      const message = typeof plaintext === 'function' ? await plaintext(enc) : plaintext
+      return { enc, ciphertext: sealed(key, nonce, message, aad), export: exportOf(exporter) }
+    },
+
+    async open({ recipientPrivateKey, enc, info, aad, ciphertext, psk, senderPublicKey }) {
+      const usablePsk = usable(psk).psk
+      const recipient = ownKey(recipientPrivateKey)
       try {
-        const shared = decapsulated(recipient, enc, auth.senderPublicKey)
-        const { key, nonce, exporter } = keySchedule(shared, info, usablePsk, auth.senderPublicKey !== undefined)
-        return {
-          plaintext: opened(key, nonce, ciphertext, aad),
-          export: async (context, lengthBytes) =>
-            new Uint8Array(labeledExpand(hpkeSuite, exporter, 'sec', context, lengthBytes)),
-        }
+        const shared = decapsulated(recipient, enc, senderPublicKey)
+        const { key, nonce, exporter } = keySchedule(shared, info, usablePsk, senderPublicKey !== undefined)
+        return { plaintext: opened(key, nonce, ciphertext, aad), export: exportOf(exporter) }
       } catch {
         throw new DecryptionFailed()
       }
@@ -81,17 +90,42 @@ export function nodeHpke(keyMaterial?: () => Uint8Array): Hpke {
   }
 }
 
-type OpenOptions = Parameters<Hpke['open']>[0] & {
-  /** Of who must have sealed it (mode Auth). */
-  readonly senderPublicKey?: Uint8Array
+const randomMaterial = (): Uint8Array => randomFillSync(new Uint8Array(privateKeyBytes))
+
+/** RFC 9180 §7.1.3, DeriveKeyPair. */
+function derivedKey(material: Uint8Array): Uint8Array {
+  const secret = labeledExtract(kemSuite, empty, 'dkp_prk', material)
+  return new Uint8Array(labeledExpand(kemSuite, secret, 'sk', empty, privateKeyBytes))
+}
+
+function ownKeyOf(privateKey: Uint8Array): OwnKey {
+  const der = Buffer.concat([pkcs8Prefix, privateKey])
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length)
+  return { key, publicKey: new Uint8Array(publicKey) }
+}
+
+const exportOf =
+  (exporter: Buffer): HpkeContext['export'] =>
+  async (context, lengthBytes) =>
+    new Uint8Array(labeledExpand(hpkeSuite, exporter, 'sec', context, lengthBytes))
+
+/** RFC 9180 §4.1, Encap and AuthEncap. */
+function encapsulated(ephemeral: OwnKey, recipient: Uint8Array, sender?: OwnKey): Buffer {
+  const dh = [ephemeral, ...(sender ? [sender] : [])].map(({ key }) => agreed(key, recipient))
+  return sharedSecret(dh, [ephemeral.publicKey, recipient, sender?.publicKey ?? empty])
 }
 
 /** RFC 9180 §4.1, Decap and AuthDecap. */
-function decapsulated(recipient: Recipient, enc: Uint8Array, sender: Uint8Array | undefined): Buffer {
+function decapsulated(recipient: OwnKey, enc: Uint8Array, sender: Uint8Array | undefined): Buffer {
   const dh = [enc, ...(sender ? [sender] : [])].map(publicKey => agreed(recipient.key, publicKey))
+  return sharedSecret(dh, [enc, recipient.publicKey, sender ?? empty])
+}
+
+/** RFC 9180 §4.1, ExtractAndExpand. */
+function sharedSecret(dh: readonly Buffer[], context: readonly Uint8Array[]): Buffer {
   const secret = labeledExtract(kemSuite, empty, 'eae_prk', Buffer.concat(dh))
-  const context = Buffer.concat([enc, recipient.publicKey, sender ?? empty])
-  return labeledExpand(kemSuite, secret, 'shared_secret', context, sharedBytes)
+  return labeledExpand(kemSuite, secret, 'shared_secret', Buffer.concat(context), sharedBytes)
 }
 
 /** @throws for a public key that agrees on zero with everybody (RFC 7748 §6.1): node refuses it */
@@ -119,6 +153,12 @@ function keySchedule(shared: Buffer, info: Uint8Array, psk: HpkePsk | undefined,
 }
 
 /** The first message of a context: its nonce is the base nonce. */
+function sealed(key: Buffer, nonce: Buffer, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-128-gcm', createSecretKey(key), nonce, { authTagLength: tagBytes })
+  cipher.setAAD(aad)
+  return new Uint8Array(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]))
+}
+
 function opened(key: Buffer, nonce: Buffer, sealed: Uint8Array, aad: Uint8Array): Uint8Array {
   const end = sealed.length - tagBytes
   if (end < 0) throw new RangeError('A sealed message has a tag.')

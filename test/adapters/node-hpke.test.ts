@@ -1,7 +1,7 @@
 /*
- * Proves: what the server's own opening of HPKE messages opens, and refuses, and what it exports then, is what RFC 9180 and
- * the library say, in every mode. Fails if a step is derived in another order, under another label or with another input, or
- * if a key that agrees with everybody is taken.
+ * Proves: what the server's own HPKE makes, opens and refuses, and what it exports then, is what RFC 9180 and the library
+ * say, in every mode. Fails if a step is derived in another order, under another label or with another input, or if a key
+ * that agrees with everybody is taken.
  */
 import fc from 'fast-check'
 import { test } from 'uvu'
@@ -51,32 +51,51 @@ for (const [name, { exported, ...vector }] of Object.entries(vectors)) {
   })
 }
 
-test('opens what the library seals, and exports the same, whatever is bound in', async () => {
-  const recipient = await library.generateKeyPair()
+test('makes of the same key material what the library makes, and each opens what the other sealed', async () => {
   const bytes = (maxLength: number) => fc.uint8Array({ maxLength })
+  const material = fc.uint8Array({ minLength: 32, maxLength: 32 })
   const psk = fc.record({
     id: fc.uint8Array({ minLength: 1, maxLength: 40 }),
     key: fc.uint8Array({ minLength: 32, maxLength: 100 }),
   })
   const letter = fc.record({ info: bytes(400), aad: bytes(90), plaintext: bytes(500) })
+  const keys = fc.record({ recipient: material, ephemeral: material, sender: fc.option(material) })
+  const exporting = fc.record({ to: bytes(50), length: fc.integer({ min: 1, max: 200 }) })
   await fc.assert(
-    fc.asyncProperty(
-      letter,
-      fc.option(psk),
-      bytes(50),
-      fc.integer({ min: 1, max: 200 }),
-      async (rest, psk, to, length) => {
-        const mode = psk ? { psk } : {}
-        const sealed = await library.seal({ ...rest, ...mode, recipientPublicKey: recipient.publicKey })
-        const { info, aad } = rest
-        const opening = { info, aad, ...mode, ...sealed, recipientPrivateKey: recipient.privateKey }
-        const opened = await own.open(opening)
+    fc.asyncProperty(letter, fc.option(psk), keys, exporting, async (rest, psk, made, { to, length }) => {
+      const pairOf = async (of: Uint8Array) => {
+        const pair = await hpke(() => of).generateKeyPair()
+        assert.equal(await nodeHpke(() => of).generateKeyPair(), pair)
+        return pair
+      }
+      const recipient = await pairOf(made.recipient)
+      const senderKey = made.sender && (await pairOf(made.sender))
+      const mode = { ...(psk && { psk }) }
+      const sealing = { ...rest, ...mode, recipientPublicKey: recipient.publicKey, ...(senderKey && { senderKey }) }
+      const sealed = await hpke(() => made.ephemeral).seal(sealing)
+      const same = await nodeHpke(() => made.ephemeral).seal(sealing)
+      assert.equal([same.enc, same.ciphertext], [sealed.enc, sealed.ciphertext])
+      const exported = await sealed.export(to, length)
+      assert.equal(await same.export(to, length), exported)
+      const { enc, ciphertext } = sealed
+      const { info, aad } = rest
+      const sender = senderKey && { senderPublicKey: senderKey.publicKey }
+      const opening = { info, aad, ...mode, ...sender, enc, ciphertext, recipientPrivateKey: recipient.privateKey }
+      for (const suite of [library, own]) {
+        const opened = await suite.open(opening)
         assert.equal(opened.plaintext, rest.plaintext)
-        assert.equal(await opened.export(to, length), await sealed.export(to, length))
-      },
-    ),
+        assert.equal(await opened.export(to, length), exported)
+      }
+    }),
     { numRuns: 60, verbose: 1 },
   )
+})
+
+test('seals for no key that agrees with everybody, or is none', async () => {
+  for (const recipientPublicKey of [new Uint8Array(32), new Uint8Array(32).with(0, 1), new Uint8Array(31)]) {
+    const sealing = { recipientPublicKey, ...shared, plaintext: hex('00') }
+    assert.instance(await rejection(own.seal(sealing)), Error)
+  }
 })
 
 test('nothing opens unless all that was bound in fits', async () => {
