@@ -62,7 +62,7 @@ export function nodeHpke(keyMaterial: () => Uint8Array = randomMaterial): Hpke {
   return {
     async generateKeyPair() {
       const privateKey = derivedKey(keyMaterial())
-      return { privateKey, publicKey: ownKey(privateKey).publicKey }
+      return { publicKey: ownKey(privateKey).publicKey, privateKey }
     },
 
     async seal({ recipientPublicKey, info, aad, plaintext, psk, senderKey }) {

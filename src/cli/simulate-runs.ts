@@ -10,7 +10,7 @@ import type { Production } from '../simulation/production.ts'
 import type { ComparedRun } from '../simulation/report/comparison-page.ts'
 import type { FaultRecord } from '../simulation/scenario/faults.ts'
 import { provenanceOf, TraceFile, writeComparison, writeResult } from '../simulation/scenario/output.ts'
-import { BadScenario, type PlannedRun, planRuns } from '../simulation/scenario/read-scenario.ts'
+import { type Asked, BadScenario, type PlannedRun, planRuns } from '../simulation/scenario/read-scenario.ts'
 import { type RunResult, runScenario } from '../simulation/scenario/run.ts'
 import { failureOf } from '../simulation/scenario/shrink.ts'
 import type { TraceLine } from '../simulation/trace.ts'
@@ -50,9 +50,8 @@ export interface Finished {
 /** Runs what the file asks for. Answers the exit code. */
 export async function simulate(file: string, options: SimulateOptions): Promise<number> {
   try {
-    const runs = planRuns(await readText(file), file, seedsOf(options))
+    const runs = planRuns(await readText(file), file, askedOf(options))
     if (options.fingerprint) return await fingerprint(runs[0], options)
-    if (options.only !== undefined) return await runOnly(runs[options.only], options)
     return await runAll(file, runs, options)
   } catch (error) {
     if (!(error instanceof BadScenario)) throw error
@@ -61,7 +60,11 @@ export async function simulate(file: string, options: SimulateOptions): Promise<
   }
 }
 
-function seedsOf({ seed, seeds }: SimulateOptions): (string | number)[] | undefined {
+type Asking = Pick<SimulateOptions, 'seed' | 'seeds' | 'set'>
+
+const askedOf = (asking: Asking): Asked => ({ seeds: seedsOf(asking), set: asking.set })
+
+function seedsOf({ seed, seeds }: Asking): (string | number)[] | undefined {
   if (seed !== undefined) return [/^\d+$/.test(seed) ? Number(seed) : seed]
   if (!seeds) return undefined
   const [from = 0, to = 0] = seeds
@@ -72,11 +75,12 @@ async function runAll(file: string, runs: readonly PlannedRun[], options: Simula
   const { out, within, untilFail } = options
   const latestMs = within === undefined ? Number.POSITIVE_INFINITY : performance.now() + within
   const goesOn = () => performance.now() < latestMs
+  const again = [`cpns simulate ${file}`, ...(options.set ?? []).map(setting => `--set '${setting}'`)].join(' ')
   const told: Finished[] = []
   const tell = async (all: AsyncIterable<Finished>): Promise<number> => {
     for await (const finished of all) {
       told.push(finished)
-      console.log(linesOf(finished, file, runs.length))
+      console.log(linesOf(finished, again, runs.length))
       if (finished.code !== 0 && untilFail) break
     }
     return Math.min(...told.flatMap(({ code }) => (code === 0 ? [] : [code])), Number.POSITIVE_INFINITY)
@@ -100,18 +104,20 @@ async function runAll(file: string, runs: readonly PlannedRun[], options: Simula
   return Number.isFinite(worst) ? worst : 0
 }
 
-function linesOf({ code, line, why, seed }: Finished, file: string, planned: number): string {
+/** @param again how a person runs one of these again, but for its seed */
+function linesOf({ code, line, why, seed }: Finished, again: string, planned: number): string {
   const more = [
     ...(why === undefined ? [] : [why]),
-    ...(code === 0 || planned === 1 ? [] : [`again: cpns simulate ${file} --seed ${seed}`]),
+    ...(code === 0 || planned === 1 ? [] : [`again: ${again} --seed ${seed}`]),
   ]
   return [line, ...more.map(text => text.replace(/^/gm, '    '))].join('\n')
 }
 
-const eachOf = (file: string, { seed, seeds, out, limit }: SimulateOptions): Omit<OneRun, 'only'> => ({
+const eachOf = (file: string, { seed, seeds, set, out, limit }: SimulateOptions): Omit<OneRun, 'only'> => ({
   file,
   ...(seed !== undefined && { seed }),
   ...(seeds && { seeds }),
+  ...(set && { set }),
   ...(out !== undefined && { out }),
   ...(limit !== undefined && { limitMs: limit }),
 })
@@ -130,20 +136,29 @@ async function* here(
 ): AsyncGenerator<Finished> {
   for (const [index, run] of runs.entries()) {
     if (index > 0 && !goesOn()) return
-    yield await runOne(run, `run ${index + 1} of ${runs.length}`, options)
+    yield await runOne(run, `run ${index + 1} of ${runs.length}`, options.out)
   }
 }
 
-/** For another process of this program: one run, told as JSON. */
-async function runOnly(run: PlannedRun | undefined, options: SimulateOptions): Promise<number> {
-  if (!run) return exitCodes.badScenario
-  const finished = await runOne(run, undefined, options)
-  console.log(JSON.stringify(finished))
-  return 0
+/**
+ * For another process of this program, which asks for one run after the other, and is answered what came of it. A run that throws ends this
+ * process, which is an answer too; and so does the end of whoever asks.
+ */
+export function serveRuns(): void {
+  process.once('disconnect', () => process.exit())
+  let plan: { readonly name: string; readonly runs: readonly PlannedRun[] } | undefined
+  process.on('message', async (asked: OneRun) => {
+    const { file, only, seed, seeds, set, out } = asked
+    const name = JSON.stringify([file, seed, seeds, set])
+    if (plan?.name !== name) plan = { name, runs: planRuns(await readText(file), file, askedOf(asked)) }
+    const run = plan.runs[only]
+    if (!run) throw new BadScenario(`${file} asks for ${plan.runs.length} runs, and there is no run ${only}.`)
+    process.send?.(await runOne(run, undefined, out))
+  })
 }
 
 /** @param title of the progress that is shown, if it is to be */
-async function runOne(run: PlannedRun, title: string | undefined, { out }: SimulateOptions): Promise<Finished> {
+async function runOne(run: PlannedRun, title: string | undefined, out: string | undefined): Promise<Finished> {
   const { scenario, seed, swept } = run
   const folder = out === undefined ? undefined : join(out, nameOf(run))
   const traced = folder !== undefined && scenario.report.trace !== 'none'

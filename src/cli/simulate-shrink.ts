@@ -10,7 +10,7 @@ import { shrunk, type Trial } from '../simulation/scenario/shrink.ts'
 import { untilInterrupted } from './interruption.ts'
 import { liveProgress } from './progress.ts'
 import { exitCodes } from './simulate.ts'
-import { runInProcess } from './simulate-processes.ts'
+import { RunProcesses } from './simulate-processes.ts'
 
 export interface ShrinkCommandOptions {
   readonly seed: string
@@ -36,14 +36,14 @@ interface Run extends Trial {
 }
 
 /**
- * Makes the run smaller, each candidate in a process of its own, so that one which hangs or crashes is only one that is not
+ * Makes the run smaller, the candidates in processes of their own, so that one which hangs or crashes is only one that is not
  * kept, and writes what is left. Answers the exit code.
  */
 export async function shrink(file: string, options: ShrinkCommandOptions): Promise<number> {
   const seed = /^\d+$/.test(options.seed) ? Number(options.seed) : options.seed
   const folder = await mkdtemp(join(tmpdir(), 'cpns-shrink-'))
   try {
-    const [plan] = planRuns(await readText(file), file, [seed])
+    const [plan] = planRuns(await readText(file), file, { seeds: [seed] })
     if (!plan) return exitCodes.badScenario
     return await untilInterrupted(signal => shrinkIn(folder, drawn(plan.scenario, seed), options, signal))
   } catch (error) {
@@ -63,6 +63,7 @@ async function shrinkIn(
 ): Promise<number> {
   const latestMs = performance.now() + within
   const progress = liveProgress('shrinking')
+  const processes = new RunProcesses(signal)
   let first: (Run & { readonly tookMs: number }) | undefined
   let number = 0
   const run = async (tried: Scenario): Promise<Run> => {
@@ -74,7 +75,7 @@ async function shrinkIn(
     await writeFile(candidate, textOf({ ...tried, run: bounded }, seed))
     const limitMs = first ? Math.max(leastLimitMs, allowed * first.tookMs) : within
     const beganMs = performance.now()
-    const done = await runOf(candidate, limitMs, signal)
+    const done = await runOf(processes, candidate, limitMs)
     first ??= { ...done, tookMs: performance.now() - beganMs }
     return done
   }
@@ -93,6 +94,7 @@ async function shrinkIn(
     },
   })
   progress.clear()
+  processes.dismiss()
   if (signal.aborted && (!smallest || smallest === scenario)) return 0
   if (!smallest && first?.died !== undefined) {
     console.error(`Seed ${seed} has not come to an end: ${first.died}.`)
@@ -107,13 +109,15 @@ async function shrinkIn(
   return await tellAgain(out, first, signal)
 }
 
-/** Runs what was written, as a person will. It must fail by itself. */
+/** Runs what was written, as a person will, in a new process. It must fail by itself. */
 async function tellAgain(out: string, first: Run | undefined, signal: AbortSignal): Promise<number> {
   if (first?.failure === noAnswer) {
     console.log(`${out}: ends without an answer (${first.died}). To see it: cpns simulate ${out}`)
     return 0
   }
-  const { failure } = await runOf(out, undefined, signal)
+  const processes = new RunProcesses(signal)
+  const { failure } = await runOf(processes, out)
+  processes.dismiss()
   if (failure !== first?.failure) {
     console.error(`${out} does not fail as the run did (${first?.failure}), but: ${failure ?? 'not at all'}.`)
     return exitCodes.unknown
@@ -122,8 +126,8 @@ async function tellAgain(out: string, first: Run | undefined, signal: AbortSigna
   return 0
 }
 
-async function runOf(file: string, limitMs: number | undefined, signal: AbortSignal): Promise<Run> {
-  const answer = await runInProcess({ file, only: 0, ...(limitMs !== undefined && { limitMs }) }, signal)
+async function runOf(processes: RunProcesses, file: string, limitMs?: number): Promise<Run> {
+  const answer = await processes.run({ file, only: 0, ...(limitMs !== undefined && { limitMs }) })
   if ('died' in answer) {
     const failure = answer.tookTooLong ? undefined : noAnswer
     return { failure, faults: [], events: Number.POSITIVE_INFINITY, died: answer.died }

@@ -15,6 +15,8 @@ export const exitCodes = {
 export interface SimulateOptions {
   readonly seed?: string
   readonly seeds?: readonly number[]
+  /** Fields of the scenario, `path=value` each. */
+  readonly set?: readonly string[]
   readonly out?: string
   readonly untilFail: boolean
   readonly jobs?: number
@@ -22,8 +24,8 @@ export interface SimulateOptions {
   readonly within?: number
   /** Real milliseconds after which a run is ended. */
   readonly limit?: number
-  /** For another process of this program: the number of the one planned run that is to be run, and told as JSON. */
-  readonly only?: number
+  /** For another process of this program: does the runs that this one is asked for, one after the other. */
+  readonly serve: boolean
   /** For `verify`: prints what tells runs apart, and the trace between two lines. */
   readonly fingerprint: boolean
   readonly lines?: readonly [from: number, to: number]
@@ -37,6 +39,11 @@ export function simulateCommand(): Command {
     .addOption(seedOption())
     .addOption(new Option('--seeds <A..B>', 'runs every seed from A to B').argParser(range))
     .addOption(
+      new Option('--set <path=value>', 'sets a field of the scenario, may be repeated: run.duration=2m').argParser(
+        (text: string, before: readonly string[] = []) => [...before, text],
+      ),
+    )
+    .addOption(
       new Option('--out <dir>', 'where to write report.html of each run, its figures, data, metrics and trace'),
     )
     .addOption(new Option('--until-fail', 'ends with the first run that fails').default(false))
@@ -45,7 +52,7 @@ export function simulateCommand(): Command {
     .addOption(
       new Option('--limit <time>', 'ends a run that takes longer, in real time: it is undecided').argParser(realTime),
     )
-    .addOption(new Option('--only <n>').argParser(Number).hideHelp())
+    .addOption(new Option('--serve').default(false).hideHelp())
     .addOption(new Option('--fingerprint').default(false).hideHelp())
     .addOption(new Option('--lines <A..B>').argParser(range).hideHelp())
     .addHelpText(
@@ -53,7 +60,8 @@ export function simulateCommand(): Command {
       '\nExit codes: 0 all is well, 3 an invariant was violated, 4 no convergence, 5 an expectation was missed, 6 the scenario is wrong, 7 undecided.\nOf several runs the lowest that is not 0.',
     )
     .action(async (file: string, options: SimulateOptions) => {
-      const { simulate } = await import('./simulate-runs.ts')
+      const { serveRuns, simulate } = await import('./simulate-runs.ts')
+      if (options.serve) return serveRuns()
       process.exitCode = await simulate(await scenarioFile(file), options)
     })
   command.addCommand(listCommand())
@@ -67,7 +75,7 @@ export function simulateCommand(): Command {
 const scenarioArgument = 'the scenario: a file, YAML or JSON, or the name of one that comes with the program'
 const seedOption = () => new Option('--seed <seed>', 'instead of the seeds in the file')
 const jobsOption = () =>
-  new Option('--jobs <n>', 'runs at once, in processes of their own; as many as there are cores').argParser(positive)
+  new Option('--jobs <n>', 'runs at once, in so many processes; as many as there are cores').argParser(positive)
 
 const scenarioFile = async (given: string): Promise<string> =>
   (await import('./shipped-scenarios.ts')).scenarioFile(given)

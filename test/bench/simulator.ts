@@ -149,7 +149,7 @@ async function flooded(): Promise<number> {
 }
 
 async function scenario(description: object): Promise<number> {
-  const [run] = planRuns(JSON.stringify(description), 'bench.json', [1])
+  const [run] = planRuns(JSON.stringify(description), 'bench.json', { seeds: [1] })
   if (!run) throw new Error('There is no run.')
   const { outcome, events } = await runScenario(run.scenario, run.seed, { production })
   if (outcome.verdict !== true) throw new Error(`The run was not well: ${outcome.what}`)

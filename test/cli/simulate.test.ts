@@ -127,6 +127,21 @@ test('several runs are told in their order, whatever goes on at once, and compar
   assert.ok(existsSync(join(out, 'documents.keys=8,seed-3/report.html')))
 })
 
+test('fields that are set stand for those of the file, in all processes, and are named with a run that fails', async ({
+  folder,
+}) => {
+  const file = await written(folder, small)
+  const asked = ['--set', 'run.duration=1s', '--set', 'expect={ write.ok: { min: 100000 } }']
+  const { code, stdout } = await simulate(file, '--seeds', '1..2', '--jobs', '2', ...asked)
+  assert.is(code, 5)
+  assert.match(stdout, /^seed 2 {2}expectation .* [34] s virtual/m)
+  assert.match(stdout, /again: cpns simulate \S+ --set 'run.duration=1s' --set 'expect=.*' --seed 2$/m)
+  const unknown = await simulate(file, '--set', 'run.duratio=1s')
+  assert.is(unknown.code, 6)
+  assert.match(unknown.stderr, /did you mean "duration"/)
+  assert.is((await simulate(file, '--set', 'run.duration')).code, 6)
+})
+
 test('exit codes tell what is wrong', async ({ folder }) => {
   const missed = await simulate(await written(folder, `${small}\nexpect: { write.ok: { min: 100000 } }\n`))
   assert.is(missed.code, 5)
@@ -227,7 +242,7 @@ test('a run of a broken node becomes smaller, and fails in the same way by itsel
   assert.is(code, 0, stdout)
   assert.match(stdout, new RegExp(`shrunk.json: fails in the same way \\(${shows}\\)`))
   const { faults, random } = JSON.parse(await readFile(out, 'utf8'))
-  const [plan] = planRuns(await readFile(join(examples, scenario), 'utf8'), scenario, [seed])
+  const [plan] = planRuns(await readFile(join(examples, scenario), 'utf8'), scenario, { seeds: [seed] })
   const before = plan && drawn(plan.scenario, seed).faults
   assert.ok(faults.length < (before?.length ?? 0), 'fewer faults')
   assert.is(random.profile, 'none', 'nothing is drawn any more')

@@ -28,7 +28,7 @@ const known = [
 for (const { bug, scenario, seed } of known) {
   const file = join(import.meta.dirname, '../../examples/simulation', scenario)
   test(`${scenario}, seed ${seed}: ${bug}`, async () => {
-    const [run] = planRuns(readFileSync(file, 'utf8'), file, [seed])
+    const [run] = planRuns(readFileSync(file, 'utf8'), file, { seeds: [seed] })
     if (!run) throw new Error('The file asks for no run.')
     const { outcome } = await runScenario(run.scenario, seed, { production })
     assert.equal(outcome, { verdict: true })

@@ -51,7 +51,7 @@ test('a sweep and seeds give each combination once', () => {
     new Set(runs.map(({ scenario, seed }) => [scenario.links.default.loss, scenario.networks.count, seed].join())).size,
     8,
   )
-  assert.is(planRuns(text, 'x.yaml', [1]).length, 4)
+  assert.is(planRuns(text, 'x.yaml', { seeds: [1] }).length, 4)
 })
 
 test('every example is a scenario, and the schema describes its fields', () => {

@@ -29,12 +29,20 @@ export const scenarioJsonSchema = (): JsonSchema => {
 /** Reads a scenario, YAML or JSON. @throws {BadScenario} */
 export const readScenario = (text: string, file: string): Scenario => parsed(plain(text, file), file)
 
+/** What is asked of a scenario file other than what it says. */
+export interface Asked {
+  /** Instead of its seeds. */
+  readonly seeds?: readonly (string | number)[] | undefined
+  /** Fields by path, with values as YAML writes them, such as `run.duration=2m`. */
+  readonly set?: readonly string[] | undefined
+}
+
 /**
- * The runs of a scenario file: each combination of its sweep with each of its seeds, or with `seeds`.
+ * The runs of a scenario file: each combination of its sweep with each of its seeds.
  * @throws {BadScenario}
  */
-export function planRuns(text: string, file: string, seeds?: readonly (string | number)[]): PlannedRun[] {
-  const base = plain(text, file)
+export function planRuns(text: string, file: string, { seeds, set = [] }: Asked = {}): PlannedRun[] {
+  const base = set.reduce(withSetting, plain(text, file))
   const { sweep, seed, seeds: range } = parsed(base, file)
   const asked = seeds ?? (range ? Array.from({ length: range.count }, (_, index) => range.from + index) : [seed])
   return combinations(sweep).flatMap(swept => {
@@ -45,6 +53,14 @@ export function planRuns(text: string, file: string, seeds?: readonly (string | 
     const scenario = parsed(document, file)
     return asked.map(each => ({ scenario, seed: each, swept }))
   })
+}
+
+/** The document with one field set. */
+function withSetting(document: unknown, setting: string): unknown {
+  const [, path, value] = /^([^=]+)=(.*)$/s.exec(setting) ?? []
+  if (path === undefined || value === undefined)
+    throw new BadScenario(`"${setting}" sets no field: expected a path and a value, such as run.duration=2m.`)
+  return withValue(document, path.split('.'), plain(value, `--set ${setting}`))
 }
 
 function plain(text: string, file: string): unknown {

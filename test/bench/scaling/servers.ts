@@ -70,7 +70,7 @@ const described = ({ servers, documents, seconds, perSecond }: Described) => ({
 })
 
 async function costUs(wanted: Described): Promise<number> {
-  const [run] = planRuns(JSON.stringify(described(wanted)), 'scaling.json', [1])
+  const [run] = planRuns(JSON.stringify(described(wanted)), 'scaling.json', { seeds: [1] })
   if (!run) throw new Error('There is no run.')
   const before = process.threadCpuUsage()
   const { outcome } = await runScenario(run.scenario, run.seed, { production })

@@ -30,7 +30,7 @@ const beside = join(import.meta.dirname, mutation.scenario)
 const file = existsSync(beside) ? beside : join(import.meta.dirname, '../../../examples/simulation', mutation.scenario)
 let found: Found = { seed: Number(from), shows: 'ok', what: '' }
 for (let seed = Number(from); seed <= Number(to) && found.shows === 'ok'; seed++) {
-  const [run] = planRuns(readFileSync(file, 'utf8'), file, [seed])
+  const [run] = planRuns(readFileSync(file, 'utf8'), file, { seeds: [seed] })
   if (!run) throw new Error('The file asks for no run.')
   const { outcome, violations } = await runScenario(run.scenario, seed, { production })
   const shows =
