@@ -11,16 +11,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { cpnsHere, type Ran } from './in-process.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
-interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const cpns = (...args: string[]): Promise<Ran> => cpnsWith({}, ...args)
+/** In this process, but where the process itself is to be shown: its exit codes, and what it takes from its environment. */
+const cpns = cpnsHere
 
 const cpnsWith = (environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> =>
   new Promise(resolve => {
@@ -78,10 +74,16 @@ test('opens very many documents without collecting all garbage meanwhile', async
 
 test('prints its version, and help for wrong usage', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
-  assert.is((await done('--version')).trim(), version)
-  const { code, stderr } = await cpns('strat')
-  assert.is(code, 2)
-  assert.match(stderr, /start/)
+  const { code, stdout } = await cpnsWith({}, '--version')
+  assert.is(code, 0)
+  assert.is(stdout.trim(), version)
+  const wrong = await cpnsWith({}, 'strat')
+  assert.is(wrong.code, 2)
+  assert.match(wrong.stderr, /start/)
+  const refused = await cpnsWith({}, 'manifest', 'show', 'nowhere.json')
+  assert.is(refused.code, 1)
+  assert.match(refused.stderr, /nowhere.json/)
+  assert.not.match(refused.stderr, /\n\s+at /, 'a person needs no stack')
 })
 
 test('init writes a folder whose secrets are its owner’s alone', async ({ folder }) => {
@@ -152,7 +154,8 @@ test('peer trust pins the root of a manifest, and refuses another root under the
 test('peer list and manifest show say who is trusted, and peer revoke ends it', async ({ folder }) => {
   const [a, b] = [join(folder, 'a'), join(folder, 'b')]
   const config = join(a, 'cpns.toml')
-  await Promise.all([done('init', a, '--operator', 'a.example'), done('init', b, '--operator', 'b.example')])
+  await done('init', a, '--operator', 'a.example')
+  await done('init', b, '--operator', 'b.example')
   assert.match(await done('peer', 'list', '--config', config), /No other operator/)
   await done('peer', 'trust', join(b, 'manifest.json'), '--config', config)
   assert.match(await done('peer', 'list', '--config', config), /^OPERATOR .*\nb\.example +good +1 +1 +20/)
