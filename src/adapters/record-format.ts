@@ -64,6 +64,12 @@ export function entryRange(document: string, log?: string, seq = 0): KeyRange {
   return { from: entryPrefix(document, 0), to: entryPrefix(document, 1) }
 }
 
+/** All entries of the documents from `first` to `last`, both included. */
+export const entriesRange = (first: string, last: string): KeyRange => ({
+  from: entryPrefix(first, 0),
+  to: entryPrefix(last, 1),
+})
+
 /** All entries of documents from `document` on. */
 export const entriesFrom = (document: string): KeyRange => ({
   from: namedKey(entryKind, document),

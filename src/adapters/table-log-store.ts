@@ -17,6 +17,7 @@ import {
   documentIn,
   entriesAfter,
   entriesFrom,
+  entriesRange,
   entryKey,
   entryRange,
   everything,
@@ -253,6 +254,12 @@ export function tableLogStore(table: Table): LogStore {
     commit,
     index,
     entries,
+    async *entriesOfAll(first, last) {
+      for await (const [key, value] of records(entriesRange(first, last))) {
+        const document = documentIn(key)
+        yield { document, entry: readEntry(document, key, value) }
+      }
+    },
     async *scan({ from, to }) {
       for await (const [key, value] of records(indexRange(from, to))) yield readIndex(key, value)
     },

@@ -13,6 +13,7 @@ import { missing } from './missing.ts'
 import { ownerOf } from './names.ts'
 import { OwnLogs } from './own-logs.ts'
 import type { DocumentsContext } from './replica.ts'
+import { readRow } from './row.ts'
 import { Sealing } from './sealing.ts'
 import { Signatures } from './signatures.ts'
 
@@ -109,6 +110,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
     },
     read: document => actorOf(document).ask({ type: 'read' }, patience),
     held: document => actorOf(document).ask({ type: 'held' }, patience),
+    heldOfRow: row => readRow(row, context),
     count: prefix => store.count({ from: prefix, to: `${prefix}\uffff` }),
     room: document => actorOf(document).ask({ type: 'room' }, patience),
     index: document => mending(document, () => store.index(document)),

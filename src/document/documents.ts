@@ -171,6 +171,11 @@ export interface Documents {
   read(document: DocumentId): Promise<Registers>
   /** The content now, and the digest that it has; `undefined` for a document that is not held. @throws {DocumentDamaged} */
   held(document: DocumentId): Promise<HeldContent | undefined>
+  /**
+   * The content of documents that follow one another in {@link list}, each as its index record says, read in one go and not kept in
+   * memory. What that cannot be said of, for it is damaged, say, or was changed since, is left out, and to be asked for with {@link held}.
+   */
+  heldOfRow(row: readonly IndexRecord[]): Promise<ReadonlyMap<DocumentId, HeldContent>>
   index(document: DocumentId): Promise<IndexRecord | undefined>
   /** How much a document still takes. Nobody else can take the last room away: it is of what this server itself writes. */
   room(document: DocumentId): Promise<Room>

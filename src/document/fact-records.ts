@@ -1,4 +1,4 @@
-import { CorruptRecord, type LocalRecord, type LogStore } from '../ports/log-store.ts'
+import { CorruptRecord, type IndexRecord, type LocalRecord, type LogStore } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
 import { localRemains } from './damage.ts'
 import type { Documents, Json } from './documents.ts'
@@ -26,7 +26,8 @@ export interface Derived<T> {
 
 export type Scanned<T> =
   | { readonly kind: 'known'; readonly document: DocumentId; readonly derived: Derived<T> }
-  | { readonly kind: 'unknown' | 'orphan'; readonly document: DocumentId }
+  | { readonly kind: 'unknown'; readonly document: DocumentId; readonly index: IndexRecord }
+  | { readonly kind: 'orphan'; readonly document: DocumentId }
 
 export class FactRecords<T extends Json> {
   readonly #prefix: string
@@ -68,15 +69,16 @@ export class FactRecords<T extends Json> {
   ): AsyncGenerator<Scanned<T>> {
     const kept = this.#kept(prefix, store)
     let next = await kept.next()
-    for await (const { document, digest } of documents.list(prefix)) {
+    for await (const index of documents.list(prefix)) {
+      const { document, digest } = index
       for (; !next.done && next.value.document < document; next = await kept.next())
         yield { kind: 'orphan', document: next.value.document }
-      if (next.done || next.value.document !== document) yield { kind: 'unknown', document }
+      if (next.done || next.value.document !== document) yield { kind: 'unknown', document, index }
       else {
         const { derived } = next.value
         yield derived && isSame(derived.digest, digest)
           ? { kind: 'known', document, derived }
-          : { kind: 'unknown', document }
+          : { kind: 'unknown', document, index }
         next = await kept.next()
       }
     }

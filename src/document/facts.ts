@@ -1,9 +1,10 @@
 import type { Cancel, Clock } from '../ports/clock.ts'
-import { CorruptRecord, type LogStore } from '../ports/log-store.ts'
+import { CorruptRecord, type IndexRecord, type LogStore } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import type { DocumentNotice, Documents, Json, Registers } from './documents.ts'
+import type { DocumentNotice, Documents, HeldContent, Json, Registers } from './documents.ts'
 import { type Derived, FactRecords } from './fact-records.ts'
+import { ledgerBytes } from './ledger.ts'
 
 /*
  * What a server has to know at any moment of every document of some kinds (who may hold it, whom it names), without having
@@ -32,7 +33,7 @@ export interface Known<T> extends Derived<T> {
 
 export interface FactsOptions<T extends Json> {
   readonly derivation: Derivation<T>
-  readonly documents: Pick<Documents, 'list' | 'count' | 'held' | 'subscribe'>
+  readonly documents: Pick<Documents, 'list' | 'count' | 'held' | 'heldOfRow' | 'subscribe'>
   readonly store: Pick<LogStore, 'local' | 'localScan' | 'commit'>
   readonly clock: Clock
   readonly telemetry: Telemetry
@@ -47,8 +48,13 @@ export interface FactProgress {
   readonly all: number | undefined
 }
 
-/** At the start: enough that the disk is never waited for, few enough that their content fits into memory. */
-const readAtOnce = 16
+/**
+ * At the start documents are read in rows: enough in each that the disk is hardly waited for, few enough that others have their turn,
+ * and that their content fits into memory.
+ */
+const rowDocuments = 64
+const rowBytes = 1024 * 1024
+const rowsAtOnce = 2
 /** Documents that are gone through before others have their turn: a few milliseconds' work. */
 const sliceDocuments = 256
 /** What has changed is kept after so long: what changes again meanwhile is written once. */
@@ -56,6 +62,15 @@ const keepMs = 5_000
 const keepAtOnce = 256
 /** After the store has refused. */
 const keepAgainMs = 30_000
+
+/** Documents that follow one another, to be read in one go. */
+interface Row {
+  readonly indexes: IndexRecord[]
+  bytes: number
+  readonly contents: PromiseWithResolvers<ReadonlyMap<DocumentId, HeldContent>>
+  /** Resolves when all of them are told. */
+  readonly told: Promise<void>[]
+}
 
 /** A document that is read: resolves when it is told. `next`: it has changed meanwhile, and is read once more. */
 interface Reading {
@@ -151,25 +166,52 @@ export class Facts<T extends Json> {
   async #loadThose(prefix: string, isOver: () => boolean): Promise<void> {
     const { documents, store, clock } = this.#options
     const underWay = new Set<Promise<void>>()
+    let row: Row | undefined
     let count = 0
-    for await (const found of this.#records.scan(prefix, documents, store)) {
-      if (isOver()) break
-      if (found.kind === 'orphan') this.#keep(found.document, undefined)
-      else if (this.#fresh?.has(found.document) || this.#reading.has(found.document)) this.#counted()
-      else if (found.kind === 'known') {
-        await this.#tell(found.document, async () => this.#options.learned(found.document, found.derived))
-        this.#counted()
-      } else {
-        const read: Promise<void> = this.#tell(found.document, () => this.#read(found.document)).then(() => {
-          underWay.delete(read)
-          this.#counted()
-        })
-        underWay.add(read)
-        if (underWay.size >= readAtOnce) await Promise.race(underWay)
-      }
-      if (++count % sliceDocuments === 0) await new Promise<void>(resolve => clock.after(0, resolve))
+    const readRow = async () => {
+      if (!row) return
+      const reading = this.#readRow(row).then(() => void underWay.delete(reading))
+      underWay.add(reading)
+      row = undefined
+      if (underWay.size >= rowsAtOnce) await Promise.race(underWay)
     }
-    await Promise.all(underWay)
+    try {
+      for await (const found of this.#records.scan(prefix, documents, store)) {
+        if (isOver()) break
+        if (found.kind !== 'unknown' || (row && !fits(row, found.index))) await readRow()
+        if (found.kind === 'orphan') this.#keep(found.document, undefined)
+        else if (this.#fresh?.has(found.document) || this.#reading.has(found.document)) this.#counted()
+        else if (found.kind === 'known') {
+          await this.#tell(found.document, async () => this.#options.learned(found.document, found.derived))
+          this.#counted()
+        } else {
+          row ??= { indexes: [], bytes: 0, contents: Promise.withResolvers(), told: [] }
+          this.#addTo(row, found.index)
+        }
+        if (++count % sliceDocuments > 0) continue
+        await readRow()
+        await new Promise<void>(resolve => clock.after(0, resolve))
+      }
+    } finally {
+      await readRow()
+      await Promise.all(underWay)
+    }
+  }
+
+  /** From now on the document counts as one that is being read: what becomes of it meanwhile is told afterwards. */
+  #addTo(row: Row, index: IndexRecord): void {
+    const { document } = index
+    row.indexes.push(index)
+    row.bytes += ledgerBytes(index)
+    const told = this.#tell(document, async () => this.#read(document, (await row.contents.promise).get(document)))
+    row.told.push(told.then(() => this.#counted()))
+  }
+
+  /** What cannot be read with the others is read by itself, and its failure told. */
+  async #readRow({ indexes, contents, told }: Row): Promise<void> {
+    const none: ReadonlyMap<DocumentId, HeldContent> = new Map()
+    contents.resolve(indexes.length === 1 ? none : this.#options.documents.heldOfRow(indexes).catch(() => none))
+    await Promise.all(told)
   }
 
   #counted(): void {
@@ -212,10 +254,10 @@ export class Facts<T extends Json> {
     this.#keepLater(keepMs)
   }
 
-  async #read(document: DocumentId): Promise<void> {
+  async #read(document: DocumentId, found?: HeldContent): Promise<void> {
     const { derivation, documents, telemetry, learned } = this.#options
     try {
-      const held = await documents.held(document)
+      const held = found ?? (await documents.held(document))
       const known = held && { ...held, fact: derivation.derive(document, held.content) }
       this.#keep(document, known && { fact: known.fact, digest: known.digest })
       await learned(document, known)
@@ -254,8 +296,8 @@ export class Facts<T extends Json> {
   async #keepNow(): Promise<void> {
     const { store, telemetry } = this.#options
     while (this.#unkept.size + this.#moved.size > 0) {
-      const batch = [...this.#unkept].slice(0, keepAtOnce)
-      const moved = batch.length < keepAtOnce ? [...this.#moved].slice(0, keepAtOnce - batch.length) : []
+      const batch = firstOf(this.#unkept, keepAtOnce)
+      const moved = firstOf(this.#moved, keepAtOnce - batch.length)
       for (const [document] of batch) this.#unkept.delete(document)
       for (const [document] of moved) this.#moved.delete(document)
       try {
@@ -295,8 +337,21 @@ export class Facts<T extends Json> {
   }
 }
 
+/** Not all of them as an array, to take its beginning: at a first start there are very many. */
+function firstOf<K, V>(map: ReadonlyMap<K, V>, count: number): [K, V][] {
+  const found: [K, V][] = []
+  for (const each of map) {
+    if (found.length >= count) break
+    found.push(each)
+  }
+  return found
+}
+
 function ifDamaged(error: unknown): undefined {
   if (!(error instanceof CorruptRecord)) throw error
 }
+
+const fits = ({ indexes, bytes }: Row, index: IndexRecord): boolean =>
+  indexes.length < rowDocuments && bytes + ledgerBytes(index) <= rowBytes
 
 const tellingOf = ({ told, next }: Reading): Promise<void> => (next ?? told).promise

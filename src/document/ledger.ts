@@ -123,7 +123,8 @@ export function withHeads(ledger: Ledger, heads: Iterable<LogHead>): Ledger {
 }
 
 /** Bytes of all entries that count. */
-export const ledgerBytes = ({ heads }: Ledger): number => heads.reduce((sum, { bytes }) => sum + bytes, 0)
+export const ledgerBytes = ({ heads }: Pick<Ledger, 'heads'>): number =>
+  heads.reduce((sum, { bytes }) => sum + bytes, 0)
 
 /** Whether the logs of `version` are held as far as it goes, or were superseded here. */
 export function holds(ledger: Ledger, version: ReadonlyMap<LogId, number>): boolean {

@@ -46,6 +46,7 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
     scan: range => store.scan(range),
     count: range => store.count(range),
     entries: (document, log, from) => store.entries(document, log, from),
+    entriesOfAll: (first, last) => store.entriesOfAll(first, last),
     remains: document => store.remains(document),
     dump: () => store.dump(),
     documentsWithEntries: from => store.documentsWithEntries(from),

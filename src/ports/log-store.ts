@@ -26,6 +26,12 @@ export interface UnsealedEntry {
 export const storedEntry = (entry: StoredEntry | UnsealedEntry): StoredEntry =>
   'seal' in entry ? { log: entry.log, seq: entry.seq, bytes: entry.seal() } : entry
 
+/** An entry, and the document that it is of. */
+export interface EntryOf {
+  readonly document: DocumentId
+  readonly entry: StoredEntry
+}
+
 /** Where one log of a document ends. */
 export interface LogHead {
   readonly log: LogId
@@ -104,6 +110,11 @@ export interface LogStore {
   count(range: { readonly from: string; readonly to: string }): Promise<number>
   /** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
   entries(document: DocumentId, log?: LogId, from?: number): AsyncIterable<StoredEntry>
+  /**
+   * Entries of the documents from `first` to `last`, both included, in order of id, log and number, as they are when the reading
+   * begins. Whether any are missing is for the caller to see.
+   */
+  entriesOfAll(first: DocumentId, last: DocumentId): AsyncIterable<EntryOf>
   /**
    * What is left of a document's entries, whatever its index says, by log and sequence number: those that are whole, and the
    * places of those that the disk has changed. For mending; never refused with {@link CorruptRecord}.
