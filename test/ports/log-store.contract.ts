@@ -221,6 +221,25 @@ export function logStoreContract(name: string, place: () => Promise<LogStorePlac
     assert.is((await store.index(longDocument))?.document, longDocument)
   })
 
+  opened('reads the entries of all documents from the first to the last of a row, and of no others', async store => {
+    const ids = [
+      'pn/a.example/a',
+      'pn/a.example/b',
+      'pn/a.example/b.c',
+      'pn/a.example/b0',
+      'pn/b.example/a',
+    ] as DocumentId[]
+    for (const id of ids.toReversed()) for (const log of [1, 2]) await store.commit(appending(id, logOf(log), 0, 2))
+    const read = async (first: DocumentId, last: DocumentId) =>
+      (await all(store.entriesOfAll(first, last))).map(({ document, entry }) => `${document} ${entry.log} ${entry.seq}`)
+    const expected = ids
+      .slice(1, 3)
+      .flatMap(id => [1, 2].flatMap(log => [0, 1].map(seq => `${id} ${logOf(log)} ${seq}`)))
+    assert.equal(await read('pn/a.example/b' as DocumentId, 'pn/a.example/b.c' as DocumentId), expected)
+    assert.equal(await read('pn/a.example/b' as DocumentId, 'pn/a.example/b' as DocumentId), expected.slice(0, 4))
+    assert.equal(await read('q' as DocumentId, 'r' as DocumentId), [])
+  })
+
   opened('scans ids from (inclusive) to (exclusive), in order', async store => {
     const ids = [
       'mailbox/a.example/u',
