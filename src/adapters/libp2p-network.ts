@@ -3,6 +3,7 @@ import { ListenRefused } from '../ports/client-sockets.ts'
 import { type ServerId, serverId, serverOfPublicKey } from '../ports/names.ts'
 import { type PeerEvents, type PeerNetwork, PeerUnreachable } from '../ports/peer-network.ts'
 import { nodeCrypto } from './crypto.ts'
+import { turn } from './turn.ts'
 
 /** Limits on what strangers and peers may make this server hold or do. */
 export interface Libp2pLimits {
@@ -97,9 +98,10 @@ export function libp2pNetwork(options: {
         if (reason !== undefined) events.refused(peer ?? (remote.toString() as ServerId), reason)
         return reason !== undefined
       }
-      const library = await import('./libp2p-node.ts')
+      const library = await loaded()
       const { privateKey, listen } = options
       const created = await library.createLibp2pNode({ privateKey, publicKey, listen, limits, denies })
+      await turn()
       created.addEventListener('connection:open', ({ detail }) => opened(detail, events))
       created.addEventListener('connection:close', ({ detail }) => closed(detail, events))
       for (const protocol of protocols) {
@@ -111,6 +113,7 @@ export function libp2pNetwork(options: {
           },
           { maxInboundStreams: limits.maxStreams, maxOutboundStreams: limits.maxStreams },
         )
+        await turn()
       }
       running = { library, node: created, maxFrameBytes, events }
       try {
@@ -159,6 +162,22 @@ export function libp2pNetwork(options: {
       await stopping?.stop()
     },
   }
+}
+
+/** Loads the library part by part. All of it in one turn of the event loop would have clients, who are served by then, wait for 100 ms. */
+async function loaded(): Promise<typeof import('./libp2p-node.ts')> {
+  const parts = [
+    () => import('@libp2p/crypto/keys'),
+    () => import('@chainsafe/libp2p-noise'),
+    () => import('@chainsafe/libp2p-yamux'),
+    () => import('@libp2p/tcp'),
+    () => import('libp2p'),
+  ]
+  for (const part of parts) {
+    await part()
+    await turn()
+  }
+  return import('./libp2p-node.ts')
 }
 
 /** A multiaddress as manifests have it: the peer is named once, beside it. */

@@ -18,6 +18,7 @@ import { nodeVersion, version } from '../adapters/release.ts'
 import { asyncScope } from '../adapters/span-scope.ts'
 import { openSqliteSearchIndex } from '../adapters/sqlite-search-index.ts'
 import { type ProcessTelemetry, pinoTelemetry } from '../adapters/telemetry.ts'
+import { turn } from '../adapters/turn.ts'
 import { type WebPush, webPushSender } from '../adapters/web-push.ts'
 import { websocketListener } from '../adapters/websocket-listener.ts'
 import { x509Certificates } from '../adapters/x509.ts'
@@ -213,11 +214,12 @@ export async function launch(
       ...{ node, draining, status, inspection, feed, store, metrics, logLevel, reloading },
       ...{ clock, crypto, keptTrust, traces, limits },
     }
-    // What administers it is loaded when clients are served already.
-    const [{ adminRoutes }, { serveAdmin }] = await Promise.all([
-      import('./admin/routes.ts'),
-      import('./admin/serve.ts'),
-    ])
+    // What administers it is loaded when clients are served already, and part by part, for their sake.
+    await turn()
+    const { adminRoutes } = await import('./admin/routes.ts')
+    await turn()
+    const { serveAdmin } = await import('./admin/serve.ts')
+    await turn()
     const routes = adminRoutes(parts, more)
     const admin = await serveAdmin({
       routes,

@@ -1,4 +1,5 @@
 import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
+import { turn } from '../../adapters/turn.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Recorded } from './audit.ts'
@@ -19,14 +20,17 @@ const requestTimeoutMs = 10_000
 /** How long a server that ends waits for answers to changes to be on their way: their record is on the disk before. */
 const lastAnswersMs = 5_000
 
-export function adminApp(of: {
+/** Routes that are set up before others have their turn: clients are served by then. */
+const routesAtOnce = 8
+
+export async function adminApp(of: {
   readonly routes: readonly Route[]
   readonly guard: Guard
   /** Records requests that change something. */
   readonly recorded: Recorded
   readonly clock: Pick<Clock, 'after'>
   readonly telemetry: Telemetry
-}): FastifyInstance {
+}): Promise<FastifyInstance> {
   const { routes, guard, recorded, clock, telemetry } = of
   const app = fastify({
     logger: false,
@@ -39,7 +43,10 @@ export function adminApp(of: {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   answerChangesBeforeClosing(app, clock)
-  for (const route of routes) serve(app, route, { guard, recorded, clock })
+  for (const [at, route] of routes.entries()) {
+    if (at % routesAtOnce === 0) await turn()
+    serve(app, route, { guard, recorded, clock })
+  }
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ message: `There is no ${request.method} ${request.url} here.` }),
   )

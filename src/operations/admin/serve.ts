@@ -47,12 +47,12 @@ export async function serveAdmin(of: {
   const audit = auditFile(at.audit, clock.now)
   const newRequest = () => base64url.baseEncode(random.bytes(6))
   const recordedWith = (withoutRecord: 'done' | 'refused') => recording({ audit, telemetry, newRequest, withoutRecord })
-  const onSocket = adminApp({ routes, guard: ownerGuard, recorded: recordedWith('done'), clock, telemetry })
+  const onSocket = await adminApp({ routes, guard: ownerGuard, recorded: recordedWith('done'), clock, telemetry })
   const tokens = tokensIn(at.tokens, clock.now)
   const onTcp =
     at.listen === undefined
       ? undefined
-      : adminApp({ routes, guard: tokenGuard(tokens), recorded: recordedWith('refused'), clock, telemetry })
+      : await adminApp({ routes, guard: tokenGuard(tokens), recorded: recordedWith('refused'), clock, telemetry })
 
   const path = socketPath(at.socket)
   await removeStaleSocket(path)
