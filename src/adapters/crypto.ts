@@ -50,9 +50,16 @@ export function nodeCrypto(): Crypto {
 /** A plain array over what node returns: `slice` of a Buffer would share memory, and Buffers compare unequal to arrays. */
 const plain = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
+/** The bytes of a hash that came as text. Node makes that in half the time that memory of its own for 32 bytes takes. */
+function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at)
+  return bytes
+}
+
 function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts
-  if (parts.length === 1 && only) return plain(hash('sha256', only, 'buffer'))
+  if (parts.length === 1 && only) return bytesOf(hash('sha256', only, 'binary'))
   const state = createHash('sha256')
   for (const part of parts) state.update(part)
   return plain(state.digest())

@@ -60,6 +60,8 @@ const sliceDocuments = 256
 /** What has changed is kept after so long: what changes again meanwhile is written once. */
 const keepMs = 5_000
 const keepAtOnce = 256
+/** At a start nothing more is read while so much waits to be kept: what is read so much faster than the disk takes would fill memory. */
+const unkeptAtMost = 4_096
 /** After the store has refused. */
 const keepAgainMs = 30_000
 
@@ -190,6 +192,7 @@ export class Facts<T extends Json> {
         }
         if (++count % sliceDocuments > 0) continue
         await readRow()
+        if (this.#unkept.size > unkeptAtMost) await this.#keepAll()
         await new Promise<void>(resolve => clock.after(0, resolve))
       }
     } finally {

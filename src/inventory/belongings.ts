@@ -1,7 +1,10 @@
 import type { Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import type { Principal } from '../federation/command.ts'
+import { grown } from '../federation/reconciliation/flat.ts'
+import { IdTexts } from '../federation/reconciliation/id-texts.ts'
 import { type DocumentId, isOperatorId } from '../ports/names.ts'
+import { NameChains, none, type TextHash, textHasher } from './name-chains.ts'
 import { networkOf } from './networks.ts'
 import { keys } from './records.ts'
 import type { NetworkName } from './view.ts'
@@ -19,55 +22,68 @@ export interface Belongings {
   learn(document: DocumentId, whoIsNamed: readonly string[]): void
 }
 
-/** Where somebody is named: of a million most are in one document, and a set for that took most of the memory. */
-interface Somebody {
-  readonly who: string
-  places: DocumentId | Set<DocumentId>
-}
+/**
+ * In flat arrays, and of names a hash alone: as objects a million of them took 600 MB, which the garbage collector looked through again and
+ * again. Were two names to have one hash, a PN would be looked at that does not name the one of them, and left out.
+ * @param seed 8 random bytes: so nobody can choose names that have one
+ */
+export function createBelongings(seed: Uint8Array): Belongings {
+  const hashOf = textHasher(seed)
+  /** The documents that name somebody: each has its place there for its number. */
+  const documents = new NameChains()
+  const ids = new IdTexts(
+    document => documents.value(document),
+    (document, at) => documents.set(document, at),
+  )
+  /** Whom they name: the numbers of the documents by the names. */
+  const namings = new NameChains()
+  /** Of each document its first naming, and of each naming the next one of its document. */
+  let firsts = new Uint32Array(0)
+  let nexts = new Uint32Array(0)
 
-export function createBelongings(): Belongings {
-  const named = new Map<DocumentId, readonly Somebody[]>()
-  const known = new Map<string, Somebody>()
-
-  function add(who: string, document: DocumentId): Somebody {
-    const somebody = known.get(who)
-    if (!somebody) {
-      const first: Somebody = { who, places: document }
-      known.set(who, first)
-      return first
-    }
-    if (typeof somebody.places !== 'string') somebody.places.add(document)
-    else if (somebody.places !== document) somebody.places = new Set([somebody.places, document])
-    return somebody
+  function keep(document: DocumentId, hash: TextHash): number {
+    const number = documents.add(hash, none)
+    documents.set(number, ids.keep(number, document))
+    firsts = grown(firsts, number + 1)
+    firsts[number] = none
+    return number
   }
 
-  function remove(somebody: Somebody, document: DocumentId): void {
-    if (typeof somebody.places === 'string') {
-      known.delete(somebody.who)
-      return
-    }
-    somebody.places.delete(document)
-    const [last] = somebody.places
-    if (somebody.places.size === 1 && last !== undefined) somebody.places = last
+  function letGo(number: number): void {
+    const at = documents.value(number)
+    documents.remove(number)
+    ids.letGo(at)
   }
 
-  function learn(document: DocumentId, whoIsNamed: readonly string[]): void {
-    const now = new Set(whoIsNamed)
-    for (const somebody of named.get(document) ?? []) if (!now.has(somebody.who)) remove(somebody, document)
-    if (now.size > 0)
-      named.set(
-        document,
-        Array.from(now, who => add(who, document)),
-      )
-    else named.delete(document)
+  function forgetNamings(number: number): void {
+    for (let naming = firsts[number] ?? none; naming !== none; naming = nexts[naming] ?? none) namings.remove(naming)
+    firsts[number] = none
+  }
+
+  function name(who: string, number: number): void {
+    const naming = namings.add(hashOf(who), number)
+    nexts = grown(nexts, naming + 1)
+    nexts[naming] = firsts[number] ?? none
+    firsts[number] = naming
   }
 
   return {
-    learn,
+    learn(document, whoIsNamed) {
+      const hash = hashOf(document)
+      const known = documents.places(hash).find(number => ids.isSame(documents.value(number), document))
+      if (known !== undefined) forgetNamings(known)
+      if (whoIsNamed.length > 0) {
+        const number = known ?? keep(document, hash)
+        for (const who of new Set(whoIsNamed)) name(who, number)
+      } else if (known !== undefined) letGo(known)
+    },
 
     of({ operator, identity }) {
-      const places = known.get(`${operator}/${identity}`)?.places ?? []
-      const found = (typeof places === 'string' ? [places] : [...places]).flatMap(document => networkOf(document) ?? [])
+      const places = namings.places(hashOf(`${operator}/${identity}`))
+      const found = places.flatMap(naming => {
+        const id = ids.read(documents.value(namings.value(naming)))
+        return networkOf(id as DocumentId) ?? []
+      })
       const networks = new Map(found.map(name => [placeOf(name), name]))
       return [...networks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name)
     },

@@ -141,7 +141,7 @@ export function createInventory(options: InventoryOptions): InventoryService {
   const memory = createMemory({ store, crypto, clock })
   const telling = createTelling({ identity, store, federation, clock, random, crypto, telemetry })
   const { offlineMs, replicaWaitMs: arrivalMs } = limits
-  const belongings = createBelongings()
+  const belongings = createBelongings(random.bytes(8))
   const grants = createGrants({
     ...{ self, documents, clock, telemetry, offlineMs, arrivalMs, contradicted },
     granted: telling.granted,

@@ -166,6 +166,27 @@ test('gateways are found by their zone, with those that they serve, by who may r
   await w.stop()
 })
 
+test('names come and go by the thousand, and each is found where it is, and nowhere else', () => {
+  const index = createBelongings(Uint8Array.from({ length: 8 }, (_, at) => at * 37))
+  const named = new Map<string, string[]>()
+  const networksOf = (who: string) => index.of({ operator: a, identity: who }).map(({ pnId }) => pnId)
+  const expected = (who: string) => [...named].flatMap(([id, names]) => (names.includes(who) ? [id] : [])).sort()
+  for (let step = 0; step < 20_000; step++) {
+    const id = `n${(step * 7_919) % 6_007}`
+    const names = step % 5 === 4 ? [] : [`p${step % 4_001}`, `q${step % 13}`, `r${step}`].slice(step % 3)
+    named.set(id, names)
+    index.learn(
+      asDocumentId(`pn/${a}/${id}`),
+      names.map(name => `${a}/${name}`),
+    )
+  }
+  for (let number = 0; number < 4_001; number += 50) assert.equal(networksOf(`p${number}`), expected(`p${number}`))
+  for (let number = 0; number < 13; number += 4) assert.equal(networksOf(`q${number}`), expected(`q${number}`))
+  for (let number = 0; number < 20_000; number += 501) assert.equal(networksOf(`r${number}`), expected(`r${number}`))
+  for (const id of named.keys()) index.learn(asDocumentId(`pn/${a}/${id}`), [])
+  for (let number = 0; number < 13; number++) assert.equal(networksOf(`q${number}`), [])
+})
+
 test('the index is what reading all documents again would give, whatever they said before', () => {
   const flat = asDocumentId('pn/a.example/flat')
   const visit = asDocumentId('visit/b.example/a.example/flat')
@@ -193,7 +214,7 @@ test('the index is what reading all documents again would give, whatever they sa
     })
   const changes = fc.array(fc.tuple(fc.constantFrom(flat, visit), content), { minLength: 1, maxLength: 10 })
   const indexOf = (said: Iterable<readonly [typeof flat, Registers]>) => {
-    const index = createBelongings()
+    const index = createBelongings(new Uint8Array(8))
     for (const [document, registers] of said) index.learn(document, [...whoIsNamedIn(document, registers)])
     return [a, b].flatMap(operator => ['p', 'q'].map(identity => index.of({ operator, identity })))
   }

@@ -1,0 +1,124 @@
+import { grown } from '../federation/reconciliation/flat.ts'
+
+/** Where a chain ends; no number that is kept. */
+export const none = 0xffff_ffff
+const firstBuckets = 16
+
+/** 64 bits that stand for a text. */
+export interface TextHash {
+  readonly high: number
+  readonly low: number
+}
+
+/**
+ * Numbers by the hash of a text, any of which may have several: a hash table in flat arrays, 24 bytes for each number and nothing for the
+ * garbage collector to look at. It grows by one bucket for each number that comes (linear hashing): a map of a million keys
+ * that doubles has everybody wait for 100 ms.
+ */
+export class NameChains {
+  /** The first place of each bucket's chain. */
+  #heads = new Uint32Array(firstBuckets).fill(none)
+  #buckets = firstBuckets
+  /** The greatest power of two up to the number of buckets. */
+  #base = firstBuckets
+  #highs = new Uint32Array(0)
+  #lows = new Uint32Array(0)
+  #values = new Uint32Array(0)
+  /** The next place of the chain; of a free place, the next free one. */
+  #nexts = new Uint32Array(0)
+  #free = none
+  #used = 0
+  #size = 0
+
+  /** Returns where it is kept from now on: a small number, given anew once it is removed. */
+  add({ high, low }: TextHash, value: number): number {
+    const place = this.#free === none ? this.#used++ : this.#free
+    if (place === this.#free) this.#free = this.#nexts[place] ?? none
+    this.#highs = grown(this.#highs, this.#used)
+    this.#lows = grown(this.#lows, this.#used)
+    this.#values = grown(this.#values, this.#used)
+    this.#nexts = grown(this.#nexts, this.#used)
+    this.#highs[place] = high
+    this.#lows[place] = low
+    this.#values[place] = value
+    this.#size++
+    if (this.#size > this.#buckets) this.#split()
+    this.#link(place)
+    return place
+  }
+
+  /** Where numbers are that were added with this hash. */
+  places({ high, low }: TextHash): number[] {
+    const found: number[] = []
+    for (let place = this.#heads[this.#bucketOf(low)] ?? none; place !== none; place = this.#nexts[place] ?? none)
+      if (this.#lows[place] === low && this.#highs[place] === high) found.push(place)
+    return found
+  }
+
+  /** The number at a place that is in use. */
+  value(place: number): number {
+    return this.#values[place] ?? none
+  }
+
+  set(place: number, value: number): void {
+    this.#values[place] = value
+  }
+
+  remove(place: number): void {
+    const bucket = this.#bucketOf(this.#lows[place] ?? 0)
+    const next = this.#nexts[place] ?? none
+    if (this.#heads[bucket] === place) this.#heads[bucket] = next
+    else {
+      let before = this.#heads[bucket] ?? none
+      while (before !== none && this.#nexts[before] !== place) before = this.#nexts[before] ?? none
+      this.#nexts[before] = next
+    }
+    this.#values[place] = none
+    this.#nexts[place] = this.#free
+    this.#free = place
+    this.#size--
+  }
+
+  #bucketOf(low: number): number {
+    const bucket = (low & (2 * this.#base - 1)) >>> 0
+    return bucket < this.#buckets ? bucket : bucket - this.#base
+  }
+
+  #link(place: number): void {
+    const bucket = this.#bucketOf(this.#lows[place] ?? 0)
+    this.#nexts[place] = this.#heads[bucket] ?? none
+    this.#heads[bucket] = place
+  }
+
+  /** Shares one bucket out among itself and a new one. */
+  #split(): void {
+    const source = this.#buckets - this.#base
+    this.#heads = grown(this.#heads, this.#buckets + 1)
+    this.#heads[this.#buckets] = none
+    let place = this.#heads[source] ?? none
+    this.#heads[source] = none
+    this.#buckets++
+    for (let next = none; place !== none; place = next) {
+      next = this.#nexts[place] ?? none
+      this.#link(place)
+    }
+    if (this.#buckets === 2 * this.#base) this.#base *= 2
+  }
+}
+
+/** Hashes of texts, by a seed: who does not know it cannot look for two that have the same (cyrb53, with both halves seeded). */
+export function textHasher(seed: Uint8Array): (text: string) => TextHash {
+  const view = new DataView(seed.buffer, seed.byteOffset, seed.byteLength)
+  const [one, other] = [view.getUint32(0), view.getUint32(4)]
+  return text => {
+    let [high, low] = [one ^ 0xdeadbeef, other ^ 0x41c6ce57]
+    for (let at = 0; at < text.length; at++) {
+      const unit = text.charCodeAt(at)
+      high = Math.imul(high ^ unit, 2_654_435_761)
+      low = Math.imul(low ^ unit, 1_597_334_677)
+    }
+    high = Math.imul(high ^ (high >>> 16), 2_246_822_507) ^ Math.imul(low ^ (low >>> 13), 3_266_489_909)
+    low = Math.imul(low ^ (low >>> 16), 2_246_822_507) ^ Math.imul(high ^ (high >>> 13), 3_266_489_909)
+    return { high: high >>> 0, low: low >>> 0 }
+  }
+}
