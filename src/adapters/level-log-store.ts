@@ -19,8 +19,9 @@ export interface LevelLogStoreOptions {
 const defaultReserveBytes = 64 * 1024 * 1024
 /** After so many bytes written the free room is looked at again. */
 const roomCheckBytes = 1024 * 1024
-/** Records are read ahead in chunks of about so much. */
+/** What is read at a time: few records, or of large ones about so much. */
 const readAheadBytes = 256 * 1024
+const readAheadRecords = 256
 const formatName = 'format'
 const closedName = 'closed'
 
@@ -201,8 +202,9 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
     },
     get: readsTogether(level),
     records: ({ from, to }) =>
-      uncorrupted(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
-    keys: ({ from, to }) => uncorrupted(level.keys({ gte: from, lt: to })),
+      inPieces(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
+    // Often there is but one that is wanted.
+    keys: ({ from, to }) => inPieces(level.keys({ gte: from, lt: to }), 1),
     async close() {
       await erasing
       // Damage at the journal's very end looks like a torn write: after this, what was acknowledged is not at the end.
@@ -247,10 +249,18 @@ function asCorruption(error: unknown): never {
   throw new CorruptRecord({ kind: 'table', detail: error instanceof Error ? error.message : String(error) })
 }
 
-async function* uncorrupted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+/** To go to LevelDB's threads and back takes longer than to read a record, and a promise for each takes as long as its hash. */
+async function* inPieces<T>(
+  iterator: { nextv(size: number): Promise<T[]>; close(): Promise<void> },
+  first = readAheadRecords,
+): AsyncGenerator<readonly T[]> {
   try {
-    yield* items
-  } catch (error) {
-    asCorruption(error)
+    for (let records = first; ; records = readAheadRecords) {
+      const piece = await iterator.nextv(records).catch(asCorruption)
+      if (piece.length === 0) return
+      yield piece
+    }
+  } finally {
+    await iterator.close()
   }
 }

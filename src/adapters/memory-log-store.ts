@@ -128,12 +128,12 @@ export function memoryDisk(): MemoryDisk {
         const snapshot = within(range).map(name => [keyOf(name), Uint8Array.from(values.get(name) ?? [])] as const)
         for (const record of snapshot) {
           assertAlive()
-          yield record
+          yield [record]
         }
       },
       async *keys(range) {
         assertAlive()
-        yield* within(range).map(keyOf)
+        yield within(range).map(keyOf)
       },
       async close() {},
     }

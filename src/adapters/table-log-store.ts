@@ -126,7 +126,8 @@ export function tableLogStore(table: Table): LogStore {
     if (removals.length === 0) return sealed
     const dead: Operation[] = []
     try {
-      for (const range of removals) for await (const key of table.keys(range)) dead.push(removal(key))
+      for (const range of removals)
+        for await (const piece of table.keys(range)) for (const key of piece) dead.push(removal(key))
     } catch (error) {
       throw new CommitRefused(`What is to be dropped cannot be read (${messageOf(error)}); nothing was stored.`)
     }
@@ -170,7 +171,7 @@ export function tableLogStore(table: Table): LogStore {
     const found = await storedIndex(document)
     if (found) return found
     // The disk can lose a record whole, key and all: then its entries are there, and were not committed just now.
-    for await (const _ of keys(entryRange(document)))
+    if ((await firstIn(entryRange(document))) !== undefined)
       return (await storedIndex(document)) ?? gone({ kind: 'index', document })
     return undefined
   }
@@ -184,7 +185,7 @@ export function tableLogStore(table: Table): LogStore {
   async function* entries(document: DocumentId, log?: LogId, from = 0): AsyncGenerator<StoredEntry> {
     const ends = await endsOf(document, log)
     let last: StoredEntry | undefined
-    for await (const [key, value] of records(entryRange(document, log, from))) {
+    for await (const [key, value] of oneByOne(records(entryRange(document, log, from)))) {
       const entry = readEntry(document, key, value)
       if (last && last.log !== entry.log) await assertEnd(document, last, ends)
       const expected = last?.log === entry.log ? last.seq + 1 : from
@@ -217,7 +218,7 @@ export function tableLogStore(table: Table): LogStore {
   }
 
   async function firstIn(range: KeyRange): Promise<DocumentId | undefined> {
-    for await (const key of keys(range)) return documentIn(key)
+    for await (const [key] of keys(range)) return key && documentIn(key)
     return undefined
   }
 
@@ -225,7 +226,7 @@ export function tableLogStore(table: Table): LogStore {
   async function* remains(document: DocumentId): AsyncGenerator<Remains> {
     let last: { readonly log: LogId; readonly seq: number } | undefined
     try {
-      for await (const [key, value] of records(entryRange(document))) {
+      for await (const [key, value] of oneByOne(records(entryRange(document)))) {
         last = positionIn(key, document)
         yield remainsOf(document, key, value)
       }
@@ -255,17 +256,18 @@ export function tableLogStore(table: Table): LogStore {
     index,
     entries,
     async *entriesOfAll(first, last) {
-      for await (const [key, value] of records(entriesRange(first, last))) {
+      for await (const [key, value] of oneByOne(records(entriesRange(first, last)))) {
         const document = documentIn(key)
         yield { document, entry: readEntry(document, key, value) }
       }
     },
     async *scan({ from, to }) {
-      for await (const [key, value] of records(indexRange(from, to))) yield readIndex(key, value)
+      for await (const piece of records(indexRange(from, to)))
+        for (const [key, value] of piece) yield readIndex(key, value)
     },
     async count({ from, to }) {
       let count = 0
-      for await (const _ of keys(indexRange(from, to))) count++
+      for await (const { length } of keys(indexRange(from, to))) count += length
       return count
     },
     async local(key) {
@@ -274,10 +276,11 @@ export function tableLogStore(table: Table): LogStore {
       return value && readLocal(recordKey, value).value
     },
     async *localScan(prefix, after) {
-      for await (const [key, value] of records(localRange(prefix, after))) yield readLocal(key, value)
+      for await (const piece of records(localRange(prefix, after)))
+        for (const [key, value] of piece) yield readLocal(key, value)
     },
     remains,
-    dump: () => records(everything),
+    dump: () => oneByOne(records(everything)),
     async *documentsWithEntries(from = '') {
       for (let range = entriesFrom(from); ; ) {
         const document = await firstIn(range)
@@ -292,6 +295,10 @@ export function tableLogStore(table: Table): LogStore {
       return closing
     },
   }
+}
+
+async function* oneByOne<T>(pieces: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+  for await (const piece of pieces) yield* piece
 }
 
 interface Encoded {

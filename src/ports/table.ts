@@ -4,6 +4,8 @@ export interface Operation {
   readonly value: Uint8Array | undefined
 }
 
+export type TableRecord = readonly [key: Uint8Array, value: Uint8Array]
+
 /** Keys with `from <= key < to`, in order of bytes. */
 export interface KeyRange {
   readonly from: Uint8Array
@@ -21,10 +23,10 @@ export interface Table {
    */
   write(operations: readonly Operation[]): Promise<void>
   get(key: Uint8Array): Promise<Uint8Array | undefined>
-  /** Records of the range, in order of key, as they are when the iteration begins. */
-  records(range: KeyRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>
+  /** Records of the range, some at a time, in order of key, as they are when the iteration begins. */
+  records(range: KeyRange): AsyncIterable<readonly TableRecord[]>
   /** The keys alone. */
-  keys(range: KeyRange): AsyncIterable<Uint8Array>
+  keys(range: KeyRange): AsyncIterable<readonly Uint8Array[]>
   /**
    * What was removed of these ranges is to leave the files too, soon and in the background: it was not only outdated. A table
    * whose files never hold more than its records has nothing to do, and leaves it out.

@@ -90,8 +90,8 @@ export class SimulatedDisk {
     return {
       write: operations => this.#write(operations, run),
       get: key => this.#read(run, () => this.#records.get(nameOf(key))?.value.slice()),
-      records: range => this.#iterate(run, range, ({ name, value }) => [keyOf(name), value.slice()] as const),
-      keys: range => this.#iterate(run, range, ({ name }) => keyOf(name)),
+      records: range => this.#iterate(run, range, ({ name, value }) => [[keyOf(name), value.slice()] as const]),
+      keys: range => this.#iterate(run, range, ({ name }) => [keyOf(name)]),
       close: async () => {},
     }
   }

@@ -26,10 +26,10 @@ function frozen(records: SortedRecords): Table {
     write: () => Promise.reject(new Error('A disk that is looked at is not written.')),
     get: async key => records.get(nameOf(key))?.value,
     async *records(range) {
-      for (const { name, value } of within(range)) yield [keyOf(name), value] as const
+      for (const { name, value } of within(range)) yield [[keyOf(name), value] as const]
     },
     async *keys(range) {
-      for (const { name } of within(range)) yield keyOf(name)
+      for (const { name } of within(range)) yield [keyOf(name)]
     },
     close: async () => {},
   }
