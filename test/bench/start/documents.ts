@@ -1,67 +1,75 @@
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import type { ServerFolder } from '../../../examples/support/operators.ts'
-import { createActorSystem } from '../../../src/actor/system.ts'
-import { systemClock } from '../../../src/adapters/clock.ts'
-import { nodeCrypto } from '../../../src/adapters/crypto.ts'
-import { serverIdentity } from '../../../src/adapters/identity.ts'
-import { openLevelLogStore } from '../../../src/adapters/level-log-store.ts'
-import { readServerKeys } from '../../../src/adapters/operator-keys.ts'
-import { systemRandom } from '../../../src/adapters/random.ts'
-import { createDocuments } from '../../../src/document/create-documents.ts'
-import type { Documents } from '../../../src/document/documents.ts'
-import { homeDocument } from '../../../src/inventory/networks.ts'
-import { keys } from '../../../src/inventory/records.ts'
-import { type OperatorId, operatorId } from '../../../src/ports/names.ts'
-import { writeMailbox } from '../mailbox-documents.ts'
+import { newLevelStore } from '../../../src/adapters/level-log-store.ts'
+import type { WriterOrders, Written } from './writer.thread.ts'
 
 /*
- * Fills the folder of a server that does not run with documents of its own, as the node writes them: signed by the server, in its store. A
- * third are Personal Networks of an owner and three elements, a third mailboxes, a third conversations of one message. Of what a node keeps
- * beside documents, to start sooner, there is nothing.
+ * Fills the folder of a server that does not run with documents of its own, as the node writes them: signed by the server, encoded by its
+ * store. A third are Personal Networks of an owner and three elements, a third mailboxes, a third conversations of one message. Of
+ * what a node keeps beside documents, to start sooner, there is nothing. Threads make the records, since signing takes longest;
+ * here they go to the disk, without waiting for it after each.
  */
 
-const writtenAtOnce = 512
 /** So many documents come together. */
 const ofOne = 3
+const toldDocuments = 150_000
 
 /** @param count of documents; rounded up to whole threes */
 export async function fillFolder(
-  { folder, operator: name }: ServerFolder,
+  { folder, operator }: ServerFolder,
   count: number,
   progress: (line: string) => void,
 ): Promise<void> {
-  const [crypto, random, clock] = [nodeCrypto(), systemRandom(), systemClock({ holdsProcess: true })]
-  const operator = operatorId(name)
-  const { privateKey } = await readServerKeys(join(folder, 'keys/server.key'))
-  const identity = serverIdentity(operator, privateKey, crypto)
-  const store = await openLevelLogStore(join(folder, 'data'))
-  const actors = createActorSystem({ clock, random })
-  const documents = createDocuments({
-    ...{ operator, identity, actors, store, crypto, clock, random },
-    authorship: { mayHaveWritten: () => true, servers: () => [identity.server] },
-    telemetry: { log: () => {}, count: () => {}, observe: () => {} },
-    limits: { idleMs: 500 },
-  })
-  let next = 0
-  const worker = async () => {
-    while (next < count / ofOne) {
-      const index = next++
-      if (index > 0 && index % 50_000 === 0) progress(`${index * ofOne} of ${count} documents are written`)
-      await writeNetwork(documents, operator, index)
-      await writeMailbox(documents, operator, `u${index}`)
-    }
+  const store = await newLevelStore(join(folder, 'data'))
+  const all = Math.ceil(count / ofOne)
+  const threads = availableParallelism()
+  const share = Math.ceil(all / threads)
+  let written = 0
+  const told = (more: number) => {
+    const before = Math.floor((written * ofOne) / toldDocuments)
+    written += more
+    if (Math.floor((written * ofOne) / toldDocuments) > before)
+      progress(`${written * ofOne} of ${count} documents are written`)
   }
-  await Promise.all(Array.from({ length: writtenAtOnce }, worker))
-  await actors.drain()
+  await Promise.all(
+    Array.from({ length: threads }, (_, thread) => {
+      const range = { from: thread * share, to: Math.min(all, (thread + 1) * share) }
+      return writerThread({ key: join(folder, 'keys/server.key'), operator, ...range }, store.put, told)
+    }),
+  )
   await store.close()
 }
 
-async function writeNetwork(documents: Documents, operator: OperatorId, index: number): Promise<void> {
-  const network = { alias: 'Home', owner: `u${index}`, epoch: 1, command: `establishes-${index}` }
-  const elements = ['phone', 'watch', 'lamp'].map(element => ({
-    key: keys.roster({ operator, pneId: `${element}-${index}` }),
-    value: { epoch: 1 },
-  }))
-  const writes = [{ key: keys.network, value: network }, ...elements]
-  await documents.write(homeDocument({ home: operator, pnId: `home-${index}` }), () => ({ writes, answer: undefined }))
+/** Resolves when everything that the thread has made is put. */
+function writerThread(
+  orders: WriterOrders,
+  put: (records: readonly (readonly [key: Uint8Array, value: Uint8Array])[]) => Promise<void>,
+  told: (more: number) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(new URL('./writer.thread.ts', import.meta.url), { workerData: orders })
+    thread.on('message', ({ packed, done }: Written) => {
+      put(recordsIn(packed)).then(() => {
+        told(done)
+        thread.postMessage('put')
+      }, reject)
+    })
+    thread.once('error', reject)
+    thread.once('exit', code => (code === 0 ? resolve() : reject(new Error(`A writer has ended with code ${code}.`))))
+  })
+}
+
+/** Records as `writer.thread.ts` packs them. */
+function recordsIn(packed: Uint8Array): (readonly [Uint8Array, Uint8Array])[] {
+  const lengths = new DataView(packed.buffer, packed.byteOffset)
+  const records: (readonly [Uint8Array, Uint8Array])[] = []
+  for (let at = 0; at < packed.length; ) {
+    const keyAt = at + 8
+    const valueAt = keyAt + lengths.getUint32(at)
+    at = valueAt + lengths.getUint32(at + 4)
+    records.push([packed.subarray(keyAt, valueAt), packed.subarray(valueAt, at)])
+  }
+  return records
 }

@@ -22,8 +22,10 @@ export interface OneStart {
   readonly readyMs: number
   /** All threads, until then. */
   readonly cpuMs: number
-  /** The most that the process has had until then. */
+  /** The most that the process has had until then, but for pages of files, which the system may take back at any time. */
   readonly residentMebibytes: number
+  /** How long clients who came one after another until then were kept waiting until their websocket was open: all but one in a hundred. */
+  readonly openedP99Ms: number
   /** For how long at most the event loop did nothing else, from the first client on; with a probe in the process alone. */
   readonly blockedMs: number | undefined
 }
@@ -31,11 +33,19 @@ export interface OneStart {
 const command = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
 const probe = new URL('../overload/loop-probe.ts', import.meta.url).href
 const knockEveryMs = 5
+/** Once it serves. */
+const knockLaterMs = 20
 const readyWithinMs = 1_800_000
 
-/** @param options.isProbed the probe is source text, so that the start takes longer by what that needs to be loaded */
-export async function oneStart(home: ServerFolder, options: { readonly isProbed: boolean }): Promise<OneStart> {
-  const { isProbed } = options
+/**
+ * @param options.isProbed the probe is source text, so that the start takes longer by what that needs to be loaded
+ * @param options.end the signal by which it ends
+ */
+export async function oneStart(
+  home: ServerFolder,
+  options: { readonly isProbed: boolean; readonly end?: 'SIGTERM' | 'SIGKILL' },
+): Promise<OneStart> {
+  const { isProbed, end = 'SIGTERM' } = options
   const flags = [...nodeFlags, '--initial-heap-size=256', ...(isProbed ? ['--import', probe] : [])]
   const began = performance.now()
   const child = spawn(process.execPath, [...flags, command, 'start', '--config', home.config], {
@@ -47,17 +57,33 @@ export async function oneStart(home: ServerFolder, options: { readonly isProbed:
   const ready = log
     .seen('node.ready', ({ event }) => event === 'node.ready', readyWithinMs)
     .then(() => performance.now() - began)
-  ready.catch(() => {})
+  let isOver = false
+  const over = () => {
+    isOver = true
+  }
+  ready.then(over, over)
+  const memory = new AnonymousMemory(asked.pid)
   try {
-    await opened(await urlOf(home), log.ended)
+    const url = await urlOf(home)
+    await opened(url, log.ended)
     const servingMs = performance.now() - began
     if (isProbed) await asked.ask({ what: 'begin' })
+    const openedMs: number[] = []
+    while (!isOver) {
+      const beganMs = performance.now()
+      if (await isOpened(url)) openedMs.push(performance.now() - beganMs)
+      await memory.look()
+      await wait(knockLaterMs)
+    }
     const readyMs = await ready
     const blockedMs = isProbed ? (await asked.ask({ what: 'read' })).blockedMs : undefined
-    const [cpuMs, residentMebibytes] = [await cpuMsOf(asked.pid), await peakMebibytes(asked.pid)]
-    return { servingMs, readyMs, cpuMs, residentMebibytes, blockedMs }
+    const cpuMs = await cpuMsOf(asked.pid)
+    await memory.look()
+    openedMs.sort((a, b) => a - b)
+    const openedP99Ms = openedMs[Math.floor(openedMs.length * 0.99)] ?? 0
+    return { servingMs, readyMs, cpuMs, residentMebibytes: memory.mostMebibytes, openedP99Ms, blockedMs }
   } finally {
-    child.kill('SIGTERM')
+    child.kill(end)
     await log.ended
   }
 }
@@ -89,7 +115,17 @@ const isOpened = (url: string): Promise<boolean> =>
     })
   })
 
-async function peakMebibytes(pid: number): Promise<number> {
-  const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kibibytes) / 1024
+/** Memory of a process that is not of files, and the most that was seen of it. */
+class AnonymousMemory {
+  readonly #pid: number
+  mostMebibytes = 0
+
+  constructor(pid: number) {
+    this.#pid = pid
+  }
+
+  async look(): Promise<void> {
+    const [, kibibytes] = /RssAnon:\s+(\d+) kB/.exec(await readFile(`/proc/${this.#pid}/status`, 'utf8')) ?? []
+    this.mostMebibytes = Math.max(this.mostMebibytes, Number(kibibytes) / 1024)
+  }
 }
