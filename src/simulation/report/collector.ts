@@ -38,6 +38,8 @@ export class Collector {
   readonly #progress = new ReplicaProgress()
   readonly #window: MessageWindow
   readonly #samples = new Timeline<ReplicaSample>(worst)
+  /** The last sample, and the servers that served then, as long as all was current and nothing was heard of it since. */
+  #still: { readonly serving: string; readonly sample: ReplicaSample } | undefined
   readonly #bytes = new Timeline<RunData['bytes'][number]>(sum)
   readonly #anomalies: Anomaly[] = []
   readonly #phases: { phase: Phase; fromMs: number; untilMs: number }[] = []
@@ -75,10 +77,14 @@ export class Collector {
   made(server: SimulatedServer): void {
     const { world } = this.#federation
     this.#window.mark(server.name, world.nowMs, 'starts')
+    this.#still = undefined
     this.#progress.serves(server.name, world.nowMs)
     // What a disk says that has changed it is not read: its replicas count as they were before.
     if (server.host.runs.length === 1 || server.isRotten) return
-    void readDisk(server, world.production).then(({ indexes }) => this.#progress.restarted(server.name, indexes))
+    void readDisk(server, world.production).then(({ indexes }) => {
+      this.#still = undefined
+      this.#progress.restarted(server.name, indexes)
+    })
   }
 
   crashing(server: SimulatedServer): void {
@@ -87,6 +93,7 @@ export class Collector {
 
   took(server: SimulatedServer, notice: DocumentNotice): void {
     const { nowMs } = this.#federation.world
+    this.#still = undefined
     this.#progress.took(server.name, notice, nowMs, this.#replicasOf(notice.document))
     this.#entriesSinceSample += notice.entries.length
     if (notice.source === 'own' && notice.entries.length > 0) this.#window.mark(server.name, nowMs, 'writes')
@@ -109,7 +116,7 @@ export class Collector {
   sample(): void {
     const { world, servers } = this.#federation
     const serving = servers.filter(({ node }) => node)
-    this.#samples.add(this.#progress.sample(world.nowMs, this.#present(serving), serving.length / servers.length))
+    this.#samples.add(this.#sampled(serving))
     this.#bytes.add({ timeMs: world.nowMs, byClass: this.#byClass })
     this.#byClass = noBytes()
     if (this.#framesSinceSample > Math.max(stormFrames, stormFramesPerEntry * this.#entriesSinceSample)) {
@@ -121,6 +128,20 @@ export class Collector {
     this.#framesSinceSample = 0
     this.#entriesSinceSample = 0
     for (const { host } of servers) this.#peakDiskBytes = Math.max(this.#peakDiskBytes, host.disk.usedBytes)
+  }
+
+  /** Where all replicas were current and nothing was heard of any since, they are as they were: at rest nobody looks through all of them. */
+  #sampled(serving: readonly SimulatedServer[]): ReplicaSample {
+    const { world, servers } = this.#federation
+    const names = serving.map(({ name }) => name).join(' ')
+    const still = this.#still
+    this.#still = undefined
+    const sample =
+      still?.serving === names
+        ? { ...still.sample, timeMs: world.nowMs }
+        : this.#progress.sample(world.nowMs, this.#present(serving), serving.length / servers.length)
+    if (sample.lacks.max === 0) this.#still = { serving: names, sample }
+    return sample
   }
 
   *#present(serving: readonly SimulatedServer[]): Generator<readonly [DocumentId, string[]]> {

@@ -37,6 +37,8 @@ export interface Written {
 }
 
 const writtenAtOnce = 512
+/** What is removed has none; here nothing is. */
+const valueIn = ({ value = new Uint8Array(0) }: Operation) => value
 const port = parentPort
 if (!port) throw new Error('This is a thread.')
 const { key, operator: name, from, to }: WriterOrders = workerData
@@ -106,5 +108,3 @@ function packedOf(operations: readonly Operation[]): Uint8Array<ArrayBuffer> {
   }
   return packed
 }
-
-const valueIn = ({ value = new Uint8Array(0) }: Operation) => value
