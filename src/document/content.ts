@@ -5,9 +5,9 @@ import { type GuardedItem, guardUpdate } from './guard.ts'
 import { HeldView } from './held-view.ts'
 import { clientIdOf } from './log.ts'
 import { LogContent } from './log-content.ts'
-import { PackedRegisters } from './packed-registers.ts'
 import { encodeUpdate, encodeVoid, type LogExtent } from './register-updates.ts'
-import { isLater } from './registers-view.ts'
+import { ItemWalk, keyIn } from './update-items.ts'
+import { settled, wins } from './winners.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
 export interface Place {
@@ -58,19 +58,36 @@ export class Content {
 
   /** The winners now. The same view for as long as nothing changes: who has read it knows that without looking. */
   get view(): HeldView {
-    if (!this.#isOrdered) this.#order()
+    this.#order()
     return this.#view
   }
 
   /** Update bytes in this server's logs that hold live registers. */
   get ownLiveBytes(): number {
-    if (!this.#isOrdered) this.#order()
+    this.#order()
     return this.#ownLiveBytes
   }
 
   /** Update bytes in this server's logs that hold registers with a later one somewhere. */
   get ownGarbageBytes(): number {
     return this.#ownBytes - this.ownLiveBytes
+  }
+
+  /**
+   * Takes in an entry as the store holds it; entries of one log come in their order, and all of them before anything is asked. What they
+   * say is looked at once all are there: {@link shown} says what of it counts.
+   */
+  load({ log, seq, update }: ContentEntry, own: boolean): void {
+    if (own) this.#ownBytes += update.length
+    this.#log(log).load(update, { log, seq, own, registerBytes: 0 })
+  }
+
+  /** Of an entry that was loaded, the update that whoever follows is to be shown; `undefined` when there is none: see {@link apply}. */
+  shown({ log, seq, update }: ContentEntry): Uint8Array | undefined {
+    this.#order()
+    const at = this.#log(log)
+    if (at.hasEndedAt(seq)) return undefined
+    return update.length === 0 || at.counts(seq) ? update : voidOf(update, at)
   }
 
   /**
@@ -84,18 +101,21 @@ export class Content {
     own: boolean,
     said?: (key: string, register: Register) => void,
   ): Uint8Array | undefined {
+    this.#order()
     const at = this.#log(log)
     if (own) this.#ownBytes += update.length
-    if (at.ended) return undefined
+    if (at.hasEndedAt(seq)) return undefined
     if (update.length === 0) return update
     const { clock } = at
     const items: GuardedItem[] = []
-    at.ended = !this.#mayFollow(update, at, items)
-    if (at.ended) return undefined
+    if (!this.#mayFollow(update, at, items)) {
+      at.endAt(seq)
+      return undefined
+    }
     const counts = at.counts(seq)
     at.begin(update, { log, seq, own, registerBytes: update.length / items.length })
     for (const item of items) {
-      const held = this.#isOrdered && counts ? this.#take(item.key ?? at.keyAt(item.origin), item, at) : at.read(item)
+      const held = counts ? this.#take(item.key ?? at.keyAt(item.origin), item, at) : at.read(item)
       said?.(item.key ?? at.keyAt(item.origin), held.register)
     }
     return counts ? update : encodeVoid({ root: log, clientId: at.clientId, clock }, items)
@@ -107,7 +127,7 @@ export class Content {
    * @param place of the entry that the update will go into
    */
   write(changes: ReadonlyMap<string, Held>, view: HeldView, place: Place): Uint8Array {
-    if (!this.#isOrdered) this.#order()
+    this.#order()
     const at = this.#log(place.log)
     const items = Array.from(changes, ([key, { register }]) => ({ key, register, overwrites: at.clockOf(key) }))
     const update = encodeUpdate({ root: at.log, clientId: at.clientId, clock: at.clock }, items)
@@ -124,6 +144,7 @@ export class Content {
 
   /** What a log's items are to Yjs: its client, and how many there are. */
   extentOf(log: LogId): LogExtent {
+    this.#order()
     const { clientId, clock } = this.#log(log)
     return { clientId, clock }
   }
@@ -135,22 +156,17 @@ export class Content {
 
   /** Whether a log other than those in `except` holds anything under the key. */
   isHeldOutside(key: string, except: ReadonlySet<LogId>): boolean {
+    this.#order()
     for (const at of this.#logs.values()) if (!except.has(at.log) && !at.isNew(key)) return true
     return false
   }
 
   #order(): void {
+    if (this.#isOrdered) return
     this.#isOrdered = true
-    const logs = [...this.#logs.values()].filter(({ clock }) => clock > 0)
-    const [first] = logs
-    if (!first) return
-    const winners = logs.length > 1 || !first.counts(0) ? winnersOf(logs) : undefined
-    const winner = (key: string): LogContent => winners?.get(key) ?? first
-    // By default texts are sorted by UTF-16 code units, as everywhere here.
-    const keys = [...(winners ?? first).keys()].sort()
-    const stored = new PackedRegisters(keys, winner)
-    for (const log of logs) log.pack(keys)
-    for (const place of stored.places()) if (place.own) this.#ownLiveBytes += place.registerBytes
+    if (this.#logs.size === 0) return
+    const stored = settled([...this.#logs.values()])
+    this.#ownLiveBytes = stored.ownBytes
     this.#view = HeldView.of(stored)
   }
 
@@ -196,19 +212,12 @@ export class Content {
   }
 }
 
-/** Key → the log whose last word on it wins. */
-function winnersOf(logs: readonly LogContent[]): Map<string, LogContent> {
-  const winners = new Map<string, LogContent>()
-  for (const log of logs)
-    for (const key of log.keys()) {
-      const held = log.get(key)
-      if (held && wins(held, winners.get(key)?.get(key))) winners.set(key, log)
-    }
-  return winners
-}
-
-/** Whether a register wins over the one that the key had. */
-function wins({ register, place }: Held, before: Held | undefined): boolean {
-  if (!before || isLater(register, before.register)) return true
-  return place.own && !before.place.own && !isLater(before.register, register)
+/** What stands in the place of an update of which nothing counts. */
+function voidOf(update: Uint8Array, { log, clientId }: LogContent): Uint8Array {
+  const walk = new ItemWalk(update)
+  const items = Array.from({ length: walk.items }, () => {
+    walk.next()
+    return { key: walk.origin < 0 ? keyIn(update, walk.at) : undefined, origin: walk.origin }
+  })
+  return encodeVoid({ root: log, clientId, clock: walk.clock }, items)
 }

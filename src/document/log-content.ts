@@ -2,7 +2,8 @@ import type { LogId } from '../ports/names.ts'
 import type { Held, Place } from './content.ts'
 import type { Register } from './documents.ts'
 import type { GuardedItem, History } from './guard.ts'
-import { compareKeyIn, isUnread, keyIn, registerIn } from './update-items.ts'
+import type { KeyList } from './key-order.ts'
+import { compareKeyIn, ItemWalk, isUnread, keyEnd, keyIn, keyStart, registerIn } from './update-items.ts'
 
 /** What the items of one entry share. */
 interface Stretch {
@@ -37,13 +38,13 @@ export class LogContent implements History {
   readonly clientId: number
   /** The last entry that another log has copied, in whose place that one stands: up to there this one counts for nothing. */
   readonly #copiedTo: number
-  /** Its server broke the rules that only its past shows: nothing after that is read. */
-  ended = false
+  /** The first of its entries that is not read: there its server broke the rules that only its past shows. */
+  #endsAt = Number.POSITIVE_INFINITY
   #clock = 0
   #items = new Int32Array(itemCells * itemsAtFirst)
   readonly #stretches: Stretch[] = []
   /** Clocks of the first items of keys that were packed, in order of key. */
-  #packed = new Uint32Array(0)
+  #packed: Uint32Array = new Uint32Array(0)
   /** The same of all other keys. */
   #firsts = new Map<string, number>()
   /** Keys of the items that were written here, and what those of them say that are the last of their key. */
@@ -60,9 +61,31 @@ export class LogContent implements History {
     this.#copiedTo = copiedTo
   }
 
+  /** Whether all that it says counts. */
+  get countsWhole(): boolean {
+    return this.#copiedTo < 0
+  }
+
   /** Whether what its entry of this number says counts. */
   counts(seq: number): boolean {
     return seq > this.#copiedTo
+  }
+
+  /** Whether its entry of this number is not read, as its server had broken the rules by then. */
+  hasEndedAt(seq: number): boolean {
+    return seq >= this.#endsAt
+  }
+
+  /** Nothing is read from the entry of this number on. */
+  endAt(seq: number): void {
+    this.#endsAt = Math.min(seq, this.#endsAt)
+    const stretch = this.#stretches.findIndex(({ place }) => place.seq >= seq)
+    if (stretch < 0) return
+    this.#stretches.length = stretch
+    let clock = 0
+    for (; clock < this.#clock && this.#stretchIndexAt(clock) < stretch; clock++)
+      this.#items[itemCells * this.#firstAt(clock) + lastCell] = clock
+    this.#clock = clock
   }
 
   /** The clock of its next item. */
@@ -75,7 +98,7 @@ export class LogContent implements History {
   }
 
   isLast(clock: number): boolean {
-    return clock < this.#clock && this.#lastSince(this.#firstAt(clock)) === clock
+    return clock < this.#clock && this.lastOf(this.#firstAt(clock)) === clock
   }
 
   /** The key of the item at this clock. @throws {RangeError} when there is none */
@@ -94,15 +117,29 @@ export class LogContent implements History {
     return bytes ? compareKeyIn(bytes, at + place, text) : compareTexts(this.#keys[place] as string, text)
   }
 
-  /** The keys that were not packed: all, before {@link pack}. */
-  keys(): Iterable<string> {
-    return this.#firsts.keys()
+  /**
+   * Adds to a list the keys of all items, none of which was packed yet or written here.
+   * @param index of this log, by which the list knows it
+   */
+  listKeys(list: KeyList, index: number): void {
+    for (let clock = 0; clock < this.#clock; clock++) {
+      if (this.#firstAt(clock) !== clock) continue
+      const { bytes, at } = this.#stretchAt(clock)
+      if (!bytes) throw new RangeError(`Item ${clock} of log ${this.log} was not read.`)
+      const item = at + this.#placeAt(clock)
+      list.add(index, clock, bytes, keyStart(bytes, item), keyEnd(bytes, item))
+    }
   }
 
   /** The clock of the key's last item. */
   clockOf(key: string): number | undefined {
     const first = this.#firstOf(key)
-    return first === undefined ? undefined : this.#lastSince(first)
+    return first === undefined ? undefined : this.lastOf(first)
+  }
+
+  /** The clock of the last item of the key whose first one is at this clock. */
+  lastOf(first: number): number {
+    return this.#items[itemCells * first + lastCell] as number
   }
 
   /** What the log says of the key, if that counts. */
@@ -137,11 +174,36 @@ export class LogContent implements History {
     const last = this.#stretches.at(-1)
     if (last?.place !== held.place || last.bytes) this.#stretches.push({ place: held.place, bytes: undefined, at: 0 })
     const first = this.#firstOf(key)
-    if (first !== undefined) this.#letGo(this.#lastSince(first))
+    if (first !== undefined) this.#letGo(this.lastOf(first))
     else this.#firsts.set(key, this.#clock)
     this.#append(first ?? this.#clock, this.#keys.length)
     this.#keys.push(key)
     this.#written.push(held)
+  }
+
+  /**
+   * Takes in the log's next entry as the store holds it. Whether its items continue the log is looked at as far as that shows in numbers;
+   * a key that is said to be new, and is not, shows when the keys are put in order: see {@link endAt}.
+   */
+  load(update: Uint8Array, place: Place): void {
+    if (this.hasEndedAt(place.seq) || update.length === 0) return
+    if (!this.#loadAll(update, place)) this.endAt(place.seq)
+  }
+
+  /** Answers whether the items continue the log. */
+  #loadAll(update: Uint8Array, place: Place): boolean {
+    const walk = new ItemWalk(update)
+    if (walk.clientId !== this.clientId || walk.clock !== this.#clock) return false
+    place.registerBytes = update.length / walk.items
+    this.begin(update, place)
+    this.#reserve(walk.items)
+    for (let item = 0; item < walk.items; item++) {
+      walk.next()
+      const { at, origin } = walk
+      if (origin >= 0 && !this.isLast(origin)) return false
+      this.#append(origin < 0 ? this.#clock : this.#firstAt(origin), at)
+    }
+    return true
   }
 
   /** The log's next items are read from this update, one after the other. */
@@ -156,7 +218,7 @@ export class LogContent implements History {
     const clock = this.#clock
     if (key === undefined) {
       const first = this.#firstAt(origin)
-      this.#letGo(this.#lastSince(first))
+      this.#letGo(this.lastOf(first))
       this.#append(first, at)
     } else {
       this.#firsts.set(key, clock)
@@ -166,17 +228,14 @@ export class LogContent implements History {
   }
 
   /**
-   * Lets go of the keys as texts, once what the store holds was read.
-   * @param keys all keys of the document, in order
+   * Finds keys by search from now on, and lets go of what was set aside for more to be loaded.
+   * @param firsts clocks of the items that are the first of their key, all of them, in order of key
    */
-  pack(keys: readonly string[]): void {
-    if (this.#packed.length > 0) return
-    const firsts = this.#firsts
-    const hasAll = firsts.size === keys.length && this.counts(0)
-    const own = hasAll ? keys : [...firsts.keys()].sort()
-    this.#packed = Uint32Array.from(own, key => firsts.get(key) as number)
+  pack(firsts: Uint32Array): void {
+    this.#packed = firsts
     this.#firsts = new Map()
-    this.#items = this.#items.slice(0, itemCells * this.#clock)
+    const cells = itemCells * this.#clock
+    if (cells < this.#items.length) this.#items = this.#items.slice(0, cells)
   }
 
   /** The clock of the key's first item. */
@@ -205,23 +264,23 @@ export class LogContent implements History {
     return this.#items[itemCells * clock] as number
   }
 
-  #lastSince(first: number): number {
-    return this.#items[itemCells * first + lastCell] as number
-  }
-
   #placeAt(clock: number): number {
     return this.#items[itemCells * clock + placeCell] as number
   }
 
+  #stretchIndexAt(clock: number): number {
+    return this.#items[itemCells * clock + stretchCell] as number
+  }
+
   #stretchAt(clock: number): Stretch {
-    const stretch = this.#stretches[this.#items[itemCells * clock + stretchCell] as number]
+    const stretch = this.#stretches[this.#stretchIndexAt(clock)]
     if (!stretch || clock >= this.#clock) throw new RangeError(`Log ${this.log} has no item ${clock}.`)
     return stretch
   }
 
   #append(first: number, place: number): void {
     const cell = itemCells * this.#clock
-    if (cell === this.#items.length) this.#grow()
+    this.#reserve(1)
     this.#items[cell] = first
     this.#items[cell + stretchCell] = this.#stretches.length - 1
     this.#items[cell + placeCell] = place
@@ -229,8 +288,12 @@ export class LogContent implements History {
     this.#clock++
   }
 
-  #grow(): void {
-    const items = new Int32Array(itemCells * (this.#clock + (this.#clock >> 1) + itemsAtFirst))
+  /** Has room for so many items more. */
+  #reserve(count: number): void {
+    const cells = itemCells * (this.#clock + count)
+    if (cells <= this.#items.length) return
+    const grown = itemCells * (this.#clock + (this.#clock >> 1) + itemsAtFirst)
+    const items = new Int32Array(Math.max(cells, grown))
     items.set(this.#items)
     this.#items = items
   }

@@ -1,4 +1,4 @@
-import type { Held, Place } from './content.ts'
+import type { Held } from './content.ts'
 import type { LogContent } from './log-content.ts'
 import { isUnread } from './update-items.ts'
 
@@ -14,27 +14,21 @@ export class PackedRegisters {
   readonly #clocks: Uint32Array
   readonly #seen = new Map<number, Found>()
 
-  /**
-   * @param keys in order
-   * @param winner the log whose last word on a key wins
-   */
-  constructor(keys: readonly string[], winner: (key: string) => LogContent) {
-    const numbers = new Map<LogContent, number>()
-    this.#which = new Uint16Array(keys.length)
-    this.#clocks = new Uint32Array(keys.length)
-    for (const [index, key] of keys.entries()) {
-      const log = winner(key)
-      const number = numbers.get(log) ?? numbers.size
-      numbers.set(log, number)
-      this.#which[index] = number
-      this.#clocks[index] = log.clockOf(key) as number
-    }
-    this.#logs = [...numbers.keys()]
+  /** @param which of the logs holds each of the winners, in order of key, and `clocks` where in that log it is said */
+  constructor(logs: readonly LogContent[], which: Uint16Array, clocks: Uint32Array) {
+    this.#logs = logs
+    this.#which = which
+    this.#clocks = clocks
   }
 
-  /** The entries that brought the registers. */
-  *places(): Generator<Place> {
-    for (const [index, clock] of this.#clocks.entries()) yield this.#log(index).entryOf(clock)
+  /** Bytes of the registers that entries of this server have brought. */
+  get ownBytes(): number {
+    let bytes = 0
+    for (let index = 0; index < this.#clocks.length; index++) {
+      const { own, registerBytes } = this.#log(index).entryOf(this.#clocks[index] as number)
+      if (own) bytes += registerBytes
+    }
+    return bytes
   }
 
   get(key: string): Held | undefined {

@@ -6,7 +6,7 @@ import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore } from
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { Content } from './content.ts'
+import { Content, type ContentEntry } from './content.ts'
 import { type Damages, localRemains } from './damage.ts'
 import { type Authorship, DocumentDamaged } from './documents.ts'
 import { hashOfStored, openStoredEntry } from './entry.ts'
@@ -101,8 +101,7 @@ export class Replica {
   async loadLedger(): Promise<Ledger> {
     if (this.#ledger) return this.#ledger
     const { store } = this.#context
-    const index = await store.index(this.document)
-    const claims = index && (await store.local(this.keys.claims))
+    const [index, claims] = await Promise.all([store.index(this.document), store.local(this.keys.claims)])
     this.#index = index
     this.#ledger = index
       ? { heads: index.heads, epoch: index.epoch, claims: claims ? decodeClaims(claims) : [] }
@@ -142,13 +141,18 @@ export class Replica {
     if (heads.length === 0) return content
     const byLog = new Map(heads.map(head => [head.log, head]))
     const { server } = this.#context.identity
+    const isOwn = (log: LogId): boolean => byLog.get(log)?.server === server
+    const loaded: ContentEntry[] = []
     for await (const { log, seq, bytes } of this.#context.store.entries(this.document)) {
       const head = byLog.get(log)
       if (!head || seq >= head.length) continue
-      const { update } = openStoredEntry(bytes)
-      const own = head.server === server
-      const counted = content.apply({ log, seq, update }, own)
-      if (counted) state?.add({ update: counted, clientId: content.clientOf(log), own })
+      const entry = { log, seq, update: openStoredEntry(bytes).update }
+      content.load(entry, isOwn(log))
+      if (state) loaded.push(entry)
+    }
+    for (const entry of loaded) {
+      const update = content.shown(entry)
+      if (update) state?.add({ update, clientId: content.clientOf(entry.log), own: isOwn(entry.log) })
     }
     return content
   }

@@ -29,11 +29,8 @@ export function keyIn(update: Uint8Array, at: number): string {
  * the key comes before the text, is equal to it or comes after it.
  */
 export function compareKeyIn(update: Uint8Array, at: number, text: string): number {
-  const place = keyPlace(update, at)
-  const low = update[place] as number
-  const isShort = low < 0x80
-  const bytes = isShort ? low : (low & 0x7f) + (update[place + 1] as number) * 0x80
-  const from = place + (isShort ? 1 : 2)
+  const from = keyStart(update, at)
+  const bytes = keyEnd(update, at) - from
   const common = Math.min(bytes, text.length)
   for (let index = 0; index < common; index++) {
     const byte = update[from + index] as number
@@ -48,6 +45,122 @@ const compareTexts = (a: string, b: string): number => (a === b ? 0 : a < b ? -1
 
 /** Where the key begins with its length: a key has at most 1,024 bytes, so that takes one byte or two. */
 const keyPlace = (update: Uint8Array, at: number): number => at + beforeRootBytes + (update[at + 2] as number)
+
+/**
+ * Goes over the items of an update, in order, without taking any of them to pieces: what the guard has checked when the update came
+ * in is not checked again.
+ */
+export class ItemWalk {
+  readonly items: number
+  readonly clientId: number
+  /** Of the first item. */
+  readonly clock: number
+  /** Where the item begins that the walk has come to. */
+  at = 0
+  /** The clock of the item that it overwrites; -1 for the first of its key. */
+  origin = -1
+  readonly #update: Uint8Array
+  #next = 0
+
+  /** @throws {Error} for bytes that no guard lets pass */
+  constructor(update: Uint8Array) {
+    this.#update = update
+    const clients = this.#number()
+    this.items = this.#number()
+    if (clients !== 1 || this.items > update.length) throw unguarded()
+    this.clientId = this.#number()
+    this.clock = this.#number()
+  }
+
+  /** Moves to the next item; it is called as often as there are items. @throws {Error} for bytes that no guard lets pass */
+  next(): void {
+    this.at = this.#next
+    this.origin = this.#start()
+    // The number of registers, the array that a register is, and the number of its members.
+    this.#next += 3
+    this.#skipJson()
+    this.#skipJson()
+    this.#skipJson()
+    if (this.#next > this.#update.length) throw unguarded()
+  }
+
+  /** Past what names the item's key or the item before it; answers the clock of that. */
+  #start(): number {
+    if (this.#update[this.#next++] === firstOfKey) {
+      this.#next++
+      this.#skipText()
+      this.#skipText()
+      return -1
+    }
+    this.#number()
+    return this.#number()
+  }
+
+  #skipJson(): void {
+    switch (this.#update[this.#next++]) {
+      case any.text:
+        this.#skipText()
+        break
+      case any.integer:
+        this.#skipInteger()
+        break
+      case any.float32:
+        this.#next += 4
+        break
+      case any.float64:
+        this.#next += 8
+        break
+      case any.array:
+        for (let items = this.#number(); items > 0; items--) this.#skipJson()
+        break
+      case any.object:
+        for (let members = this.#number(); members > 0; members--) {
+          this.#skipText()
+          this.#skipJson()
+        }
+        break
+      case any.null:
+      case any.false:
+      case any.true:
+        break
+      default:
+        throw unguarded()
+    }
+  }
+
+  #skipText(): void {
+    const bytes = this.#number()
+    this.#next += bytes
+  }
+
+  #skipInteger(): void {
+    while ((this.#update[this.#next++] as number) >= 0x80);
+  }
+
+  #number(): number {
+    let value = 0
+    let place = 1
+    for (;;) {
+      const byte = this.#update[this.#next++] as number
+      if (!(byte >= 0x80)) return value + byte * place
+      value += (byte & 0x7f) * place
+      place *= 0x80
+    }
+  }
+}
+
+/** Where the key of an item lies that is the first of its key. */
+export function keyStart(update: Uint8Array, at: number): number {
+  const place = keyPlace(update, at)
+  return (update[place] as number) < 0x80 ? place + 1 : place + 2
+}
+
+/** Where it ends. */
+export function keyEnd(update: Uint8Array, at: number): number {
+  const place = keyPlace(update, at)
+  const low = update[place] as number
+  return low < 0x80 ? place + 1 + low : place + 2 + (low & 0x7f) + (update[place + 1] as number) * 0x80
+}
 
 /** @param server the name of whom it is likely to be of: it is then kept once for many registers */
 export function registerIn(update: Uint8Array, at: number, server: Register['server'] | undefined): Register {
