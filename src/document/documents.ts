@@ -16,8 +16,8 @@ export interface Register {
 /** The content of a document at one moment: for each key the winner over all logs, marks included. */
 export interface Registers {
   get(key: string): Register | undefined
-  /** Registers whose key starts with `prefix`, in order of key (UTF-16 code units). */
-  entries(prefix?: string): Iterable<readonly [key: string, register: Register]>
+  /** Registers whose key starts with `prefix` and does not come before `from`, in order of key (UTF-16 code units). */
+  entries(prefix?: string, from?: string): Iterable<readonly [key: string, register: Register]>
 }
 
 /** Content at one moment, and the digest that the document had then. */

@@ -29,19 +29,19 @@ export class HeldView implements Registers {
     return held && plain(held.register)
   }
 
-  *entries(prefix = ''): Generator<readonly [key: string, register: Register]> {
-    for (const [key, held] of this.heldWith(prefix)) yield [key, plain(held.register)]
+  *entries(prefix = '', from = prefix): Generator<readonly [key: string, register: Register]> {
+    for (const [key, held] of this.heldWith(prefix, from)) yield [key, plain(held.register)]
   }
 
   held(key: string): Held | undefined {
     return lookup(this.#since, key) ?? this.#stored?.get(key)
   }
 
-  /** Registers whose key starts with `prefix`, in order of key. */
-  heldWith(prefix: string): Iterable<Entry> {
-    if (!this.#stored) return withPrefix(this.#since, prefix)
-    if (!this.#since) return this.#stored.withPrefix(prefix)
-    return overlaid(this.#stored.withPrefix(prefix), withPrefix(this.#since, prefix))
+  /** Registers whose key starts with `prefix` and does not come before `from`, in order of key. */
+  heldWith(prefix: string, from = prefix): Iterable<Entry> {
+    if (!this.#stored) return withPrefix(this.#since, prefix, from)
+    if (!this.#since) return this.#stored.withPrefix(prefix, from)
+    return overlaid(this.#stored.withPrefix(prefix, from), withPrefix(this.#since, prefix, from))
   }
 
   /** The view with `key` set to `held`. */

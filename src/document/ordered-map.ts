@@ -1,3 +1,5 @@
+import { later } from './registers-view.ts'
+
 /*
  * A map of strings in order of key that never changes: `put` gives another one that shares all but a path of about
  * log2(n) nodes with it. So a snapshot costs nothing, a draft that fails is forgotten by letting go of it, and a prefix
@@ -29,12 +31,17 @@ export function put<V>(map: OrderedMap<V>, key: string, value: V): Node<V> {
     : balanced(map, map.left, put(map.right, key, value))
 }
 
-/** Entries whose key starts with `prefix`, in order of key (UTF-16 code units). */
-export function* withPrefix<V>(map: OrderedMap<V>, prefix: string): Generator<readonly [key: string, value: V]> {
+/** Entries whose key starts with `prefix` and does not come before `from`, in order of key (UTF-16 code units). */
+export function* withPrefix<V>(
+  map: OrderedMap<V>,
+  prefix: string,
+  from = prefix,
+): Generator<readonly [key: string, value: V]> {
+  const start = later(prefix, from)
   const ahead: Node<V>[] = []
   let node = map
   while (node !== undefined) {
-    if (node.key < prefix) {
+    if (node.key < start) {
       node = node.right
       continue
     }

@@ -1,5 +1,6 @@
 import type { Held } from './content.ts'
 import type { LogContent } from './log-content.ts'
+import { later } from './registers-view.ts'
 import { isUnread } from './update-items.ts'
 
 /**
@@ -36,9 +37,9 @@ export class PackedRegisters {
     return index < this.#clocks.length && this.#compare(index, key) === 0 ? this.#at(index, key) : undefined
   }
 
-  /** Registers whose key starts with `prefix`, in order of key. */
-  *withPrefix(prefix: string): Generator<readonly [key: string, held: Held]> {
-    for (let index = this.#firstFrom(prefix); index < this.#clocks.length; index++) {
+  /** Registers whose key starts with `prefix` and does not come before `from`, in order of key. */
+  *withPrefix(prefix: string, from: string): Generator<readonly [key: string, held: Held]> {
+    for (let index = this.#firstFrom(later(prefix, from)); index < this.#clocks.length; index++) {
       const found = this.#at(index)
       if (!found.key.startsWith(prefix)) return
       yield [found.key, found]

@@ -77,9 +77,9 @@ export function registersOf(winners: ReadonlyMap<string, Register>): Registers {
   let sorted: readonly string[] | undefined
   return {
     get: key => winners.get(key),
-    *entries(prefix = '') {
+    *entries(prefix = '', from = prefix) {
       sorted ??= [...winners.keys()].sort()
-      for (let at = firstAtOrAfter(sorted, prefix); at < sorted.length; at++) {
+      for (let at = firstAtOrAfter(sorted, later(prefix, from)); at < sorted.length; at++) {
         const key = sorted[at] as string
         if (!key.startsWith(prefix)) return
         yield [key, winners.get(key) as Register] as const
@@ -87,6 +87,9 @@ export function registersOf(winners: ReadonlyMap<string, Register>): Registers {
     },
   }
 }
+
+/** Of two texts the one that comes later. */
+export const later = (a: string, b: string): string => (a < b ? b : a)
 
 function firstAtOrAfter(sorted: readonly string[], key: string): number {
   let low = 0

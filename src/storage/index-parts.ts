@@ -121,7 +121,7 @@ export const isIndexHere = ({ writers }: IndexPart, content: Registers): boolean
 /** Two documents as one: of each register the later. */
 export const both = (a: Registers, b: Registers): Registers => ({
   get: key => later(a.get(key), b.get(key)),
-  entries: prefix => merged(a.entries(prefix), b.entries(prefix)),
+  entries: (prefix, from) => merged(a.entries(prefix, from), b.entries(prefix, from)),
 })
 
 const later = (a: Register | undefined, b: Register | undefined): Register | undefined =>

@@ -305,8 +305,11 @@ export const charsOf = (part: Registers, id: string): number => {
   return typeof value === 'string' ? value.length : 0
 }
 
-export function objectIn(part: Registers, id: string): ObjectRecord | undefined {
-  const text = part.get(keys.object(id))?.value
+export const objectIn = (part: Registers, id: string): ObjectRecord | undefined =>
+  objectFrom(part.get(keys.object(id))?.value)
+
+/** The object that a register's value stands for, if it is one. */
+export function objectFrom(text: Json | undefined): ObjectRecord | undefined {
   if (typeof text !== 'string') return undefined
   try {
     return parsed(objectRecord, JSON.parse(text))
@@ -342,12 +345,14 @@ export function* flagsIn(part: Registers, id: string) {
 export const flagNames = (part: Registers, id: string): Flag[] =>
   [...flagsIn(part, id)].filter(({ on }) => on).map(({ flag }) => flag)
 
-/** Where each flag in a part was last set or cleared, with the id of its object. */
-export function* flagOriginsIn(part: Registers): Generator<readonly [id: string, o: Origin]> {
-  for (const [key, { value }] of part.entries('flag/')) {
-    const [, id = '', name] = key.split('/')
-    const record = parsed(flagRecord, value)
-    if (record && flag.safeParse(name).success) yield [id, record.o]
+/**
+ * Objects of which something is said by flags, those after the object `after`, each as often as it is, with where that may stand: what
+ * is said is to be looked at by {@link flagsIn}.
+ */
+export function* flaggedIn(part: Registers, after = ''): Generator<readonly [id: string, o: Origin | undefined]> {
+  for (const [key, { value }] of part.entries('flag/', `flag/${after}`)) {
+    const id = key.slice('flag/'.length, key.indexOf('/', 'flag/'.length))
+    if (id > after) yield [id, value !== null && isObject(value) && isOrigin(value.o) ? value.o : undefined]
   }
 }
 
@@ -356,23 +361,23 @@ export function* idsIn(part: Registers): Generator<string> {
   yield* idsUnder(part, 'object/')
 }
 
-export function* goneIdsIn(part: Registers): Generator<string> {
-  yield* idsUnder(part, 'gone/')
+/** Ids after `after` of what a part held once. */
+export function* goneIdsIn(part: Registers, after?: string): Generator<string> {
+  yield* idsUnder(part, 'gone/', after)
 }
 
-function* idsUnder(part: Registers, prefix: string): Generator<string> {
-  for (const [id] of valuesUnder(part, prefix)) yield id
+function* idsUnder(part: Registers, prefix: string, after?: string): Generator<string> {
+  for (const [id] of valuesUnder(part, prefix, after)) yield id
 }
 
-/** The objects that a part holds, in order of id, as their texts; what is no text is no object. */
-export function* objectTextsIn(part: Registers): Generator<readonly [id: string, text: Json]> {
-  yield* valuesUnder(part, 'object/')
-}
+/** The objects that a part holds after the object `after`, in order of id, as their texts; what is no text is no object. */
+export const objectTextsIn = (part: Registers, after?: string): Generator<readonly [id: string, text: Json]> =>
+  valuesUnder(part, 'object/', after)
 
-function* valuesUnder(part: Registers, prefix: string): Generator<readonly [id: string, value: Json]> {
-  for (const [key, { value }] of part.entries(prefix)) {
+function* valuesUnder(part: Registers, prefix: string, after = ''): Generator<readonly [id: string, value: Json]> {
+  for (const [key, { value }] of part.entries(prefix, prefix + after)) {
     const id = key.slice(prefix.length)
-    if (value !== null && isObjectId(id)) yield [id, value]
+    if (value !== null && id > after && isObjectId(id)) yield [id, value]
   }
 }
 

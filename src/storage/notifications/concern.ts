@@ -3,7 +3,7 @@ import type { Reach } from '../authority.ts'
 import type { Scope } from '../fields.ts'
 import { changedIndexParts } from '../index-parts.ts'
 import { type MailboxName, partDocument } from '../names.ts'
-import { asStored, flagNames, foldersIn, type Origin, type Vector, vectorOf } from '../records.ts'
+import { asStored, foldersIn, type Origin, type Vector, vectorOf } from '../records.ts'
 import {
   type ChangedPart,
   type ChangedShare,
@@ -70,16 +70,16 @@ const isBetween = ([run, n]: Origin, from: Vector, to: Vector): boolean =>
 
 function isPartConcerning(at: ChangedPart, content: Registers, from: Vector, to: Vector, interest: Interest): boolean {
   for (const change of changedIn(content, from, to))
-    if (isByOthers(change, interest.device) && isOfInterest(at, content, change, interest)) return true
+    if (isByOthers(change, interest.device) && isOfInterest(at, change, interest)) return true
   return false
 }
 
 const isByOthers = ({ devices }: ObjectChange, device: string): boolean => [...devices].some(by => by !== device)
 
-function isOfInterest(at: ChangedPart, content: Registers, change: ObjectChange, { scope, reach }: Interest): boolean {
+function isOfInterest(at: ChangedPart, change: ObjectChange, { scope, reach }: Interest): boolean {
   if (change.kind === 'gone') return true
   const name = { container: at.container, part: at.part, id: change.id }
-  const object = asStored(change.object, name, flagNames(content, change.id))
+  const object = asStored(change.object, name, change.flags)
   if (!reach.sees(object)) return false
   return isInScope(object, scope) || (change.kind === 'changed' && mayHaveLeft(object, scope))
 }

@@ -3,7 +3,7 @@ import type { IndexChange } from '../../ports/search-index.ts'
 import { totalOf } from '../commit.ts'
 import type { ObjectName } from '../fields.ts'
 import { type MailboxName, partDocument } from '../names.ts'
-import { asStored, completeTo, containerOf, flagNames, foldersIn, userOf, type Vector, vectorOf } from '../records.ts'
+import { asStored, completeTo, containerOf, foldersIn, userOf, type Vector, vectorOf } from '../records.ts'
 import { type ChangedPart, changedIn, changedShares, inOrder, type ObjectChange } from '../sync/changes.ts'
 import { indexed } from './indexed.ts'
 import { type Position, pastAll, type Round } from './position.ts'
@@ -97,7 +97,7 @@ async function walk(
       for (const change of changesIn(part, content, from, last)) {
         if (changes.length === objectsPerStep) return walked(false)
         after = { container: part.container, part: part.part, id: change.id }
-        changes.push(indexChange(change, after, content))
+        changes.push(indexChange(change, after))
       }
       after = { container: part.container, part: part.part, id: pastAll }
     }
@@ -105,14 +105,14 @@ async function walk(
   return walked(true)
 }
 
-function indexChange(change: ObjectChange, place: ObjectName, content: Registers): IndexChange {
+function indexChange(change: ObjectChange, place: ObjectName): IndexChange {
   switch (change.kind) {
     case 'gone':
       return { kind: 'remove', place }
     case 'changed':
-      return { kind: 'flags', place, flags: flagNames(content, place.id) }
+      return { kind: 'flags', place, flags: change.flags }
     case 'created':
-      return { kind: 'put', object: indexed(asStored(change.object, place, flagNames(content, place.id))) }
+      return { kind: 'put', object: indexed(asStored(change.object, place, change.flags)) }
   }
 }
 

@@ -1,5 +1,6 @@
-import type { Documents, Registers } from '../../document/documents.ts'
+import type { Documents, Json, Registers } from '../../document/documents.ts'
 import type { PartRef } from '../commit.ts'
+import type { Flag } from '../fields.ts'
 import { changedIndexParts, type IndexPart, indexDocument, indexPartOf, indexPartsOf } from '../index-parts.ts'
 import type { MailboxName } from '../names.ts'
 import {
@@ -8,14 +9,14 @@ import {
   changesSince,
   completeTo,
   containersOf,
-  flagOriginsIn,
+  flaggedIn,
   flagsIn,
   type GoneRecord,
   goneIdsIn,
   goneIn,
   type ObjectRecord,
   type Origin,
-  objectIn,
+  objectFrom,
   objectTextsIn,
   originAtEnd,
   type Run,
@@ -65,9 +66,22 @@ export async function* changedShares(
     yield {
       index: at && content && { at, content },
       parts: [...parts]
-        .map(([within, ref]) => ({ ...ref, writers: writersOf(within, content ? [mailbox, content] : [mailbox]) }))
+        .map(([within, ref]) => changedPart(ref, () => writersOf(within, content ? [mailbox, content] : [mailbox])))
         .sort(inOrder),
     }
+  }
+}
+
+/** Of many parts a page tells of a few only: the writers of the others are not looked for. */
+function changedPart({ container, part }: PartRef, writersOf: () => Map<Run, number>): ChangedPart {
+  let writers: Map<Run, number> | undefined
+  return {
+    container,
+    part,
+    get writers() {
+      writers ??= writersOf()
+      return writers
+    },
   }
 }
 
@@ -161,6 +175,8 @@ export type ObjectChange = {
   | {
       readonly kind: 'created' | 'changed'
       readonly object: ObjectRecord
+      /** Those that are set. */
+      readonly flags: Flag[]
       /** Whether a flag was set or cleared since it was there: on some server it may have been there before. */
       readonly isFlagged: boolean
     }
@@ -172,22 +188,33 @@ const isBeyond = ([run, n]: Origin, from: Vector, to: Vector): boolean =>
 
 /** Objects of a part with a change beyond `from` and not beyond `to`, in order of id, after the object `after`. */
 export function* changedIn(part: Registers, from: Vector, to: Vector, after = ''): Generator<ObjectChange> {
-  const goneIds = new Set(goneIdsIn(part))
-  for (const id of merged(goneIds.values(), touchedIn(part, from, to))) {
-    if (id <= after) continue
+  const goneIds = new Set(goneIdsIn(part, after))
+  const flagged = new Map<string, boolean>()
+  for (const [id, o] of flaggedIn(part, after))
+    flagged.set(id, flagged.get(id) === true || (o !== undefined && isBeyond(o, from, to)))
+  for (const [id, text] of merged(goneIds.values(), touchedIn(part, from, to, after, flagged))) {
     const gone = goneIds.has(id) ? goneIn(part, id) : undefined
-    const change = gone ? whenGone(id, gone, from, to) : whenThere(part, id, from, to)
+    const flags = () => (flagged.has(id) ? [...flagsIn(part, id)] : [])
+    const change = gone ? whenGone(id, gone, from, to) : whenThere(id, text, flags, from, to)
     if (change) yield change
   }
 }
 
-/** Objects that may have changed, in order of id: most of a part have not, which is seen without taking each to pieces. */
-function* touchedIn(part: Registers, from: Vector, to: Vector): Generator<string> {
-  const flagged = new Set<string>()
-  for (const [id, o] of flagOriginsIn(part)) if (isBeyond(o, from, to)) flagged.add(id)
-  for (const [id, text] of objectTextsIn(part)) {
-    const o = typeof text === 'string' ? originAtEnd(text) : undefined
-    if (!o || isBeyond(o, from, to) || flagged.has(id)) yield id
+/**
+ * Objects that may have changed, in order of id, as their texts: most of a part have not, which is seen without taking each to pieces.
+ * @param flagged objects with flags, and whether those may have changed
+ */
+function* touchedIn(
+  part: Registers,
+  from: Vector,
+  to: Vector,
+  after: string,
+  flagged: ReadonlyMap<string, boolean>,
+): Generator<readonly [id: string, text: Json]> {
+  for (const each of objectTextsIn(part, after)) {
+    const [id, text] = each
+    const o = from.size > 0 && typeof text === 'string' ? originAtEnd(text) : undefined
+    if (!o || isBeyond(o, from, to) || flagged.get(id) === true) yield each
   }
 }
 
@@ -195,27 +222,42 @@ function whenGone(id: string, gone: GoneRecord, from: Vector, to: Vector): Objec
   return isBeyond(gone.o, from, to) ? { id, kind: 'gone', gone, devices: new Set([gone.o[2]]) } : undefined
 }
 
-function whenThere(part: Registers, id: string, from: Vector, to: Vector): ObjectChange | undefined {
-  const object = objectIn(part, id)
+function whenThere(
+  id: string,
+  text: Json | undefined,
+  flagsOf: () => ReturnType<typeof flagsIn> extends Generator<infer Flag> ? Flag[] : never,
+  from: Vector,
+  to: Vector,
+): ObjectChange | undefined {
+  const object = objectFrom(text)
   if (!object) return undefined
   const isNew = isBeyond(object.o, from, to)
-  const flagged = [...flagsIn(part, id)].filter(({ o }) => isBeyond(o, from, to))
-  if (!isNew && flagged.length === 0) return undefined
-  const devices = new Set(flagged.map(({ o }) => o[2]))
+  const said = flagsOf()
+  const changed = said.filter(({ o }) => isBeyond(o, from, to))
+  if (!isNew && changed.length === 0) return undefined
+  const devices = new Set(changed.map(({ o }) => o[2]))
   if (isNew) devices.add(object.o[2])
-  const isFlagged = flagged.some(({ o: [run, n] }) => run !== object.o[0] || n !== object.o[1])
-  return { id, kind: isNew ? 'created' : 'changed', object, isFlagged, devices }
+  const isFlagged = changed.some(({ o: [run, n] }) => run !== object.o[0] || n !== object.o[1])
+  const flags = said.flatMap(({ flag, on }) => (on ? [flag] : []))
+  return { id, kind: isNew ? 'created' : 'changed', object, flags, isFlagged, devices }
 }
 
-/** Two lists in order, as one: each text once. */
-function* merged(a: Iterator<string>, b: Iterator<string>): Generator<string> {
-  let left = a.next()
-  let right = b.next()
+/** Ids in order, and ids with texts in order, as one: each id once, with its text if there is one. */
+function* merged(
+  ids: Iterator<string>,
+  texts: Iterator<readonly [id: string, text: Json]>,
+): Generator<readonly [id: string, text: Json | undefined]> {
+  let left = ids.next()
+  let right = texts.next()
   while (!left.done || !right.done) {
-    const isLeft = !left.done && (right.done || left.value <= right.value)
-    const text: string = isLeft ? left.value : right.value
-    yield text
-    if (!left.done && left.value === text) left = a.next()
-    if (!right.done && right.value === text) right = b.next()
+    if (right.done || (!left.done && left.value < right.value[0])) {
+      yield [left.value as string, undefined]
+      left = ids.next()
+      continue
+    }
+    const isBoth = !left.done && left.value === right.value[0]
+    yield right.value
+    if (isBoth) left = ids.next()
+    right = texts.next()
   }
 }

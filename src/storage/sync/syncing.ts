@@ -11,7 +11,7 @@ import type { mailboxSync } from '../methods/sync.ts'
 import { isFolder, type MailboxName, mailboxDocument, partDocument } from '../names.ts'
 import type { ShownObject } from '../objects.ts'
 import type { StoragePolicy } from '../policy.ts'
-import { asStored, type ContainerRecord, containerOf, flagNames, userOf, type Vector, vectorOf } from '../records.ts'
+import { asStored, type ContainerRecord, containerOf, userOf, type Vector, vectorOf } from '../records.ts'
 import { refusals } from '../refusals.ts'
 import { shown } from '../showing.ts'
 import {
@@ -232,7 +232,7 @@ async function fill(
       const isSame = after !== undefined && inOrder(at, after) === 0
       for (const change of changedIn(content, from, to, isSame ? after.id : '')) {
         const object = { container: at.container, part: at.part, id: change.id }
-        const tell = telling(content, object, change, toldOf)
+        const tell = telling(object, change, toldOf)
         if (!tell) continue
         if (page.isFull) return last
         tell(page)
@@ -245,7 +245,6 @@ async function fill(
 
 /** How a page tells of a change; `undefined`: not at all. Who begins has nothing that could be gone, or leave. */
 function telling(
-  content: Registers,
   name: ObjectName,
   change: ObjectChange,
   { scope, reach, isFirst }: { readonly scope: Scope; readonly reach: Reach; readonly isFirst: boolean },
@@ -254,7 +253,7 @@ function telling(
     const { to } = change.gone
     return isFirst ? undefined : page => page.vanished.push({ ...name, ...(to && { to }) })
   }
-  const object = asStored(change.object, name, flagNames(content, name.id))
+  const object = asStored(change.object, name, change.flags)
   if (!reach.sees(object)) return undefined
   if (isInScope(object, scope)) return page => page.add(change.kind, object)
   // What a client never had does not leave.
