@@ -1,5 +1,6 @@
 import type { Documents, Registers, RegisterWrite } from '../document/documents.ts'
-import type { ServerId } from '../ports/names.ts'
+import type { LocalRecord } from '../ports/log-store.ts'
+import type { DocumentId, ServerId } from '../ports/names.ts'
 import type { PartRef } from './commit.ts'
 import { corrected, together } from './counting.ts'
 import { indexDocument, indexKeys, reachedIn, type Sum, sumIn, summedIn, sumsOf } from './index-parts.ts'
@@ -46,8 +47,10 @@ export interface Naming {
 
 /** Registers, and parts with two of them each, that fit into an entry: a key has up to 300 characters, a change 200. */
 const namedAtOnce = 128
-/** Index parts, of each of which the mailbox document says how far which runs have come, that fit into an entry. */
-const indexesAtOnce = 32
+/** What the mailbox document says of an index part is longer: how far which runs have come. */
+const indexWeight = 2
+/** What is counted anew of a part is a register of each of its writers. */
+const correctionWeight = 16
 
 /** What goes into one document. */
 interface Share {
@@ -62,12 +65,12 @@ export async function nameCommit(naming: Naming): Promise<void> {
   const indexes = [...shares].flatMap(([place, share]) => (place === 'mailbox' ? [] : [[place, share] as const]))
   await Promise.all(indexes.map(([part, share]) => nameInIndex(naming, part, share)))
   const inMailbox = shares.get('mailbox') ?? emptyShare()
-  const said = await Promise.all(indexes.map(([part, share]) => wordsOfIndex(naming, part, share)))
+  const ofIndexes = await Promise.all(indexes.map(([part, share]) => wordsOfIndex(naming, part, share)))
   await nameInMailbox(
     naming,
     inMailbox,
     indexes.map(([part]) => part),
-    said.flat(),
+    ofIndexes.flat(),
   )
 }
 
@@ -100,24 +103,14 @@ function sharesOf({ mailbox, placing, touched, words, corrections, run }: Naming
   return shares
 }
 
-async function nameInIndex(naming: Naming, part: number, { words, touched, corrections }: Share): Promise<void> {
-  const { name, documents, owed, run, number } = naming
+async function nameInIndex(naming: Naming, part: number, share: Share): Promise<void> {
+  const { name, owed, run, number } = naming
   const local = [owed.recordIndex(name, { index: part, run, number })]
-  const pieces: ((registers: Registers) => RegisterWrite[])[] = []
-  for (const some of portions(corrections, namedAtOnce))
-    pieces.push(registers => some.flatMap(({ at, counts }) => corrected(registers, at, counts)))
-  for (const some of portions(words, namedAtOnce)) pieces.push(() => [...some])
-  for (const some of portions(touched, namedAtOnce))
-    pieces.push(registers => some.flatMap(at => changeOf(registers, at, run, number)))
-  for (const [index, piece] of pieces.entries()) {
-    const isLast = index === pieces.length - 1
-    await documents.write(indexDocument(name, part), registers => ({
-      writes: [...piece(registers), ...(isLast ? [written(keys.at(run), number)] : [])],
-      local,
-      isOwed: true,
-      answer: undefined,
-    }))
-  }
+  const entries = [...correcting(share), ...saying(naming, share)]
+  const last = entries.pop() ?? []
+  const document = indexDocument(name, part)
+  for (const entry of entries) await write(naming, document, entry, local)
+  await write(naming, document, [...last, said(written(keys.at(run), number))], local)
 }
 
 /** What the mailbox document says of an index part that the commit has changed. */
@@ -165,43 +158,79 @@ export function sumWords(mailbox: Registers, part: number, content: Registers): 
 }
 
 async function nameInMailbox(
-  { name, documents, owed, run, number, touched: all }: Naming,
-  { words: said, touched, corrections }: Share,
+  naming: Naming,
+  share: Share,
   indexes: readonly number[],
   ofIndexes: readonly RegisterWrite[],
 ): Promise<void> {
+  const { name, owed, run, number, touched } = naming
   const document = mailboxDocument(name)
-  const write = (decide: (registers: Registers) => RegisterWrite[]) =>
-    documents.write(document, registers => ({ writes: decide(registers), isOwed: true, answer: undefined }))
-  for (const { at, counts } of corrections) await write(registers => corrected(registers, at, counts))
-  if (said.length === 0 && ofIndexes.length === 0 && all.length === 0) return
-  const words = [...said]
-  const parts = [...touched]
-  while (words.length > namedAtOnce) {
-    const some = words.splice(0, namedAtOnce)
-    await write(() => some)
+  for (const entry of correcting(share)) await write(naming, document, entry)
+  if (share.words.length === 0 && ofIndexes.length === 0 && touched.length === 0) return
+  const entries = [...saying(naming, share, ofIndexes)]
+  const last = entries.pop() ?? []
+  for (const entry of entries) await write(naming, document, entry)
+  const settled = [...touched.map(at => owed.settled(name, at)), ...indexes.map(part => owed.settledIndex(name, part))]
+  await write(naming, document, [...last, said(written(keys.run(run), number))], settled)
+}
+
+/** Something that an entry is to say, and how much of the entry it takes. */
+interface Saying {
+  readonly weight: number
+  readonly of: (registers: Registers) => RegisterWrite[]
+}
+
+const said = (word: RegisterWrite, weight = 1): Saying => ({ weight, of: () => [word] })
+
+/** Entries that count anew. Nothing else is in them: what the commit adds is added to what they say. */
+const correcting = ({ corrections }: Share): Generator<Saying[]> =>
+  portions(
+    corrections.map(({ at, counts }) => ({
+      weight: correctionWeight,
+      of: registers => corrected(registers, at, counts),
+    })),
+  )
+
+/** Entries that say all the rest. */
+const saying = (
+  { run, number }: Naming,
+  { words, touched }: Share,
+  ofIndexes: readonly RegisterWrite[] = [],
+): Generator<Saying[]> =>
+  portions([
+    ...words.map(word => said(word)),
+    ...touched.map(at => ({ weight: 1, of: (registers: Registers) => changeOf(registers, at, run, number) })),
+    ...ofIndexes.map(word => said(word, indexWeight)),
+  ])
+
+/** In order, as many together as fit into an entry. */
+function* portions(all: readonly Saying[]): Generator<Saying[]> {
+  let portion: Saying[] = []
+  let weight = 0
+  for (const each of all) {
+    if (portion.length > 0 && weight + each.weight > namedAtOnce) {
+      yield portion
+      portion = []
+      weight = 0
+    }
+    portion.push(each)
+    weight += each.weight
   }
-  while (parts.length > namedAtOnce) {
-    const some = parts.splice(0, namedAtOnce)
-    await write(registers => some.flatMap(at => changeOf(registers, at, run, number)))
-  }
-  const naming = [...ofIndexes]
-  while (naming.length > 2 * indexesAtOnce) {
-    const some = naming.splice(0, 2 * indexesAtOnce)
-    await write(() => some)
-  }
-  await documents.write(document, registers => ({
-    writes: [
-      ...words,
-      ...parts.flatMap(at => changeOf(registers, at, run, number)),
-      ...naming,
-      written(keys.run(run), number),
-    ],
-    local: [...all.map(at => owed.settled(name, at)), ...indexes.map(part => owed.settledIndex(name, part))],
+  if (portion.length > 0) yield portion
+}
+
+const write = (
+  { documents }: Naming,
+  document: DocumentId,
+  entry: readonly Saying[],
+  local: readonly LocalRecord[] = [],
+): Promise<void> =>
+  documents.write(document, registers => ({
+    writes: entry.flatMap(({ of }) => of(registers)),
+    local,
     isOwed: true,
     answer: undefined,
   }))
-}
 
 /** What this writer says of a part, once the commit is named. */
 function changeOf(said: Registers, { container, part, sums }: Touched, run: Run, number: number): RegisterWrite[] {
@@ -209,8 +238,4 @@ function changeOf(said: Registers, { container, part, sums }: Touched, run: Run,
     written(keys.change(container, part, run), number),
     written(keys.count(container, part, run), together(countIn(said, container, part, run) ?? noCounts, sums)),
   ]
-}
-
-function* portions<T>(all: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }
