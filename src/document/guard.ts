@@ -30,7 +30,8 @@ import { any, Refused, refuse as refuseWith, type Steps, StrictReader, type Unre
  * memory: it would refuse what its neighbour keeps. So the guard is asked twice. When an entry comes in, without `history`: the
  * answer is the same at every server. And before it is read, with the `history` that its log then is: the
  * first update that does not continue it ends the log for readers. That too is the same everywhere, as it follows from the
- * log alone. Then every item is the first of its key or follows the last, and takes Yjs constant steps and a binary search
+ * log alone. (Of a log that is read from the store, whose updates have all been asked about when they came in, nothing but this is
+ * looked at again, for all of them together: see `LogContent.load` and `settled`.) Then every item is the first of its key or follows the last, and takes Yjs constant steps and a binary search
  * for its origin; once it is applied, `keepApart` sees to it that no later update makes Yjs join or move what is there.
  */
 
