@@ -40,6 +40,9 @@ const maxBatchBytes = 4 * 1024 * 1024
 /** What may wait for the disk in memory; a disk so far behind refuses instead of filling the heap. */
 const maxQueuedBytes = 64 * 1024 * 1024
 
+/** So many entries are sooner found one by one than by beginning to read in order. */
+const fewEntries = 4
+
 const localKeyLengthAtMost = 512
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const controlCharacter = /[\u0000-\u001f\u007f]/
@@ -182,11 +185,16 @@ export function tableLogStore(table: Table): LogStore {
     return value && readIndex(key, value)
   }
 
-  async function* entries(document: DocumentId, log?: LogId, from = 0): AsyncGenerator<StoredEntry> {
-    const ends = await endsOf(document, log)
+  async function* entries(document: DocumentId, log?: LogId, from = 0, to?: number): AsyncGenerator<StoredEntry> {
+    if (log !== undefined && to !== undefined && to - from <= fewEntries) {
+      const few = await entriesAt(document, log, from, to)
+      if (few) return yield* few
+    }
+    const ends = log !== undefined && to !== undefined ? new Map([[log, to]]) : await endsOf(document, log)
     let last: StoredEntry | undefined
     for await (const [key, value] of oneByOne(records(entryRange(document, log, from)))) {
       const entry = readEntry(document, key, value)
+      if (to !== undefined && entry.seq >= to) break
       if (last && last.log !== entry.log) await assertEnd(document, last, ends)
       const expected = last?.log === entry.log ? last.seq + 1 : from
       if (entry.seq !== expected) gone({ kind: 'entry', document, log: entry.log, seq: expected })
@@ -195,6 +203,24 @@ export function tableLogStore(table: Table): LogStore {
     }
     if (last) await assertEnd(document, last, ends)
     for (const unseen of ends.keys()) await assertEnd(document, { log: unseen, seq: from - 1 }, ends)
+  }
+
+  /** Each by itself, unless one of them is not there. */
+  async function entriesAt(
+    document: DocumentId,
+    log: LogId,
+    from: number,
+    to: number,
+  ): Promise<StoredEntry[] | undefined> {
+    const keys = Array.from({ length: to - from }, (_, at) => entryKey(document, log, from + at))
+    const values = await Promise.all(keys.map(get))
+    const entries: StoredEntry[] = []
+    for (const [at, key] of keys.entries()) {
+      const value = values[at]
+      if (!value) return undefined
+      entries.push(readEntry(document, key, value))
+    }
+    return entries
   }
 
   /** Log → length by the index. Asked before the entries are read: what is appended meanwhile must not look like a loss. */

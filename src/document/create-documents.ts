@@ -12,13 +12,14 @@ import { encodeVersion, localKeys } from './local-records.ts'
 import { missing } from './missing.ts'
 import { ownerOf } from './names.ts'
 import { OwnLogs } from './own-logs.ts'
+import { RecentIndexes } from './recent-indexes.ts'
 import type { DocumentsContext } from './replica.ts'
 import { readRow } from './row.ts'
 import { Sealing } from './sealing.ts'
 import { Signatures } from './signatures.ts'
 
 export interface DocumentsOptions
-  extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices' | 'sealing' | 'signatures'> {
+  extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices' | 'indexes' | 'sealing' | 'signatures'> {
   readonly actors: ActorSystem
   readonly limits?: Partial<DocumentLimits>
 }
@@ -28,10 +29,12 @@ export function createDocuments(options: DocumentsOptions): Documents {
   const { actors, store, crypto, operator, identity, random } = options
   const damages = new Damages(store, crypto)
   const slices = new Slices(options.clock)
+  const indexes = new RecentIndexes(store)
   const context: DocumentsContext = {
     ...options,
     damages,
     slices,
+    indexes,
     sealing: new Sealing(identity, crypto, random),
     signatures: new Signatures(crypto),
     limits: { ...defaultLimits, ...options.limits },
@@ -113,7 +116,7 @@ export function createDocuments(options: DocumentsOptions): Documents {
     heldOfRow: row => readRow(row, context),
     count: prefix => store.count({ from: prefix, to: `${prefix}\uffff` }),
     room: document => actorOf(document).ask({ type: 'room' }, patience),
-    index: document => mending(document, () => store.index(document)),
+    index: document => mending(document, () => indexes.of(document)),
     list,
     ingest: (document, entries, source) => actorOf(document).ask({ type: 'ingest', entries, source }, patience),
     missing: (document, version, maxBytes, hashes) =>

@@ -86,6 +86,7 @@ export class Mending {
     this.#replica.reset()
     this.#isResumed = true
     await takeApart(document, this.#context)
+    this.#context.indexes.forget(document)
     await rejoin(this.#replica, this.#revenants, this.#context)
     const isWhole = await isWholeAgain(this.#replica, this.#context)
     this.#events.changed(!isWhole)

@@ -12,7 +12,7 @@ export interface Page {
   readonly more: boolean
 }
 
-type Reading = Pick<DocumentsContext, 'store' | 'crypto'>
+type Reading = Pick<DocumentsContext, 'store' | 'crypto' | 'indexes'>
 
 /** What a peer lacks that holds `version`, straight from the store: see `Documents.missing`. */
 export async function missing(
@@ -22,15 +22,14 @@ export async function missing(
   hashes: ReadonlyMap<LogId, Uint8Array> | undefined,
   reading: Reading,
 ): Promise<Page> {
-  const index = await reading.store.index(document)
+  const index = await reading.indexes.of(document)
   if (!index) return { entries: [], more: false }
   const entries: Uint8Array[] = []
   let bytes = 0
   for (const head of index.heads) {
     const from = await startFor(head, document, version, hashes?.get(head.log), reading)
     if (from >= head.length) continue
-    for await (const entry of reading.store.entries(document, head.log, from)) {
-      if (entry.seq >= head.length) break
+    for await (const entry of reading.store.entries(document, head.log, from, head.length)) {
       if (entries.length > 0 && bytes + entry.bytes.length > maxBytes) return { entries, more: true }
       entries.push(entry.bytes)
       bytes += entry.bytes.length

@@ -14,6 +14,7 @@ import type { Equivocation } from './equivocation-record.ts'
 import { type Claim, copiedIn, emptyLedger, indexOf, type Ledger } from './ledger.ts'
 import type { DocumentLimits } from './limits.ts'
 import { decodeClaims, encodeClaims, type LocalKeys, localKeys } from './local-records.ts'
+import type { RecentIndexes } from './recent-indexes.ts'
 import type { Sealing } from './sealing.ts'
 import type { Signatures } from './signatures.ts'
 import { YState } from './y-state.ts'
@@ -44,6 +45,7 @@ export interface DocumentsContext {
   readonly forked?: (found: Equivocation) => void
   /** Documents that the disk has damaged. */
   readonly damages: Damages
+  readonly indexes: RecentIndexes
 }
 
 /** A change of a document that is to become durable. */
@@ -100,8 +102,11 @@ export class Replica {
 
   async loadLedger(): Promise<Ledger> {
     if (this.#ledger) return this.#ledger
-    const { store } = this.#context
-    const [index, claims] = await Promise.all([store.index(this.document), store.local(this.keys.claims)])
+    const { store, indexes } = this.#context
+    const [index, claims] = await Promise.all([
+      indexes.of(this.document),
+      indexes.isAbsent(this.document) ? undefined : store.local(this.keys.claims),
+    ])
     this.#index = index
     this.#ledger = index
       ? { heads: index.heads, epoch: index.epoch, claims: claims ? decodeClaims(claims) : [] }
@@ -173,7 +178,7 @@ export class Replica {
    */
   commit({ ledger, append, drop, local }: Change): Promise<void> {
     const { document } = this
-    const { crypto, store } = this.#context
+    const { crypto, store, indexes } = this.#context
     const sameClaims = ledger.claims === (this.#ledger ?? emptyLedger).claims
     const superseded = sameClaims ? (this.#index?.superseded ?? []) : undefined
     const index = indexOf(document, ledger, crypto, superseded)
@@ -182,6 +187,7 @@ export class Replica {
     return store.commit({ documents: [{ document, index, append, drop }], local: records }).then(() => {
       this.#ledger = ledger
       this.#index = index
+      indexes.became(document, index)
     })
   }
 
@@ -213,6 +219,7 @@ export class Replica {
 
   /** Forgets what is in memory: it is read from the store again. */
   reset(): void {
+    this.#context.indexes.forget(this.document)
     this.#ledger = undefined
     this.#index = undefined
     this.#content = undefined

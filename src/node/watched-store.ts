@@ -45,7 +45,7 @@ export function watched(store: LogStore, clock: Pick<Clock, 'elapsed'>, telemetr
     index: document => store.index(document),
     scan: range => store.scan(range),
     count: range => store.count(range),
-    entries: (document, log, from) => store.entries(document, log, from),
+    entries: (document, log, from, to) => store.entries(document, log, from, to),
     entriesOfAll: (first, last) => store.entriesOfAll(first, last),
     remains: document => store.remains(document),
     dump: () => store.dump(),

@@ -108,8 +108,11 @@ export interface LogStore {
   scan(range: { readonly from: string; readonly to: string }): AsyncIterable<IndexRecord>
   /** How many index records there are with `from <= document < to`, damaged ones too. */
   count(range: { readonly from: string; readonly to: string }): Promise<number>
-  /** Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out. */
-  entries(document: DocumentId, log?: LogId, from?: number): AsyncIterable<StoredEntry>
+  /**
+   * Entries of one log of a document from `from` (inclusive) on; all logs, in order of log id, if `log` is left out.
+   * @param to up to there (exclusive) it holds them, by an index record that the caller has: that is not looked up again
+   */
+  entries(document: DocumentId, log?: LogId, from?: number, to?: number): AsyncIterable<StoredEntry>
   /**
    * Entries of the documents from `first` to `last`, both included, in order of id, log and number, as they are when the reading
    * begins. Whether any are missing is for the caller to see.
