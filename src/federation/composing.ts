@@ -23,7 +23,7 @@ export interface Composing {
 
 /** The messages that something queued has become by now: what may no longer be given has become nothing. */
 export async function compose(
-  next: Exclude<Outgoing, { type: 'message' }>,
+  next: Outgoing,
   { documents, exchange, authors, asks, answerBytes }: Composing,
 ): Promise<readonly SyncMessage[]> {
   const { document } = next

@@ -75,13 +75,20 @@ export class Giving {
   }
 
   /** The messages that something queued has become by now. @throws {DocumentDamaged}, and what the store throws */
-  async compose(next: Exclude<Outgoing, { type: 'message' }>): Promise<readonly SyncMessage[]> {
+  async compose(next: Outgoing): Promise<readonly SyncMessage[]> {
     const { documents, exchange, authors, asks, answerBytes, worth } = this.#options
     const composed = await compose(next, { documents, exchange, authors, asks, answerBytes })
     for (const message of composed)
       if (next.type === 'answer' && message.type === 'entries') worth.given(message.document, message.entries)
     if (next.type !== 'push') await this.#spendOn(composed)
     return composed
+  }
+
+  /** What was composed a moment ago, as it may be said now. */
+  asOfNow(message: SyncMessage): SyncMessage | undefined {
+    if ((message.type !== 'entries' && message.type !== 'have') || this.#options.exchange.mayGive(message.document))
+      return message
+    return message.type === 'have' ? { ...message, heads: [] } : undefined
   }
 
   async #spendOn(messages: readonly SyncMessage[]): Promise<void> {

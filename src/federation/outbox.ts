@@ -9,7 +9,6 @@ export interface Asked {
 
 /** What is to be sent next. What can be looked up is looked up then: what waits stays small, and what is sent is fresh. */
 export type Outgoing =
-  | { readonly type: 'message'; readonly message: SyncMessage }
   /** An ask of the peer's, with what it holds. */
   | ({ readonly type: 'answer'; readonly document: DocumentId } & Asked)
   /** An ask, with what this server holds by then; and, if the peer has nothing of the document, with the entries of it. */
@@ -110,10 +109,15 @@ export class Outbox {
     return true
   }
 
-  take(): Outgoing | undefined {
+  /** What is to be sent before anything else. */
+  takeMessage(): SyncMessage | undefined {
     const message = this.#messages.shift()
     for (const resolve of this.#roomWanted.splice(0)) resolve()
-    if (message) return { type: 'message', message }
+    return message
+  }
+
+  /** The next of what is no message. */
+  take(): Outgoing | undefined {
     const kinds = [this.#takeAnswer, this.#takeHave, this.#takePush]
     for (let tries = 0; tries < kinds.length; tries++) {
       const taken = kinds[this.#turn++ % kinds.length]?.call(this)

@@ -7,12 +7,19 @@ import { encodeSync, type Head, type SyncMessage } from './wire-sync.ts'
 
 /** So many bytes may be on their way before the next frame waits. */
 const togetherBytes = 64 * 1024
+/**
+ * What is looked up on the disk for one is looked up for so many together, and while others are on their way. Each may hold an answer's
+ * bytes in memory.
+ */
+const composedAtOnce = 8
 
 export interface SenderOptions {
   readonly stream: PeerStream
   readonly limits: OutboxLimits
   /** What something queued has become by now. Never throws. */
   readonly compose: (next: Outgoing) => Promise<readonly SyncMessage[]>
+  /** What was composed, as it may be said when it is sent. */
+  readonly asOfNow: (message: SyncMessage) => SyncMessage | undefined
   /** Something was dropped, or failed: the peer does not hear of it by itself. */
   readonly fellBehind: () => void
   /** After that, all that waited was sent. May queue more. */
@@ -35,6 +42,8 @@ export class Sender {
   /** Since when the peer has taken nothing of what is on its way. */
   #sendingMs: number | undefined
   #bytesOut = 0
+  /** What is being composed, in the order in which it is to be sent. */
+  readonly #composed: Promise<readonly SyncMessage[]>[] = []
   /** Settles when all that was sent is taken. */
   #taken: Promise<void> | undefined
 
@@ -45,7 +54,7 @@ export class Sender {
 
   /** How many documents wait to be told of. */
   get documents(): number {
-    return this.#outbox.documents
+    return this.#outbox.documents + this.#composed.length
   }
 
   /** Resolves when there is room for one more of the messages that a peer can make this side send. */
@@ -96,9 +105,18 @@ export class Sender {
   /** Sends until `end`. @throws {StreamClosed} when the stream is no more */
   async run(): Promise<void> {
     while (!this.#isOver) {
-      const next = this.#outbox.take()
-      if (next) {
-        for (const message of await this.#options.compose(next)) await this.#send(message)
+      const message = this.#outbox.takeMessage()
+      if (message) {
+        await this.#send(message)
+        continue
+      }
+      this.#composeAhead()
+      const composed = this.#composed.shift()
+      if (composed) {
+        for (const message of await composed) {
+          const now = this.#options.asOfNow(message)
+          if (now) await this.#send(now)
+        }
         continue
       }
       await this.#taken
@@ -115,6 +133,14 @@ export class Sender {
   end(): void {
     this.#isOver = true
     this.#wake()
+  }
+
+  #composeAhead(): void {
+    while (this.#composed.length < composedAtOnce) {
+      const next = this.#outbox.take()
+      if (!next) return
+      this.#composed.push(this.#options.compose(next))
+    }
   }
 
   #fallsBehind(): void {

@@ -57,6 +57,7 @@ export class SyncSession {
       stream,
       limits: limits.outbox,
       compose: next => this.#compose(next),
+      asOfNow: message => this.#giving.asOfNow(message),
       fellBehind() {
         telemetry.count('cpns_link_behind_total')
         telemetry.log('info', 'link.behind', { peer })
@@ -308,7 +309,6 @@ export class SyncSession {
   // --- what goes out
 
   async #compose(next: Outgoing): Promise<readonly SyncMessage[]> {
-    if (next.type === 'message') return [next.message]
     try {
       return await this.#giving.compose(next)
     } catch (error) {

@@ -63,7 +63,7 @@ export interface WorldOptions {
   readonly network: (server: TestServer) => PeerNetwork
   /** Under which address a server can be reached. */
   readonly address: (server: ServerId) => string
-  readonly federation?: Pick<FederationOptions, 'links' | 'quota' | 'requests' | 'versions'>
+  readonly federation?: Partial<Pick<FederationOptions, 'links' | 'quota' | 'requests' | 'versions' | 'entitlement'>>
   /** Opens the store of a server; called again when it restarts. Default: on a memory disk. */
   readonly store?: (server: ServerId) => Promise<LogStore>
 }
