@@ -16,6 +16,7 @@ import {
 } from './manifest.ts'
 import { contradicts, verifySuccession } from './manifest-chain.ts'
 import { lengthened } from './manifest-memory.ts'
+import { Mentions } from './mentions.ts'
 import { rolesIn } from './roles.ts'
 import type { Trust } from './trust.ts'
 import { bytesOf, keyOf, recalled, remember } from './vouched-memory.ts'
@@ -59,6 +60,7 @@ export class Authors implements Authorship {
   readonly #kept = new Map<string, Kept>()
   readonly #listeners = new Set<(operator: OperatorId) => void>()
   readonly #ends: Cancel[] = []
+  readonly #mentions = new Map<OperatorId, Mentions>()
   #cancelSweep: Cancel = () => {}
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -259,7 +261,8 @@ export class Authors implements Authorship {
       bytes += others
     }
     if (count <= maxOfHome && bytes <= maxBytesOfHome && path.length <= maxPath) return true
-    this.#options.telemetry.log('warn', 'authors.full', {
+    this.#options.telemetry.count('cpns_manifests_refused_total', { reason: 'full' })
+    this.#mentionsOf(home).log('warn', 'authors.full', {
       home,
       operator,
       manifests: path.length,
@@ -284,7 +287,15 @@ export class Authors implements Authorship {
   #refused({ reason, message: detail }: InvalidManifest, { operator, home }: Vouch, from: string): void {
     const { telemetry } = this.#options
     telemetry.count('cpns_manifests_refused_total', { reason })
-    telemetry.log('warn', 'manifest.refused', { operator, home, reason, detail, from })
+    this.#mentionsOf(home).log('warn', 'manifest.refused', { operator, home, reason, detail, from })
+  }
+
+  /** A home has whatever it vouches for told within the same bounds. */
+  #mentionsOf(home: OperatorId): Mentions {
+    const { telemetry, clock } = this.#options
+    const mentions = this.#mentions.get(home) ?? new Mentions(telemetry, clock)
+    this.#mentions.set(home, mentions)
+    return mentions
   }
 
   // --- what is given up
