@@ -13,6 +13,7 @@ import { until } from '../fixtures/until.ts'
 import { a, b, bobs, flat, m, type Order, type Scene, sceneAgainst, villains } from './cast.ts'
 import { HostileServer } from './hostile-server.ts'
 import { newCommand } from './stage.ts'
+import { quotaDocuments } from './vouching.ts'
 
 /*
  * The two honest operators with a server each, on real disks, over real libp2p, and with clients of their own; the servers of the
@@ -20,7 +21,7 @@ import { newCommand } from './stage.ts'
  */
 
 /** Hostile servers that speak first, and as many that do not. */
-const perOrder = 24
+const perOrder = 32
 const dayMs = 24 * 60 * 60 * 1000
 
 /** What the honest servers wait for is short, so that a test need not wait long; yet longer than a busy machine makes them wait for each other. */
@@ -54,7 +55,7 @@ export async function openArena(): Promise<Arena> {
   const scene = sceneAgainst(victimId, a, servers)
   const world: ClientWorld = await clientWorldOf(
     {
-      limits: { links },
+      limits: { links, quota: { byOperator: new Map([[m, { documents: quotaDocuments }]]) } },
       addressOf,
       played: [scene.manifests[1]],
       async portsOf(operator) {

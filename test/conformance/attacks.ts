@@ -7,7 +7,7 @@ import { encodeManifest } from '../../src/federation/manifest.ts'
 import type { Part } from '../../src/federation/reconciliation/parts.ts'
 import { below, root } from '../../src/federation/reconciliation/place.ts'
 import { encodeSync, type Head, type SyncMessage } from '../../src/federation/wire-sync.ts'
-import type { DocumentId, LogId } from '../../src/ports/names.ts'
+import type { DocumentId, LogId, ServerId } from '../../src/ports/names.ts'
 import { attackScene, attacks as corpus } from '../document/corpus/attacks.ts'
 import { ownLog } from '../document/corpus/honest.ts'
 import { LogAuthor } from '../document/log-author.ts'
@@ -26,6 +26,10 @@ export interface Name {
   readonly labels: Readonly<Record<string, string>>
   readonly event: string
   readonly fields: Readonly<Record<string, Json>>
+  /** The hostile operator as a whole answers for it, not the server that did it. */
+  readonly ofOperator?: true
+  /** It was another server than the hostile one. */
+  readonly ofOther?: ServerId
 }
 
 export interface Attack {
@@ -37,12 +41,14 @@ export interface Attack {
   launch(scene: Scene, hostile: HostileServer): Promise<unknown>
   /** Documents of which the victim must hold no more entries than this. */
   readonly held?: (hostile: HostileServer) => readonly (readonly [document: DocumentId, entries: number])[]
+  /** What the victim says each time that it keeps something of it, and how often it may. */
+  readonly kept?: Pick<Name, 'event' | 'fields'> & { readonly atMost: number }
 }
 
 export const ownDocument = ({ server }: Pick<HostileServer, 'server'>, name: string): DocumentId =>
   asDocumentId(`pn/${m}/${name}-${server.id.slice(-8).toLowerCase()}`)
 
-const entries = (document: DocumentId, ...sealed: readonly SealedEntry[]): SyncMessage => ({
+export const entries = (document: DocumentId, ...sealed: readonly SealedEntry[]): SyncMessage => ({
   type: 'entries',
   document,
   entries: sealed.map(({ bytes }) => bytes),
@@ -58,7 +64,7 @@ function logOf({ server }: HostileServer, document: DocumentId): LogAuthor {
 const heads = (...seeds: readonly string[]): Head[] =>
   seeds.map(seed => ({ log: newLogId(seededRandom(seed)), length: 7, hash: new Uint8Array(32) }))
 
-const refused = (reason: string): Name => ({
+export const refused = (reason: string): Name => ({
   counter: 'cpns_entries_refused_total',
   labels: { reason },
   event: 'entries.refused',

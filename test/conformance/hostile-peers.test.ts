@@ -9,7 +9,9 @@ import * as assert from 'uvu/assert'
 import { until } from '../fixtures/until.ts'
 import { type Arena, openArena } from './arena.ts'
 import { type Attack, attacks, bombing, bombs, ownDocument } from './attacks.ts'
+import { m } from './cast.ts'
 import type { HostileServer } from './hostile-server.ts'
+import { overQuota, vouching } from './vouching.ts'
 
 /** Fewer than would have a server cut off. */
 const bombsPerServer = 50
@@ -27,7 +29,7 @@ const slow = attacks.filter(({ known }) =>
   ['silent', 'takes-nothing', 'answers-nothing'].includes(known.labels.fault ?? ''),
 )
 
-for (const attack of attacks.filter(each => !slow.includes(each))) {
+for (const attack of [...attacks.filter(each => !slow.includes(each)), ...vouching]) {
   test(attack.name, ({ arena }) => withstand(arena, attack))
 }
 
@@ -53,6 +55,8 @@ async function withstand(arena: Arena, attack: Attack): Promise<void> {
       const held = index?.heads.reduce((sum, { length }) => sum + length, 0) ?? 0
       assert.ok(held <= entries, `${held} entries of ${document} are held`)
     }
+    const { kept } = attack
+    if (kept) assert.ok(saidOf(arena, kept).length <= kept.atMost, `${kept.event} of ${attack.name}`)
     for (const { server, lag } of node.federation.links())
       assert.ok((lag?.toSend ?? 0) <= mostWaiting, `${lag?.toSend} documents wait for ${server}`)
     assert.equal(telemetry.events('actor.failed'), [])
@@ -63,12 +67,17 @@ async function withstand(arena: Arena, attack: Attack): Promise<void> {
   await arena.serve()
 }
 
-function isLogged({ victim }: Arena, { known: { event, fields } }: Attack, { server }: HostileServer): boolean {
-  return victim.telemetry.events(event).some(found => {
-    const isOfIt = [found.peer, found.from, found.server].includes(server.id)
-    return isOfIt && Object.entries(fields).every(([name, value]) => found[name] === value)
-  })
+function isLogged(arena: Arena, { known }: Attack, { server }: HostileServer): boolean {
+  const author = known.ofOther ?? server.id
+  return saidOf(arena, known).some(found =>
+    known.ofOperator
+      ? [found.home, found.operator].includes(m)
+      : [found.peer, found.from, found.server].includes(author),
+  )
 }
+
+const saidOf = ({ victim }: Arena, { event, fields }: Pick<Attack['known'], 'event' | 'fields'>) =>
+  victim.telemetry.events(event).filter(found => Object.entries(fields).every(([name, value]) => found[name] === value))
 
 test('every bomb of the corpus, as an entry whose signature and chain are good, is refused, and none is kept', async ({
   arena,
@@ -98,6 +107,8 @@ test('every bomb of the corpus, as an entry whose signature and chain are good, 
   await arena.serve()
   assert.equal(telemetry.events('actor.failed'), [])
 })
+
+test(overQuota.name, ({ arena }) => withstand(arena, overQuota))
 
 test('after all that the honest servers are linked with each other, and neither has named the other', async ({
   arena,

@@ -86,6 +86,22 @@ export class HostileServer {
     return hostile
   }
 
+  /** Connects, and opens a stream. Returns whether the other server has taken it. */
+  async isLetIn(): Promise<boolean> {
+    try {
+      await this.#dial()
+      await this.#open(helloProtocol)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Another one, against the same server. */
+  beside(server: TestServer): Promise<HostileServer> {
+    return HostileServer.start(server, this.#target, this.#floodRounds)
+  }
+
   get speaksFirst(): boolean {
     return this.server.id < this.#target.id
   }
