@@ -46,11 +46,12 @@ export class FrameWriter {
   }
 
   async #handOver(frames: readonly Uint8Array[]): Promise<void> {
-    const prefixed = frames.map(frame => encode.single(frame, { maxDataLength: this.#maxFrameBytes }))
-    const [first] = prefixed
+    const [first, ...more] = frames.map(frame => encode.single(frame, { maxDataLength: this.#maxFrameBytes }))
+    if (!first) return
+    for (const each of more) first.append(each)
     try {
-      if (first && prefixed.length === 1) this.#stream.send(first)
-      else this.#stream.send(Buffer.concat(prefixed.flatMap(each => [...each])))
+      // Many small pieces are sooner copied here than looked for one after another below, and large ones are copied there in any case.
+      this.#stream.send(more.length > 0 && first.length < togetherBytes ? first.subarray() : first)
     } catch (error) {
       throw closedBy(error)
     }
