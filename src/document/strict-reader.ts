@@ -45,6 +45,9 @@ export const any = {
   array: 117,
 } as const
 
+/** Longer text is sooner decoded, natively, than looked through byte by byte. */
+const shortBytes = 256
+
 /** lib0 decodes with the same options: fatal, and a byte order mark is kept. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -73,6 +76,7 @@ export class StrictReader {
   text(): number {
     const length = this.count()
     const from = this.#skip(length)
+    if (length > shortBytes) return this.#checkedText(from)
     for (let at = from; at < this.at; at++) if ((this.#bytes[at] ?? 0) >= 0x80) return this.#checkedText(from)
     return from
   }
