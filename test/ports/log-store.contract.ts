@@ -203,6 +203,16 @@ export function logStoreContract(name: string, place: () => Promise<LogStorePlac
       Array.from({ length: 45 }, (_, offset) => 255 + offset),
     )
     assert.equal(await all(store.entries(documentA, two, 300)), [])
+    const sequence = async (from: number, to: number) =>
+      (await all(store.entries(documentA, two, from, to))).map(({ seq }) => seq)
+    assert.equal(await sequence(253, 257), [253, 254, 255, 256], 'few')
+    assert.equal(
+      await sequence(290, 300),
+      Array.from({ length: 10 }, (_, at) => 290 + at),
+      'many',
+    )
+    assert.equal(await sequence(300, 300), [])
+    assert.equal(await all(store.entries(documentA, logOf(3), 0, 2)), [], 'of a log that was dropped since')
     assert.equal(await all(store.entries(documentA, logOf(3))), [])
   })
 
