@@ -8,7 +8,8 @@ import {
   rootFingerprint,
   type SignedManifest,
 } from '../../src/federation/manifest.ts'
-import { maxAuthorManifests, type SyncMessage } from '../../src/federation/wire.ts'
+import { maxAuthorManifests } from '../../src/federation/wire-shapes.ts'
+import type { SyncMessage } from '../../src/federation/wire-sync.ts'
 import type { DocumentId, OperatorId } from '../../src/ports/names.ts'
 import { crypto } from '../client/world.ts'
 import { LogAuthor } from '../document/log-author.ts'
