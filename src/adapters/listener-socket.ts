@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { frameOf } from './websocket-frame.ts'
 import { OwnedWebSocket, WebsocketSocket } from './websocket-socket.ts'
@@ -16,7 +16,8 @@ export interface Stranger {
 const owner = Symbol('owner')
 
 /** The stream that a websocket stands on. Knows what is made of it, so that the function that listens to it is the same for all. */
-interface Beneath extends Pick<Duplex, 'cork' | 'uncork' | 'write' | 'writableLength' | 'read' | 'on' | 'off'> {
+interface Beneath
+  extends Pick<Duplex, 'cork' | 'uncork' | 'write' | 'writableLength' | 'destroyed' | 'read' | 'push' | 'on' | 'off'> {
   [owner]?: ListenerSocket | undefined
 }
 
@@ -46,6 +47,7 @@ export class ListenerSocket extends WebsocketSocket {
     if (!stranger) return
     stream[owner] = this
     stream.on('readable', onReadable)
+    stream.push = pushInTurn
   }
 
   sendShared(frame: Uint8Array): void {
@@ -77,6 +79,11 @@ export class ListenerSocket extends WebsocketSocket {
     if (this.#isTurnAwaited) return
     this.#isTurnAwaited = true
     this.inTurn(() => this.#read())
+  }
+
+  /** Nothing comes any more: what then is done to close it is as much as for a request. */
+  end(): void {
+    this.inTurn(() => endOf(this.#stream))
   }
 
   minded(): void {
@@ -114,11 +121,29 @@ export class ListenerSocket extends WebsocketSocket {
     this.#inTurn = undefined
     this.#stream[owner] = undefined
     this.#stream.off('readable', onReadable)
+    this.#stream.push = pushNow
   }
 }
 
 function onReadable(this: Beneath): void {
   this[owner]?.readable()
+}
+
+const pushNow = Readable.prototype.push
+
+/** In place of the stream's own: its last word waits for its turn. */
+function pushInTurn(this: Beneath, chunk: unknown): boolean {
+  const socket = this[owner]
+  if (chunk !== null || !socket) return pushNow.call(this, chunk)
+  socket.end()
+  return false
+}
+
+function endOf(stream: Beneath): void {
+  if (stream.destroyed) return
+  pushNow.call(stream, null)
+  // Of what is empty and ends this says so.
+  stream.read(0)
 }
 
 function onPong(this: WebSocket): void {

@@ -107,36 +107,76 @@ test('refuses a port that is taken, an address that is not here, and a key that 
   }
 })
 
-test('takes what a crowd does at once in turns: what each sends, and that it leaves, when it has proved itself, too', async () => {
-  const crowd = 100
+/** Counts what is noted in each turn of the event loop, and the most of one kind in any of them. */
+function turnsOf<What extends string>() {
   let turn = 0
   let immediate = setImmediate(function next() {
     turn += 1
     immediate = setImmediate(next)
   })
-  const turns: Record<'said' | 'left', Map<number, number>> = { said: new Map(), left: new Map() }
-  const note = (what: 'said' | 'left') => turns[what].set(turn, (turns[what].get(turn) ?? 0) + 1)
-  const total = (what: 'said' | 'left') => [...turns[what].values()].reduce((sum, count) => sum + count, 0)
+  open.push({ stop: async () => clearImmediate(immediate) })
+  const noted: { readonly what: What; readonly turn: number }[] = []
+  const countsOf = (what: What) =>
+    Object.values(Object.groupBy(noted, each => (each.what === what ? each.turn : -1))).flatMap(group =>
+      group?.[0]?.what === what ? [group.length] : [],
+    )
+  return {
+    note: (what: What) => void noted.push({ what, turn }),
+    total: (what: What) => noted.filter(each => each.what === what).length,
+    most: (what: What) => Math.max(...countsOf(what)),
+  }
+}
+
+test('takes what a crowd does at once in turns: what each sends, and that it leaves, when it has proved itself, too', async () => {
+  const crowd = 100
+  const turns = turnsOf<'said' | 'left'>()
   const { listener } = await door({ isPaced: true }, socket =>
     socket.listen({
       message() {
-        note('said')
+        turns.note('said')
         socket.proved?.()
       },
-      closed: () => note('left'),
+      closed: () => turns.note('left'),
     }),
   )
   const clients = await Promise.all(Array.from({ length: crowd }, () => websocketClient().connect(listener.url(), [])))
   for (const client of clients) client.listen({ message() {}, closed() {} })
   for (const client of clients) client.send('here I am')
-  await until(() => total('said') === crowd, { what: 'all are heard' })
+  await until(() => turns.total('said') === crowd, { what: 'all are heard' })
   for (const client of clients) client.close(1000, '')
-  await until(() => total('left') === crowd, { what: 'all have left' })
-  clearImmediate(immediate)
-  for (const what of ['said', 'left'] as const) {
-    const most = Math.max(...turns[what].values())
-    assert.ok(most <= 40, `${most} of ${crowd} in one turn: ${what}`)
+  await until(() => turns.total('left') === crowd, { what: 'all have left' })
+  for (const what of ['said', 'left'] as const)
+    assert.ok(turns.most(what) <= 40, `${turns.most(what)} of ${crowd} in one turn: ${what}`)
+})
+
+test('takes in turns, too, that connections of a crowd end without a word, and forgets none of them when it stops', async () => {
+  const crowd = 200
+  const turns = turnsOf<'left'>()
+  const first = Promise.withResolvers<void>()
+  const { listener } = await door({ isPaced: true }, socket =>
+    socket.listen({
+      message() {},
+      closed() {
+        turns.note('left')
+        if (turns.total('left') > crowd) first.resolve()
+      },
+    }),
+  )
+  const comes = async () => {
+    const client = new WebSocket(listener.url())
+    await new Promise(resolve => client.once('open', resolve))
+    return client
   }
+  const clients = await Promise.all(Array.from({ length: crowd }, comes))
+  for (const client of clients) client.terminate()
+  await until(() => turns.total('left') === crowd, { what: 'all have left' })
+  assert.ok(turns.most('left') <= 40, `${turns.most('left')} of ${crowd} left in one turn`)
+
+  const late = await Promise.all(Array.from({ length: crowd }, comes))
+  for (const client of late) client.terminate()
+  await first.promise
+  await listener.stop()
+  await until(() => turns.total('left') === 2 * crowd, { what: 'the others, too' })
 })
 
 test('serves TLS, and a renewed certificate without a restart', async () => {
