@@ -13,7 +13,10 @@ import { operator, pskOf } from './raw-client.ts'
  * a probe in it; and subscribers in any number.
  */
 
+/** Those of the service, without those that the command brings. */
 export const nodeFlags = ['--max-semi-space-size=16']
+/** The first line of the command, which a shell would read. */
+const commandFlags = ['--initial-heap-size=256']
 
 export interface BenchServer {
   readonly home: ServerFolder
@@ -55,7 +58,18 @@ export async function start(
   const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   const child = spawn(
     process.execPath,
-    [...nodeFlags, ...nodeOptions, '--import', probe, command, 'start', '--config', home.config, ...set],
+    [
+      ...nodeFlags,
+      ...commandFlags,
+      ...nodeOptions,
+      '--import',
+      probe,
+      command,
+      'start',
+      '--config',
+      home.config,
+      ...set,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: environment() },
   )
   const log = watchLog(child)
