@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 // What servers say to each other. Every message is one length-prefixed frame of at most 1 MiB. The bounds named here
-// are checked on the bytes, before anything is built from them (frame-shape.ts); what the values mean, after (wire-*.ts).
+// are checked on the bytes, before anything is built from them (frame-shape.ts); what the values mean, after (wire-sync.ts and its neighbours).
 //
 // No enums: the generated code has to run under type stripping.
 
