@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { obey } from './child.ts'
 import { localAddressOf, openRawClient, type RawClient } from './raw-client.ts'
@@ -40,7 +41,9 @@ type Counts = Map<number, Record<Outcome, number> & { readonly tookMs: number[] 
 let arrived = 0
 
 // Those who come in floods have machines of their own: what they take of this one is not to be taken from the server and its sessions.
+// Linux lets a process of the idle class go at once when another one wakes; of low priority it would first use up its slice.
 setPriority(constants.priority.PRIORITY_LOW)
+spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
 
 obey<ArrivalsOrder, ArrivalsSecond[]>(async order => {
   const counts: Counts = new Map()
