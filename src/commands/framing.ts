@@ -51,19 +51,24 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const letters = utf8('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
-const ascii = new TextDecoder('latin1')
+// Letters are ASCII, which is UTF-8, which Node decodes natively; latin1 it decodes by a loop.
+const decoder = new TextDecoder()
 const room = new Uint8Array(4_096)
 
 /** base64url without padding. Letters are gathered in bytes: texts put together letter by letter are garbage that a flood of clients feels. */
 export function toBase64url(bytes: Uint8Array): string {
   const length = Math.ceil((bytes.length * 4) / 3)
-  const text = length < room.length ? room : new Uint8Array(length + 2)
-  const byte = (at: number): number => bytes[at] ?? 0
+  // The last three bytes always give four letters, of which one or two may be too many.
+  const text = length + 2 <= room.length ? room : new Uint8Array(length + 2)
+  const letter = (bits: number): number => letters[bits & 63] as number
   for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
-    const three = (byte(from) << 16) | (byte(from + 1) << 8) | byte(from + 2)
-    for (let at = 0; at < 4; at++) text[to + at] = letters[(three >> (18 - 6 * at)) & 63] ?? 0
+    const three = ((bytes[from] as number) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0)
+    text[to] = letter(three >> 18)
+    text[to + 1] = letter(three >> 12)
+    text[to + 2] = letter(three >> 6)
+    text[to + 3] = letter(three)
   }
-  return ascii.decode(text.subarray(0, length))
+  return decoder.decode(text.subarray(0, length))
 }
 
 /** `undefined` when `text` is not base64url, without padding, of whole bytes. */

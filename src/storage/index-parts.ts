@@ -204,6 +204,11 @@ const containerPrefixes = ['container/', 'removed/', 'change/', 'count/', 'due/'
 export const isOfContainer = (key: string): boolean => containerPrefixes.some(prefix => key.startsWith(prefix))
 
 /** The container that a key speaks of. */
-export const containerIn = (key: string): string => key.split('/')[1] ?? ''
+export function containerIn(key: string): string {
+  const from = key.indexOf('/') + 1
+  if (from === 0) return ''
+  const to = key.indexOf('/', from)
+  return to < 0 ? key.slice(from) : key.slice(from, to)
+}
 
 export const isSaid = (value: Json | undefined): boolean => value !== null && value !== undefined
