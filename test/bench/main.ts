@@ -4,6 +4,7 @@ import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { type Bench, type Figure, isMissed } from './bench.ts'
+import { coldOpenBench } from './cold-open.ts'
 import { crashBench } from './crash.ts'
 import { documentBench } from './document.ts'
 import { documentsBench } from './documents.ts'
@@ -48,6 +49,7 @@ const benches: readonly Bench[] = [
   fullSpeedBench,
   documentsBench,
   idleBench,
+  coldOpenBench,
   crashBench,
   simulatorBench,
   scalingBench,

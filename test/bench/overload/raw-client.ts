@@ -40,6 +40,8 @@ export interface RawClientEvents {
   refused?(refusal: Refusal): void
   /** The server is about to go. */
   redirected?(to: RedirectionShape & { readonly withinMs: number }): void
+  /** Of a channel. */
+  binary?(frame: Buffer): void
   /** Once, whatever happened before. */
   closed(code: number): void
 }
@@ -105,6 +107,7 @@ export function openRawClient(approach: Approach, events: RawClientEvents): RawC
         ...(redirect !== undefined && { redirect }),
       }),
     text: frame => [JSON.parse(frame)].flat().forEach(received),
+    binary: frame => events.binary?.(frame),
     closed: events.closed,
   })
 

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ServerFolder } from '../../../examples/support/operators.ts'
 import { startPeer } from '../fan-out/peer-process.ts'
 import { folders, start } from '../overload/bench-server.ts'
 import type { Child } from '../overload/child.ts'
@@ -24,11 +25,19 @@ export interface RunningServer {
   kill(): Promise<void>
 }
 
-/** @param clients how many there are, each a subscriber */
-export async function ours(root: string, clients: number): Promise<ServerKind> {
+/**
+ * @param clients how many there are, each a subscriber
+ * @param fill puts documents into the folder before the server runs
+ */
+export async function ours(
+  root: string,
+  clients: number,
+  fill: (home: ServerFolder) => Promise<void> = async () => {},
+): Promise<ServerKind> {
   const identities = Array.from({ length: clients }, (_, index) => `client-${index}`)
   const [home] = await folders(join(root, 'ours'), 1, identities)
   if (!home) throw new Error('There is no server.')
+  await fill(home)
   return {
     ...{ name: 'this server', protocol: 'ours' },
     async start(nodeOptions) {

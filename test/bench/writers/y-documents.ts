@@ -7,16 +7,16 @@ import * as y from './y-protocol.ts'
  * says of each message that it was.
  */
 
-interface Kind {
+export interface Kind {
   readonly path: string
   /** Before each message; '' for none. */
   readonly name: string
   readonly hello: readonly Uint8Array[]
 }
 
-const yWebsocketAt = (index: number): Kind => ({ path: `/d-${index}`, name: '', hello: [y.firstStep] })
+export const yWebsocketAt = (index: number): Kind => ({ path: `/d-${index}`, name: '', hello: [y.firstStep] })
 
-function hocuspocusAt(index: number): Kind {
+export function hocuspocusAt(index: number): Kind {
   const name = `d-${index}`
   return { path: '/', name, hello: [y.hocuspocusProof(name), y.firstStepOf(name)] }
 }
