@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
-import { type Bench, type Figure, isMissed } from './bench.ts'
+import { type Bench, isMissed } from './bench.ts'
 import { coldOpenBench } from './cold-open.ts'
 import { crashBench } from './crash.ts'
 import { documentBench } from './document.ts'
@@ -19,6 +19,7 @@ import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { replicationBench } from './replication.ts'
+import { type Result, round, table, writeReport } from './report.ts'
 import { scalingBench } from './scaling.ts'
 import { searchBench } from './search.ts'
 import { simulatorBench } from './simulator.ts'
@@ -26,11 +27,15 @@ import { startBench } from './start.ts'
 import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
-/*
- * `npm run bench -- [NAME…] [--quick] [--out FILE] [--plots FOLDER]`: runs the benchmarks named, or all; prints progress and a
- * table in Markdown, writes the figures as JSON to FILE and pictures to FOLDER, and exits with 1 when a figure is missed.
- * With --quick those that take minutes are only tried, with less of everything: what they say then is no measurement.
- */
+const usage = `npm run bench -- [NAME…] [--quick] [--out FILE] [--plots FOLDER]
+
+Runs the benchmarks named, or all, prints progress and a table in Markdown, and exits with 1 when a figure is missed or a benchmark fails; the others
+are run all the same. After each, the figures until then are written.
+
+  --out FILE      the figures as JSON, with machine and commit; as a table to the file beside it that ends in .md. Default: bench.json
+  --plots FOLDER  writes pictures there
+  --quick         those that take minutes are only tried, with less of everything: what they say then is no measurement
+  --help          prints this`
 
 const benches: readonly Bench[] = [
   documentBench,
@@ -58,8 +63,17 @@ const benches: readonly Bench[] = [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { out: { type: 'string' }, plots: { type: 'string' }, quick: { type: 'boolean', default: false } },
+  options: {
+    out: { type: 'string', default: 'bench.json' },
+    plots: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
 })
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
 const unknown = positionals.filter(name => !benches.some(bench => bench.name === name))
 if (unknown.length > 0) {
   console.error(`There is no benchmark ${unknown.join(', ')}; there are ${benches.map(({ name }) => name).join(', ')}.`)
@@ -67,24 +81,42 @@ if (unknown.length > 0) {
 }
 
 const chosen = benches.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-const results: { readonly bench: string; readonly figures: readonly Figure[] }[] = []
+const results: Result[] = []
+const machine = {
+  ...{
+    node: process.version,
+    system: `${type()} ${release()}`,
+    arch: arch(),
+    cpus: cpus().length,
+    cpu: cpus()[0]?.model,
+  },
+  memoryBytes: totalmem(),
+}
+const of = { machine, commit: await commit(), isQuick: values.quick }
 for (const bench of chosen) {
   console.log(`${bench.name}: ${bench.summary}`)
-  const figures = await bench.run(line => console.log(`  ${line}`), { isQuick: values.quick, draw })
-  results.push({ bench: bench.name, figures })
-  console.log(`\n${table(figures)}\n`)
+  const result = await resultOf(bench)
+  results.push(result)
+  console.log(`\n${'failure' in result ? `FAILED: ${result.failure}` : table(result.figures)}\n`)
+  // Others may have used the machine, too: their part is in the load.
+  await writeReport(values.out, { ...of, ended: new Date().toISOString(), load: loadavg(), results })
 }
 
-if (values.out !== undefined) {
-  const processors = { arch: arch(), cpus: cpus().length, cpu: cpus()[0]?.model }
-  const machine = { node: process.version, system: `${type()} ${release()}`, ...processors, memoryBytes: totalmem() }
-  // Others may have used the machine, too: their part is in the load.
-  const at = { commit: await commit(), ended: new Date().toISOString(), load: loadavg() }
-  await writeFile(values.out, `${JSON.stringify({ machine, ...at, isQuick: values.quick, results }, undefined, 2)}\n`)
-}
-const missed = results.flatMap(({ figures }) => figures.filter(isMissed))
+const failed = results.filter(result => 'failure' in result)
+const missed = results.flatMap(result => ('failure' in result ? [] : result.figures.filter(isMissed)))
 for (const { name, value, unit } of missed) console.error(`MISSED ${name}: ${round(value)} ${unit}`)
-process.exit(missed.length > 0 ? 1 : 0)
+for (const { bench, failure } of failed) console.error(`FAILED ${bench}: ${failure}`)
+process.exit(missed.length + failed.length > 0 ? 1 : 0)
+
+async function resultOf(bench: Bench): Promise<Result> {
+  try {
+    const figures = await bench.run(line => console.log(`  ${line}`), { isQuick: values.quick, draw })
+    return { bench: bench.name, figures }
+  } catch (error) {
+    console.error(error)
+    return { bench: bench.name, failure: error instanceof Error ? error.message : String(error) }
+  }
+}
 
 /** Of this project; with `-dirty` where files differ from it, undefined outside a repository. */
 async function commit(): Promise<string | undefined> {
@@ -98,25 +130,4 @@ async function commit(): Promise<string | undefined> {
 
 async function draw(name: string, svg: string): Promise<void> {
   if (values.plots !== undefined) await writeFile(join(values.plots, `${name}.svg`), `${svg}\n`)
-}
-
-function table(figures: readonly Figure[]): string {
-  const rows = figures.map(figure => `| ${figure.name} | ${given(figure)} | ${wanted(figure)} |`)
-  return ['| figure | value | wanted |', '|---|---|---|', ...rows].join('\n')
-}
-
-function given({ value, unit, samples, least, most }: Figure): string {
-  const range = least === undefined || most === undefined ? '' : `, ${round(least)} to ${round(most)}`
-  return `${round(value)} ${unit}${samples === undefined ? '' : ` (n = ${samples}${range})`}`
-}
-
-function wanted(figure: Figure): string {
-  const { atLeast, atMost } = figure
-  if (atLeast === undefined && atMost === undefined) return ''
-  const bound = atLeast !== undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
-  return `${bound} ${isMissed(figure) ? '✘' : '✔'}`
-}
-
-function round(value: number): string {
-  return value >= 100 ? String(Math.round(value)) : value.toPrecision(3)
 }
