@@ -124,10 +124,11 @@ function figures({ kind, taken, left }: Entrant): Figure[] {
       ...(isOwn && { atMost: wantedKiB }),
     },
     {
-      name: `${kind.name}, in use ${left?.afterS.toFixed(0)} s after they have left`,
+      name: `${kind.name}, in use after they have left`,
       value: left?.percent ?? Number.NaN,
       unit: '% of before',
       ...(isOwn && { atMost: wantedPercent }),
     },
+    { name: `${kind.name}, until then`, value: left?.afterS ?? Number.NaN, unit: 's' },
   ]
 }

@@ -19,7 +19,8 @@ import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { replicationBench } from './replication.ts'
-import { type Result, round, table, writeReport } from './report.ts'
+import { round, table } from './report/figures.ts'
+import { merged, type Result, readResults, writeOverview, writeResults } from './report/report.ts'
 import { scalingBench } from './scaling.ts'
 import { searchBench } from './search.ts'
 import { simulatorBench } from './simulator.ts'
@@ -28,13 +29,15 @@ import { storageBench } from './storage.ts'
 import { storeBench } from './store.ts'
 
 const usage = `npm run bench -- [NAME…] [--quick] [--out FILE] [--plots FOLDER]
+npm run bench -- --table PAGE [--out FILE]
 
 Runs the benchmarks named, or all, prints progress and a table in Markdown, and exits with 1 when a figure is missed or a benchmark fails; the others
-are run all the same. After each, the figures until then are written.
+are run all the same. After each its figures are written, with machine and commit. What FILE has of other benchmarks stays, so they may be run apart.
 
-  --out FILE      the figures as JSON, with machine and commit; as a table to the file beside it that ends in .md. Default: bench.json
+  --out FILE      the figures as JSON; as tables to the file beside it that ends in .md. Default: bench.json
   --plots FOLDER  writes pictures there
-  --quick         those that take minutes are only tried, with less of everything: what they say then is no measurement
+  --quick         those that take minutes are only tried, with less of everything: what they say then is no measurement, and takes the place of none
+  --table PAGE    runs nothing: puts the table of all that FILE has between <!-- bench --> and <!-- /bench --> of PAGE, such as README.md
   --help          prints this`
 
 const benches: readonly Bench[] = [
@@ -67,6 +70,7 @@ const { values, positionals } = parseArgs({
     out: { type: 'string', default: 'bench.json' },
     plots: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    table: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
@@ -80,41 +84,44 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
+let results = await readResults(values.out)
+if (values.table !== undefined) {
+  await writeOverview(values.table, results)
+  process.exit(0)
+}
+
 const chosen = benches.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-const results: Result[] = []
 const machine = {
-  ...{
-    node: process.version,
-    system: `${type()} ${release()}`,
-    arch: arch(),
-    cpus: cpus().length,
-    cpu: cpus()[0]?.model,
-  },
-  memoryBytes: totalmem(),
+  ...{ node: process.version, system: `${type()} ${release()}`, arch: arch(), memoryBytes: totalmem() },
+  ...{ cpus: cpus().length, cpu: cpus()[0]?.model },
 }
 const of = { machine, commit: await commit(), isQuick: values.quick }
+const complaints: string[] = []
 for (const bench of chosen) {
   console.log(`${bench.name}: ${bench.summary}`)
   const result = await resultOf(bench)
-  results.push(result)
-  console.log(`\n${'failure' in result ? `FAILED: ${result.failure}` : table(result.figures)}\n`)
-  // Others may have used the machine, too: their part is in the load.
-  await writeReport(values.out, { ...of, ended: new Date().toISOString(), load: loadavg(), results })
+  results = merged(results, result)
+  await writeResults(values.out, results, benches)
+  if ('failure' in result) {
+    complaints.push(`FAILED ${bench.name}: ${result.failure}`)
+    continue
+  }
+  console.log(`\n${table(result.figures)}\n`)
+  for (const { name, value, unit } of result.figures.filter(isMissed))
+    complaints.push(`MISSED ${name}: ${round(value)} ${unit}`)
 }
-
-const failed = results.filter(result => 'failure' in result)
-const missed = results.flatMap(result => ('failure' in result ? [] : result.figures.filter(isMissed)))
-for (const { name, value, unit } of missed) console.error(`MISSED ${name}: ${round(value)} ${unit}`)
-for (const { bench, failure } of failed) console.error(`FAILED ${bench}: ${failure}`)
-process.exit(missed.length + failed.length > 0 ? 1 : 0)
+for (const complaint of complaints) console.error(complaint)
+process.exit(complaints.length > 0 ? 1 : 0)
 
 async function resultOf(bench: Bench): Promise<Result> {
+  const { name, summary } = bench
+  const ended = () => ({ ...of, bench: name, summary, ended: new Date().toISOString(), load: loadavg() })
   try {
     const figures = await bench.run(line => console.log(`  ${line}`), { isQuick: values.quick, draw })
-    return { bench: bench.name, figures }
+    return { ...ended(), figures: [...figures] }
   } catch (error) {
     console.error(error)
-    return { bench: bench.name, failure: error instanceof Error ? error.message : String(error) }
+    return { ...ended(), failure: error instanceof Error ? error.message : String(error) }
   }
 }
 
