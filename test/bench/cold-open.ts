@@ -5,9 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../fixtures/until.ts'
 import { type Bench, type Figure, median, spread } from './bench.ts'
 import type { VisitsAnswer, VisitsOrder } from './cold-open/clients.child.ts'
-import { fillFolder } from './cold-open/fill.ts'
+import { networks } from './cold-open/networks.ts'
 import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
 import { type Child, startChild } from './overload/child.ts'
+import { fillFolder } from './start/documents.ts'
 import * as servers from './writers/servers.ts'
 
 /*
@@ -46,7 +47,7 @@ export const coldOpenBench: Bench = {
     const entrants: Entrant[] = []
     const authenticationUs: number[] = []
     try {
-      for (const { kind, open, fill } of await kinds(root, count)) {
+      for (const { kind, open, fill } of await kinds(root, count, progress)) {
         if (fill) await fillOverWire(kind, fill, count)
         const server = await kind.start()
         const clients = startChild<VisitsOrder, VisitsAnswer>('../cold-open/clients.child.ts')
@@ -80,11 +81,12 @@ interface Contestant {
   readonly fill?: What
 }
 
-const kinds = async (root: string, count: number): Promise<Contestant[]> => [
-  { kind: await servers.ours(root, count, home => fillFolder(home, count)), open: 'open' },
+const kinds = async (root: string, count: number, progress: (line: string) => void): Promise<Contestant[]> => [
+  { kind: await servers.ours(root, count, home => fillFolder(home, count, progress, networks)), open: 'open' },
   { kind: await servers.bare(), open: 'connect' },
   { kind: await servers.yWebsocketOnDisk(root), open: 'readYWebsocket', fill: 'writeYWebsocket' },
   { kind: await servers.hocuspocus(root), open: 'readHocuspocus', fill: 'writeHocuspocus' },
+  { kind: await servers.automerge(root), open: 'readAutomerge', fill: 'writeAutomerge' },
 ]
 
 async function fillOverWire(kind: servers.ServerKind, what: What, count: number): Promise<void> {
@@ -136,10 +138,10 @@ async function take(entrant: Entrant, first: number, opens: number): Promise<str
 
 function figures(entrants: readonly Entrant[], authenticationUs: readonly number[]): Figure[] {
   const own = entrants[0]
-  const last = entrants.at(-1)
-  if (!own || !last) return []
+  const hocuspocus = entrants.find(({ open }) => open === 'readHocuspocus')
+  if (!own || !hocuspocus) return []
   const beyondUs = own.cpuUs.map((us, round) => us - (authenticationUs[round] ?? Number.NaN))
-  const shares = own.perSecond.map((rate, round) => rate / (last.perSecond[round] ?? Number.NaN))
+  const shares = own.perSecond.map((rate, round) => rate / (hocuspocus.perSecond[round] ?? Number.NaN))
   const of = (name: string, values: readonly number[], unit: string, atMost?: number): Figure => ({
     ...{ name, value: median(values), ...spread(values), unit },
     ...(atMost !== undefined && { atMost }),

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { Doc, encodeStateAsUpdate } from 'yjs'
 import { documentOpen } from '../../../src/access/protocol.ts'
 import { documentId, operatorId } from '../../../src/client/node.ts'
 import { localAddressOf, openRawClient, operator } from '../overload/raw-client.ts'
 import { openRawSocket } from '../overload/raw-socket.ts'
+import { automerge, type Document, documentIdOf, follow } from '../writers/automerge.ts'
 import { hocuspocusAt, type Kind, yWebsocketAt } from '../writers/y-documents.ts'
 import * as y from '../writers/y-protocol.ts'
 import { contentMark, keysOfDocument, networkOf, subscriberOf } from './documents.ts'
@@ -97,11 +99,39 @@ function contentOf(index: number): Uint8Array {
   const doc = new Doc()
   const map = doc.getMap('registers')
   doc.transact(() => {
-    map.set('network', { alias: contentMark, owner: subscriberOf(index), epoch: 1, command: `establishes-${index}` })
-    for (let number = 0; number < keysOfDocument - 1; number++) map.set(`roster/element-${number}`, { epoch: 1 })
+    for (const [key, value] of registersOf(index)) map.set(key, value)
   })
   return encodeStateAsUpdate(doc)
 }
+
+const registersOf = (index: number): (readonly [string, object])[] => [
+  ['network', { alias: contentMark, owner: subscriberOf(index), epoch: 1, command: `establishes-${index}` }],
+  ...Array.from({ length: keysOfDocument - 1 }, (_, at) => [`roster/element-${at}`, { epoch: 1 }] as const),
+]
+
+/** Automerge compresses what it sends, so the document itself has to say that it is there. */
+const automergeVisit =
+  (isWriting: boolean): Visit =>
+  async (port, index) => {
+    const beganMs = performance.now()
+    const documentId = documentIdOf(createHash('sha256').update(`d-${index}`).digest().subarray(0, 16))
+    const there = Promise.withResolvers<void>()
+    const write = (doc: Document) =>
+      automerge.change(doc, draft => {
+        for (const [key, value] of registersOf(index)) draft[key] = value
+        draft.alias = contentMark
+      })
+    const { closed, close } = await follow(port, index, documentId, isWriting ? write : undefined, (heads, doc) => {
+      if (doc.alias === contentMark && heads.join() === automerge.getHeads(doc).join()) there.resolve()
+    })
+    const leave = closed.then(() => Promise.reject(new Error('A client was closed before it had its document.')))
+    await Promise.race([there.promise, leave])
+    const ms = performance.now() - beganMs
+    leave.catch(() => {})
+    close()
+    await closed
+    return { ms }
+  }
 
 const connecting: Visit = (port, index) =>
   visit(({ done }, closed) =>
@@ -119,4 +149,6 @@ export const visits = {
   writeYWebsocket: writing(yWebsocketAt),
   readHocuspocus: reading(hocuspocusAt),
   writeHocuspocus: writing(hocuspocusAt),
+  readAutomerge: automergeVisit(false),
+  writeAutomerge: automergeVisit(true),
 } satisfies Record<string, Visit>

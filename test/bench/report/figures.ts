@@ -13,8 +13,8 @@ function given(figure: Figure): string {
 }
 
 /** Its value with its range. */
-export function told({ value, unit, least, most }: Figure): string {
-  const range = least === undefined || most === undefined ? '' : ` (${round(least)} to ${round(most)})`
+export function told({ value, unit, samples, least, most }: Figure): string {
+  const range = samples === 1 || least === undefined || most === undefined ? '' : ` (${round(least)} to ${round(most)})`
   return `${round(value)}${unit === '' ? '' : ` ${unit}`}${range}`
 }
 

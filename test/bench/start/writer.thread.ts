@@ -8,12 +8,9 @@ import { readServerKeys } from '../../../src/adapters/operator-keys.ts'
 import { systemRandom } from '../../../src/adapters/random.ts'
 import { tableLogStore } from '../../../src/adapters/table-log-store.ts'
 import { createDocuments } from '../../../src/document/create-documents.ts'
-import type { Documents } from '../../../src/document/documents.ts'
-import { homeDocument } from '../../../src/inventory/networks.ts'
-import { keys } from '../../../src/inventory/records.ts'
-import { type OperatorId, operatorId } from '../../../src/ports/names.ts'
+import { operatorId } from '../../../src/ports/names.ts'
 import type { Operation, Table } from '../../../src/ports/table.ts'
-import { writeMailbox } from '../mailbox-documents.ts'
+import type { Content } from './documents.ts'
 
 /*
  * A thread that writes documents by the production code, each once, over a table that is somebody else's: what is written goes to whoever
@@ -24,7 +21,9 @@ export interface WriterOrders {
   /** Where the server's key is. */
   readonly key: string
   readonly operator: string
-  /** Numbers of networks and mailboxes: `from` (inclusive) to `to` (exclusive). */
+  /** The module whose `write` puts what comes together, by its number. */
+  readonly content: string
+  /** Numbers of what comes together: `from` (inclusive) to `to` (exclusive). */
   readonly from: number
   readonly to: number
 }
@@ -32,7 +31,7 @@ export interface WriterOrders {
 export interface Written {
   /** Records, one after another: the lengths of key and value, 32 bits each, and both. */
   readonly packed: Uint8Array<ArrayBuffer>
-  /** How many networks and mailboxes were done since the last time. */
+  /** How many of what comes together were done since the last time. */
   readonly done: number
 }
 
@@ -41,7 +40,8 @@ const writtenAtOnce = 512
 const valueIn = ({ value = new Uint8Array(0) }: Operation) => value
 const port = parentPort
 if (!port) throw new Error('This is a thread.')
-const { key, operator: name, from, to }: WriterOrders = workerData
+const { key, operator: name, content, from, to }: WriterOrders = workerData
+const { write }: Content = await import(content)
 let done = 0
 
 const table: Table = {
@@ -74,24 +74,13 @@ let next = from
 const worker = async () => {
   while (next < to) {
     const index = next++
-    await writeNetwork(documents, operator, index)
-    await writeMailbox(documents, operator, `u${index}`)
+    await write(documents, operator, index)
     done++
   }
 }
 await Promise.all(Array.from({ length: writtenAtOnce }, worker))
 await actors.drain()
 port.close()
-
-async function writeNetwork(to: Documents, of: OperatorId, index: number): Promise<void> {
-  const network = { alias: 'Home', owner: `u${index}`, epoch: 1, command: `establishes-${index}` }
-  const elements = ['phone', 'watch', 'lamp'].map(element => ({
-    key: keys.roster({ operator: of, pneId: `${element}-${index}` }),
-    value: { epoch: 1 },
-  }))
-  const writes = [{ key: keys.network, value: network }, ...elements]
-  await to.write(homeDocument({ home: of, pnId: `home-${index}` }), () => ({ writes, answer: undefined }))
-}
 
 function packedOf(operations: readonly Operation[]): Uint8Array<ArrayBuffer> {
   const bytes = operations.reduce((sum, each) => sum + 8 + each.key.length + valueIn(each).length, 0)

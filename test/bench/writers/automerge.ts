@@ -9,12 +9,12 @@ import { type Connection, numberIn, opened, type Place, textOf, Unacknowledged }
 interface Heads {
   readonly theirHeads?: readonly string[] | null
 }
-interface Document {
+export interface Document {
   readonly alias?: string
 }
 interface Automerge {
   init(): Document
-  change(doc: Document, edit: (doc: { alias?: string }) => void): Document
+  change(doc: Document, edit: (doc: { [key: string]: unknown }) => void): Document
   getHeads(doc: Document): readonly string[]
   initSyncState(): Heads
   generateSyncMessage(doc: Document, state: Heads): [Heads, Uint8Array | null]
@@ -23,6 +23,7 @@ interface Automerge {
 interface Repo {
   readonly cbor: { encode(message: object): Uint8Array; decode(bytes: Uint8Array): Message }
   generateAutomergeUrl(): string
+  stringifyAutomergeUrl(documentId: Uint8Array): string
   parseAutomergeUrl(url: string): { readonly documentId: string }
 }
 interface Message {
@@ -32,21 +33,29 @@ interface Message {
 
 /** From the packages of the peers: this project itself does not need them. */
 const require = createRequire(new URL('../peers/package.json', import.meta.url))
-const automerge: Automerge = require('@automerge/automerge')
-const { cbor, generateAutomergeUrl, parseAutomergeUrl }: Repo = require('@automerge/automerge-repo')
+export const automerge: Automerge = require('@automerge/automerge')
+const {
+  cbor,
+  generateAutomergeUrl,
+  parseAutomergeUrl,
+  stringifyAutomergeUrl,
+}: Repo = require('@automerge/automerge-repo')
 
 const server = 'sync-server'
 const documents = new Map<number, string>()
 let peers = 0
 
+/** @param bytes 16 of them */
+export const documentIdOf = (bytes: Uint8Array): string => parseAutomergeUrl(stringifyAutomergeUrl(bytes)).documentId
+
 export async function connectAutomerge({ port, index }: Place): Promise<Connection> {
   const documentId = documents.get(index) ?? parseAutomergeUrl(generateAutomergeUrl()).documentId
-  const isNew = !documents.has(index)
+  const first = documents.has(index) ? undefined : (doc: Document) => renamed(doc, textOf(0))
   documents.set(index, documentId)
   const waiting = new Unacknowledged()
   /** By the hash of its change, the number of each write that the server has not named yet. */
   const numbers = new Map<string, number>()
-  const writer = await follow(port, index, documentId, isNew, heads => {
+  const writer = await follow(port, index, documentId, first, heads => {
     for (const head of heads) {
       waiting.takeUpTo(numbers.get(head) ?? 0)
       numbers.delete(head)
@@ -60,7 +69,7 @@ export async function connectAutomerge({ port, index }: Place): Promise<Connecti
       await Promise.all(acknowledged)
     },
     async observe(told) {
-      await follow(port, index, documentId, false, (_, { alias }) => told(numberIn(alias ?? '') ?? 0))
+      await follow(port, index, documentId, undefined, (_, { alias }) => told(numberIn(alias ?? '') ?? 0))
     },
     follow: async () => {},
     read: async () => numberIn(writer.document().alias ?? '') ?? 0,
@@ -72,12 +81,16 @@ const renamed = (doc: Document, alias: string): Document =>
     draft.alias = alias
   })
 
-/** Synchronises the document from now on, and has done so once when this resolves. */
-async function follow(
+/**
+ * Synchronises the document from now on, and has done so once when this resolves, unless the connection has ended.
+ *
+ * @param first makes the document, of one that is not there yet
+ */
+export async function follow(
   port: number,
   index: number,
   documentId: string,
-  isNew: boolean,
+  first: ((doc: Document) => Document) | undefined,
   received: (theirHeads: readonly string[], doc: Document) => void,
 ) {
   const senderId = `client-${++peers}`
@@ -87,7 +100,7 @@ async function follow(
   const { socket, closed } = await opened(port, index, '/', frame => {
     const { type, data } = cbor.decode(frame)
     if (type === 'peer') {
-      if (isNew) doc = renamed(doc, textOf(0))
+      if (first) doc = first(doc)
       return say('request')
     }
     if (type === 'doc-unavailable') return there.resolve()
@@ -108,6 +121,7 @@ async function follow(
   await Promise.race([there.promise, closed])
   return {
     closed,
+    close: () => socket.close(),
     document: () => doc,
     /** Answers the hash of the change. */
     change(text: string): string {
