@@ -44,6 +44,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** A figure of several rounds: the median, of how many, and how far they lie apart. */
+export const figureOf = (
+  name: string,
+  values: readonly number[],
+  unit: string,
+  bound: Pick<Figure, 'atLeast' | 'atMost'> = {},
+): Figure => ({ name, value: median(values), unit, ...spread(values), ...bound })
+
 /** How much was done in how much time, and how much of the processors it took, all threads together. */
 export interface Measured {
   readonly perSecond: number

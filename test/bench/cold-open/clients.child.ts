@@ -6,8 +6,10 @@ import { visits } from './clients.ts'
 export interface VisitsOrder {
   readonly what: keyof typeof visits
   readonly port: number
-  /** The document of the first; each takes the next one. */
+  /** The document of the first, of those that are opened; each takes the next one. */
   readonly first: number
+  /** Of all documents each so-manieth is one that is opened. Default: 1. */
+  readonly every?: number
   readonly count: number
   readonly atOnce: number
 }
@@ -20,13 +22,13 @@ export interface VisitsAnswer {
   readonly failed: number
 }
 
-obey<VisitsOrder, VisitsAnswer>(async ({ what, port, first, count, atOnce }) => {
+obey<VisitsOrder, VisitsAnswer>(async ({ what, port, first, every = 1, count, atOnce }) => {
   const tookMs: number[] = []
   let next = first
   let failed = 0
   const worker = async () => {
     while (next < first + count) {
-      const visited = await visits[what](port, next++).catch(() => undefined)
+      const visited = await visits[what](port, every * next++).catch(() => undefined)
       if (visited) tookMs.push(visited.ms)
       else failed += 1
     }

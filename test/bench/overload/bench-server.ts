@@ -54,6 +54,7 @@ export async function start(
   home: ServerFolder,
   settings: Readonly<Record<string, string | boolean | number>> = {},
   nodeOptions: readonly string[] = [],
+  readyWithinMs = 60_000,
 ): Promise<BenchServer> {
   const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
   const child = spawn(
@@ -74,7 +75,7 @@ export async function start(
   )
   const log = watchLog(child)
   const asked = orders<ProbeOrder, ProbeAnswer>(child, 'A server')
-  const ready = await log.seen('node.ready', ({ event }) => event === 'node.ready', 60_000)
+  const ready = await log.seen('node.ready', ({ event }) => event === 'node.ready', readyWithinMs)
   const { port } = new URL(String(ready.fields?.clientUrl))
   return { home, pid: child.pid ?? 0, port: Number(port), probe: asked, log, signal: signal => void child.kill(signal) }
 }

@@ -42,6 +42,9 @@ const { bare, memory, disk, hocuspocus, automerge } = peers
 const openers = [bare, disk, hocuspocus, automerge]
 const stored = [disk, hocuspocus, automerge]
 
+const many = 'this server among many documents'
+const among = (end: string, rest: Omit<Row, 'own' | 'beside'>): Row => ({ own: `${many}${end}`, beside: [], ...rest })
+
 export const scenarios: readonly Scenario[] = [
   {
     ...{ bench: 'fan-out', what: 'one document, 1,000 observers, 20 writes a second' },
@@ -100,6 +103,19 @@ export const scenarios: readonly Scenario[] = [
       each('64 at a time', openers, {
         what: '64 at a time',
         judged: 'this server beside hocuspocus, 64 at a time',
+      }),
+      among(', until the content is there, p50', { what: 'among 1,000,000 documents, p50' }),
+      among(', until the content is there, p99', { what: 'among 1,000,000 documents, p99' }),
+      among(', server CPU', {
+        what: 'among 1,000,000 documents, server CPU, bounded beyond authentication',
+        judged: `${many}, server CPU beyond authentication`,
+      }),
+      among(', 64 at a time', {
+        what: 'among 1,000,000 documents, 64 at a time',
+        judged: `${many} beside hocuspocus, 64 at a time`,
+      }),
+      among(', memory without pages of files', {
+        what: 'memory with 1,000,000 documents and the hash tree of two peers',
       }),
     ],
   },

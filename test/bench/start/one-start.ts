@@ -116,7 +116,7 @@ const isOpened = (url: string): Promise<boolean> =>
   })
 
 /** Memory of a process that is not of files, and the most that was seen of it. */
-class AnonymousMemory {
+export class AnonymousMemory {
   readonly #pid: number
   mostMebibytes = 0
 
@@ -124,8 +124,11 @@ class AnonymousMemory {
     this.#pid = pid
   }
 
-  async look(): Promise<void> {
+  /** Answers what it is now. */
+  async look(): Promise<number> {
     const [, kibibytes] = /RssAnon:\s+(\d+) kB/.exec(await readFile(`/proc/${this.#pid}/status`, 'utf8')) ?? []
-    this.mostMebibytes = Math.max(this.mostMebibytes, Number(kibibytes) / 1024)
+    const mebibytes = Number(kibibytes) / 1024
+    this.mostMebibytes = Math.max(this.mostMebibytes, mebibytes)
+    return mebibytes
   }
 }
