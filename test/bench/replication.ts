@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../examples/support/cuttable-link.ts'
 import { until } from '../fixtures/until.ts'
-import type { Bench, Figure } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { nodeFlags } from './overload/bench-server.ts'
 import { type Child, startChild } from './overload/child.ts'
 import type { ReplicationAnswer, ReplicationOrder } from './replication/server.child.ts'
@@ -11,19 +11,21 @@ import type { ReplicationAnswer, ReplicationOrder } from './replication/server.c
 /*
  * Two servers of one operator, each in a process of its own, on disks, over libp2p on loopback. First one writes as fast as its disk
  * takes it, and the other stores what comes; then an empty server takes the place of the other, and is filled. Beside them a bare
- * stream over the same network carries as many bytes between two such processes, a file is appended to, and a signature is checked alone.
+ * stream over the same network carries as many bytes between two such processes, a file is appended to, and a signature is checked alone. All of
+ * it several times, by turns.
  */
 
 type Server = Child<ReplicationOrder, ReplicationAnswer>
 
 interface Scale {
+  readonly rounds: number
   readonly documents: number
   readonly times: number
   readonly large: number
 }
 
-const whole: Scale = { documents: 2_000, times: 30, large: 800 }
-const quick: Scale = { documents: 500, times: 10, large: 100 }
+const whole: Scale = { rounds: 5, documents: 2_000, times: 10, large: 800 }
+const quick: Scale = { rounds: 2, documents: 500, times: 5, large: 100 }
 const smallBytes = 40
 const largeBytes = 200_000
 const mebibyte = 1024 * 1024
@@ -64,7 +66,7 @@ const look = (server: Server) => server.ask({ what: 'look' })
 async function liveFigures(
   [writer, storer]: readonly [Server, Server],
   folder: string,
-  { documents, times }: Scale,
+  { rounds, documents, times }: Scale,
   progress: (line: string) => void,
 ): Promise<Figure[]> {
   const ports = [await freePort(), await freePort()] as const
@@ -75,6 +77,27 @@ async function liveFigures(
   await writer.ask({ what: 'write', documents, atOnce: documents, times: 5, bytes: smallBytes })
   await until(async () => (await look(storer)).entries >= documents * 5, { what: 'the first entries', withinMs })
 
+  const [written, stored, cpuUs, verifyUs]: [number[], number[], number[], number[]] = [[], [], [], []]
+  for (let round = 1; round <= rounds; round++) {
+    const live = await liveRound([writer, storer], documents, times)
+    written.push(live.writtenPerSecond)
+    stored.push(live.storedPerSecond)
+    cpuUs.push(live.cpuUs)
+    verifyUs.push((await storer.ask({ what: 'verify' })).verifyUs ?? Number.NaN)
+    const rates = `${Math.round(live.writtenPerSecond)} entries/s written, ${Math.round(live.storedPerSecond)} stored`
+    progress(
+      `round ${round}: ${rates} at ${Math.round(live.cpuUs)} µs, of which a signature ${Math.round(verifyUs.at(-1) ?? 0)}`,
+    )
+  }
+  return [
+    figureOf('live: entries that the writer made durable', written, 'entries/s'),
+    figureOf('live: entries that the other server stored', stored, 'entries/s', { atLeast: 20_000 }),
+    figureOf('live: CPU of the server that stores', cpuUs, 'µs/entry', { atMost: 45 }),
+    figureOf('live: of which a signature checked alone takes', verifyUs, 'µs'),
+  ]
+}
+
+async function liveRound([writer, storer]: readonly [Server, Server], documents: number, times: number) {
   const before = await look(storer)
   const beganMs = performance.now()
   const written = await writer.ask({ what: 'write', documents, atOnce: documents, times, bytes: smallBytes })
@@ -86,51 +109,83 @@ async function liveFigures(
     },
     { what: 'all entries', withinMs, everyMs: 20 },
   )
-  const seconds = (performance.now() - beganMs) / 1000
-  const cpuUs = ((after.cpuMs - before.cpuMs) * 1000) / count
-  const { verifyUs = Number.NaN } = await storer.ask({ what: 'verify' })
-  progress(
-    `${count} entries were written in ${Math.round(written.tookMs)} ms, and stored after ${Math.round(seconds * 1000)} ms`,
-  )
-  return [
-    { name: 'live: entries that the writer made durable', value: count / (written.tookMs / 1000), unit: 'entries/s' },
-    { name: 'live: entries that the other server stored', value: count / seconds, unit: 'entries/s', atLeast: 20_000 },
-    { name: 'live: CPU of the server that stores', value: cpuUs, unit: 'µs/entry', atMost: 45 },
-    { name: 'live: of which a signature checked alone takes', value: verifyUs, unit: 'µs' },
-  ]
+  return {
+    writtenPerSecond: (1000 * count) / written.tookMs,
+    storedPerSecond: (1000 * count) / (performance.now() - beganMs),
+    cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / count,
+  }
+}
+
+interface Filled {
+  readonly mebibytesPerSecond: number
+  readonly cpuMsPerMebibyte: number
+  /** By how much the most memory of the second half is above that of the first. */
+  readonly growthMebibytes: number
 }
 
 async function fillFigures(
   [full, bare]: readonly [Server, Server],
   folder: string,
-  { large }: Scale,
+  { rounds, large }: Scale,
   progress: (line: string) => void,
 ): Promise<Figure[]> {
-  const bytes = large * largeBytes
-  const rates: number[] = []
-  for (const each of frameBytes) {
-    const port = await freePort()
-    await bare.ask({ what: 'receive', port })
-    const { tookMs } = await full.ask({ what: 'send', port, bytes, frameBytes: each })
-    rates.push(bytes / mebibyte / (tookMs / 1000))
-  }
-  const bareRate = Math.max(...rates)
-  const appended = await bare.ask({ what: 'append', folder, bytes: appendedBytes })
-  const diskRate = appendedBytes / mebibyte / (appended.tookMs / 1000)
-  progress(`a bare stream: ${Math.round(bareRate)} MiB/s; a file: ${Math.round(diskRate)} MiB/s`)
-
   const ports = [await freePort(), await freePort()] as const
   await full.ask({ what: 'start', number: 0, issued, ports, folder: join(folder, 'full') })
   await full.ask({ what: 'write', documents: large, atOnce: 50, times: 1, bytes: largeBytes })
+  const [streams, files, fills]: [number[], number[], Filled[]] = [[], [], []]
+  for (let round = 1; round <= rounds; round++) {
+    const stream = await bareStream(bare, large * largeBytes)
+    const appended = await bare.ask({ what: 'append', folder, bytes: appendedBytes })
+    const file = appendedBytes / mebibyte / (appended.tookMs / 1000)
+    const filled = await fillRound(ports, join(folder, `empty-${round}`), large)
+    streams.push(stream)
+    files.push(file)
+    fills.push(filled)
+    const beside = `a bare stream: ${Math.round(stream)} MiB/s; a file: ${Math.round(file)} MiB/s`
+    progress(`round ${round}: ${beside}; an empty server: ${Math.round(filled.mebibytesPerSecond)} MiB/s`)
+  }
+  const rates = fills.map(({ mebibytesPerSecond }) => mebibytesPerSecond)
+  const shares = rates.map((rate, round) => (100 * rate) / (streams[round] ?? Number.NaN))
+  const costs = fills.map(({ cpuMsPerMebibyte }) => cpuMsPerMebibyte)
+  const growth = fills.map(({ growthMebibytes }) => growthMebibytes)
+  return [
+    figureOf('catch-up: bare libp2p stream', streams, 'MiB/s'),
+    figureOf('catch-up: a file appended to, 4 MiB at a time, each durable', files, 'MiB/s'),
+    figureOf('catch-up: CPU of the empty server', costs, 'ms/MiB'),
+    figureOf(`catch-up: entry bytes`, rates, 'MiB/s'),
+    figureOf('catch-up: of the bare stream', shares, '%', { atLeast: 50 }),
+    figureOf('catch-up: memory, second half above the first', growth, 'MiB', { atMost: 48 }),
+  ]
+}
+
+/** MiB per second between two processes, in the frames that are fastest. */
+async function bareStream(receiver: Server, bytes: number): Promise<number> {
+  const sender = begun()
+  try {
+    const rates: number[] = []
+    for (const each of frameBytes) {
+      const port = await freePort()
+      await receiver.ask({ what: 'receive', port })
+      const { tookMs } = await sender.ask({ what: 'send', port, bytes, frameBytes: each })
+      rates.push(bytes / mebibyte / (tookMs / 1000))
+    }
+    return Math.max(...rates)
+  } finally {
+    sender.end()
+  }
+}
+
+/** Fills a server that has nothing; from the first entry on, when the two have found each other. */
+async function fillRound(ports: readonly [number, number], folder: string, documents: number): Promise<Filled> {
   const empty = begun()
   try {
-    await empty.ask({ what: 'start', number: 1, issued, ports, folder: join(folder, 'empty') })
+    await empty.ask({ what: 'start', number: 1, issued, ports, folder })
     const first = await until(
       async () => {
         const answer = await look(empty)
         return answer.entries > 0 ? answer : undefined
       },
-      { what: 'the first entry', everyMs: 5 },
+      { what: 'the first entry', withinMs, everyMs: 5 },
     )
     const beganMs = performance.now()
     const resident: number[] = []
@@ -138,35 +193,20 @@ async function fillFigures(
       async () => {
         const answer = await look(empty)
         resident.push(answer.residentBytes / mebibyte)
-        return answer.entries >= large ? answer : undefined
+        return answer.entries >= documents ? answer : undefined
       },
       { what: 'the last entry', withinMs, everyMs: 20 },
     )
     const seconds = (performance.now() - beganMs) / 1000
-    const count = large - first.entries
-    const rate = (count * largeBytes) / mebibyte / seconds
-    progress(
-      `an empty server: ${Math.round(rate)} MiB/s, ${((last.cpuMs - first.cpuMs) / count).toFixed(2)} ms of processor for each document`,
-    )
+    const mebibytes = ((documents - first.entries) * largeBytes) / mebibyte
     const middle = resident.length >>> 1
-    return [
-      { name: `catch-up, ${large} entries of ${largeBytes} bytes: bare libp2p stream`, value: bareRate, unit: 'MiB/s' },
-      { name: 'catch-up: a file appended to, 4 MiB at a time, each durable', value: diskRate, unit: 'MiB/s' },
-      {
-        name: 'catch-up: CPU of the empty server',
-        value: ((last.cpuMs - first.cpuMs) * mebibyte) / (count * largeBytes),
-        unit: 'ms/MiB',
-      },
-      { name: 'catch-up: entry bytes', value: rate, unit: 'MiB/s' },
-      { name: 'catch-up: of the bare stream', value: (100 * rate) / bareRate, unit: '%', atLeast: 50 },
-      {
-        name: 'catch-up: memory, second half above the first',
-        value: Math.max(...resident.slice(middle)) - Math.max(...resident.slice(0, middle)),
-        unit: 'MiB',
-        atMost: 48,
-      },
-    ]
+    return {
+      mebibytesPerSecond: mebibytes / seconds,
+      cpuMsPerMebibyte: (last.cpuMs - first.cpuMs) / mebibytes,
+      growthMebibytes: Math.max(...resident.slice(middle)) - Math.max(...resident.slice(0, middle)),
+    }
   } finally {
     empty.end()
+    await rm(folder, { recursive: true, force: true })
   }
 }

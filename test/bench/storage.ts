@@ -5,7 +5,7 @@ import { countsBuffersAsHeap } from '../../src/cli/heap.ts'
 import { messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
 import { partDocument } from '../../src/storage/names.ts'
-import { type Bench, type Figure, measured, median } from './bench.ts'
+import { type Bench, type Figure, figureOf, measured, median } from './bench.ts'
 import { big, date, fill, incrementalSyncs, partObjects } from './big-mailbox.ts'
 import type { OpensAnswer, OpensOrder } from './cold-parts.child.ts'
 import { documentPath } from './document.ts'
@@ -32,6 +32,7 @@ const wantedShare = 0.6
 
 const bigParts = 500
 const firstSyncs = 5
+const coldPasses = 5
 const firstObjects = 10_000
 
 export const storageBench: Bench = {
@@ -85,19 +86,8 @@ async function deposits(folder: string, users: number, progress: (line: string) 
     }
     const isBatched = users < writers
     return [
-      {
-        name: `deposits, ${writers} writers, ${users} mailboxes`,
-        value: median(rates),
-        unit: 'deposits/s',
-        samples: rounds,
-      },
-      {
-        name: `share of the Document path, ${users} mailboxes`,
-        value: median(shares),
-        unit: '',
-        samples: rounds,
-        ...(isBatched && { atLeast: wantedShare }),
-      },
+      figureOf(`deposits, ${writers} writers, ${users} mailboxes`, rates, 'deposits/s'),
+      figureOf(`share of the Document path, ${users} mailboxes`, shares, '', isBatched ? { atLeast: wantedShare } : {}),
     ]
   } finally {
     await server.close()
@@ -138,32 +128,34 @@ async function bigMailbox(folder: string, progress: (line: string) => void): Pro
     }
     progress(`first sync: ${Math.round(median(rates))} objects/s`)
 
-    const opened = await coldOpens(folder)
+    const passes: OpensAnswer[] = []
+    for (let pass = 0; pass < coldPasses; pass++) {
+      const opened = await coldOpens(folder)
+      passes.push(opened)
+      progress(`cold open: ${median(opened.ms).toFixed(1)} ms, the slowest ${Math.max(...opened.ms).toFixed(1)} ms`)
+    }
     server = await storageServer(folder)
-    progress(`cold open: ${median(opened.ms).toFixed(1)} ms, the slowest ${Math.max(...opened.ms).toFixed(1)} ms`)
     // As many parts as a server keeps are to be in its memory.
     for (let part = 0; part < bigParts; part++) await server.documents.read(partDocument(big, 'c-lunch', part))
+    const inPasses = (of: (opened: OpensAnswer) => number) => passes.map(of)
     return [
-      {
-        name: `first sync of ${firstObjects} objects, cold`,
-        value: median(rates),
-        unit: 'objects/s',
-        samples: firstSyncs,
-        atLeast: 20_000,
-      },
-      {
-        name: `cold open of a conversation’s part of ${partObjects} objects, median`,
-        value: median(opened.ms),
-        unit: 'ms',
-        samples: bigParts,
-      },
-      { name: 'cold open, p99', value: percentile(opened.ms, 0.99), unit: 'ms', samples: bigParts, atMost: 15 },
-      {
-        name: 'cold open, CPU of the thread that opens, p99',
-        value: percentile(opened.cpuMs, 0.99),
-        unit: 'ms',
-        samples: bigParts,
-      },
+      figureOf(`first sync of ${firstObjects} objects, cold`, rates, 'objects/s', { atLeast: 20_000 }),
+      figureOf(
+        `cold open of a conversation’s part of ${partObjects} objects, ${bigParts} of them, median`,
+        inPasses(({ ms }) => median(ms)),
+        'ms',
+      ),
+      figureOf(
+        'cold open, p99',
+        inPasses(({ ms }) => percentile(ms, 0.99)),
+        'ms',
+        { atMost: 15 },
+      ),
+      figureOf(
+        'cold open, CPU of the thread that opens, p99',
+        inPasses(({ cpuMs }) => percentile(cpuMs, 0.99)),
+        'ms',
+      ),
       ...(await incrementalFigures(server, progress)),
     ]
   } finally {
@@ -203,16 +195,9 @@ async function firstPages(server: StorageServer, objects: number) {
 async function incrementalFigures(server: StorageServer, progress: (line: string) => void): Promise<Figure[]> {
   const { cpuMs, shares } = await incrementalSyncs(server, bigParts)
   progress(`incremental sync: ${median(cpuMs).toFixed(2)} ms of CPU`)
-  const samples = cpuMs.length
   return [
-    { name: 'incremental sync, server CPU, median', value: median(cpuMs), unit: 'ms', samples, atMost: 20 },
-    {
-      name: 'incremental sync, bytes beside the changed objects’',
-      value: median(shares),
-      unit: '×',
-      samples,
-      atMost: 3,
-    },
+    figureOf('incremental sync, server CPU, median', cpuMs, 'ms', { atMost: 20 }),
+    figureOf('incremental sync, bytes beside the changed objects’', shares, '×', { atMost: 3 }),
   ]
 }
 
