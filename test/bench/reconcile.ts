@@ -1,5 +1,5 @@
 import { NamedTree, walked } from '../federation/reconciliation/trees.ts'
-import { type Bench, type Figure, median } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { fillFigures } from './reconcile-fill.ts'
 import { naiveExchange } from './reconcile-naive.ts'
 
@@ -57,8 +57,8 @@ function walkFigures(
   const found = Math.min(...rounds.flatMap(({ driver, other }) => [driver.size, other.size]))
   const bytes = Math.max(...rounds.map(round => round.bytes))
   const roundTrips = Math.max(...rounds.map(round => round.roundTrips))
-  const driverCost = median(rounds.map(round => round.driverCost))
-  const otherCost = median(rounds.map(round => round.otherCost))
+  const driverCosts = rounds.map(round => round.driverCost)
+  const otherCosts = rounds.map(round => round.otherCost)
   return [
     {
       name: `${what}: found on both sides`,
@@ -68,8 +68,8 @@ function walkFigures(
     },
     { name: `${what}: bytes both ways`, value: bytes, unit: 'bytes', atMost: most.bytes },
     { name: `${what}: round trips`, value: roundTrips, unit: '', atMost: most.roundTrips },
-    { name: `${what}: processor time, who drives`, value: driverCost, unit: 'ms', atMost: most.cpuMs },
-    { name: `${what}: processor time, who answers`, value: otherCost, unit: 'ms', atMost: most.cpuMs },
+    figureOf(`${what}: processor time, who drives`, driverCosts, 'ms', { atMost: most.cpuMs }),
+    figureOf(`${what}: processor time, who answers`, otherCosts, 'ms', { atMost: most.cpuMs }),
   ]
 }
 
