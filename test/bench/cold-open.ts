@@ -106,10 +106,13 @@ const kinds = async (root: string, count: number, progress: (line: string) => vo
 async function fillOverWire(kind: servers.ServerKind, what: What, count: number): Promise<void> {
   const server = await kind.start()
   const clients = visitors()
-  await visit(clients, { what, port: server.port, first: 0, count, atOnce: 16 })
-  await untilAtRest(server.pid)
-  clients.end()
-  await server.kill()
+  try {
+    await visit(clients, { what, port: server.port, first: 0, count, atOnce: 16 })
+    await untilAtRest(server.pid)
+  } finally {
+    clients.end()
+    await server.kill()
+  }
 }
 
 /** They make durable what they have acknowledged before. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { installPeers } from './fan-out/peer-process.ts'
 import { type Child, startChild } from './overload/child.ts'
 import { appendLoop } from './writers/append-loop.ts'
@@ -90,24 +90,18 @@ function figures(entrants: readonly Entrant[], limits: readonly number[]): Figur
   const [own] = entrants
   if (!own) return []
   return [
-    ...entrants.map(({ kind, lostPercent }) => ({
-      name: `${kind.name}, acknowledged writes lost to kill -9`,
-      ...of(lostPercent),
-      unit: '%',
-      ...(kind === own.kind && { atMost: 0 }),
-    })),
-    ...entrants.map(({ kind, rates }) => ({
-      name: `${kind.name}, acknowledged writes`,
-      ...of(rates),
-      unit: '/s',
-      ...(kind === own.kind && { atLeast: wantedPerSecond }),
-    })),
-    { name: 'append loop with fsync, records', ...of(limits), unit: '/s' },
-    { name: 'this server beside the append loop', ...of(shares(own.rates, limits)), unit: '%' },
+    ...entrants.map(({ kind, lostPercent }) => {
+      const bound = kind === own.kind ? { atMost: 0 } : {}
+      return figureOf(`${kind.name}, acknowledged writes lost to kill -9`, lostPercent, '%', bound)
+    }),
+    ...entrants.map(({ kind, rates }) => {
+      const bound = kind === own.kind ? { atLeast: wantedPerSecond } : {}
+      return figureOf(`${kind.name}, acknowledged writes`, rates, '/s', bound)
+    }),
+    figureOf('append loop with fsync, records', limits, '/s'),
+    figureOf('this server beside the append loop', shares(own.rates, limits), '%'),
   ]
 }
 
 const shares = (values: readonly number[], limits: readonly number[]): number[] =>
   values.map((value, round) => (100 * value) / (limits[round] ?? Number.NaN))
-
-const of = (values: readonly number[]) => ({ value: median(values), ...spread(values) })

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
 import { type Child, startChild } from './overload/child.ts'
 import * as servers from './writers/servers.ts'
@@ -110,22 +110,12 @@ function figures(entrants: readonly Entrant[]): Figure[] {
   if (!own || !memory) return []
   const shares = own.toldMs.map((ms, round) => ms / (memory.toldMs[round] ?? Number.NaN))
   return [
-    ...entrants.map(({ kind, costsUs }) => ({
-      name: `${kind.name}, server CPU for a write delivered`,
-      value: median(costsUs),
-      ...spread(costsUs),
-      unit: 'µs',
-      ...(kind === own.kind && { atMost: wantedUs }),
-    })),
-    ...entrants.map(({ kind, toldMs }) => ({
-      name: `${kind.name}, until its observer is told, p50`,
-      value: median(toldMs),
-      ...spread(toldMs),
-      unit: 'ms',
-    })),
-    { name: 'this server’s p50 beside y-websocket’s in memory', ...of(shares), unit: '×', atMost: 1 },
-    { name: 'this server, until a write is acknowledged, p50', ...of(own.acknowledgedMs), unit: 'ms' },
+    ...entrants.map(({ kind, costsUs }) => {
+      const bound = kind === own.kind ? { atMost: wantedUs } : {}
+      return figureOf(`${kind.name}, server CPU for a write delivered`, costsUs, 'µs', bound)
+    }),
+    ...entrants.map(({ kind, toldMs }) => figureOf(`${kind.name}, until its observer is told, p50`, toldMs, 'ms')),
+    figureOf('this server’s p50 beside y-websocket’s in memory', shares, '×', { atMost: 1 }),
+    figureOf('this server, until a write is acknowledged, p50', own.acknowledgedMs, 'ms'),
   ]
 }
-
-const of = (values: readonly number[]) => ({ value: median(values), ...spread(values) })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../fixtures/until.ts'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { bare, type Contestant, hocuspocus, ours, yWebsocket } from './fan-out/contestants.ts'
 import type { ObserversAnswer, ObserversOrder } from './fan-out/observers.child.ts'
 import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
@@ -97,14 +97,9 @@ function figures(entrants: readonly Entrant[]): Figure[] {
   if (!own || !least) return []
   const shares = own.costsUs.map((costUs, round) => costUs / (least.costsUs[round] ?? Number.NaN))
   return [
-    ...entrants.map(
-      ({ contestant, costsUs }): Figure => ({
-        name: `${contestant.name}, server CPU for a delivery`,
-        value: median(costsUs),
-        ...spread(costsUs),
-        unit: 'µs',
-      }),
+    ...entrants.map(({ contestant, costsUs }) =>
+      figureOf(`${contestant.name}, server CPU for a delivery`, costsUs, 'µs'),
     ),
-    { name: 'this server beside bare ws', value: median(shares), ...spread(shares), unit: '×', atMost: wantedTimes },
+    figureOf('this server beside bare ws', shares, '×', { atMost: wantedTimes }),
   ]
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../fixtures/until.ts'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import type { ObserversAnswer, ObserversOrder } from './fan-out/observers.child.ts'
 import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
 import { type Child, startChild } from './overload/child.ts'
@@ -111,18 +111,11 @@ function figures(entrants: readonly Entrant[]): Figure[] {
   const [own, coalescing] = entrants
   if (!own || !coalescing) return []
   const times = own.rates.map((rate, round) => rate / (coalescing.rates[round] ?? Number.NaN))
-  const of = (values: readonly number[]) => ({ value: median(values), ...spread(values) })
   return [
-    ...entrants.map(({ kind, rates }) => ({
-      name: `${kind.name}, writes that all observers have`,
-      ...of(rates),
-      unit: '/s',
-    })),
-    ...entrants.map(({ kind, costsUs }) => ({
-      name: `${kind.name}, server CPU for a write at an observer`,
-      ...of(costsUs),
-      unit: 'µs',
-    })),
-    { name: 'this server’s writes beside hocuspocus’s', ...of(times), unit: '×', atLeast: wantedTimes },
+    ...entrants.map(({ kind, rates }) => figureOf(`${kind.name}, writes that all observers have`, rates, '/s')),
+    ...entrants.map(({ kind, costsUs }) =>
+      figureOf(`${kind.name}, server CPU for a write at an observer`, costsUs, 'µs'),
+    ),
+    figureOf('this server’s writes beside hocuspocus’s', times, '×', { atLeast: wantedTimes }),
   ]
 }

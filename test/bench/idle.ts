@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { installPeers } from './fan-out/peer-process.ts'
 import { nodeFlags } from './overload/bench-server.ts'
 import { type Child, startChild } from './overload/child.ts'
@@ -115,14 +115,10 @@ async function measure(entrant: Entrant, scale: typeof whole, isLast: boolean): 
 
 function figures({ kind, taken, left }: Entrant): Figure[] {
   const isOwn = kind.protocol === 'ours'
-  const of = (values: readonly number[]) => ({ value: median(values), ...spread(values), unit: 'KiB' })
+  const [used, resident] = [taken.map(({ usedKiB }) => usedKiB), taken.map(({ residentKiB }) => residentKiB)]
   return [
-    { name: `${kind.name}, idle connection, in use`, ...of(taken.map(({ usedKiB }) => usedKiB)) },
-    {
-      name: `${kind.name}, idle connection, resident`,
-      ...of(taken.map(({ residentKiB }) => residentKiB)),
-      ...(isOwn && { atMost: wantedKiB }),
-    },
+    figureOf(`${kind.name}, idle connection, in use`, used, 'KiB'),
+    figureOf(`${kind.name}, idle connection, resident`, resident, 'KiB', isOwn ? { atMost: wantedKiB } : {}),
     {
       name: `${kind.name}, in use after they have left`,
       value: left?.percent ?? Number.NaN,

@@ -7,7 +7,7 @@ import { runStudy } from '../../src/simulation/studies/study.ts'
 import { kRegular } from '../../src/simulation/studies/topology.ts'
 import { World } from '../../src/simulation/world.ts'
 import { production } from '../simulation/production.ts'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 
 /*
  * How much the simulator gets done in a second of the one thread that it runs on, by that thread's own processor time, garbage
@@ -38,7 +38,7 @@ export const simulatorBench: Bench = {
         rates.push(events / cpuSeconds)
         progress(`${name}: ${events} events in ${cpuSeconds.toFixed(2)} s of processor`)
       }
-      told.push({ name, value: median(rates), unit: 'events/s', ...spread(rates), ...(atLeast && { atLeast }) })
+      told.push(figureOf(name, rates, 'events/s', atLeast === undefined ? {} : { atLeast }))
     }
     return told
   },

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Bench, type Figure, median, spread } from './bench.ts'
+import { type Bench, type Figure, figureOf } from './bench.ts'
 import { folders } from './overload/bench-server.ts'
 import { fillFolder } from './start/documents.ts'
 import { type OneStart, oneStart } from './start/one-start.ts'
@@ -69,16 +69,8 @@ const told = ({ servingMs, readyMs, cpuMs, residentMebibytes, openedP99Ms, block
   ].join(', ')
 
 function figuresOf(what: string, starts: readonly OneStart[], probed?: OneStart): Figure[] {
-  const figure = (name: string, unit: string, of: (start: OneStart) => number, atMost?: number): Figure => {
-    const values = starts.map(of)
-    return {
-      name: `${what}: ${name}`,
-      value: median(values),
-      ...spread(values),
-      unit,
-      ...(atMost !== undefined && { atMost }),
-    }
-  }
+  const figure = (name: string, unit: string, of: (start: OneStart) => number, atMost?: number): Figure =>
+    figureOf(`${what}: ${name}`, starts.map(of), unit, atMost === undefined ? {} : { atMost })
   return [
     figure('until clients are served', 'ms', ({ servingMs }) => servingMs, 1_000),
     figure('until it is ready', 'ms', ({ readyMs }) => readyMs),

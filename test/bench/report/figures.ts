@@ -14,6 +14,7 @@ function given(figure: Figure): string {
 
 /** Its value with its range. */
 export function told({ value, unit, samples, least, most }: Figure): string {
+  if (!Number.isFinite(value)) return 'none'
   const range = samples === 1 || least === undefined || most === undefined ? '' : ` (${round(least)} to ${round(most)})`
   return `${round(value)}${unit === '' ? '' : ` ${unit}`}${range}`
 }
@@ -31,7 +32,6 @@ export function boundOf({ atLeast, atMost }: Figure): string {
 
 /** Three digits of what is small, and no fractions of what is not. */
 export function round(value: number): string {
-  if (!Number.isFinite(value)) return 'none'
   return Math.abs(value) >= 100 ? inGroups(Math.round(value)) : String(Number(value.toPrecision(3)))
 }
 
