@@ -19,7 +19,7 @@ import { overwriteBench } from './overwrite.ts'
 import { reconcileBench } from './reconcile.ts'
 import { registrationBench } from './registration.ts'
 import { replicationBench } from './replication.ts'
-import { round, table } from './report/figures.ts'
+import { table, told } from './report/figures.ts'
 import { merged, type Result, readResults, writeOverview, writeResults } from './report/report.ts'
 import { scalingBench } from './scaling.ts'
 import { searchBench } from './search.ts'
@@ -84,9 +84,12 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-let results = await readResults(values.out)
+const before = await readResults(values.out).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(2)
+})
 if (values.table !== undefined) {
-  await writeOverview(values.table, results)
+  await writeOverview(values.table, before)
   process.exit(0)
 }
 
@@ -100,15 +103,14 @@ const complaints: string[] = []
 for (const bench of chosen) {
   console.log(`${bench.name}: ${bench.summary}`)
   const result = await resultOf(bench)
-  results = merged(results, result)
-  await writeResults(values.out, results, benches)
+  // Read again each time: another run may have written meanwhile.
+  await writeResults(values.out, merged(await readResults(values.out), result), benches)
   if ('failure' in result) {
     complaints.push(`FAILED ${bench.name}: ${result.failure}`)
     continue
   }
   console.log(`\n${table(result.figures)}\n`)
-  for (const { name, value, unit } of result.figures.filter(isMissed))
-    complaints.push(`MISSED ${name}: ${round(value)} ${unit}`)
+  for (const figure of result.figures.filter(isMissed)) complaints.push(`MISSED ${figure.name}: ${told(figure)}`)
 }
 for (const complaint of complaints) console.error(complaint)
 process.exit(complaints.length > 0 ? 1 : 0)

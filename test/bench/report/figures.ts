@@ -31,7 +31,7 @@ export function boundOf({ atLeast, atMost }: Figure): string {
 }
 
 /** Three digits of what is small, and no fractions of what is not. */
-export function round(value: number): string {
+function round(value: number): string {
   return Math.abs(value) >= 100 ? inGroups(Math.round(value)) : String(Number(value.toPrecision(3)))
 }
 

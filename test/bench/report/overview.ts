@@ -1,5 +1,5 @@
 import { type Figure, isMissed } from '../bench.ts'
-import { boundOf, round, told } from './figures.ts'
+import { boundOf, told } from './figures.ts'
 import type { Result } from './report.ts'
 import { type Row, type Scenario, scenarios } from './scenarios.ts'
 
@@ -52,7 +52,7 @@ function sumRow(result: Result): string {
   const bounded = result.figures.filter(figure => boundOf(figure) !== '')
   const missed = bounded.filter(isMissed)
   const tried = result.isQuick ? ', only tried' : ''
-  const list = missed.map(figure => `${figure.name}, ${round(figure.value)} ${figure.unit} (${boundOf(figure)})`)
+  const list = missed.map(figure => `${figure.name}, ${told(figure)}, ${boundOf(figure)}`)
   const word = missed.length === 0 ? `met${tried}` : `**missed**${tried}: ${list.join('; ')}`
   return cells(name, '', `${bounded.length - missed.length} of ${bounded.length} figures`, 'all', word)
 }

@@ -72,7 +72,7 @@ test('the table says what is met, missed, failed and not measured, beside what, 
   assert.match(row('[`fan-out`]'), 'bare ws 7.3 µs; y-websocket not measured')
   assert.match(row('[`fan-out`]'), '| ≤ 1.1 | **missed**')
   assert.match(row('[`crash`]'), 'failed: It ended \\| early. |')
-  assert.match(row('[`guard`]'), '1 of 2 figures | all | **missed**: slow, 3 µs (≤ 2) |')
+  assert.match(row('[`guard`]'), '1 of 2 figures | all | **missed**: slow, 3 µs, ≤ 2 |')
   assert.match(row('[`store`]'), '1 of 1 figures | all | met |')
   assert.match(row('[`idle`]'), 'not measured |')
   assert.match(text, 'commit aaaaaaaaaaaa, 2026-11-27, load when each ended 1.0 to 1.0: `fan-out`, `guard`, `store`.')
