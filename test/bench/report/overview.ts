@@ -32,12 +32,10 @@ function rowOf(what: string, row: Row, scenario: Scenario, result: Measured): st
     return `${label} ${figure ? told(figure) : 'not measured'}`
   })
   if (!own || !judged) return cells(what, beside.join('; '), 'not measured', '', '')
-  const ownText = judged === own ? told(own) : `${told(own)}: ${judgedText(row, judged)}`
-  return cells(what, beside.join('; '), ownText, boundOf(judged), verdict(row, judged, scenario, result.isQuick))
+  const ownText = judged === own ? told(own) : `${told(own)}; ${judged.name}: ${told(judged)}`
+  const bound = `${boundOf(judged)} ${judged.unit}`.trim()
+  return cells(what, beside.join('; '), ownText, bound, verdict(row, judged, scenario, result.isQuick))
 }
-
-/** Of a ratio, or a part, what it says. */
-const judgedText = ({ judged = '' }: Row, figure: Figure): string => `${told(figure)} as ${judged}`
 
 function verdict({ missedBy }: Row, judged: Figure, scenario: Scenario, isQuick: boolean): string {
   const tried = isQuick ? ', only tried' : ''
