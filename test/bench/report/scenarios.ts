@@ -161,12 +161,12 @@ export const scenarios: readonly Scenario[] = [
       {
         ...{ what: 'entries stored', own: 'live: entries that the other server stored' },
         beside: [['the sender’s durable rate', 'live: entries that the writer made durable']],
-        missedBy: 'the processor of the server that stores, a third of it for signatures',
+        missedBy: 'the processor of the server that stores',
       },
       {
         ...{ what: 'CPU of a server that only stores', own: 'live: CPU of the server that stores' },
         beside: [['a signature checked alone', 'live: of which a signature checked alone takes']],
-        missedBy: 'a signature alone takes more',
+        missedBy: 'frames, turns, receipts and signatures, half of it in small parts',
       },
       {
         ...{ what: 'catch-up, entry bytes', own: 'catch-up: entry bytes', judged: 'catch-up: of the bare stream' },
