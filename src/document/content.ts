@@ -8,6 +8,7 @@ import { LogContent } from './log-content.ts'
 import { encodeUpdate, encodeVoid, type LogExtent } from './register-updates.ts'
 import { ItemWalk, keyIn } from './update-items.ts'
 import { settled, wins } from './winners.ts'
+import type { CountedUpdate } from './y-state.ts'
 
 /** Where registers lie: the entry that brought them. All registers of one entry share it. */
 export interface Place {
@@ -75,19 +76,25 @@ export class Content {
 
   /**
    * Takes in an entry as the store holds it; entries of one log come in their order, and all of them before anything is asked. What they
-   * say is looked at once all are there: {@link shown} says what of it counts.
+   * say is looked at once all are there.
    */
   load({ log, seq, update }: ContentEntry, own: boolean): void {
     if (own) this.#ownBytes += update.length
     this.#log(log).load(update, { log, seq, own, registerBytes: 0 })
   }
 
-  /** Of an entry that was loaded, the update that whoever follows is to be shown; `undefined` when there is none: see {@link apply}. */
-  shown({ log, seq, update }: ContentEntry): Uint8Array | undefined {
+  /** Whether all of it was read from entries, and nothing written here: then {@link shown} tells all. */
+  get isRead(): boolean {
+    for (const at of this.#logs.values()) if (!at.isRead) return false
+    return true
+  }
+
+  /** What whoever begins to follow is to be shown of what was read: see {@link apply}. Those of one log come in their order. */
+  *shown(): Generator<CountedUpdate> {
     this.#order()
-    const at = this.#log(log)
-    if (at.hasEndedAt(seq)) return undefined
-    return update.length === 0 || at.counts(seq) ? update : voidOf(update, at)
+    for (const at of this.#logs.values())
+      for (const { update, place } of at.updates())
+        yield { update: at.counts(place.seq) ? update : voidOf(update, at), clientId: at.clientId, own: place.own }
   }
 
   /**

@@ -10,8 +10,9 @@ interface Stretch {
   readonly place: Place
   /** The bytes that they are read from; `undefined`: they were written here. */
   readonly bytes: Uint8Array | undefined
-  /** Where the update begins in these bytes. */
+  /** Where the update begins in these bytes, and where it ends. */
   readonly at: number
+  readonly end: number
 }
 
 /** Of each item: the clock of the first item of its key; in that one, the clock of the key's last; its stretch; where it lies there. */
@@ -93,6 +94,16 @@ export class LogContent implements History {
     return this.#clock
   }
 
+  /** Whether all that it says was read, and nothing of it written here. */
+  get isRead(): boolean {
+    return this.#keys.length === 0
+  }
+
+  /** The updates that it consists of, in their order, and the entries that brought them. Of what was written here there are none. */
+  *updates(): Generator<{ readonly update: Uint8Array; readonly place: Place }> {
+    for (const { place, bytes, at, end } of this.#stretches) if (bytes) yield { update: bytes.subarray(at, end), place }
+  }
+
   isNew(key: string): boolean {
     return this.#firstOf(key) === undefined
   }
@@ -172,7 +183,8 @@ export class LogContent implements History {
   /** Takes in the log's next item, which was written here. */
   add(key: string, held: Held): void {
     const last = this.#stretches.at(-1)
-    if (last?.place !== held.place || last.bytes) this.#stretches.push({ place: held.place, bytes: undefined, at: 0 })
+    if (last?.place !== held.place || last.bytes)
+      this.#stretches.push({ place: held.place, bytes: undefined, at: 0, end: 0 })
     const first = this.#firstOf(key)
     if (first !== undefined) this.#letGo(this.lastOf(first))
     else this.#firsts.set(key, this.#clock)
@@ -210,7 +222,7 @@ export class LogContent implements History {
   begin(update: Uint8Array, place: Place): void {
     const isLarge = update.length >= ownArrayBytes
     const at = isLarge ? 0 : this.#copy(update)
-    this.#stretches.push({ place, bytes: isLarge ? update : this.#chunk, at })
+    this.#stretches.push({ place, bytes: isLarge ? update : this.#chunk, at, end: at + update.length })
   }
 
   /** Takes in the log's next item, which is read from the update that was begun. */

@@ -6,7 +6,7 @@ import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore } from
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
-import { Content, type ContentEntry } from './content.ts'
+import { Content } from './content.ts'
 import { type Damages, localRemains } from './damage.ts'
 import { type Authorship, DocumentDamaged } from './documents.ts'
 import { hashOfStored, openStoredEntry } from './entry.ts'
@@ -127,11 +127,11 @@ export class Replica {
   /** @throws {DocumentDamaged} */
   async loadState(): Promise<YState> {
     if (this.#state) return this.#state
+    const content = await this.loadContent()
     const { heads } = await this.loadLedger()
-    await this.#assertWhole()
+    const read = content.isRead ? content : await this.readContent(heads)
     const state = new YState(this.document)
-    const content = await this.readContent(heads, state)
-    this.#content ??= content
+    for (const update of read.shown()) state.add(update)
     this.#state = state
     return state
   }
@@ -140,24 +140,17 @@ export class Replica {
     if (await this.#context.damages.of(this.document)) throw new DocumentDamaged(this.document)
   }
 
-  /** The content of some of the document's logs, read from the store; what counts of it goes into `state`, too. */
-  async readContent(heads: readonly LogHead[], state?: YState): Promise<Content> {
+  /** The content of some of the document's logs, read from the store. */
+  async readContent(heads: readonly LogHead[]): Promise<Content> {
     const content = new Content(this.#context.crypto, this.#ledger && copiedIn(this.#ledger))
     if (heads.length === 0) return content
     const byLog = new Map(heads.map(head => [head.log, head]))
     const { server } = this.#context.identity
     const isOwn = (log: LogId): boolean => byLog.get(log)?.server === server
-    const loaded: ContentEntry[] = []
     for await (const { log, seq, bytes } of this.#context.store.entries(this.document)) {
       const head = byLog.get(log)
       if (!head || seq >= head.length) continue
-      const entry = { log, seq, update: openStoredEntry(bytes).update }
-      content.load(entry, isOwn(log))
-      if (state) loaded.push(entry)
-    }
-    for (const entry of loaded) {
-      const update = content.shown(entry)
-      if (update) state?.add({ update, clientId: content.clientOf(entry.log), own: isOwn(entry.log) })
+      content.load({ log, seq, update: openStoredEntry(bytes).update }, isOwn(log))
     }
     return content
   }

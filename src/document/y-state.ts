@@ -23,13 +23,13 @@ export const carryingOver = (updates: readonly Uint8Array[], dropped: readonly L
  * is needed only for who begins, so it takes updates in when it is asked.
  */
 export class YState {
-  readonly #doc: Doc
+  readonly #document: DocumentId
+  /** Built when it is needed: who opens a document that was compacted, or written once, gets what lies in the store. */
+  #doc: Doc | undefined
   #waiting: CountedUpdate[] = []
 
   constructor(document: DocumentId) {
-    this.#doc = new Doc({ guid: document })
-    // Yjs has drawn one at random. Nothing is written here.
-    this.#doc.clientID = 0
+    this.#document = document
   }
 
   /** Updates that wait to be taken in. */
@@ -44,22 +44,38 @@ export class YState {
 
   /** What the document holds beyond a Yjs state vector (empty: everything), as a V1 update. */
   diff(stateVector?: Uint8Array): Uint8Array {
-    this.#takeIn()
-    return encodeStateAsUpdate(this.#doc, stateVector)
+    const [first, second] = this.#waiting
+    // One update of this server's says each key once, so a Y.Doc that took it in would have nothing to leave out.
+    if (!this.#doc && first?.own && !second && isEmpty(stateVector)) return first.update
+    return encodeStateAsUpdate(this.#takeIn(), stateVector)
   }
 
-  #takeIn(): void {
+  #takeIn(): Doc {
+    this.#doc ??= emptyDoc(this.#document)
+    const doc = this.#doc
     const waiting = this.#waiting
-    transact(this.#doc, () => {
-      for (const { update, own } of waiting) if (own) applyUpdate(this.#doc, update)
+    transact(doc, () => {
+      for (const { update, own } of waiting) if (own) applyUpdate(doc, update)
     })
     for (const { update, clientId, own } of waiting) {
       if (own) continue
-      const from = getState(this.#doc.store, clientId)
-      applyUpdate(this.#doc, update)
-      keepApart(this.#doc, clientId, from)
+      const from = getState(doc.store, clientId)
+      applyUpdate(doc, update)
+      keepApart(doc, clientId, from)
     }
     // Only now: taken in twice is as good as once, and what was not must not be missing when somebody asks again.
     this.#waiting = []
+    return doc
   }
 }
+
+function emptyDoc(document: DocumentId): Doc {
+  const doc = new Doc({ guid: document })
+  // Yjs has drawn one at random. Nothing is written here.
+  doc.clientID = 0
+  return doc
+}
+
+/** Whether a Yjs state vector names no client. */
+const isEmpty = (stateVector: Uint8Array | undefined): boolean =>
+  stateVector === undefined || (stateVector.length === 1 && stateVector[0] === 0)

@@ -65,6 +65,12 @@ function stored(entries: readonly Entry[]): ContentEntry[] {
 }
 
 const registersOf = (content: Content) => [...content.view.entries()]
+/** What a follower begins with, log by log, copied: pieces of larger arrays are equal only as a whole. */
+const updatesOf = (content: Content) => {
+  const shown = [...content.shown()]
+  const ofLog = (log: LogId) => shown.filter(({ clientId }) => clientId === content.clientOf(log))
+  return logs.flatMap(ofLog).map(({ update }) => update.slice())
+}
 /** Whether all that starts with a prefix is told from any key on. */
 function assertBegins(view: Registers, all: readonly (readonly [string, unknown])[]): void {
   for (const prefix of ['', 'a', 'object/'])
@@ -94,10 +100,8 @@ test('what is loaded is what came, entry by entry', () => {
 
       const loaded = new Content(crypto, copied)
       for (const each of entries) loaded.load(each, isOwn(each.log))
-      assert.equal(
-        entries.map(each => loaded.shown(each)),
-        shown,
-      )
+      const counted = shown.filter(update => update && update.length > 0)
+      assert.equal(updatesOf(loaded), counted)
       assert.equal(registersOf(loaded), registersOf(came))
       for (const name of names) assert.equal(loaded.view.get(name), came.view.get(name))
       assert.ok(Math.abs(loaded.ownLiveBytes - came.ownLiveBytes) < 1e-6)
@@ -116,6 +120,7 @@ test('what is loaded is what came, entry by entry', () => {
       for (const [index, each] of entries.entries())
         if (each.seq >= lastOf(each.log)) assert.equal(goesOn.apply(each, isOwn(each.log)), shown[index])
       assert.equal(registersOf(goesOn), registersOf(came))
+      for (const content of [came, goesOn]) assert.equal(updatesOf(content), counted)
       const asMap = mapped(new Map(registersOf(came)))
       for (const view of [came.view, loaded.view, goesOn.view, asMap]) assertBegins(view, registersOf(came))
     },

@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { applyUpdate, Doc, encodeStateAsUpdate } from 'yjs'
+import { applyUpdate, Doc, encodeStateAsUpdate, encodeStateVectorFromUpdate } from 'yjs'
 import { YState } from '../../src/document/y-state.ts'
 import type { DocumentId } from '../../src/ports/names.ts'
 
@@ -31,6 +31,17 @@ test('an entry without an update hides nothing', () => {
     state.add({ update: written(1, 'a'), clientId: 1, own })
     assert.equal(shown(state), { a: { key: 'a' }, b: {} })
   }
+})
+
+test('whoever has some of it already gets the rest, and whoever comes later all of it', () => {
+  const state = new YState(document)
+  const [first, second] = [written(1, 'a'), written(2, 'b')]
+  state.add({ update: first, clientId: 1, own: true })
+  assert.equal(shown(state), { a: { key: 'a' }, b: {} })
+  assert.equal(state.diff(encodeStateVectorFromUpdate(first)), encodeStateAsUpdate(new Doc()))
+  assert.equal(shown(state), { a: { key: 'a' }, b: {} })
+  state.add({ update: second, clientId: 2, own: true })
+  assert.equal(shown(state), { a: { key: 'a' }, b: { key: 'b' } })
 })
 
 test('what could not be taken in is not missing afterwards without anybody noticing', () => {
