@@ -2,7 +2,7 @@ import type { Slices } from '../actor/slices.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import type { ServerIdentity } from '../ports/identity.ts'
-import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore } from '../ports/log-store.ts'
+import type { DocumentChange, IndexRecord, LocalRecord, LogHead, LogStore, StoredEntry } from '../ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId } from '../ports/names.ts'
 import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
@@ -147,12 +147,19 @@ export class Replica {
     const byLog = new Map(heads.map(head => [head.log, head]))
     const { server } = this.#context.identity
     const isOwn = (log: LogId): boolean => byLog.get(log)?.server === server
-    for await (const { log, seq, bytes } of this.#context.store.entries(this.document)) {
+    for await (const { log, seq, bytes } of this.#entriesOf(heads)) {
       const head = byLog.get(log)
       if (!head || seq >= head.length) continue
       content.load({ log, seq, update: openStoredEntry(bytes).update }, isOwn(log))
     }
     return content
+  }
+
+  /** Entries of these logs, and maybe of others. Of a single log the store is told how far it goes, and need not look it up. */
+  #entriesOf(heads: readonly LogHead[]): AsyncIterable<StoredEntry> {
+    const { store } = this.#context
+    const [head, second] = heads
+    return head && !second ? store.entries(this.document, head.log, 0, head.length) : store.entries(this.document)
   }
 
   /** Hashes of stored entries of a log, `from` to below `to`. */
