@@ -27,10 +27,12 @@ export function live(name: NetworkName, view: NetworkView | undefined): NetworkV
   return view
 }
 
-export const isOwner = ({ inventory }: NetworkView, caller: Caller): boolean =>
-  caller.kind === 'subscriber' &&
-  caller.principal.operator === inventory.home &&
-  caller.principal.identity === inventory.owner
+/** Whether this is the owner of a PN, as its home and its network record say it. */
+export const owns = ({ operator, identity }: Principal, home: OperatorId, owner: string): boolean =>
+  operator === home && identity === owner
+
+export const isOwner = ({ inventory: { home, owner } }: NetworkView, caller: Caller): boolean =>
+  caller.kind === 'subscriber' && owns(caller.principal, home, owner)
 
 /**
  * The owner, and the PN's administrator; an operator that vouches for its subscriber, when the administrator is one of its

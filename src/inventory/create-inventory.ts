@@ -18,7 +18,7 @@ import type { Random } from '../ports/random.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { administration } from './administration.ts'
 import { attachment } from './attachment.ts'
-import { mayReadNetwork } from './authority.ts'
+import { mayReadNetwork, owns } from './authority.ts'
 import { createBelongings } from './belongings.ts'
 import { commandOf, type DispatchOptions, handlerOf } from './dispatch.ts'
 import { createGrants } from './entitlement.ts'
@@ -344,6 +344,8 @@ export function createInventory(options: InventoryOptions): InventoryService {
       const name = networkOf(document)
       if (name) await knowGrants(name)
       if (!name || !grants.mayHold(homeDocument(name), self)) return false
+      const owner = await networks.ownerOf(name)
+      if (owner !== undefined && owns(principal, name.home, owner)) return true
       const view = await networks.view(name)
       return view !== undefined && mayReadNetwork(view, { kind: 'subscriber', principal })
     },

@@ -5,7 +5,7 @@ import type { LocalRecord } from '../ports/log-store.ts'
 import type { DocumentId, OperatorId } from '../ports/names.ts'
 import { leftovers } from './leftovers.ts'
 import type { RecordCache } from './record-cache.ts'
-import type { NetworkRecords } from './records.ts'
+import { type NetworkRecords, networkIn } from './records.ts'
 import { refusals } from './refusals.ts'
 import type { NetworkName, NetworkSources, NetworkView } from './view.ts'
 import { createViewMemory } from './view-memory.ts'
@@ -39,6 +39,8 @@ export interface Networks {
   ownDocument(name: NetworkName): DocumentId
   /** What it says there. */
   own(name: NetworkName): Promise<Registers>
+  /** Who owns it by its home's document, which alone is read for it; `undefined` where no such PN is known. */
+  ownerOf(name: NetworkName): Promise<string | undefined>
   /**
    * Decides and writes, durably, in this operator's own document of the PN; local records go into the same batch.
    * @throws {CommandRefused} what the decision throws; 409 when a later command has decided already.
@@ -136,6 +138,8 @@ export function createNetworks(options: {
 
     ownDocument,
     own: name => records.registers(ownDocument(name)),
+
+    ownerOf: async name => networkIn(await records.registers(homeDocument(name)))?.owner,
 
     write: async (name, decide, local) => (await writer(name))(decide, local),
 

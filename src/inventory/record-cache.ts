@@ -11,7 +11,7 @@ import { type NetworkRecords, type ReadBefore, readRecords } from './records.ts'
  */
 export interface RecordCache {
   read(document: DocumentId): Promise<NetworkRecords>
-  /** The content that they are read from. */
+  /** The content that they are read from, which takes less than reading them. */
   registers(document: DocumentId): Promise<Registers>
   /** Reads content that is at hand, for no more than what is new in it; the same content gives the same records. */
   of(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords
@@ -20,21 +20,16 @@ export interface RecordCache {
 
 const maxDocuments = 1_000
 
-/** What a document held when it was read, and what that says. */
-interface Reading {
-  readonly registers: Registers
-  readonly records: NetworkRecords
-}
-
 export function createRecordCache(options: {
   readonly documents: Documents
   readonly telemetry: Telemetry
 }): RecordCache {
   const { documents, telemetry } = options
   /** The least recently used first. */
-  const cached = new Map<DocumentId, Promise<Reading>>()
+  const cached = new Map<DocumentId, Promise<Registers>>()
   const before: ReadBefore = new WeakMap()
   const readings = new WeakMap<Registers, NetworkRecords>()
+  const told = new WeakSet<NetworkRecords>()
 
   function recordsOf(registers: Registers, kind: 'pn' | 'visit'): NetworkRecords {
     const known = readings.get(registers)
@@ -44,17 +39,17 @@ export function createRecordCache(options: {
     return records
   }
 
-  async function load(document: DocumentId): Promise<Reading> {
-    const registers = await documents.read(document)
-    const records = recordsOf(registers, document.startsWith('pn/') ? 'pn' : 'visit')
-    if (records.ignored > 0) {
+  async function read(document: DocumentId): Promise<NetworkRecords> {
+    const records = recordsOf(await registers(document), document.startsWith('pn/') ? 'pn' : 'visit')
+    if (records.ignored > 0 && !told.has(records)) {
+      told.add(records)
       telemetry.count('cpns_inventory_ignored_registers_total', {}, records.ignored)
       telemetry.log('warn', 'inventory.registers.ignored', { document, registers: records.ignored })
     }
-    return { registers, records }
+    return records
   }
 
-  function remember(document: DocumentId, reading: Promise<Reading>): void {
+  function remember(document: DocumentId, reading: Promise<Registers>): void {
     cached.set(document, reading)
     const [oldest] = cached.keys()
     if (cached.size > maxDocuments && oldest !== undefined) cached.delete(oldest)
@@ -63,8 +58,8 @@ export function createRecordCache(options: {
     })
   }
 
-  function read(document: DocumentId): Promise<Reading> {
-    const reading = cached.get(document) ?? load(document)
+  function registers(document: DocumentId): Promise<Registers> {
+    const reading = cached.get(document) ?? documents.read(document)
     cached.delete(document)
     remember(document, reading)
     return reading
@@ -73,16 +68,14 @@ export function createRecordCache(options: {
   /** What was written here was read when it was decided. */
   function changed({ document, content }: DocumentNotice): void {
     cached.delete(document)
-    if (!content) return
-    const records = readings.get(content)
-    if (records?.ignored === 0) remember(document, Promise.resolve({ registers: content, records }))
+    if (content && readings.has(content)) remember(document, Promise.resolve(content))
   }
 
   const unsubscribe = documents.subscribe(changed)
   return {
     of: recordsOf,
-    read: async document => (await read(document)).records,
-    registers: async document => (await read(document)).registers,
+    read,
+    registers,
     stop() {
       unsubscribe()
       cached.clear()

@@ -251,6 +251,12 @@ export function readRecords(registers: Registers, kind: 'pn' | 'visit', before?:
   }
 }
 
+/** What a `pn/…` document says of the PN itself, without reading the rest; `undefined` when there is no such PN. */
+export function networkIn(registers: Registers): Stamped<NetworkRecord> | undefined {
+  const register = registers.get(keys.network)
+  return register && register.value !== null ? read(networkRecord, register) : undefined
+}
+
 function withoutRevoked(
   grants: ReadonlyMap<OperatorId, Stamped<GrantRecord>>,
   revoked: readonly Revoked[],
