@@ -136,11 +136,16 @@ export class Cell {
     const ruling = verdict(this.#kind.supervision, this.#failures, clock.elapsed(), random.fraction())
     const goesOn = ruling.restart && !this.#stop
     this.#system.report(this.path, error, goesOn ? 'restarted' : 'stopped')
-    this.#close(life, 'failed', new ActorStopped(this.path, 'failed before it answered', error), () => {
-      if (this.#stop) this.#end(this.#stop)
-      else if (ruling.restart) this.#restart(ruling.failures, ruling.delayMs)
-      else this.#giveUp(error)
-    })
+    this.#close(
+      life,
+      'failed',
+      () => new ActorStopped(this.path, 'failed before it answered', error),
+      () => {
+        if (this.#stop) this.#end(this.#stop)
+        else if (ruling.restart) this.#restart(ruling.failures, ruling.delayMs)
+        else this.#giveUp(error)
+      },
+    )
   }
 
   /** Stops after the current message. Resolves when it has stopped. */
@@ -156,7 +161,7 @@ export class Cell {
 
   kill(): void {
     if (this.#state === 'gone') return
-    const why = new ActorStopped(this.path, 'was killed')
+    const why = () => new ActorStopped(this.path, 'was killed')
     const life = this.#life
     this.#leave()
     this.#discard('stopped', why)
@@ -268,7 +273,7 @@ export class Cell {
     this.#kind.forget(this)
     this.#enter('failed')
     this.#cancelWait = this.#system.clock.after(this.#kind.supervision.withinMs, () => this.#leave())
-    this.#discard('failed', new ActorStopped(this.path, 'failed too often', error))
+    this.#discard('failed', () => new ActorStopped(this.path, 'failed too often', error))
   }
 
   /** Ends this life by intent. What arrives from here on begins another. */
@@ -276,7 +281,7 @@ export class Cell {
     this.#stop = undefined
     this.#ending = true
     this.#kind.forget(this)
-    const why = new ActorStopped(this.path, 'was stopped')
+    const why = () => new ActorStopped(this.path, 'was stopped')
     this.#discard('stopped', why)
     const life = this.#life
     if (life) this.#close(life, reason, why, () => this.#ended())
@@ -292,7 +297,7 @@ export class Cell {
   }
 
   /** Ends a life; then, when its behaviour has cleaned up, `next`, unless it was killed in the meantime. */
-  #close(life: Life, reason: StopReason, why: Error, next: () => void): void {
+  #close(life: Life, reason: StopReason, why: () => Error, next: () => void): void {
     this.#life = undefined
     life.end(why)
     if (reason !== 'failed') {
@@ -314,8 +319,10 @@ export class Cell {
     } else goOn()
   }
 
-  #discard(reason: DeadLetterReason, why: Error): void {
-    for (let letter = this.#mail.shift(); letter; letter = this.#mail.shift()) this.#system.drop(letter, reason, why)
+  #discard(reason: DeadLetterReason, why: () => Error): void {
+    if (this.#mail.length === 0) return
+    const error = why()
+    for (let letter = this.#mail.shift(); letter; letter = this.#mail.shift()) this.#system.drop(letter, reason, error)
   }
 
   #leave(): void {

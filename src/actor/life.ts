@@ -105,12 +105,19 @@ export class Life implements ActorContext<Message> {
     this.#handed = undefined
   }
 
-  /** Whoever still waits for an answer hears that none will come. */
-  end(why: Error): void {
+  /**
+   * Whoever still waits for an answer hears that none will come.
+   * @param why made only if somebody does: most actors end in peace, and an error takes longer than the rest of an end
+   */
+  end(why: () => Error): void {
     this.isOver = true
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#timers = undefined
-    for (const letter of [...this.handed, ...(this.#owed ?? [])]) letter.abandon(why)
+    const open = [...this.handed, ...(this.#owed ?? [])].filter(({ isOpen }) => isOpen)
+    if (open.length > 0) {
+      const error = why()
+      for (const letter of open) letter.abandon(error)
+    }
     this.#handed = undefined
   }
 
