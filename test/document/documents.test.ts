@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { applyUpdate, Doc } from 'yjs'
+import { applyUpdate, Doc, encodeStateVector } from 'yjs'
 import { type DocumentNotice, NotTheOwner, WriteFailed } from '../../src/document/documents.ts'
 import { asDocumentId } from '../../src/document/names.ts'
 import { readRegisters } from '../../src/document/registers-view.ts'
@@ -283,6 +283,40 @@ test('a follower sees what is written here and what peers bring', async () => {
   observation.close()
   await one.write('d', 4)
   assert.is(readRegisters(doc).get('d'), undefined)
+})
+
+test('whoever follows a document that was read has it from memory, written in one entry or in many', async () => {
+  for (const entries of [1, 3, 6]) {
+    const server = new DocumentServer({ operator: a })
+    for (let entry = 0; entry < entries; entry++) {
+      await server.writeAll([
+        ['alias', entry],
+        [`key-${entry}`, entry],
+      ])
+    }
+    server.restart()
+    const { store } = server
+    const readOf = store.entries
+    let reads = 0
+    store.entries = (...of) => {
+      reads += 1
+      return readOf(...of)
+    }
+    const values = await server.values()
+    const unreachable = () => assert.unreachable()
+    const ignored = { update: unreachable, compacted: unreachable, epoch: unreachable }
+    const observation = await server.documents.observe(home, ignored)
+    for (const stateVector of [undefined, encodeStateVector(new Doc())]) {
+      const doc = new Doc()
+      applyUpdate(doc, await observation.diff(stateVector))
+      assert.equal(
+        Object.fromEntries([...readRegisters(doc).entries()].map(([key, { value }]) => [key, value])),
+        values,
+      )
+    }
+    assert.is(reads, 1)
+    observation.close()
+  }
 })
 
 test('a forgotten document is gone from the disk', async () => {

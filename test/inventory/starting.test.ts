@@ -50,6 +50,7 @@ test('while it starts a server serves who asks for one PN, refuses lists, and ho
   assert.is(await refusalOf(list()), '503 STARTING')
   assert.is((await server.inventoryOf(a, 'attic')).pnId, 'attic')
   assert.ok(await server.inventory.mayRead(alice, home))
+  assert.not.ok(await server.inventory.mayRead({ operator: b, identity: 'alice' }, home), 'of another operator')
   assert.ok(server.inventory.entitlement.mayHold(home, b), 'who asked has had it read')
   open()
   await started
