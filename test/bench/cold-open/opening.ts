@@ -34,10 +34,11 @@ export const opening = (name: string, server: Opening['server'], open: What, eve
   ...{ p50Ms: [], p99Ms: [], cpuUs: [], perSecond: [] },
 })
 
-/** @throws when one of them did not get what it came for */
+/** @throws when one of them never got what it came for */
 export async function visit(clients: Visitors, order: VisitsOrder): Promise<VisitsAnswer> {
   const answer = await clients.ask(order)
-  if (answer.failed > 0) throw new Error(`${answer.failed} of ${order.count} clients (${order.what}) were sent away.`)
+  if (answer.failed > 0)
+    throw new Error(`${answer.failed} of ${order.count} clients (${order.what}) were never let in.`)
   return answer
 }
 
@@ -63,13 +64,14 @@ export async function costOf(
 export async function take(opening: Opening, first: number, opens: number): Promise<string> {
   const { name, open } = opening
   const { p50Ms, p99Ms, cpuUs } = await costOf(opening, open, first, opens)
-  const { perSecond } = await costOf(opening, open, first + opens, opens, manyAtOnce)
+  const { perSecond, sentAway } = await costOf(opening, open, first + opens, opens, manyAtOnce)
   opening.p50Ms.push(p50Ms)
   opening.p99Ms.push(p99Ms)
   opening.cpuUs.push(cpuUs)
   opening.perSecond.push(perSecond)
   const times = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(1)} ms`
-  return `${name}: ${times}, ${cpuUs.toFixed(0)} µs, ${perSecond.toFixed(0)} a second`
+  const turnedAway = sentAway > 0 ? `, ${sentAway} times one was sent away and came again` : ''
+  return `${name}: ${times}, ${cpuUs.toFixed(0)} µs, ${perSecond.toFixed(0)} a second${turnedAway}`
 }
 
 /** Of whatever server. */
