@@ -27,7 +27,8 @@ const folder = fileURLToPath(new URL('../peers/', import.meta.url))
 export async function installPeers(progress: (line: string) => void): Promise<void> {
   if (existsSync(`${folder}node_modules/.package-lock.json`)) return
   progress('installing the peers that are measured beside (once, about a minute) …')
-  await promisify(execFile)('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder })
+  // Not `npm ci`, which fails where a registry lacks the optional binaries of a package; the lock file holds all the same.
+  await promisify(execFile)('npm', ['install', '--no-save', '--no-audit', '--no-fund'], { cwd: folder })
 }
 
 /** @param script a file of the peers' folder */
