@@ -10,7 +10,7 @@ import { until } from '../fixtures/until.ts'
 import { type Arena, openArena } from './arena.ts'
 import { type Attack, attacks, bombing, bombs, ownDocument } from './attacks.ts'
 import { m } from './cast.ts'
-import type { HostileServer } from './hostile-server.ts'
+import { type HostileServer, leaving } from './hostile-server.ts'
 import { overQuota, vouching } from './vouching.ts'
 
 /** Fewer than would have a server cut off. */
@@ -63,7 +63,9 @@ async function withstand(arena: Arena, attack: Attack): Promise<void> {
   } finally {
     await hostile.stop()
   }
-  await ended
+  await ended.catch(error => {
+    if (!(error instanceof Error) || error.message !== leaving) throw error
+  })
   await arena.serve()
 }
 

@@ -29,6 +29,9 @@ export interface Target {
   readonly address: string
 }
 
+/** Why what it was about when it left is cut off. */
+export const leaving = 'The hostile server leaves.'
+
 /**
  * A server of a trusted operator that means harm: its key and its manifest are good, it speaks over real libp2p, and nothing of what
  * it says has passed any check. Connected to one server; what it sends, and whether it reads, is up to the test.
@@ -77,7 +80,7 @@ export class HostileServer {
       open: protocol => node.dialProtocol(address, protocol),
       async stop() {
         // It does not wait until what it has sent was taken.
-        for (const connection of node.getConnections()) connection.abort(new Error('The hostile server leaves.'))
+        for (const connection of node.getConnections()) connection.abort(new Error(leaving))
         await node.stop()
       },
     })
