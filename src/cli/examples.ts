@@ -84,6 +84,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'simulate validate': ['cpns simulate validate --share 0.1'],
   'simulate shrink': ['cpns simulate shrink swarm --seed 7 --out small.json'],
   'simulate schema': ['cpns simulate schema > scenario.schema.json'],
+  bench: ['cpns bench --on a/data', 'cpns bench --for 10s --json'],
   completion: ['source <(cpns completion bash)'],
 }
 

@@ -2,6 +2,7 @@ import { BackupRefused } from '../adapters/backup/format.ts'
 import { NodeNotReached } from '../adapters/control-socket.ts'
 import { FileProblem } from '../adapters/files.ts'
 import { RequestRefused, ServerNotTrusted } from '../client/errors.ts'
+import { WriteFailed } from '../document/documents.ts'
 import { HistoryUnsteady } from '../document/history.ts'
 import { InvalidManifest } from '../federation/manifest.ts'
 import { NotAMember } from '../federation/membership.ts'
@@ -42,6 +43,7 @@ const expected = [
   StoreDamaged,
   StoreInUse,
   UnknownFormat,
+  WriteFailed,
 ]
 
 /** Whether a person can act on the message alone: then it is printed without a stack. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../adapters/release.ts'
 import { backupCommand } from './backup.ts'
+import { benchCommand } from './bench.ts'
 import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
@@ -71,6 +72,7 @@ export function cpnsProgram(): Command {
     policyCommand(),
     supportBundleCommand(),
     simulateCommand(),
+    benchCommand(),
     completionCommand(),
   ]) {
     program.addCommand(inherit(command, program, [command.name()]))

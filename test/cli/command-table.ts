@@ -446,6 +446,12 @@ export const table: Readonly<Record<string, Shown>> = {
     because: /too many arguments/,
     code: 2,
   },
+  bench: {
+    does: 'bench --on @folder --for 100ms',
+    says: /^durable writes, 64 at once +[\d,]+ +[\d.]+ ms/m,
+    refuses: 'bench --on @folder/nowhere',
+    because: /no folder .*--on/,
+  },
   completion: {
     does: 'completion bash',
     says: /complete/,
