@@ -52,8 +52,8 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 2,
-    shows: 'acknowledged-writes',
+    seed: 1,
+    shows: 'no-convergence',
   },
   {
     name: 'shows before durable',
@@ -66,8 +66,8 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'swarm.yaml',
-    seed: 25,
-    shows: 'acknowledged-writes',
+    seed: 46,
+    shows: 'no-older-stamps',
   },
   {
     name: 'skips the guard',
@@ -80,7 +80,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'hostile-owner.yaml',
-    seed: 1,
+    seed: 2,
     shows: 'guarded-entries',
   },
   {
