@@ -156,6 +156,15 @@ export function createGrants(options: {
     })
   }
 
+  async function dropEnded(home: DocumentId): Promise<void> {
+    try {
+      const index = await documents.index(home)
+      await drop(home, index?.digest)
+    } catch (error) {
+      telemetry.log('error', 'inventory.grants.unreadable', { document: home, message: String(error) })
+    }
+  }
+
   async function dropIfNotGiven(home: DocumentId): Promise<void> {
     try {
       const index = await documents.index(home)
@@ -253,7 +262,7 @@ export function createGrants(options: {
       for (const [home, granted] of known) {
         const until = granted.get(self)?.until
         if (until === undefined || clock.now() < until + options.offlineMs || ownerOf(home) === self) continue
-        void documents.index(home).then(index => drop(home, index?.digest))
+        void dropEnded(home)
       }
     },
 
