@@ -178,15 +178,18 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
   /**
    * LevelDB compacts a range no deeper than it reached before the journal's newest part was made a file of it, and a record
    * and its removal may lie in that one file. Two removals at the ends of the range make it rewrite the file the next time;
-   * no record has such a key.
+   * no record has such a key. And once more: a read that was under way keeps a file that was replaced, or what was removed from it,
+   * until LevelDB looks again.
    */
   async function erase({ from, to }: KeyRange): Promise<void> {
     await level.compactRange(from, to)
-    await write([
-      { key: from, value: undefined },
-      { key: Buffer.concat([from, Uint8Array.of(0xff)]), value: undefined },
-    ])
-    await level.compactRange(from, to)
+    for (let times = 0; times < 2; times++) {
+      await write([
+        { key: from, value: undefined },
+        { key: Buffer.concat([from, Uint8Array.of(0xff)]), value: undefined },
+      ])
+      await level.compactRange(from, to)
+    }
   }
 
   return {

@@ -35,6 +35,9 @@ export type OwedIndex = z.infer<typeof owedIndex>
 const prefix = 'owed-change'
 const indexPrefix = 'owed-index'
 
+/** A part that is written often is owed and settled each time: half a megabyte spares two hashes and their letters. */
+const keysRemembered = 2_048
+
 export interface OwedRecords {
   record(mailbox: MailboxName, owed: Owed): LocalRecord
   /** Removes what was owed for a part. */
@@ -59,8 +62,16 @@ export function createOwedRecords(
   /** Hashed: names may be longer than a key. */
   const hash = (...names: readonly string[]) => toBase64url(crypto.sha256(framed(...names)))
   const prefixOf = (mailbox: MailboxName) => `${prefix}/${hash(mailboxDocument(mailbox))}/`
-  const keyOf = (mailbox: MailboxName, { container, part }: { readonly container: string; readonly part: number }) =>
-    `${prefixOf(mailbox)}${hash(container, String(part))}`
+  const lately = new Map<string, string>()
+  function keyOf(mailbox: MailboxName, { container, part }: { readonly container: string; readonly part: number }) {
+    const name = `${mailboxDocument(mailbox)}/${container}/${part}`
+    const known = lately.get(name)
+    if (known !== undefined) return known
+    const key = `${prefixOf(mailbox)}${hash(container, String(part))}`
+    if (lately.size >= keysRemembered) lately.clear()
+    lately.set(name, key)
+    return key
+  }
 
   const prefixOfIndexes = (mailbox: MailboxName) => `${indexPrefix}/${hash(mailboxDocument(mailbox))}/`
 
