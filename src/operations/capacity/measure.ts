@@ -42,7 +42,7 @@ export interface Capacity {
   readonly writesOneByOne: Rate
   /** The same by {@link writersAtOnce}, each in a document of its own. */
   readonly writesAtOnce: Rate
-  /** Documents opened from the disk, one after another. */
+  /** Documents opened from the store, one after another; each time is the mean of {@link writersAtOnce}. */
   readonly opens: Rate
 }
 
@@ -80,37 +80,37 @@ type OfDocuments = Pick<Capacity, 'writesOneByOne' | 'writesAtOnce' | 'opens'>
 async function rates(options: CapacityOptions, store: LogStore): Promise<OfDocuments> {
   const { identity, told = () => {} } = options
   const names = Array.from({ length: writersAtOnce }, (_, at) => asDocumentId(`pn/${identity.operator}/measured-${at}`))
-  const writing = documentsOn(options, store)
-  told('durable writes, one after another')
-  const writesOneByOne = await rateOf(options, writer(writing.documents, names.slice(0, 1)))
-  told(`durable writes, ${writersAtOnce} at once`)
-  const writesAtOnce = await rateOf(options, writer(writing.documents, names), writersAtOnce)
-  await writing.end()
-  told('opening documents')
-  let reading = documentsOn(options, store)
-  let next = 0
-  const opens = await rateOf(options, async () => {
-    if (next === names.length) {
-      await reading.end()
-      reading = documentsOn(options, store)
-      next = 0
-    }
-    await reading.documents.read(names[next++] as DocumentId)
-    return 1
+  const written = await withDocuments(options, store, async documents => {
+    told('durable writes, one after another')
+    const writesOneByOne = await rateOf(options, writer(documents, names.slice(0, 1)))
+    told(`durable writes, ${writersAtOnce} at once`)
+    return { writesOneByOne, writesAtOnce: await rateOf(options, writer(documents, names), writersAtOnce) }
   })
-  await reading.end()
-  return { writesOneByOne, writesAtOnce, opens }
+  told('opening documents')
+  const openAll = async (documents: Documents) => {
+    for (const name of names) await documents.read(name)
+    return names.length
+  }
+  return { ...written, opens: await rateOf(options, () => withDocuments(options, store, openAll)) }
 }
 
-/** Documents that nobody has looked at yet. */
-function documentsOn({ identity, crypto, clock, random }: CapacityOptions, store: LogStore) {
+/** With documents that nobody has looked at yet. */
+async function withDocuments<T>(
+  { identity, crypto, clock, random }: CapacityOptions,
+  store: LogStore,
+  work: (documents: Documents) => Promise<T>,
+): Promise<T> {
   const actors = createActorSystem({ clock, random })
   const documents = createDocuments({
     ...{ operator: identity.operator, identity, actors, store, crypto, clock, random },
     authorship: { mayHaveWritten: () => true, servers: () => [identity.server] },
     telemetry: { log: () => {}, count: () => {}, observe: () => {} },
   })
-  return { documents, end: () => actors.drain() }
+  try {
+    return await work(documents)
+  } finally {
+    await actors.drain()
+  }
 }
 
 /** Each time sets the next one of twenty registers, in the next of these documents. */
