@@ -96,7 +96,12 @@ async function tell(asked: Promise<void>): Promise<void> {
   const gateway = await told.step('A gateway starts, and attaches', () => openGateway(gatewayAsTold, 'connected'))
   await told.step(
     'A thermostat registers, and a watch of the other operator, which was no member',
-    () => Promise.all(registers('thermostat', 'watch').map(isRegistered)),
+    async () => {
+      const ids = await Promise.all(registers('thermostat', 'watch').map(isRegistered))
+      const all = { isStale: false, members: ['thermostat', 'watch'], paired: [] }
+      await comesToFind(() => looks('thermostat'), all)
+      return ids
+    },
     ids => ids.join(' and '),
   )
 
@@ -161,7 +166,7 @@ async function tell(asked: Promise<void>): Promise<void> {
   await told.step(
     'What the gateway tells is fresh',
     async () =>
-      expectFound(await looks('thermostat'), {
+      comesToFind(() => looks('thermostat'), {
         isStale: false,
         members: ['camera', 'lamp', 'thermostat', 'watch'],
         paired: [],
@@ -231,15 +236,31 @@ async function foundBy(device: DeviceProcess): Promise<Found> {
   return fields as unknown as Found
 }
 
-function expectFound(
-  found: Found,
-  wanted: { readonly isStale: boolean; readonly members: readonly string[]; readonly paired: readonly string[] },
-): Found {
+interface Wanted {
+  readonly isStale: boolean
+  readonly members: readonly string[]
+  readonly paired: readonly string[]
+}
+
+/** A registration has been confirmed soon after the device was told of it. */
+async function comesToFind(look: () => Promise<Found>, wanted: Wanted): Promise<Found> {
+  for (let times = 1; times < 20; times++) {
+    const found = await look()
+    if (isFound(found, wanted)) return found
+  }
+  return expectFound(await look(), wanted)
+}
+
+function expectFound(found: Found, wanted: Wanted): Found {
+  if (isFound(found, wanted)) return found
+  throw new Error(`It was told ${JSON.stringify(found)}`)
+}
+
+function isFound(found: Found, wanted: Wanted): boolean {
   const active = found.members.filter(({ state }) => state === 'active').map(({ pneId }) => pneId)
   const paired = found.paired.map(({ pneId }) => pneId)
   const same = (one: readonly string[], other: readonly string[]) => [...one].sort().join() === [...other].sort().join()
-  if (found.stale === wanted.isStale && same(active, wanted.members) && same(paired, wanted.paired)) return found
-  throw new Error(`It was told ${JSON.stringify(found)}`)
+  return found.stale === wanted.isStale && same(active, wanted.members) && same(paired, wanted.paired)
 }
 
 const described = ({ stale, asOf, members, paired }: Found): string =>
