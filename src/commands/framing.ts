@@ -28,16 +28,26 @@ const lengthBytes = 4
 
 /** Texts one after another, each after its length in bytes: no two different lists give the same bytes. */
 export function framed(...texts: readonly string[]): Uint8Array {
-  // At most three bytes for a UTF-16 code unit.
-  const whole = new Uint8Array(texts.reduce((sum, text) => sum + lengthBytes + 3 * text.length, 0))
-  const view = new DataView(whole.buffer)
+  const whole = new Uint8Array(texts.reduce((sum, text) => sum + lengthBytes + utf8Length(text), 0))
   let at = 0
   for (const text of texts) {
-    const { written } = encoder.encodeInto(text, whole.subarray(at + lengthBytes))
-    view.setUint32(at, written)
-    at += lengthBytes + written
+    const from = at + lengthBytes
+    const to = from + putText(text, whole, from)
+    for (let bits = 24; bits >= 0; bits -= 8) whole[at++] = (to - from) >>> bits
+    at = to
   }
-  return whole.slice(0, at)
+  return whole
+}
+
+/** Writes a text into bytes that have room for it. Answers how many it took. */
+function putText(text: string, bytes: Uint8Array, from: number): number {
+  // Most are short and plain, and done by the time that the native encoder is reached.
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit >= 0x80) return at + encoder.encodeInto(text.slice(at), bytes.subarray(from + at)).written
+    bytes[from + at] = unit
+  }
+  return text.length
 }
 
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
