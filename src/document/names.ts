@@ -63,9 +63,25 @@ export function parseDocumentId(text: string): DocumentName {
 /** @throws {InvalidName} when `text` is not the id of a document. */
 export const asDocumentId = (text: string): DocumentId => parsed(text).id
 
-function parsed(text: string): { id: DocumentId; name: DocumentName } {
+interface Parsed {
+  readonly id: DocumentId
+  readonly name: DocumentName
+}
+
+/** What is done with a document looks at its name several times; half a megabyte spares taking it to pieces each time. */
+const lately = new Map<string, Parsed>()
+const parsedRemembered = 1_024
+
+function parsed(text: string): Parsed {
+  const known = lately.get(text)
+  if (known) return known
   const name = nameOf(text)
-  if (name && pathOf(name) === text) return { id: text as DocumentId, name }
+  if (name && pathOf(name) === text) {
+    const parsed = { id: text as DocumentId, name }
+    if (lately.size >= parsedRemembered) lately.clear()
+    lately.set(text, parsed)
+    return parsed
+  }
   throw new InvalidName(`"${text.slice(0, 200)}" is not a document; ids look like pn/a.example/home.`)
 }
 
