@@ -6,6 +6,7 @@ import {
   writeUint8,
   writeVarString,
   writeVarUint,
+  writeVarUint8Array,
 } from 'lib0/encoding'
 import type { Json, Register } from './documents.ts'
 import { firstOfKey, type GuardedItem, namedRoot, nextOfKey } from './guard.ts'
@@ -127,8 +128,17 @@ function writeRegister(encoder: Encoder, { stamp, server, value }: Register): vo
   writeJson(encoder, value)
 }
 
+/** lib0 passes a text on byte by byte: of a long one, most of what writing it takes. */
+const longText = 64
+const texts = new TextEncoder()
+
 /** lib0's own takes arrays only that might be changed. */
 function writeJson(encoder: Encoder, value: Json): void {
+  if (typeof value === 'string' && value.length >= longText) {
+    writeUint8(encoder, any.text)
+    writeVarUint8Array(encoder, texts.encode(value))
+    return
+  }
   if (typeof value !== 'object' || value === null) {
     writeAny(encoder, value)
     return

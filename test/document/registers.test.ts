@@ -33,7 +33,12 @@ const register: fc.Arbitrary<Register> = fc.record(
   {
     stamp: fc.nat(3),
     server: fc.constantFrom(...servers),
-    value: fc.oneof(fc.constantFrom(null, 1, 'a', [], {}), json),
+    // Around the length from which on a text is written in one piece.
+    value: fc.oneof(
+      fc.constantFrom(null, 1, 'a', [], {}),
+      json,
+      fc.string({ unit: 'grapheme', minLength: 55, maxLength: 90 }),
+    ),
   },
   { noNullPrototype: true },
 )
