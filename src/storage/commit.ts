@@ -112,6 +112,8 @@ export interface CommitOptions {
 /** One commit under way. */
 export class Commit {
   readonly #options: CommitOptions
+  /** What all tasks may do alike. */
+  readonly #tools: Omit<Edit, 'now' | 'origin'>
   readonly #touched = new Map<string, Touched>()
   readonly #said = new Map<string, RegisterWrite>()
   readonly #counted = new Map<string, Correction>()
@@ -125,6 +127,7 @@ export class Commit {
   constructor(options: CommitOptions) {
     this.#options = options
     this.#placing = new Placing({ ...options, reserveBytes: options.policy.mailboxReserveBytes })
+    this.#tools = this.#toolsOf(options)
   }
 
   /** Whether there is nothing that the mailbox document would say. */
@@ -138,16 +141,20 @@ export class Commit {
   }
 
   edit(now: number, device: string | undefined): Edit {
-    const { name, server, documents, run, number, mailbox } = this.#options
-    const origin: Origin = device === undefined ? [run, number] : [run, number, device]
+    const { run, number } = this.#options
+    return { ...this.#tools, now, origin: device === undefined ? [run, number] : [run, number, device] }
+  }
+
+  #toolsOf({ name, server, documents, mailbox }: CommitOptions): Omit<Edit, 'now' | 'origin'> {
     return {
       name,
       mailbox,
-      now,
       server,
-      origin,
       said: container => this.#placing.open(container),
-      parts: async container => [...(await this.#partsOf(container)).values()].sort((a, b) => a.part - b.part),
+      parts: async container => {
+        await this.#placing.open(container)
+        return [...this.#partsOf(container).values()].sort((a, b) => a.part - b.part)
+      },
       total: () => [this.#totals(), ...this.#coming.values()].reduce(sumOf),
       read: ({ container, part }) => documents.read(partDocument(name, container, part)),
       readIndex: part => documents.read(indexDocument(name, part)),
@@ -203,7 +210,7 @@ export class Commit {
       throw error
     })
     this.#coming.delete(decide)
-    if (added) await this.#touch(at, added)
+    if (added) this.#touch(at, added)
     return answer
   }
 
@@ -223,8 +230,8 @@ export class Commit {
     this.#counted.set(keyOf(at), { at, counts })
   }
 
-  async #touch(at: PartRef, added: Added): Promise<void> {
-    const parts = await this.#partsOf(at.container)
+  #touch(at: PartRef, added: Added): void {
+    const parts = this.#partsOf(at.container)
     const before = this.#touched.get(keyOf(at))
     const sums = sumsOf(added)
     this.#touched.set(keyOf(at), {
@@ -238,12 +245,12 @@ export class Commit {
     this.#total = { objects: total.objects + added.objects, bytes: total.bytes + added.bytes }
   }
 
-  async #partsOf(container: string): Promise<Map<number, PartSummary>> {
-    const said = await this.#placing.open(container)
+  /** Of a container that was opened. */
+  #partsOf(container: string): Map<number, PartSummary> {
     const known = this.#parts.get(container)
     if (known) return known
     const parts = new Map<number, PartSummary>()
-    for (const { part, ...change } of additionsOf(said, container))
+    for (const { part, ...change } of additionsOf(this.#placing.said(container), container))
       parts.set(part, { container, part, ...together(parts.get(part) ?? noCounts, change) })
     this.#parts.set(container, parts)
     return parts

@@ -6,7 +6,7 @@ import type { Flag, ObjectName } from './fields.ts'
 import { conversationContainer, isFolder } from './names.ts'
 import { type NewObject, sizeOf } from './objects.ts'
 import type { StoragePolicy } from './policy.ts'
-import { containerOf, goneIn, keys, objectText, storedFrom, written } from './records.ts'
+import { containerOf, type GoneRecord, goneIn, keys, objectIn, objectText, written } from './records.ts'
 import { refusals } from './refusals.ts'
 
 /*
@@ -119,21 +119,27 @@ const isFull = ({ objects, chars }: PartSummary, { partObjects, partChars }: Sto
 async function existing(edit: Edit, { container, part }: PartRef, deposit: Deposit): Promise<Deposited | undefined> {
   const { id } = deposit
   const registers = await edit.read({ container, part })
-  requireNotGone(registers, { container, part }, deposit)
-  return storedFrom(registers, { container, part, id }) ? { container, part, id, created: false } : undefined
+  const gone = mayBeGone(registers, { container, part }, deposit)
+  return !gone && objectIn(registers, id) ? { container, part, id, created: false } : undefined
 }
 
-function requireNotGone(registers: Registers, { container, part }: PartRef, { id, mayReturn }: Deposit): void {
+/** That it was there, if it may come back. @throws {CommandRefused} GONE: it may not */
+function mayBeGone(
+  registers: Registers,
+  { container, part }: PartRef,
+  { id, mayReturn }: Deposit,
+): GoneRecord | undefined {
   const gone = goneIn(registers, id)
   if (gone && !(mayReturn && gone.why === 'moved')) throw refusals.gone(`${container}/${part}/${id}`)
+  return gone
 }
 
 function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy): Promise<Deposited> {
   const { object, id, flags = [], copyOf } = deposit
   const name = { container: at.container, part: at.part, id }
   return edit.write<Deposited>(at, (part, now) => {
-    requireNotGone(part, at, deposit)
-    if (storedFrom(part, name)) return { writes: [], answer: { ...name, created: false } }
+    const gone = mayBeGone(part, at, deposit)
+    if (!gone && objectIn(part, id)) return { writes: [], answer: { ...name, created: false } }
     const size = sizeOf(object)
     requireRoom(edit, size, policy)
     const set = flags.filter(({ on }) => on).map(({ flag }) => flag)
@@ -142,7 +148,7 @@ function store(edit: Edit, at: PartRef, deposit: Deposit, policy: StoragePolicy)
     return {
       writes: [
         { key: keys.object(id), value: text },
-        ...(goneIn(part, id) ? [written(keys.gone(id), null)] : []),
+        ...(gone ? [written(keys.gone(id), null)] : []),
         ...flags.map(({ flag, on, at }) => {
           const key = keys.flag(id, flag)
           return written(key, { on, o: edit.origin }, at === undefined ? undefined : afterRemoval(part, key, at))

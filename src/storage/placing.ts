@@ -50,7 +50,6 @@ export class Placing {
   readonly #aside: RoomAside
   readonly #opening = new Map<number, Promise<Registers>>()
   readonly #opened = new Map<number, Opened>()
-  readonly #known = new Set<number>()
   /** Those for whose naming room is set aside. */
   readonly #named = new Set<number>()
 
@@ -61,17 +60,18 @@ export class Placing {
   }
 
   /** All that is said of a container, which the commit may say more of from now on. */
-  async open(container: string): Promise<Registers> {
+  open(container: string): Promise<Registers> {
     const part = indexPartOf(container)
-    this.#known.add(part)
-    if (!this.#isMailboxFull && !hasIndexPart(this.#options.mailbox, part)) return this.#options.mailbox
-    const opening = this.#opening.get(part) ?? this.#open(part)
+    const known = this.#opening.get(part)
+    if (known) return known
+    const opening = this.#open(part)
     this.#opening.set(part, opening)
     return opening
   }
 
   async #open(part: number): Promise<Registers> {
     const { name, mailbox, documents } = this.#options
+    if (!this.#isMailboxFull && !hasIndexPart(mailbox, part)) return mailbox
     const document = indexDocument(name, part)
     const content = await documents.read(document)
     const said = both(mailbox, content)
@@ -93,7 +93,7 @@ export class Placing {
   /** Places that may speak of a container that was opened. */
   placesOf(container: string): readonly Place[] {
     const part = indexPartOf(container)
-    if (!this.#known.has(part)) throw new Error(`Nobody has asked yet what is said of ${container}.`)
+    if (!this.#opening.has(part)) throw new Error(`Nobody has asked yet what is said of ${container}.`)
     return this.#opened.has(part) ? ['mailbox', part] : ['mailbox']
   }
 
