@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net'
+import { type EventLoopUtilization, performance } from 'node:perf_hooks'
 
 /*
  * What strangers take takes turns with what is asked by those who are here already. A stranger is whoever has not yet proved who it
@@ -6,7 +7,8 @@ import type { Server, Socket } from 'node:net'
  * many are done in one turn of the event loop as fit a millisecond; a new connection is let in when no step waits, one in a turn.
  *
  * So the loop goes round for everybody else however many come at once, and no more strangers are inside than there is time for:
- * far ones, who are slow and wait for the network, may be many, while near ones, who answer at once, are few.
+ * far ones, who are slow and wait for the network, may be many, while near ones, who answer at once, are few. How many it takes
+ * to keep the loop busy is found out: more would be served no sooner, and be copied by each collection of garbage meanwhile.
  *
  * Only so many wait, which bounds how long they do; who comes when the line is full is dropped before a socket is made of it, at a
  * hundredth of what even a refusal in words takes.
@@ -26,10 +28,7 @@ export interface LineOptions {
   readonly turnedAway: () => void
   /** Served within a tenth of a second. */
   readonly longest?: number
-  /**
-   * Strangers past the line at once: far ones, whose three answers take a tenth of a second each, are then let in by more than a thousand a
-   * second. These, and who waits, are what a collection of garbage finds alive in a flood, and so how long it takes.
-   */
+  /** Strangers past the line at once, at the most: far ones, whose three answers take a tenth of a second each, are then let in by more than a thousand a second. */
   readonly most?: number
 }
 
@@ -37,6 +36,17 @@ export interface LineOptions {
 const turnMs = 1
 /** More do not fit. */
 const stepsInTurn = 16
+
+/** Strangers past the line at once, however busy the loop is. */
+const least = 32
+/** As many of them are let in as keep the loop busy for so much of the time. */
+const wantedBusy = 0.95
+/** How busy it is, is measured over so long: of many who come together, many answer together. */
+const lookEveryMs = 500
+const growthAtMost = 1.5
+const shrinkage = 0.7
+/** How many there was room for so long ago says nothing of now. */
+const forgottenAfterMs = 10_000
 
 /** Puts a line before what a server does with its connections; to be called before it listens. */
 export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }: LineOptions): ConnectionLine {
@@ -48,6 +58,9 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
   const strangers = new Map<string, () => void>()
   let isTurnPlanned = false
   let isClosed = false
+  let inside = most
+  let reconsideredMs = 0
+  let look: { readonly timer: NodeJS.Timeout; readonly from: EventLoopUtilization } | undefined
 
   server.removeAllListeners('connection')
   // Ended with what it has sent unread, as a client's request is, a connection is reset, and leaves nothing behind.
@@ -63,7 +76,7 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
   /** Each step is a callback of its own: what it sets off in microtasks is done before the next, and counts. */
   function planTurn(): void {
     if (isTurnPlanned || isClosed) return
-    if (steps.length === 0 && (waiting.length === 0 || strangers.size >= most)) return
+    if (steps.length === 0 && (waiting.length === 0 || isFull())) return
     isTurnPlanned = true
     let left = Math.min(steps.length, stepsInTurn) + 1
     let beganMs: number | undefined
@@ -82,8 +95,28 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
     for (let planned = left; planned > 0; planned--) setImmediate(takeOne)
   }
 
+  /** Whether who waits has to wait for one of those inside; it is then looked whether there is room for more. */
+  function isFull(): boolean {
+    if (strangers.size < inside) return false
+    if (look) return true
+    if (performance.now() - reconsideredMs > forgottenAfterMs) inside = most
+    look = { timer: setTimeout(reconsider, lookEveryMs).unref(), from: performance.eventLoopUtilization() }
+    return strangers.size >= inside
+  }
+
+  /** What the loop does grows with those inside, as long as it is they who it waits for. */
+  function reconsider(): void {
+    if (!look) return
+    const { utilization } = performance.eventLoopUtilization(look.from)
+    look = undefined
+    reconsideredMs = performance.now()
+    const factor = utilization < wantedBusy ? Math.min(growthAtMost, wantedBusy / utilization) : shrinkage
+    inside = Math.min(most, Math.max(least, inside * factor))
+    planTurn()
+  }
+
   function letOneIn(): void {
-    if (strangers.size >= most) return
+    if (isFull()) return
     const socket = waiting.shift()
     if (!socket) return
     server.maxConnections = maxConnections
@@ -110,6 +143,7 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
     passed: socket => gone(nameOf(socket)),
     close() {
       isClosed = true
+      clearTimeout(look?.timer)
       steps.length = 0
       for (const socket of waiting.splice(0)) socket.resetAndDestroy()
     },

@@ -8,7 +8,8 @@ import { until } from '../fixtures/until.ts'
 /*
  * Proves: however many connect at once, the event loop has a turn for everybody else between one stranger and the next, and
  * between one dear step for them and the next; steps are done in order, before anybody else is let in; only so many strangers are
- * past the line, and who has proved itself or has gone makes room for the next, in the order in which they came; who finds the
+ * past the line, more as long as the loop has time for them and fewer when it has not; who has proved itself or has gone makes
+ * room for the next, in the order in which they came; who finds the
  * line full is turned away, and told from; a line that closes leaves nobody standing. Real sockets.
  */
 const test = suite('connection line')
@@ -103,6 +104,26 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
     clients.map(({ hasEnded }) => hasEnded()),
     [false, true, false, false, false],
   )
+})
+
+test('lets in fewer at once while the loop is busy, and more again when it has time, however silent they are', async () => {
+  const { connect, taken } = await rig({ most: 130, longest: 400 })
+  const next = () => {
+    spend(2)
+    immediate = setImmediate(next)
+  }
+  let immediate = setImmediate(next)
+  endings.push(() => clearImmediate(immediate))
+  await Promise.all(Array.from({ length: 400 }, connect))
+  await until(() => taken.length === 130, { what: 'as many as may be are let in' })
+  const inside = () => taken.filter(({ destroyed }) => !destroyed)
+  const leaving = setInterval(() => inside()[0]?.destroy(), 25)
+  endings.push(() => clearInterval(leaving))
+  await until(() => inside().length <= 40, { what: 'not everybody who goes is followed by another' })
+  clearInterval(leaving)
+  assert.ok(taken.length < 350, 'some still wait')
+  clearImmediate(immediate)
+  await until(() => inside().length === 130, { what: 'as many as may be are inside again' })
 })
 
 test('does steps in their order, as many in a turn as fit it, and lets nobody in before those inside are served', async () => {
