@@ -45,6 +45,9 @@ let arrived = 0
 setPriority(constants.priority.PRIORITY_LOW)
 spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
 
+// Most are turned away, and where in this program that came about is of no use: it would take a tenth of what the crowd takes.
+Error.stackTraceLimit = 0
+
 obey<ArrivalsOrder, ArrivalsSecond[]>(async order => {
   const counts: Counts = new Map()
   const isOver = after(order.seconds * 1000)

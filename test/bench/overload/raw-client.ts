@@ -95,17 +95,19 @@ const proofId = 2
 export function openRawClient(approach: Approach, events: RawClientEvents): RawClient {
   const { port, localAddress, identity, resume, redirect } = approach
   const url = `ws://${host}:${port}`
-  const nonce = randomBytes(32).toString('base64url')
+  let nonce = ''
   const calls = new Map<number, (answer: { result?: unknown; error?: Refusal }) => void>()
   let lastId = proofId
 
   const socket: RawSocket = openRawSocket({ host, port, localAddress }, clientPath, subprotocol, {
-    open: () =>
+    open() {
+      nonce = randomBytes(32).toString('base64url')
       send(challengeId, sessionAuthenticate.method, {
         ...{ nonce, url },
         ...(resume && { resume: resume.ticket }),
         ...(redirect !== undefined && { redirect }),
-      }),
+      })
+    },
     text: frame => [JSON.parse(frame)].flat().forEach(received),
     binary: frame => events.binary?.(frame),
     closed: events.closed,
