@@ -44,7 +44,7 @@ export async function compact(replica: Replica, context: DocumentsContext): Prom
   const plan = planCopy({
     ledger,
     held: content.view,
-    isHeldOutside: (key, logs) => content.isHeldOutside(key, logs),
+    isOtherHeldOutside: (key, register, logs) => content.isOtherHeldOutside(key, register, logs),
     self: identity.server,
     servers,
     receipts,

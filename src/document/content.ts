@@ -6,6 +6,7 @@ import { HeldView } from './held-view.ts'
 import { clientIdOf } from './log.ts'
 import { LogContent } from './log-content.ts'
 import { encodeUpdate, encodeVoid, type LogExtent } from './register-updates.ts'
+import { isLater } from './registers-view.ts'
 import { ItemWalk, keyIn } from './update-items.ts'
 import { settled, wins } from './winners.ts'
 import type { CountedUpdate } from './y-state.ts'
@@ -161,10 +162,14 @@ export class Content {
     return this.#log(log).clientId
   }
 
-  /** Whether a log other than those in `except` holds anything under the key. */
-  isHeldOutside(key: string, except: ReadonlySet<LogId>): boolean {
+  /** Whether a log other than those in `except` holds anything under the key but this same register. */
+  isOtherHeldOutside(key: string, register: Register, except: ReadonlySet<LogId>): boolean {
     this.#order()
-    for (const at of this.#logs.values()) if (!except.has(at.log) && !at.isNew(key)) return true
+    for (const at of this.#logs.values()) {
+      if (except.has(at.log) || at.isNew(key)) continue
+      const said = at.get(key)?.register
+      if (!said || isLater(said, register) || isLater(register, said)) return true
+    }
     return false
   }
 

@@ -1,7 +1,7 @@
 import type { LogHead } from '../ports/log-store.ts'
 import type { LogId, ServerId } from '../ports/names.ts'
 import type { Held } from './content.ts'
-import type { Version } from './documents.ts'
+import type { Register, Version } from './documents.ts'
 import type { Relied, Superseded } from './entry.ts'
 import type { HeldView } from './held-view.ts'
 import type { Ledger } from './ledger.ts'
@@ -73,8 +73,8 @@ export interface CopyPlan {
 export interface CopySource {
   readonly ledger: Ledger
   readonly held: HeldView
-  /** Whether a log other than these holds anything under the key. */
-  isHeldOutside(key: string, logs: ReadonlySet<LogId>): boolean
+  /** Whether a log other than these holds anything under the key but this same register. */
+  isOtherHeldOutside(key: string, register: Register, logs: ReadonlySet<LogId>): boolean
   readonly self: ServerId
   /** The servers of the owner's newest manifest. */
   readonly servers: readonly ServerId[]
@@ -90,7 +90,7 @@ export interface CopySource {
  *
  * A mark is left out once it has done its work: every server of the owner has receipted it, so each will stamp what it
  * writes later above it; whatever they wrote before is here, or with others no more; and no log that stays holds a register
- * it hides.
+ * it hides. The same mark may stand in logs of several servers, which all copied it from that of one which had left: each may go.
  */
 export function planCopy(source: CopySource): CopyPlan {
   const { ledger, held, self, servers } = source
@@ -109,8 +109,8 @@ export function planCopy(source: CopySource): CopyPlan {
 const nameOf = ({ log, length, hash }: LogHead): Superseded => ({ log, seq: Math.max(0, length - 1), hash })
 
 function isSpentMark(key: string, { register, place }: Held, logs: ReadonlySet<LogId>, source: CopySource): boolean {
-  if (register.value !== null || !source.receiptsAreHere || source.isHeldOutside(key, logs)) return false
-  if (!source.isCaughtUp) return false
+  if (register.value !== null || !source.receiptsAreHere || !source.isCaughtUp) return false
+  if (source.isOtherHeldOutside(key, register, logs)) return false
   return source.servers.every(
     server => server === source.self || (source.receipts.get(server)?.get(place.log) ?? 0) > place.seq,
   )

@@ -197,6 +197,39 @@ test('the logs of a server that left the manifest are copied by another', async 
   assert.not.match(await one.storedText(), 'secret')
 })
 
+test('a mark that several servers copied from one that has left goes once all know of it, and what it hides stays away', async () => {
+  const authorship = new KnownOperators(a)
+  const [one, two, three] = [0, 1, 2].map(number => new DocumentServer({ operator: a, number, authorship })) as [
+    DocumentServer,
+    DocumentServer,
+    DocumentServer,
+  ]
+  const servers = [one, two, three]
+  await two.write('gone', 'secret')
+  await two.write('gone', null)
+  for (const other of [one, three]) await exchange(two, other)
+  authorship.retire(two.id)
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([one.documents.compact(home), three.documents.compact(home)])
+    for (const [left, right] of [
+      [one, three],
+      [one, two],
+      [two, three],
+    ] as const)
+      await exchange(left, right)
+    for (const [of, to] of [
+      [one, three],
+      [three, one],
+    ] as const)
+      await to.documents.receipt(home, of.id, versionOf(await of.documents.index(home)))
+  }
+  for (const server of servers) {
+    assert.is((await server.documents.read(home)).get('gone'), undefined)
+    assert.is(await server.digest(), await one.digest())
+    assert.not.match(await server.storedText(), 'secret')
+  }
+})
+
 test('a replica that slept through two compactions ends up with what the others hold', async () => {
   const owner = new DocumentServer({ operator: a })
   const sleeper = new DocumentServer({ operator: b, authorship: new KnownOperators(a, b) })
