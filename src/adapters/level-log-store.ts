@@ -2,8 +2,9 @@ import { readdir, statfs } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { UnknownFormat } from '../ports/stored-format.ts'
-import type { KeyRange, Operation, Table } from '../ports/table.ts'
+import type { Operation, Table } from '../ports/table.ts'
 import { makeDurableFolder } from './files.ts'
+import { Erasures, type Reading } from './level-erasures.ts'
 import { journalDamage } from './level-journal.ts'
 import { formatVersion, isReadable, metaKey, putMeta, readMeta } from './record-format.ts'
 import { tableLogStore } from './table-log-store.ts'
@@ -41,15 +42,17 @@ export async function openLevelLogStore(folder: string, options: LevelLogStoreOp
   await assertCurrent(folder)
   await assertJournal(folder)
   const level = await openLevel(folder)
+  const erasures = new Erasures(level, operations => write(level, operations))
   try {
     await assertFormat(level, folder)
+    await erasures.resume()
   } catch (error) {
     await level.close()
     // A file that is shorter than it was cannot be read where it ends.
     const isDamage = error instanceof CorruptRecord || codeOf(error) === 'LEVEL_IO_ERROR'
     throw isDamage ? damaged(folder, error instanceof Error ? error.message : String(error), error) : error
   }
-  return tableLogStore(levelTable(level, folder, reserveBytes))
+  return tableLogStore(levelTable(level, erasures, folder, reserveBytes))
 }
 
 /** A store that is being filled with records as they were stored elsewhere. */
@@ -141,15 +144,23 @@ async function assertFormat(level: Level, folder: string): Promise<void> {
   await level.batch(putsOf(putMeta(formatName, Uint8Array.of(formatVersion))), { sync: true })
 }
 
+async function write(level: Level, operations: readonly Operation[]): Promise<void> {
+  // The chained form costs half of the array form: no object is built and read back per operation.
+  const batch = level.batch()
+  for (const { key, value } of operations) {
+    if (value) batch.put(key, value)
+    else batch.del(key)
+  }
+  await batch.write({ sync: true })
+}
+
 function putsOf({ key, value }: Operation): { type: 'put'; key: Uint8Array; value: Uint8Array }[] {
   return value ? [{ type: 'put', key, value }] : []
 }
 
-function levelTable(level: Level, folder: string, reserveBytes: number): Table {
+function levelTable(level: Level, erasures: Erasures, folder: string, reserveBytes: number): Table {
   /** Bytes that may be written before the free room is looked at again. */
   let roomBytes = 0
-  /** One erasure after another: each rewrites files. */
-  let erasing: Promise<void> = Promise.resolve()
 
   /** @throws {CommitRefused} */
   async function claimRoom(bytes: number): Promise<void> {
@@ -165,54 +176,27 @@ function levelTable(level: Level, folder: string, reserveBytes: number): Table {
     roomBytes -= bytes
   }
 
-  async function write(operations: readonly Operation[]): Promise<void> {
-    // The chained form costs half of the array form: no object is built and read back per operation.
-    const batch = level.batch()
-    for (const { key, value } of operations) {
-      if (value) batch.put(key, value)
-      else batch.del(key)
-    }
-    await batch.write({ sync: true })
-  }
-
-  /**
-   * LevelDB compacts a range no deeper than it reached before the journal's newest part was made a file of it, and a record
-   * and its removal may lie in that one file. Two removals at the ends of the range make it rewrite the file the next time;
-   * no record has such a key. And once more: a read that was under way keeps a file that was replaced, or what was removed from it,
-   * until LevelDB looks again.
-   */
-  async function erase({ from, to }: KeyRange): Promise<void> {
-    await level.compactRange(from, to)
-    for (let times = 0; times < 2; times++) {
-      await write([
-        { key: from, value: undefined },
-        { key: Buffer.concat([from, Uint8Array.of(0xff)]), value: undefined },
-      ])
-      await level.compactRange(from, to)
-    }
-  }
-
   return {
-    // If it fails nothing is lost, and LevelDB's own compactions come past it in time.
-    erase(ranges) {
-      for (const range of ranges) erasing = erasing.then(() => erase(range)).catch(() => undefined)
-    },
-    async write(operations) {
+    async write(operations, erased = []) {
       let bytes = 0
       for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0)
       await claimRoom(bytes)
-      await write(operations)
+      await write(level, erased.length > 0 ? [...operations, ...erasures.owing(erased)] : operations)
+      erasures.begin(erased)
     },
     get: readsTogether(level),
     records: ({ from, to }) =>
-      inPieces(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
+      erasures.pieces(
+        () => asReading(level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes, fillCache: false })),
+        readAhead(),
+      ),
     // Often there is but one that is wanted.
-    keys: ({ from, to }) => inPieces(level.keys({ gte: from, lt: to }), 1),
+    keys: ({ from, to }) => erasures.pieces(() => asReading(level.keys({ gte: from, lt: to })), readAhead(1)),
     async close() {
-      await erasing
+      await erasures.close()
       // Damage at the journal's very end looks like a torn write: after this, what was acknowledged is not at the end.
       // Without it nothing is lost, so a disk that refuses it does not keep the store from being closed.
-      await write([putMeta(closedName, new Uint8Array())]).catch(() => undefined)
+      await write(level, [putMeta(closedName, new Uint8Array())]).catch(() => undefined)
       await level.close()
     },
   }
@@ -253,17 +237,11 @@ function asCorruption(error: unknown): never {
 }
 
 /** To go to LevelDB's threads and back takes longer than to read a record, and a promise for each takes as long as its hash. */
-async function* inPieces<T>(
-  iterator: { nextv(size: number): Promise<T[]>; close(): Promise<void> },
-  first = readAheadRecords,
-): AsyncGenerator<readonly T[]> {
-  try {
-    for (let records = first; ; records = readAheadRecords) {
-      const piece = await iterator.nextv(records).catch(asCorruption)
-      if (piece.length === 0) return
-      yield piece
-    }
-  } finally {
-    await iterator.close()
-  }
+function* readAhead(first = readAheadRecords): Generator<number> {
+  for (let records = first; ; records = readAheadRecords) yield records
 }
+
+const asReading = <T>(iterator: Reading<T>): Reading<T> => ({
+  nextv: size => iterator.nextv(size).catch(asCorruption),
+  close: () => iterator.close(),
+})

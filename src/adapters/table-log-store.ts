@@ -114,9 +114,8 @@ export function tableLogStore(table: Table): LogStore {
 
   async function flush(batch: Batch): Promise<void> {
     try {
-      await table.write(await operationsOf(batch))
+      await table.write(await operationsOf(batch), batch.forgotten)
       batch.done.resolve()
-      if (batch.forgotten.length > 0) table.erase?.(batch.forgotten)
     } catch (error) {
       fail(batch, error)
     }

@@ -65,33 +65,92 @@ logStoreContract('LevelDB', async () => {
   }
 })
 
+/** Whether a text lies in any file of the folder. */
+async function isInFiles(folder: string, text: string): Promise<boolean> {
+  const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name)).catch(() => '')))
+  return files.some(bytes => bytes.includes(text))
+}
+
+/** A log of one line an entry, which says what it is of. */
+async function say(store: LogStore, document: DocumentId, seq: number): Promise<void> {
+  const log = 'l'.repeat(22) as LogId
+  const bytes = Buffer.from(`${document}: said ${seq}.`)
+  const head = { log, server: 's' as ServerId, length: seq + 1, hash: new Uint8Array(32), bytes: 1, clock: 1 }
+  const index = { document, heads: [head], superseded: [], digest: new Uint8Array(32), epoch: 0 }
+  await store.commit({ documents: [{ document, index, append: [{ log, seq, bytes }], drop: [] }], local: [] })
+}
+
+const forget = (store: LogStore, document: DocumentId): Promise<void> =>
+  store.commit({ documents: [{ document, index: undefined, append: [], drop: [] }], local: [] })
+
 test('a document that is forgotten leaves the files, whatever else is written, and nothing else does', async () => {
   const { folder, remove } = await temporary()
   const store = await openLevelLogStore(folder)
-  const inFiles = async (text: string) => {
-    const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name)).catch(() => '')))
-    return files.some(bytes => bytes.includes(text))
-  }
   const documents = ['pn/a.example/flat', 'pn/a.example/flat2', 'pn/a.example/fla'] as DocumentId[]
-  const write = async (document: DocumentId, seq: number) => {
-    const log = 'l'.repeat(22) as LogId
-    const bytes = Buffer.from(`${document}: said ${seq}.`)
-    const head = { log, server: 's' as ServerId, length: seq + 1, hash: new Uint8Array(32), bytes: 1, clock: 1 }
-    const index = { document, heads: [head], superseded: [], digest: new Uint8Array(32), epoch: 0 }
-    await store.commit({ documents: [{ document, index, append: [{ log, seq, bytes }], drop: [] }], local: [] })
-  }
   try {
-    for (let seq = 0; seq < 50; seq++) for (const document of documents) await write(document, seq)
+    for (let seq = 0; seq < 50; seq++) for (const document of documents) await say(store, document, seq)
     const [forgotten, ...kept] = documents as [DocumentId, DocumentId, DocumentId]
-    assert.ok(await inFiles(`${forgotten}: said 7.`))
-    const change = { document: forgotten, index: undefined, append: [], drop: [] }
-    await store.commit({ documents: [change], local: [] })
-    for (let seq = 50; seq < 60; seq++) for (const document of kept) await write(document, seq)
-    await until(async () => !(await inFiles(`${forgotten}: said`)), { what: 'the files to hold nothing of it' })
+    assert.ok(await isInFiles(folder, `${forgotten}: said 7.`))
+    await forget(store, forgotten)
+    for (let seq = 50; seq < 60; seq++) for (const document of kept) await say(store, document, seq)
+    await until(async () => !(await isInFiles(folder, `${forgotten}: said`)), {
+      what: 'the files to hold nothing of it',
+    })
     for (const document of kept) {
       assert.is((await Array.fromAsync(store.entries(document))).length, 60)
-      assert.ok(await inFiles(`${document}: said 7.`))
+      assert.ok(await isInFiles(folder, `${document}: said 7.`))
     }
+  } finally {
+    await store.close()
+    await remove()
+  }
+})
+
+test('what is forgotten while somebody reads it leaves the files once that is read, or at the next start', async () => {
+  const { folder, remove } = await temporary()
+  const store = await openLevelLogStore(folder)
+  const [document, other] = ['pn/a.example/flat', 'pn/a.example/other'] as [DocumentId, DocumentId]
+  const text = `${document}: said`
+  try {
+    for (let seq = 0; seq < 600; seq++) await say(store, document, seq)
+    await say(store, other, 0)
+    const slow = store.entries(document)[Symbol.asyncIterator]()
+    await slow.next()
+    await forget(store, document)
+    for (let seq = 1; seq < 20; seq++) await say(store, other, seq)
+    assert.ok(await isInFiles(folder, text), 'it is kept for whoever reads it')
+
+    // The power goes meanwhile.
+    const after = join(folder, '..', 'after')
+    await cp(folder, after, { recursive: true })
+    await rm(join(after, 'LOCK'))
+    const next = await openLevelLogStore(after)
+    await until(async () => !(await isInFiles(after, text)), { what: 'what was owed to be erased by the next run' })
+    assert.is((await Array.fromAsync(next.entries(other))).length, 20)
+    await next.close()
+
+    let read = 1
+    while (!(await slow.next()).done) read++
+    assert.is(read, 600, 'it was read as it was')
+    await until(async () => !(await isInFiles(folder, text)), { what: 'the files to hold nothing that nobody reads' })
+    assert.is((await Array.fromAsync(store.entries(other))).length, 20)
+  } finally {
+    await store.close()
+    await remove()
+  }
+})
+
+test('a store that is closed while somebody reads what is to be erased has erased it', async () => {
+  const { folder, remove } = await temporary()
+  const store = await openLevelLogStore(folder)
+  const document = 'pn/a.example/flat' as DocumentId
+  try {
+    for (let seq = 0; seq < 600; seq++) await say(store, document, seq)
+    const slow = store.entries(document)[Symbol.asyncIterator]()
+    await slow.next()
+    await forget(store, document)
+    await store.close()
+    assert.not.ok(await isInFiles(folder, `${document}: said`))
   } finally {
     await store.close()
     await remove()
