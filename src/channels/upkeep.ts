@@ -37,15 +37,18 @@ export function createUpkeep(options: {
     while (!isStopped && (await documents.write(document, isGone ? erasing : tidying(server))));
   }
 
+  /** A source of keys or a disk that fails now: the next sweep comes by again. */
+  const failed = (error: unknown, document?: DocumentId): void =>
+    telemetry.log('warn', 'channels.upkeep-failed', { ...(document && { document }), message: String(error) })
+
   async function sweep(): Promise<void> {
-    for await (const { document } of documents.list(`channels/${self}/`)) {
-      if (isStopped) return
-      try {
-        await tidy(document)
-      } catch (error) {
-        // Of a source of keys or a disk that fails now: the next sweep comes by again.
-        telemetry.log('warn', 'channels.upkeep-failed', { document, message: String(error) })
+    try {
+      for await (const { document } of documents.list(`channels/${self}/`)) {
+        if (isStopped) return
+        await tidy(document).catch(error => failed(error, document))
       }
+    } catch (error) {
+      failed(error)
     }
   }
 

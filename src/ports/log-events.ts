@@ -165,8 +165,13 @@ export const logEvents = {
   'storage.grant.not-asked':
     'Another operator could not be asked whether its grants stand; it is asked again within the hour, or with the next link.',
   'storage.replica.dropped': 'This operator may hold a mailbox no longer: its replica is gone from the disk.',
+  'storage.replica.not-dropped':
+    'A replica of a mailbox whose grant has ended could not be dropped; it is tried again.',
+  'storage.grants.unreadable':
+    'What is held of a mailbox whose grants have changed could not be read; it is tried again, and links go on with what they know.',
   'storage.erasure-failed': 'A user could not be erased wholly; it is tried again.',
-  'storage.upkeep-failed': 'Retention could not be seen to in a mailbox; it is tried again.',
+  'storage.upkeep-failed':
+    'Retention could not be seen to in a mailbox, or in those that could not be listed; it is tried again.',
   'storage.notifying-failed': 'Devices of a mailbox could not be told of changes because of a fault here.',
   'storage.notifying-not-resumed': 'Which devices are to be told could not be read after the start.',
   'storage.push-failed': 'A push service could not be used because of a fault here.',

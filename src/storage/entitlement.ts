@@ -36,6 +36,7 @@ type Granted = ReadonlyMap<OperatorId, number>
 const endingMs = 2 * 3_600_000
 /** By then all that a mailbox had when it was granted has come, or a link has gone, and the next one compares everything. */
 const arrivingMs = 2 * 3_600_000
+const retryMs = 30_000
 
 export function createMailboxGrants(options: {
   readonly self: OperatorId
@@ -101,12 +102,24 @@ export function createMailboxGrants(options: {
     return false
   }
 
+  /** The mailbox document last: by it the rest is found. */
   async function drop(mailbox: DocumentId): Promise<void> {
-    for (const document of await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox))))
-      if (document !== mailbox) await documents.forget(document)
-    await documents.forget(mailbox)
-    telemetry.count('cpns_replicas_dropped_total')
-    telemetry.log('info', 'storage.replica.dropped', { document: mailbox })
+    try {
+      for (const document of await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox))))
+        if (document !== mailbox) await documents.forget(document)
+      await documents.forget(mailbox)
+      telemetry.count('cpns_replicas_dropped_total')
+      telemetry.log('info', 'storage.replica.dropped', { document: mailbox })
+    } catch (error) {
+      telemetry.log('error', 'storage.replica.not-dropped', { document: mailbox, message: String(error) })
+      later(() => void options.refresh(mailbox))
+    }
+  }
+
+  function later(act: () => void): void {
+    clock.after(retryMs, () => {
+      if (!isStopped) act()
+    })
   }
 
   async function learn(mailbox: DocumentId, granted: Granted, named: readonly DocumentId[]): Promise<void> {
@@ -157,8 +170,13 @@ export function createMailboxGrants(options: {
   /** The conversations too, they follow the mailbox: those that are here, and those that it names and that were refused before. */
   async function announce(mailbox: DocumentId, named: readonly DocumentId[] = []): Promise<void> {
     if (listeners.size === 0) return
-    const held = await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox)))
-    for (const document of new Set([mailbox, ...held, ...named])) for (const listener of listeners) listener(document)
+    try {
+      const held = await Array.fromAsync(documentsOf(documents, mailboxOf(mailbox)))
+      for (const document of new Set([mailbox, ...held, ...named])) for (const listener of listeners) listener(document)
+    } catch (error) {
+      telemetry.log('error', 'storage.grants.unreadable', { document: mailbox, message: String(error) })
+      later(() => void announce(mailbox, named))
+    }
   }
 
   return {

@@ -169,7 +169,11 @@ export function createUpkeep(options: {
   }
 
   async function sweep(): Promise<void> {
-    for await (const { document } of documents.list(`mailbox/${self}/`)) await attempt(document, keep)
+    try {
+      for await (const { document } of documents.list(`mailbox/${self}/`)) await attempt(document, keep)
+    } catch (error) {
+      telemetry.log('error', 'storage.upkeep-failed', { message: String(error) })
+    }
   }
 
   function sweepLater(): void {

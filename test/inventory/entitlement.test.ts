@@ -140,4 +140,16 @@ test('readers of a PN are its owner, its gateways and its elements', async () =>
   await w.stop()
 })
 
+test('a replica whose index cannot be read when its grant has long ended is told of, and ends nothing', async () => {
+  const { w, becomes } = await scene()
+  await grant(w, 'flat', b)
+  await w.replicate()
+  await becomes([a, b])
+  const { documents, telemetry } = w.at(b)
+  documents.index = () => Promise.reject(new Error('the record is damaged'))
+  await w.clock.run(40 * 86_400_000)
+  await until(() => telemetry.events('inventory.grants.unreadable').length > 0, { what: 'it to be told of' })
+  await w.stop()
+})
+
 test.run()
