@@ -25,6 +25,12 @@ export interface CallsSurroundings {
   readonly clock: Pick<Clock, 'elapsed'>
   readonly telemetry: Telemetry
   readonly limits: AccessLimits
+  readonly underWay: UnderWay
+}
+
+/** How many calls of all sessions are being executed. */
+export interface UnderWay {
+  calls: number
 }
 
 /** The calls of one session that are being executed: checked before, bounded in number, answered in the session's turn. */
@@ -70,6 +76,7 @@ export class Calls {
     const name = method.spec.method
     const beganMs = clock.elapsed()
     this.#inFlight += 1
+    this.#around.underWay.calls += 1
     const run = (outcome: Outcome) => {
       this.#inFlight -= 1
       const seconds = (clock.elapsed() - beganMs) / 1_000
@@ -78,9 +85,10 @@ export class Calls {
       if (this.#inFlight === 0) this.#finished?.()
     }
     const work = () => this.#execute(method, params, caller)
-    void (span ? span.within(work) : work()).then(outcome =>
-      this.#connection.tell({ type: 'done', what: name, run: () => run(outcome) }),
-    )
+    void (span ? span.within(work) : work()).then(outcome => {
+      this.#around.underWay.calls -= 1
+      this.#connection.tell({ type: 'done', what: name, run: () => run(outcome) })
+    })
   }
 
   async #execute(method: SessionMethod, params: unknown, caller: Caller): Promise<Outcome> {

@@ -20,6 +20,7 @@ import type { MailboxArchives } from '../storage/archive/mailbox-archives.ts'
 import type { Media } from '../storage/media/media.ts'
 import { archiveRequests } from './archive-requests.ts'
 import { createAuthentication } from './authentication.ts'
+import type { UnderWay } from './calls.ts'
 import { createChannelRequests } from './channel-requests.ts'
 import { createConnections } from './connection.ts'
 import { documentConnection } from './document-connection.ts'
@@ -113,7 +114,8 @@ export function createAccess(options: AccessOptions): Access {
   const clientUrls = () => [...(options.clientUrls?.() ?? []), listener.url()]
   const publicUrl = () => clientUrls()[0] ?? listener.url()
   const service = createService(options.commands, options.notifications, options)
-  const feeds = createFeeds(options.documents)
+  const underWay: UnderWay = { calls: 0 }
+  const feeds = createFeeds({ documents: options.documents, clock, isBusy: () => underWay.calls > 0 })
   const connections = createConnections(actors, clock, telemetry, limits)
   const load = createLoad({
     operator: identity.operator,
@@ -169,7 +171,8 @@ export function createAccess(options: AccessOptions): Access {
   const subscribers = createSubscriberLimits(clock, limits)
   const shared = { entrance, feeds, digestOf, mayRead, tickets, clock, telemetry, limits }
   const sessions = {
-    ...{ ...shared, authentication, service, subscribers, attached: options.attached, policies: options.policies },
+    ...{ ...shared, authentication, service, subscribers, underWay },
+    ...{ attached: options.attached, policies: options.policies },
     home: identity.operator,
     documentsUrl: () => `${publicUrl()}${documentsPath.slice(0, -1)}`,
   }

@@ -18,6 +18,10 @@ export interface CountedUpdate {
 export const carryingOver = (updates: readonly Uint8Array[], dropped: readonly LogExtent[]): Uint8Array =>
   mergeUpdates([...updates, encodeDeletion(dropped)])
 
+/** Several updates, in their order, as one. */
+export const gathered = (updates: readonly Uint8Array[]): Uint8Array =>
+  updates.length === 1 ? (updates[0] as Uint8Array) : mergeUpdates([...updates])
+
 /**
  * A document's logs as one Y.Doc, for those who follow it by y-protocol. They are told of each update as it comes; the Y.Doc
  * is needed only for who begins, so it takes updates in when it is asked.

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { applyUpdate, Doc } from 'yjs'
 import { createFeeds, type Following } from '../../src/access/feeds.ts'
 import {
   encodeMessage,
@@ -9,27 +10,32 @@ import {
   type YMessage,
 } from '../../src/access/frames.ts'
 import type { DocumentObserver } from '../../src/document/documents.ts'
-import { settle } from '../fixtures/manual-clock.ts'
+import { ManualClock, settle } from '../fixtures/manual-clock.ts'
 import { home } from './rig.ts'
 
 /*
  * However many read a document, it is observed once, and each change is encoded once: all of them are handed the very
  * same bytes. It fails if an observation is left open when the last reader leaves, if a rebuilt document goes on under
- * its old channel, or if a reader that could not be served stays on the list, or
- * if one that fails is heard of by the others.
+ * its old channel, if a reader that could not be served stays on the list, if one that fails is heard of by the others, or if
+ * updates that are gathered while commands wait are kept back longer than they may be, or say something else together.
  */
 const test = suite('feeds and frames')
 
 function rig() {
   const observers: DocumentObserver[] = []
   const closed: number[] = []
-  const state = { fail: false }
+  const state = { fail: false, isBusy: false, tellingMs: 0 }
+  const clock = new ManualClock()
   const feeds = createFeeds({
-    async observe(_document, observer) {
-      await settle()
-      if (state.fail) throw new Error('away')
-      const number = observers.push(observer)
-      return { epoch: number, diff: async () => Uint8Array.of(number), close: () => void closed.push(number) }
+    clock,
+    isBusy: () => state.isBusy,
+    documents: {
+      async observe(_document, observer) {
+        await settle()
+        if (state.fail) throw new Error('away')
+        const number = observers.push(observer)
+        return { epoch: number, diff: async () => Uint8Array.of(number), close: () => void closed.push(number) }
+      },
     },
   })
   const follower = () => {
@@ -44,11 +50,14 @@ function rig() {
       failures,
       compacted: (_frame: SharedFrame, epoch: number) => void carried.push(epoch),
       failed: (error: unknown) => void failures.push(error),
-      update: (frame: SharedFrame) => void frames.push(frame),
+      update(frame: SharedFrame) {
+        frames.push(frame)
+        clock.advance(state.tellingMs)
+      },
       epoch: (epoch: number) => void epochs.push(epoch),
     }
   }
-  return { feeds, observers, closed, state, follower }
+  return { clock, feeds, observers, closed, state, follower }
 }
 
 test('one observation and one encoding for all readers', async () => {
@@ -172,6 +181,83 @@ test('every cut of a message is no message', () => {
   const whole = encodeMessage({ kind: 'step1', stateVector: Uint8Array.of(2, 5, 7, 200, 1, 9) })
   for (let length = 0; length < whole.length; length++) assert.is(parseMessage(whole.subarray(0, length)), undefined)
   assert.is(parseMessage(Uint8Array.of(...whole, 0)), undefined, 'nor one with something after it')
+})
+
+/** Updates of one log, each with a register. */
+function updates(count: number): Uint8Array[] {
+  const doc = new Doc()
+  const made: Uint8Array[] = []
+  doc.on('update', update => made.push(update))
+  for (let number = 0; number < count; number++) doc.getMap('log').set(`key ${number % 3}`, number)
+  return made
+}
+
+const contentOf = (frames: readonly SharedFrame[]): unknown => {
+  const doc = new Doc()
+  for (const { bare } of frames) {
+    const message = parseMessage(bare)
+    if (message?.kind === 'update') applyUpdate(doc, message.update)
+  }
+  return doc.getMap('log').toJSON()
+}
+
+test('while commands wait, what comes after a long telling is told together, a few times as long after', async () => {
+  const { clock, feeds, observers, state, follower } = rig()
+  const reader = follower()
+  await feeds.follow(home, reader)
+  const [observer] = observers
+  const all = updates(20)
+  const next = () => observer?.update(all.shift() as Uint8Array)
+  state.tellingMs = 10
+  next()
+  assert.is(reader.frames.length, 1, 'the first at once')
+  state.isBusy = true
+  for (let count = 0; count < 9; count++) {
+    clock.advance(4)
+    next()
+  }
+  assert.is(reader.frames.length, 1)
+  clock.advance(4)
+  assert.is(reader.frames.length, 2, 'after four times as long as telling took')
+  assert.equal(contentOf(reader.frames), { 'key 0': 9, 'key 1': 7, 'key 2': 8 })
+
+  clock.advance(2)
+  next()
+  state.isBusy = false
+  assert.is(reader.frames.length, 2)
+  clock.advance(2)
+  assert.is(reader.frames.length, 3, 'as soon as nobody waits')
+
+  state.isBusy = true
+  clock.advance(2)
+  next()
+  next()
+  observer?.compacted(Uint8Array.of(0, 0), 2)
+  assert.equal([reader.frames.length, reader.carried], [4, [2]], 'before what supersedes it')
+  clock.advance(1_000)
+  assert.is(reader.frames.length, 4)
+  while (all.length > 0) {
+    next()
+    clock.advance(41)
+  }
+  assert.equal(contentOf(reader.frames), { 'key 0': 18, 'key 1': 19, 'key 2': 17 })
+})
+
+test('what takes no time to tell is told at once, and a reader that leaves is told of nothing that was gathered', async () => {
+  const { clock, feeds, observers, state, follower } = rig()
+  const reader = follower()
+  const following = await feeds.follow(home, reader)
+  state.isBusy = true
+  const all = updates(6)
+  for (const update of all.slice(0, 3)) observers[0]?.update(update)
+  assert.is(reader.frames.length, 3)
+  state.tellingMs = 10
+  for (const update of all.slice(3)) observers[0]?.update(update)
+  assert.is(reader.frames.length, 4)
+  following.close()
+  clock.advance(1_000)
+  assert.is(reader.frames.length, 4)
+  assert.is(clock.pending, 0)
 })
 
 test.run()
