@@ -69,6 +69,9 @@ port = ${port}
 # key = "tls/key.pem"
 # behindProxy = false
 # origins = ["https://app.${operator}"]
+# Messages a second, in the long run: of one session, and of all sessions of one subscriber.
+# framesOfSession = 500
+# framesOfOne = 1000
 
 # What users' devices may have of message storage, and how they are told of changes; these are the usual values.
 # [storage.devices]

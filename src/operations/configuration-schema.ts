@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultLimits as accessDefaults } from '../access/limits.ts'
 import { defaultScrubLimits } from '../document/scrubber.ts'
 import { minEntriesPerSecond } from '../federation/quotas.ts'
 import { isOperatorId, isServerId } from '../ports/names.ts'
@@ -145,6 +146,20 @@ export const configurationSchema = z.strictObject({
       key: z.string().optional().describe('PEM private key of the certificate.'),
       behindProxy: z.boolean().default(false).describe('A proxy in front terminates TLS: plain is then accepted.'),
       origins: z.array(z.string()).default([]).describe('Web origins that browsers may come from.').meta(live),
+      framesOfSession: z
+        .int()
+        .min(10)
+        .max(100_000)
+        .default(accessDefaults.framesPerSecond)
+        .describe('Messages a second that a session may send in the long run.'),
+      framesOfOne: z
+        .int()
+        .min(10)
+        .max(1_000_000)
+        .default(accessDefaults.framesPerSecondOfOne)
+        .describe(
+          'The same for all sessions of one subscriber; a function that deposits for many users may need more.',
+        ),
     })
     .refine(clients => (clients.certificate === undefined) === (clients.key === undefined), {
       error: 'certificate and key go together',

@@ -48,7 +48,7 @@ export function limitsInForce(of: {
 }): readonly Limit[] {
   const { status, traces, usages, configuration, machine } = of
   return [
-    ...clientLimits(status),
+    ...clientLimits(status, configuration),
     ...documentLimits(status),
     ...storageLimits(configuration),
     {
@@ -63,7 +63,10 @@ export function limitsInForce(of: {
 /** One that no setting changes. */
 const fixed = (limit: number, used?: number) => ({ limit, usual: limit, ...(used !== undefined && { used }) })
 
-const clientLimits = ({ connections, sessions }: Pick<NodeStatus, 'connections' | 'sessions'>): readonly Limit[] => [
+const clientLimits = (
+  { connections, sessions }: Pick<NodeStatus, 'connections' | 'sessions'>,
+  { clients }: Configuration,
+): readonly Limit[] => [
   {
     ...{ name: 'clients.connections', meaning: 'Connections of clients at once.', unit: 'number' },
     ...fixed(accessDefaults.maxConnections, connections),
@@ -85,12 +88,12 @@ const clientLimits = ({ connections, sessions }: Pick<NodeStatus, 'connections' 
     ...fixed(accessDefaults.maxInFlight),
   },
   {
-    ...{ name: 'clients.framesOfSession', meaning: 'Frames of one session in the long run.', unit: 'per-second' },
-    ...fixed(accessDefaults.framesPerSecond),
+    ...{ name: 'clients.framesOfSession', meaning: 'Messages of one session in the long run.', unit: 'per-second' },
+    ...{ limit: clients.framesOfSession, usual: accessDefaults.framesPerSecond, setting: 'clients.framesOfSession' },
   },
   {
-    ...{ name: 'clients.framesOfOne', meaning: 'Frames of one subscriber, over all sessions.', unit: 'per-second' },
-    ...fixed(accessDefaults.framesPerSecondOfOne),
+    ...{ name: 'clients.framesOfOne', meaning: 'Messages of one subscriber, over all sessions.', unit: 'per-second' },
+    ...{ limit: clients.framesOfOne, usual: accessDefaults.framesPerSecondOfOne, setting: 'clients.framesOfOne' },
   },
   {
     ...{ name: 'clients.documentsOfSession', meaning: 'Documents open on one session.', unit: 'number' },

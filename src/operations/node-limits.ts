@@ -8,6 +8,10 @@ import type { Configuration } from './configuration-schema.ts'
 export const limitsOf = (configuration: Configuration): NodeLimits & ChangeableLimits => ({
   ...changeableLimitsOf(configuration),
   load: { isControlled: configuration.load.controlled },
+  access: {
+    framesPerSecond: configuration.clients.framesOfSession,
+    framesPerSecondOfOne: configuration.clients.framesOfOne,
+  },
 })
 
 /** Those that can be changed while it runs. */

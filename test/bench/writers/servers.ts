@@ -28,11 +28,13 @@ export interface RunningServer {
 /**
  * @param clients how many there are, each a subscriber
  * @param fill puts documents into the folder before the server runs
+ * @param settings dotted, beside those that are usual
  */
 export async function ours(
   root: string,
   clients: number,
   fill: (home: ServerFolder) => Promise<void> = async () => {},
+  settings: Readonly<Record<string, number>> = {},
 ): Promise<ServerKind> {
   const identities = Array.from({ length: clients }, (_, index) => `client-${index}`)
   const [home] = await folders(join(root, 'ours'), 1, identities)
@@ -41,7 +43,7 @@ export async function ours(
   return {
     ...{ name: 'this server', protocol: 'ours' },
     async start(nodeOptions) {
-      const { pid, port, probe, signal, log } = await start(home, {}, nodeOptions)
+      const { pid, port, probe, signal, log } = await start(home, settings, nodeOptions)
       return {
         ...{ pid, port, probe },
         async kill() {
