@@ -45,6 +45,8 @@ export interface WebsocketListener extends ClientListener {
 type Decide = (upgrade: Upgrade) => UpgradeAnswer | Promise<UpgradeAnswer>
 
 const mebibyte = 1024 * 1024
+/** In how many parts the sockets are pinged. */
+const sweepParts = 32
 
 /**
  * A websocket listens where TLS protects it: with certificate files, behind a declared proxy, or on loopback; elsewhere
@@ -79,6 +81,8 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     port: 0,
     stops: [],
   }
+
+  const sweeping = { part: 0, rest: upgrader.clients.values() }
 
   const allowOrigins = (origins: readonly string[]) => {
     allowedOrigins = new Set(origins)
@@ -120,7 +124,7 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     }
     running.port = await started(server, address, options)
     running.server = server
-    running.stops.push(every(pingEveryMs, sweep))
+    running.stops.push(every(pingEveryMs / sweepParts, sweepSome))
   }
 
   async function serverFor(): Promise<Server | TlsServer> {
@@ -219,8 +223,17 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
     )
   }
 
-  function sweep(): void {
-    for (const { owner } of upgrader.clients) if (owner instanceof ListenerSocket) owner.sweep()
+  /** Some of the sockets, so that all have been pinged once when all parts have been: in one turn thousands would keep everybody waiting. */
+  function sweepSome(): void {
+    const { clients } = upgrader
+    if (sweeping.part === 0) sweeping.rest = clients.values()
+    sweeping.part = (sweeping.part + 1) % sweepParts
+    const isLast = sweeping.part === 0
+    for (let left = isLast ? clients.size : Math.ceil(clients.size / sweepParts); left > 0; left--) {
+      const { value, done } = sweeping.rest.next()
+      if (done) return
+      if (value.owner instanceof ListenerSocket) value.owner.sweep()
+    }
   }
 
   function url(): string {

@@ -319,14 +319,24 @@ test('does not compress, whatever the client offers', async () => {
 })
 
 test('drops connections that do not answer two pings', async () => {
-  const { listener, sockets } = await door({ pingEveryMs: 150 })
-  const dead = new WebSocket(listener.url(), { autoPong: false })
-  const alive = new WebSocket(listener.url())
-  for (const client of [dead, alive]) await new Promise(resolve => client.once('open', resolve))
-  const [atDead, atAlive] = sockets.map(hear)
-  await until(() => (atDead?.closed.length ?? 0) > 0, { what: 'the dead one is dropped' })
-  assert.is(atAlive?.closed.length, 0)
-  alive.terminate()
+  const { listener, sockets } = await door({ pingEveryMs: 320 })
+  // More than are pinged in one turn.
+  const clients = Array.from(
+    { length: 80 },
+    (_, number) => new WebSocket(listener.url(), { autoPong: number % 2 === 0 }),
+  )
+  let pings = 0
+  for (const client of clients) {
+    client.on('ping', () => pings++)
+    await new Promise(resolve => client.once('open', resolve))
+  }
+  const heard = sockets.map(hear)
+  const closed = (rest: number) => heard.filter(({ closed }, number) => number % 2 === rest && closed.length > 0).length
+  await until(() => closed(1) === 40, { what: 'the dead ones are dropped' })
+  const before = pings
+  await until(() => pings >= before + 120, { what: 'the others are pinged on' })
+  assert.is(closed(0), 0)
+  for (const client of clients) client.terminate()
 })
 
 test('tells a client of Node why it was refused', async () => {
