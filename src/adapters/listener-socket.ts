@@ -1,4 +1,4 @@
-import { type Duplex, Readable } from 'node:stream'
+import { type Duplex, Readable, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { frameOf } from './websocket-frame.ts'
 import { OwnedWebSocket, WebsocketSocket } from './websocket-socket.ts'
@@ -17,7 +17,10 @@ const owner = Symbol('owner')
 
 /** The stream that a websocket stands on. Knows what is made of it, so that the function that listens to it is the same for all. */
 interface Beneath
-  extends Pick<Duplex, 'cork' | 'uncork' | 'write' | 'writableLength' | 'destroyed' | 'read' | 'push' | 'on' | 'off'> {
+  extends Pick<
+    Duplex,
+    'cork' | 'uncork' | 'write' | 'writableLength' | 'destroyed' | 'read' | 'push' | 'end' | 'on' | 'off'
+  > {
   [owner]?: ListenerSocket | undefined
 }
 
@@ -44,6 +47,8 @@ export class ListenerSocket extends WebsocketSocket {
     this.#stranger = stranger
     this.#inTurn = stranger?.inTurn
     websocket.on('pong', onPong)
+    stream.end = endOnce
+    if (websocket._receiver) websocket._receiver.end = endOnce
     if (!stranger) return
     stream[owner] = this
     stream.on('readable', onReadable)
@@ -127,6 +132,15 @@ export class ListenerSocket extends WebsocketSocket {
 
 function onReadable(this: Beneath): void {
   this[owner]?.readable()
+}
+
+/**
+ * In place of a stream's own: ws ends what has ended once more at each step of a closing, and Node makes an error with its stack each
+ * time, of which nobody hears.
+ */
+function endOnce<T extends Writable>(this: T, ...rest: unknown[]): T {
+  if (!this.writableEnded || rest.length > 0) Reflect.apply(Writable.prototype.end, this, rest)
+  return this
 }
 
 const pushNow = Readable.prototype.push

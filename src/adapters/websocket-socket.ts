@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { type RawData, WebSocket } from 'ws'
 import type { Socket, SocketEvents } from '../ports/client-sockets.ts'
 
@@ -27,6 +28,8 @@ function atEndOfTurn(writer: Writer): void {
 /** Knows what is made of it, so that the functions that listen to it are the same for all. */
 export class OwnedWebSocket extends WebSocket {
   owner: WebsocketSocket | undefined
+  /** Known to ws, not to its types: what reads the frames. */
+  declare readonly _receiver: Writable | null | undefined
 }
 
 /**
