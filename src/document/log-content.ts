@@ -20,7 +20,15 @@ const itemCells = 4
 const lastCell = 1
 const stretchCell = 2
 const placeCell = 3
-const itemsAtFirst = 8
+const itemsWhenGrown = 8
+
+/*
+ * Most documents in memory are one log with one entry, so a log takes no room before it needs some, and its first entry just what it
+ * needs: an empty array takes 200 bytes, an empty map as much, and what has more than 64 bytes lies outside of V8's heap besides.
+ */
+const noItems = new Int32Array(0)
+const noClocks = new Uint32Array(0)
+const noBytes = new Uint8Array(0)
 
 /** Smaller updates are copied together: an array for each, and the entry around it, would take more than what is in it. */
 const ownArrayBytes = 4_096
@@ -42,16 +50,16 @@ export class LogContent implements History {
   /** The first of its entries that is not read: there its server broke the rules that only its past shows. */
   #endsAt = Number.POSITIVE_INFINITY
   #clock = 0
-  #items = new Int32Array(itemCells * itemsAtFirst)
-  readonly #stretches: Stretch[] = []
+  #items = noItems
+  #stretches: Stretch[] = []
   /** Clocks of the first items of keys that were packed, in order of key. */
-  #packed: Uint32Array = new Uint32Array(0)
+  #packed: Uint32Array = noClocks
   /** The same of all other keys. */
-  #firsts = new Map<string, number>()
+  #firsts: Map<string, number> | undefined
   /** Keys of the items that were written here, and what those of them say that are the last of their key. */
   readonly #keys: string[] = []
   readonly #written: (Held | undefined)[] = []
-  #chunk = new Uint8Array(0)
+  #chunk = noBytes
   #chunkUsed = 0
   /** The server of the register that was read last: most are of the same one. */
   #server: Register['server'] | undefined
@@ -183,11 +191,10 @@ export class LogContent implements History {
   /** Takes in the log's next item, which was written here. */
   add(key: string, held: Held): void {
     const last = this.#stretches.at(-1)
-    if (last?.place !== held.place || last.bytes)
-      this.#stretches.push({ place: held.place, bytes: undefined, at: 0, end: 0 })
+    if (last?.place !== held.place || last.bytes) this.#stretch({ place: held.place, bytes: undefined, at: 0, end: 0 })
     const first = this.#firstOf(key)
     if (first !== undefined) this.#letGo(this.lastOf(first))
-    else this.#firsts.set(key, this.#clock)
+    else this.#setFirst(key, this.#clock)
     this.#append(first ?? this.#clock, this.#keys.length)
     this.#keys.push(key)
     this.#written.push(held)
@@ -222,7 +229,7 @@ export class LogContent implements History {
   begin(update: Uint8Array, place: Place): void {
     const isLarge = update.length >= ownArrayBytes
     const at = isLarge ? 0 : this.#copy(update)
-    this.#stretches.push({ place, bytes: isLarge ? update : this.#chunk, at, end: at + update.length })
+    this.#stretch({ place, bytes: isLarge ? update : this.#chunk, at, end: at + update.length })
   }
 
   /** Takes in the log's next item, which is read from the update that was begun. */
@@ -233,7 +240,7 @@ export class LogContent implements History {
       this.#letGo(this.lastOf(first))
       this.#append(first, at)
     } else {
-      this.#firsts.set(key, clock)
+      this.#setFirst(key, clock)
       this.#append(clock, at)
     }
     return new ReadItem(this, clock)
@@ -245,14 +252,14 @@ export class LogContent implements History {
    */
   pack(firsts: Uint32Array): void {
     this.#packed = firsts
-    this.#firsts = new Map()
+    this.#firsts = undefined
     const cells = itemCells * this.#clock
     if (cells < this.#items.length) this.#items = this.#items.slice(0, cells)
   }
 
   /** The clock of the key's first item. */
   #firstOf(key: string): number | undefined {
-    const first = this.#firsts.get(key)
+    const first = this.#firsts?.get(key)
     if (first !== undefined || this.#packed.length === 0) return first
     return this.#packedFirstOf(key)
   }
@@ -269,6 +276,17 @@ export class LogContent implements History {
       else high = middle
     }
     return undefined
+  }
+
+  #setFirst(key: string, clock: number): void {
+    this.#firsts ??= new Map()
+    this.#firsts.set(key, clock)
+  }
+
+  #stretch(next: Stretch): void {
+    // An array that is pushed to has room for sixteen more at once.
+    if (this.#stretches.length === 0) this.#stretches = [next]
+    else this.#stretches.push(next)
   }
 
   #firstAt(clock: number): number {
@@ -304,7 +322,7 @@ export class LogContent implements History {
   #reserve(count: number): void {
     const cells = itemCells * (this.#clock + count)
     if (cells <= this.#items.length) return
-    const grown = itemCells * (this.#clock + (this.#clock >> 1) + itemsAtFirst)
+    const grown = this.#clock === 0 ? cells : itemCells * (this.#clock + (this.#clock >> 1) + itemsWhenGrown)
     const items = new Int32Array(Math.max(cells, grown))
     items.set(this.#items)
     this.#items = items
@@ -318,7 +336,8 @@ export class LogContent implements History {
   /** Copies an update behind others; answers where it begins in the chunk. */
   #copy(update: Uint8Array): number {
     if (this.#chunkUsed + update.length > this.#chunk.length) {
-      const bytes = Math.min(largestChunkBytes, Math.max(smallestChunkBytes, 2 * this.#chunk.length))
+      const isFirst = this.#chunk.length === 0
+      const bytes = isFirst ? 0 : Math.min(largestChunkBytes, Math.max(smallestChunkBytes, 2 * this.#chunk.length))
       this.#chunk = new Uint8Array(Math.max(bytes, update.length))
       this.#chunkUsed = 0
     }

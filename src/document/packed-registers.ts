@@ -13,7 +13,8 @@ export class PackedRegisters {
   /** Which of the logs holds each of the winners, and at which clock there. */
   readonly #which: Uint16Array
   readonly #clocks: Uint32Array
-  readonly #seen = new Map<number, Found>()
+  /** Made when somebody looks. */
+  #seen: Map<number, Found> | undefined
 
   /** @param which of the logs holds each of the winners, in order of key, and `clocks` where in that log it is said */
   constructor(logs: readonly LogContent[], which: Uint16Array, clocks: Uint32Array) {
@@ -63,13 +64,15 @@ export class PackedRegisters {
   }
 
   #at(index: number, key?: string): Found {
-    const seen = this.#seen.get(index)
+    const seen = this.#seen?.get(index)
     if (seen) return seen
     const log = this.#log(index)
     const clock = this.#clocks[index] as number
     const register = log.registerAt(clock)
     const found = { key: key ?? log.keyAt(clock), register, place: log.entryOf(clock) }
-    if (!isUnread(register)) this.#seen.set(index, found)
+    if (isUnread(register)) return found
+    this.#seen ??= new Map()
+    this.#seen.set(index, found)
     return found
   }
 

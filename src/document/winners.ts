@@ -82,7 +82,12 @@ class LoadedKeys {
       }
       place = end
     }
-    return new PackedRegisters(this.#logs, which.slice(0, count), clocks.slice(0, count))
+    const isAll = count === which.length
+    return new PackedRegisters(
+      this.#logs,
+      isAll ? which : which.slice(0, count),
+      isAll ? clocks : clocks.slice(0, count),
+    )
   }
 
   /** Of places with one key that whose register wins; -1 if none counts. */
