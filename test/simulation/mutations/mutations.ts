@@ -121,7 +121,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'document/copy-plan.ts',
-        from: '  if (register.value !== null || !source.receiptsAreHere || source.isHeldOutside(key, logs)) return false\n',
+        from: '  if (register.value !== null || !source.receiptsAreHere || !source.isCaughtUp) return false\n',
         // Marks alone: what is not a mark is copied as ever.
         to: '  if (register.value !== null) return false\n  if (register.value === null) return true\n',
       },
