@@ -50,21 +50,23 @@ export class Erasures {
       const range = rangeIn(key)
       if (range) owed.push(range)
     }
+    this.owing(owed)
     this.begin(owed)
   }
 
-  /** To be written in one batch with what removes the records of these ranges, before {@link begin}. */
+  /**
+   * To be written in one batch with what removes the records of these ranges, before {@link begin}. It counts from now on: an erasure of
+   * the same range that ends while the batch is written is not to take back what that owes. If the batch fails, it stays owed.
+   */
   owing(ranges: readonly KeyRange[]): readonly Operation[] {
-    return ranges.map(range => putMeta(nameOf(range), new Uint8Array()))
+    const names = ranges.map(nameOf)
+    for (const name of names) this.#owed.set(name, (this.#owed.get(name) ?? 0) + 1)
+    return names.map(name => putMeta(name, new Uint8Array()))
   }
 
   /** Erases the ranges in the background. What fails loses nothing, and is tried again at the next start. */
   begin(ranges: readonly KeyRange[]): void {
-    for (const range of ranges) {
-      const name = nameOf(range)
-      this.#owed.set(name, (this.#owed.get(name) ?? 0) + 1)
-      this.#erasing = this.#erasing.then(() => this.#erase(range)).catch(() => undefined)
-    }
+    for (const range of ranges) this.#erasing = this.#erasing.then(() => this.#erase(range)).catch(() => undefined)
   }
 
   /** Reads something; as it was when it is called, which keeps what is erased until it has been read or closed. */

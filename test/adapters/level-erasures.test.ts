@@ -1,0 +1,63 @@
+/*
+ * Proves: what is owed to be erased stays owed until the last erasure of it has ended, also where one of the same range ends while
+ * the batch that owes the next is being written; and one that failed leaves it owed. A double stands in for LevelDB, whose
+ * compactions cannot be held up; on LevelDB itself erasures are tested with the store.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Erasures } from '../../src/adapters/level-erasures.ts'
+import type { Operation } from '../../src/ports/table.ts'
+
+const range = { from: Buffer.from('e document 0'), to: Buffer.from('e document 1') }
+
+function rig() {
+  const owed = new Set<string>()
+  const disk = { fails: false }
+  const level = {
+    async compactRange() {
+      if (disk.fails) throw new Error('the disk is full')
+    },
+    async *keys() {
+      for (const key of owed) yield Buffer.from(key, 'latin1')
+    },
+  }
+  const write = async (operations: readonly Operation[]) => {
+    for (const { key, value } of operations) {
+      const name = Buffer.from(key).toString('latin1')
+      if (!name.includes('erasing/')) continue
+      if (value) owed.add(name)
+      else owed.delete(name)
+    }
+  }
+  const erasures = new Erasures(level, write)
+  return { owed, disk, erasures, write, level }
+}
+
+test('an erasure that ends while another of the range is being written down leaves that owed', async () => {
+  const { owed, erasures, write } = rig()
+  await write(erasures.owing([range]))
+  erasures.begin([range])
+  // Durable before the first has ended, and begun after.
+  await write(erasures.owing([range]))
+  await erasures.close()
+  assert.is(owed.size, 1)
+  erasures.begin([range])
+  await erasures.close()
+  assert.is(owed.size, 0)
+})
+
+test('an erasure that failed is owed to the next run, which makes it', async () => {
+  const { owed, disk, erasures, write, level } = rig()
+  disk.fails = true
+  await write(erasures.owing([range]))
+  erasures.begin([range])
+  await erasures.close()
+  assert.is(owed.size, 1)
+  disk.fails = false
+  const next = new Erasures(level, write)
+  await next.resume()
+  await next.close()
+  assert.is(owed.size, 0)
+})
+
+test.run()
