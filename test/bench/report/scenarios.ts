@@ -78,7 +78,6 @@ export const scenarios: readonly Scenario[] = [
       each('until its observer is told, p50', [bare, memory, disk, hocuspocus, automerge], {
         what: 'until its observer is told, p50',
         judged: 'this server’s p50 beside y-websocket’s in memory',
-        missedBy: 'the fsync, and two turns to the threads that make it',
       }),
     ],
   },
@@ -88,7 +87,7 @@ export const scenarios: readonly Scenario[] = [
     rows: [
       each('idle connection, resident', [bare, memory, hocuspocus], {
         what: 'memory of each',
-        missedBy: '17 KiB in three hundred small objects, and what authentication leaves free in the heap',
+        missedBy: '17 KiB in three hundred small objects, and 13 that were not taken apart',
       }),
       each('in use after they have left', [bare, memory, hocuspocus], { what: 'memory after they have left' }),
     ],
