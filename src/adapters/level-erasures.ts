@@ -89,8 +89,8 @@ export class Erasures {
   /** Ends what is read, and resolves when all is erased that can be. */
   async close(): Promise<void> {
     await Promise.all([...this.#reading].map(reading => reading.close()))
-    for (const reading of this.#reading) this.#awaited.delete(reading)
     this.#reading.clear()
+    this.#awaited.clear()
     this.#goOn()
     await this.#erasing
   }
