@@ -1,3 +1,4 @@
+import type { Cancel, Clock } from '../ports/clock.ts'
 import type { KeyRange, Operation } from '../ports/table.ts'
 import { metaKey, putMeta, removal } from './record-format.ts'
 
@@ -21,6 +22,8 @@ interface Level {
   keys(range: { readonly gte: Uint8Array; readonly lt: Uint8Array }): AsyncIterable<Uint8Array>
 }
 
+/** After an erasure has failed: a disk that is full has room again some day. */
+const againMs = 60_000
 const owedName = 'erasing/'
 /** Behind all names that begin so. */
 const behindOwed = 'erasing0'
@@ -36,11 +39,26 @@ export class Erasures {
   readonly #owed = new Map<string, number>()
   /** One after another: each rewrites files. */
   #erasing: Promise<void> = Promise.resolve()
+  readonly #failed: (error: unknown) => void
+  readonly #clock: Pick<Clock, 'after'>
+  /** Of those that have failed, until they are tried again. */
+  readonly #resting = new Set<Cancel>()
+  #isClosed = false
 
-  /** @param write makes operations durable, on LevelDB itself */
-  constructor(level: Level, write: (operations: readonly Operation[]) => Promise<void>) {
+  /**
+   * @param write makes operations durable, on LevelDB itself
+   * @param failed hears why an erasure was not made, each time
+   */
+  constructor(
+    level: Level,
+    write: (operations: readonly Operation[]) => Promise<void>,
+    failed: (error: unknown) => void,
+    clock: Pick<Clock, 'after'>,
+  ) {
     this.#level = level
     this.#write = write
+    this.#failed = failed
+    this.#clock = clock
   }
 
   /** Goes on with what an earlier run has not come to the end of. */
@@ -64,9 +82,10 @@ export class Erasures {
     return names.map(name => putMeta(name, new Uint8Array()))
   }
 
-  /** Erases the ranges in the background. What fails loses nothing, and is tried again at the next start. */
+  /** Erases the ranges in the background. What fails loses nothing, and is tried again, by the next run at the latest. */
   begin(ranges: readonly KeyRange[]): void {
-    for (const range of ranges) this.#erasing = this.#erasing.then(() => this.#erase(range)).catch(() => undefined)
+    for (const range of ranges)
+      this.#erasing = this.#erasing.then(() => this.#erase(range)).catch(error => this.#again(range, error))
   }
 
   /** Reads something; as it was when it is called, which keeps what is erased until it has been read or closed. */
@@ -88,6 +107,8 @@ export class Erasures {
 
   /** Ends what is read, and resolves when all is erased that can be. */
   async close(): Promise<void> {
+    this.#isClosed = true
+    for (const cancel of this.#resting) cancel()
     await Promise.all([...this.#reading].map(reading => reading.close()))
     this.#reading.clear()
     this.#awaited.clear()
@@ -108,6 +129,16 @@ export class Erasures {
       this.#owed.delete(name)
       await this.#write([removal(metaKey(name))])
     }
+  }
+
+  #again(range: KeyRange, error: unknown): void {
+    this.#failed(error)
+    if (this.#isClosed) return
+    const cancel = this.#clock.after(againMs, () => {
+      this.#resting.delete(cancel)
+      this.begin([range])
+    })
+    this.#resting.add(cancel)
   }
 
   /**

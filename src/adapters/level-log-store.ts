@@ -3,6 +3,7 @@ import { ClassicLevel } from 'classic-level'
 import { CommitRefused, CorruptRecord, type LogStore, StoreDamaged, StoreInUse } from '../ports/log-store.ts'
 import { UnknownFormat } from '../ports/stored-format.ts'
 import type { Operation, Table } from '../ports/table.ts'
+import { systemClock } from './clock.ts'
 import { makeDurableFolder } from './files.ts'
 import { Erasures, type Reading } from './level-erasures.ts'
 import { journalDamage } from './level-journal.ts'
@@ -15,6 +16,8 @@ export interface LevelLogStoreOptions {
    * LevelDB needs some to compact and to recover; a disk filled to the brim fails in the middle of a write. Default 64 MiB.
    */
   readonly reserveBytes?: number
+  /** Hears why what was removed could not be erased from the files yet: it is owed, and tried again. */
+  readonly eraseFailed?: (error: unknown) => void
 }
 
 const defaultReserveBytes = 64 * 1024 * 1024
@@ -37,12 +40,12 @@ type Level = ClassicLevel<Uint8Array, Uint8Array>
  * {@link StoreDamaged} when acknowledged commits are damaged, or LevelDB cannot open it.
  */
 export async function openLevelLogStore(folder: string, options: LevelLogStoreOptions = {}): Promise<LogStore> {
-  const { reserveBytes = defaultReserveBytes } = options
+  const { reserveBytes = defaultReserveBytes, eraseFailed = () => {} } = options
   await makeDurableFolder(folder)
   await assertCurrent(folder)
   await assertJournal(folder)
   const level = await openLevel(folder)
-  const erasures = new Erasures(level, operations => write(level, operations))
+  const erasures = new Erasures(level, operations => write(level, operations), eraseFailed, systemClock())
   try {
     await assertFormat(level, folder)
     await erasures.resume()

@@ -184,7 +184,7 @@ export class Facts<T extends Json> {
         if (found.kind === 'orphan') this.#keep(found.document, undefined)
         else if (this.#fresh?.has(found.document) || this.#reading.has(found.document)) this.#counted()
         else if (found.kind === 'known') {
-          await this.#tell(found.document, async () => this.#options.learned(found.document, found.derived))
+          await this.#tell(found.document, () => this.#learnKept(found.document, found.derived))
           this.#counted()
         } else {
           row ??= { indexes: [], bytes: 0, contents: Promise.withResolvers(), told: [] }
@@ -222,7 +222,10 @@ export class Facts<T extends Json> {
     this.#progress = { known: known + 1, all }
   }
 
-  /** Has a fact told, and what comes while it is, after it: the last that is told is the last that there was. */
+  /**
+   * Has a fact told, and what comes while it is, after it: the last that is told is the last that there was.
+   * @param first never rejects
+   */
   async #tell(document: DocumentId, first: () => Promise<void>): Promise<void> {
     const reading: Reading = { told: Promise.withResolvers<void>(), next: undefined }
     this.#reading.set(document, reading)
@@ -257,19 +260,42 @@ export class Facts<T extends Json> {
     this.#keepLater(keepMs)
   }
 
+  /** Never rejects: nobody waits for most of it, and whoever does is not to wait for ever. */
   async #read(document: DocumentId, found?: HeldContent): Promise<void> {
-    const { derivation, documents, telemetry, learned } = this.#options
+    const { derivation, documents, learned } = this.#options
     try {
       const held = found ?? (await documents.held(document))
       const known = held && { ...held, fact: derivation.derive(document, held.content) }
       this.#keep(document, known && { fact: known.fact, digest: known.digest })
       await learned(document, known)
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      telemetry.log('error', 'facts.unreadable', { document, facts: derivation.name, message })
+      this.#unreadable(document, error)
       this.#keep(document, undefined)
-      await learned(document, undefined)
+      await this.#learnedOfNothing(document)
     }
+  }
+
+  /** What the store has of a document at the start. If nothing can be made of it, the document itself is read. */
+  async #learnKept(document: DocumentId, kept: Derived<T>): Promise<void> {
+    try {
+      await this.#options.learned(document, kept)
+    } catch {
+      await this.#read(document)
+    }
+  }
+
+  async #learnedOfNothing(document: DocumentId): Promise<void> {
+    try {
+      await this.#options.learned(document, undefined)
+    } catch (error) {
+      this.#unreadable(document, error)
+    }
+  }
+
+  #unreadable(document: DocumentId, error: unknown): void {
+    const { derivation, telemetry } = this.#options
+    const message = error instanceof Error ? error.message : String(error)
+    telemetry.log('error', 'facts.unreadable', { document, facts: derivation.name, message })
   }
 
   // --- the store

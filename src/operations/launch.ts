@@ -127,7 +127,9 @@ export async function launch(
   const keys = await keySource(configuration, at, telemetry, passphrase)
   const certificates = await certificateCheck(configuration, at, telemetry)
   const push = await pushSender(configuration, at)
-  const store = await openLevelLogStore(at(configuration.data))
+  const store = await openLevelLogStore(at(configuration.data), {
+    eraseFailed: error => telemetry.log('error', 'store.not-erased', { message: String(error) }),
+  })
   const searchIndex = openSqliteSearchIndex(at(configuration.search))
   try {
     if (otlp !== undefined) {

@@ -119,6 +119,8 @@ export const logEvents = {
   'document.compaction-failed': 'A log could not be compacted; it is tried again.',
   'document.listener-failed': 'A part of the node failed at a change of a document. A fault of the program: report it.',
   'document.observer-failed': 'A reader failed at a change of a document. A fault of the program: report it.',
+  'store.not-erased':
+    'What was removed could not be erased from the files yet, for the disk is full or failed: it is tried again each minute.',
   'store.scrubbed': 'Everything stored was read through once.',
   'store.record-damaged': 'The disk has changed a record that no other server has.',
   'store.scrub-failed': 'Reading everything through ended early.',

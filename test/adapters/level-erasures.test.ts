@@ -7,6 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Erasures } from '../../src/adapters/level-erasures.ts'
 import type { Operation } from '../../src/ports/table.ts'
+import { ManualClock, settle } from '../fixtures/manual-clock.ts'
 
 const range = { from: Buffer.from('e document 0'), to: Buffer.from('e document 1') }
 
@@ -29,8 +30,10 @@ function rig() {
       else owed.delete(name)
     }
   }
-  const erasures = new Erasures(level, write)
-  return { owed, disk, erasures, write, level }
+  const failures: string[] = []
+  const clock = new ManualClock()
+  const erasures = new Erasures(level, write, error => failures.push(String(error)), clock)
+  return { owed, disk, failures, clock, erasures, write, level }
 }
 
 test('an erasure that ends while another of the range is being written down leaves that owed', async () => {
@@ -47,17 +50,32 @@ test('an erasure that ends while another of the range is being written down leav
 })
 
 test('an erasure that failed is owed to the next run, which makes it', async () => {
-  const { owed, disk, erasures, write, level } = rig()
+  const { owed, disk, failures, clock, erasures, write, level } = rig()
   disk.fails = true
   await write(erasures.owing([range]))
   erasures.begin([range])
   await erasures.close()
   assert.is(owed.size, 1)
+  assert.equal(failures, ['Error: the disk is full'])
   disk.fails = false
-  const next = new Erasures(level, write)
+  const next = new Erasures(level, write, () => {}, clock)
   await next.resume()
   await next.close()
   assert.is(owed.size, 0)
+})
+
+test('an erasure that failed is tried again while the store is open, until there is room', async () => {
+  const { owed, disk, failures, clock, erasures, write } = rig()
+  disk.fails = true
+  await write(erasures.owing([range]))
+  erasures.begin([range])
+  await settle()
+  await clock.run(60_000)
+  assert.is(failures.length, 2)
+  disk.fails = false
+  await clock.run(60_000)
+  assert.is(owed.size, 0)
+  await erasures.close()
 })
 
 test.run()

@@ -38,6 +38,8 @@ class Learner {
   /** In order, and whether the content came with it. */
   readonly heard: { readonly document: DocumentId; readonly isRead: boolean }[] = []
   version = 1
+  /** Whether it throws at whatever it is told. */
+  refuses = false
   lives = 0
   facts = this.#facts()
 
@@ -46,6 +48,7 @@ class Learner {
     const life = ++this.lives
     const learned = (document: DocumentId, known: Known<Fact> | undefined) => {
       if (life !== this.lives) return
+      if (this.refuses) throw new Error('as told')
       this.heard.push({ document, isRead: known?.content !== undefined })
       if (known) this.told.set(document, known.fact)
       else this.told.delete(document)
@@ -276,6 +279,26 @@ test('what is forgotten leaves nothing of its facts on the disk', async () => {
       .map(id => `facts/test/${id}`)
       .sort(),
   )
+})
+
+test('who cannot take what it is told keeps nobody waiting: it is named, and told of the next change', async () => {
+  const learner = new Learner()
+  await learner.start()
+  await learner.write(one, 'said', 1)
+  await learner.reach(() => learner.told.has(one), 'it is told')
+  learner.refuses = true
+  await learner.write(one, 'said', 2)
+  await learner.facts.settled()
+  await learner.facts.know(one)
+  assert.ok(learner.server.telemetry.events('facts.unreadable').length > 0)
+  learner.refuses = false
+  await learner.write(one, 'said', 3)
+  await learner.reach(() => learner.told.get(one)?.said === 3, 'the next change is told')
+  await learner.facts.stop()
+  learner.kill()
+  learner.refuses = true
+  await learner.start()
+  assert.not(learner.told.has(one), 'a start goes on without it')
 })
 
 test.run()
