@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net'
 import { type EventLoopUtilization, performance } from 'node:perf_hooks'
+import type { Door } from './door.ts'
 
 /*
  * What strangers take takes turns with what is asked by those who are here already. A stranger is whoever has not yet proved who it
@@ -10,8 +11,7 @@ import { type EventLoopUtilization, performance } from 'node:perf_hooks'
  * far ones, who are slow and wait for the network, may be many, while near ones, who answer at once, are few. How many it takes
  * to keep the loop busy is found out: more would be served no sooner, and be copied by each collection of garbage meanwhile.
  *
- * Only so many wait, which bounds how long they do; who comes when the line is full is dropped before a socket is made of it, at a
- * hundredth of what even a refusal in words takes.
+ * Only so many wait, which bounds how long they do: when the line is full the door is shut until half of them have been let in.
  */
 
 export interface ConnectionLine {
@@ -24,8 +24,7 @@ export interface ConnectionLine {
 }
 
 export interface LineOptions {
-  /** Hears of each that found the line full, or as many connections as the server may have. */
-  readonly turnedAway: () => void
+  readonly door: Pick<Door, 'shut' | 'open'>
   /** Served within a tenth of a second. */
   readonly longest?: number
   /** Strangers past the line at once, at the most: far ones, whose three answers take a tenth of a second each, are then let in by more than a thousand a second. */
@@ -49,9 +48,8 @@ const shrinkage = 0.7
 const forgottenAfterMs = 10_000
 
 /** Puts a line before what a server does with its connections; to be called before it listens. */
-export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }: LineOptions): ConnectionLine {
+export function lineUp(server: Server, { door, longest = 128, most = 512 }: LineOptions): ConnectionLine {
   const takers = server.listeners('connection')
-  const { maxConnections } = server
   const waiting: Socket[] = []
   const steps: (() => void)[] = []
   /** What forgets each: of a client that stays, nothing is to be left here. */
@@ -63,13 +61,11 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
   let look: { readonly timer: NodeJS.Timeout; readonly from: EventLoopUtilization } | undefined
 
   server.removeAllListeners('connection')
-  // Ended with what it has sent unread, as a client's request is, a connection is reset, and leaves nothing behind.
-  server.on('drop', turnedAway)
   server.on('connection', (socket: Socket) => {
     // A reset leaves nothing behind, where an orderly end would leave each in TIME_WAIT for a minute.
     if (isClosed) return void socket.resetAndDestroy()
     waiting.push(socket)
-    if (waiting.length >= longest) server.maxConnections = 0
+    if (waiting.length >= longest) door.shut()
     planTurn()
   })
 
@@ -119,7 +115,7 @@ export function lineUp(server: Server, { turnedAway, longest = 128, most = 512 }
     if (isFull()) return
     const socket = waiting.shift()
     if (!socket) return
-    server.maxConnections = maxConnections
+    if (waiting.length <= longest / 2) door.open()
     const name = nameOf(socket)
     const closed = () => gone(name)
     strangers.set(name, () => socket.off('close', closed))

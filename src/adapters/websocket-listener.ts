@@ -7,6 +7,7 @@ import { type ClientListener, ListenRefused, type Upgrade, type UpgradeAnswer } 
 import type { AnswerRequest } from '../ports/http.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import { type ConnectionLine, lineUp } from './connection-line.ts'
+import { type Door, doorOf } from './door.ts'
 import { defaultPaceLimits, type PaceLimits, serveRequest } from './http-requests.ts'
 import { type CertificateFiles, certificateOf, followCertificate } from './listener-certificate.ts'
 import { ListenerSocket, type Stranger } from './listener-socket.ts'
@@ -72,11 +73,13 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
   })
   const running: {
     server: Server | TlsServer | undefined
+    door: Door | undefined
     line: ConnectionLine | undefined
     port: number
     stops: (() => void)[]
   } = {
     server: undefined,
+    door: undefined,
     line: undefined,
     port: 0,
     stops: [],
@@ -116,12 +119,18 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
       turnAway(stream, status, text)
     })
     if (options.isPaced) {
-      const line = lineUp(server, {
-        turnedAway: () => telemetry.count('cpns_listener_refused_total', { reason: 'crowded' }),
+      const door = doorOf(server, address, {
+        shut: () => telemetry.count('cpns_listener_shut_total'),
+        lost: ({ message }) => telemetry.log('error', 'listener.port-lost', { message }),
+        regained: () => telemetry.log('info', 'listener.port-regained'),
       })
+      const line = lineUp(server, { door })
+      running.door = door
       running.line = line
-      running.stops.push(line.close)
+      running.stops.push(line.close, door.close)
     }
+    // Ended with what it has sent unread, as a client's request is, a connection is reset, and leaves nothing behind.
+    server.on('drop', () => telemetry.count('cpns_listener_refused_total', { reason: 'crowded' }))
     running.port = await started(server, address, options)
     running.server = server
     running.stops.push(every(pingEveryMs / sweepParts, sweepSome))
@@ -243,6 +252,7 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
   }
 
   function refuseNew(): void {
+    running.door?.close()
     if (running.server?.listening) running.server.close()
   }
 

@@ -44,6 +44,9 @@ export const logEvents = {
   'access.method-failed': 'A command failed because of a fault here. The client was given this reference.',
   'listener.certificate-reloaded': 'The TLS certificate of the client listener was replaced by the newer one.',
   'listener.certificate-unusable': 'The newer TLS certificate cannot be used: the one before is kept.',
+  'listener.port-lost':
+    'The port of the client listener was given up for a moment, as more came than can wait, and cannot be bound again: no client can connect. Another program may listen there; it is tried again and again.',
+  'listener.port-regained': 'After that: clients can connect again.',
   'listener.decision-failed': 'A connection could not be let in because of a fault here.',
   'listener.answer-failed': 'An HTTP request of a client could not be answered because of a fault here.',
   'key-source.failed': 'The operator’s key server did not answer as it should.',

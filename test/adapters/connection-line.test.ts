@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { lineUp } from '../../src/adapters/connection-line.ts'
+import { doorOf } from '../../src/adapters/door.ts'
 import { until } from '../fixtures/until.ts'
 
 /*
@@ -10,7 +11,7 @@ import { until } from '../fixtures/until.ts'
  * between one dear step for them and the next; steps are done in order, before anybody else is let in; only so many strangers are
  * past the line, more as long as the loop has time for them and fewer when it has not; who has proved itself or has gone makes
  * room for the next, in the order in which they came; who finds the
- * line full is turned away, and told from; a line that closes leaves nobody standing. Real sockets.
+ * line full is turned away until half of those who waited are in; a line that closes leaves nobody standing. Real sockets.
  */
 const test = suite('connection line')
 const endings: (() => void)[] = []
@@ -20,7 +21,7 @@ test.after.each(() => {
 
 interface Rig {
   readonly taken: Socket[]
-  readonly turnedAway: () => number
+  readonly timesShut: () => number
   readonly line: ReturnType<typeof lineUp>
   /** A client, once its connection stands; `ended` when it does not any more. */
   connect(): Promise<{ readonly socket: Socket; readonly hasEnded: () => boolean }>
@@ -31,24 +32,25 @@ async function rig(
   took: () => void = () => {},
 ): Promise<Rig> {
   const taken: Socket[] = []
-  let turnedAway = 0
+  let timesShut = 0
   const server: Server = createServer(socket => {
     socket.on('error', () => {})
     taken.push(socket)
     took()
   })
-  const line = lineUp(server, { turnedAway: () => turnedAway++, ...options })
+  const door = doorOf(server, '127.0.0.1', { shut: () => timesShut++ })
+  const line = lineUp(server, { door, ...options })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   endings.push(() => {
     line.close()
+    door.close()
     for (const socket of taken) socket.destroy()
-    server.close()
   })
   return {
     taken,
-    turnedAway: () => turnedAway,
+    timesShut: () => timesShut,
     line,
     async connect() {
       const socket = connect(port, '127.0.0.1')
@@ -81,13 +83,13 @@ test('lets in one a turn, however many are there', async () => {
 })
 
 test('lets in who came first when a stranger proves itself or goes, and turns away who finds the line full', async () => {
-  const { connect, taken, turnedAway, line } = await rig({ most: 2, longest: 3 })
+  const { connect, taken, timesShut, line } = await rig({ most: 2, longest: 3 })
   const clients: Awaited<ReturnType<typeof connect>>[] = []
   for (let index = 0; index < 5; index++) clients.push(await connect())
   await until(() => taken.length === 2, { what: 'two are let in' })
   const late = await connect()
   await until(() => late.hasEnded(), { what: 'who finds the line full is turned away' })
-  assert.is(turnedAway(), 1)
+  assert.is(timesShut(), 1)
   assert.is(taken.length, 2)
 
   const portsIn = () => taken.map(({ remotePort }) => remotePort)
@@ -104,6 +106,8 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
     clients.map(({ hasEnded }) => hasEnded()),
     [false, true, false, false, false],
   )
+  const next = await connect()
+  assert.not(next.hasEnded(), 'with half of those who waited let in there is room in the line')
 })
 
 test('lets in fewer at once while the loop is busy, and more again when it has time, however silent they are', async () => {

@@ -28,6 +28,9 @@ const access = {
   cpns_access_upgrades_refused_total: counter('Clients refused before there was a websocket.', 'status'),
   cpns_access_load_changes_total: counter('Changes of the load level, by the new one.', 'level'),
   cpns_access_shed_total: counter('Clients that were sent on because turning strangers away did not help.'),
+  cpns_listener_shut_total: counter(
+    'How often the websocket listener gave its port up for a moment, as so many waited as may: the system refused who came then.',
+  ),
   cpns_listener_refused_total: counter('Connections that the websocket listener refused.', 'reason'),
   cpns_listener_requests_cut_total: counter('HTTP requests that ended before their answer did.', 'reason'),
   cpns_connections: gauge('Connections of clients.'),

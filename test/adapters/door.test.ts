@@ -1,0 +1,120 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { doorOf } from '../../src/adapters/door.ts'
+import { until } from '../fixtures/until.ts'
+
+/*
+ * Proves: while its door is shut a server's port refuses whoever comes, those whom it has taken stay, and opened it is the same port
+ * again; who asks twice gets no more than once; if another program took the port it is told once, and got back when that has gone; a
+ * door that was closed opens no more; a port that might not be got back is never given up. Real sockets.
+ */
+const test = suite('door')
+const endings: (() => void)[] = []
+test.after.each(() => {
+  for (const end of endings.splice(0)) end()
+})
+
+async function listening(port = 0): Promise<Server & { readonly port: number }> {
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  endings.push(() => server.close())
+  return Object.assign(server, { port: (server.address() as AddressInfo).port })
+}
+
+async function rig(options: { readonly firstFreePort?: number } = {}) {
+  const told: string[] = []
+  const server = createServer()
+  const door = doorOf(server, '127.0.0.1', {
+    ...options,
+    shut: () => told.push('shut'),
+    lost: ({ message }) => told.push(/EADDRINUSE/.exec(message)?.[0] ?? message),
+    regained: () => told.push('regained'),
+  })
+  const taken: Socket[] = []
+  server.on('connection', socket => taken.push(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  endings.push(() => {
+    door.close()
+    for (const socket of taken) socket.destroy()
+  })
+  return { server, door, port, told, taken }
+}
+
+/** How an attempt to connect ends. */
+function attempt(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  endings.push(() => socket.destroy())
+  return new Promise(resolve => {
+    socket.once('connect', () => resolve('connected'))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  })
+}
+
+const isOpen = (port: number) => async () => (await attempt(port)) === 'connected'
+
+test('refuses who comes while it is shut, keeps who is in, and opens at the same port', async () => {
+  const { door, port, told, taken } = await rig()
+  assert.is(await attempt(port), 'connected')
+  await until(() => taken.length === 1, { what: 'the first is in' })
+  door.shut()
+  door.shut()
+  assert.is(await attempt(port), 'ECONNREFUSED')
+  assert.not(taken[0]?.destroyed)
+  door.open()
+  door.open()
+  await until(isOpen(port), { what: 'it is open again' })
+  door.shut()
+  assert.is(await attempt(port), 'ECONNREFUSED')
+  assert.equal(told, ['shut', 'shut'])
+})
+
+test('tells once that the port was taken by another, and gets it back', async () => {
+  const { server, door, port, told } = await rig()
+  door.shut()
+  const other = await listening(port)
+  door.open()
+  await until(() => told.length === 2, { what: 'the port is lost' })
+  await new Promise(resolve => server.once('error', resolve))
+  assert.equal(told, ['shut', 'EADDRINUSE'])
+  other.close()
+  await until(() => told.length === 3, { what: 'the port is regained' })
+  assert.equal(told, ['shut', 'EADDRINUSE', 'regained'])
+  assert.is(await attempt(port), 'connected')
+})
+
+test('opens no more once it is closed, wherever it was', async () => {
+  const [open, shut, opening, lost] = [await rig(), await rig(), await rig(), await rig()]
+  shut.door.shut()
+  opening.door.shut()
+  opening.door.open()
+  lost.door.shut()
+  await listening(lost.port)
+  lost.door.open()
+  await until(() => lost.told.length === 2, { what: 'the port is lost' })
+  for (const { door } of [open, shut, opening, lost]) {
+    door.close()
+    door.open()
+    door.shut()
+  }
+  await new Promise(resolve => setTimeout(resolve, 250))
+  for (const { server } of [open, shut, opening, lost]) assert.not(server.listening)
+})
+
+test('never gives a port up that might not be got back, and lets nobody in meanwhile all the same', async () => {
+  const { server, door, port, taken } = await rig({ firstFreePort: 65_536 })
+  door.shut()
+  assert.ok(server.listening)
+  const late = connect(port, '127.0.0.1')
+  late.on('error', () => {})
+  await once(late, 'close')
+  assert.is(taken.length, 0)
+  door.open()
+  assert.is(await attempt(port), 'connected')
+})
+
+test.run()
