@@ -50,7 +50,8 @@ const forgottenAfterMs = 10_000
 /** Puts a line before what a server does with its connections; to be called before it listens. */
 export function lineUp(server: Server, { door, longest = 128, most = 512 }: LineOptions): ConnectionLine {
   const takers = server.listeners('connection')
-  const waiting: Socket[] = []
+  /** In the order in which they came, with what takes each out that leaves. */
+  const waiting = new Map<Socket, () => void>()
   const steps: (() => void)[] = []
   /** What forgets each: of a client that stays, nothing is to be left here. */
   const strangers = new Map<string, () => void>()
@@ -64,15 +65,26 @@ export function lineUp(server: Server, { door, longest = 128, most = 512 }: Line
   server.on('connection', (socket: Socket) => {
     // A reset leaves nothing behind, where an orderly end would leave each in TIME_WAIT for a minute.
     if (isClosed) return void socket.resetAndDestroy()
-    waiting.push(socket)
-    if (waiting.length >= longest) door.shut()
+    // Node reads a connection from the beginning on, and whoever is to hear of its end does only once it is let in.
+    socket.on('error', ignored)
+    const left = () => {
+      waiting.delete(socket)
+      openIfThereIsRoom()
+    }
+    socket.on('close', left)
+    waiting.set(socket, left)
+    if (waiting.size >= longest) door.shut()
     planTurn()
   })
+
+  function openIfThereIsRoom(): void {
+    if (waiting.size <= longest / 2) door.open()
+  }
 
   /** Each step is a callback of its own: what it sets off in microtasks is done before the next, and counts. */
   function planTurn(): void {
     if (isTurnPlanned || isClosed) return
-    if (steps.length === 0 && (waiting.length === 0 || isFull())) return
+    if (steps.length === 0 && (waiting.size === 0 || isFull())) return
     isTurnPlanned = true
     let left = Math.min(steps.length, stepsInTurn) + 1
     let beganMs: number | undefined
@@ -113,9 +125,11 @@ export function lineUp(server: Server, { door, longest = 128, most = 512 }: Line
 
   function letOneIn(): void {
     if (isFull()) return
-    const socket = waiting.shift()
-    if (!socket) return
-    if (waiting.length <= longest / 2) door.open()
+    const [next] = waiting
+    if (!next) return
+    const [socket, left] = next
+    socket.off('close', left)
+    left()
     const name = nameOf(socket)
     const closed = () => gone(name)
     strangers.set(name, () => socket.off('close', closed))
@@ -141,10 +155,14 @@ export function lineUp(server: Server, { door, longest = 128, most = 512 }: Line
       isClosed = true
       clearTimeout(look?.timer)
       steps.length = 0
-      for (const socket of waiting.splice(0)) socket.resetAndDestroy()
+      for (const socket of waiting.keys()) socket.resetAndDestroy()
+      waiting.clear()
     },
   }
 }
+
+/** 'close' follows, which is enough. */
+const ignored = () => {}
 
 /** The same for the socket beneath TLS and the one above it. */
 const nameOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>

@@ -11,7 +11,7 @@ import { until } from '../fixtures/until.ts'
  * between one dear step for them and the next; steps are done in order, before anybody else is let in; only so many strangers are
  * past the line, more as long as the loop has time for them and fewer when it has not; who has proved itself or has gone makes
  * room for the next, in the order in which they came; who finds the
- * line full is turned away until half of those who waited are in; a line that closes leaves nobody standing. Real sockets.
+ * line full is turned away until half of those who waited are in, or have left; a line that closes leaves nobody standing. Real sockets.
  */
 const test = suite('connection line')
 const endings: (() => void)[] = []
@@ -96,6 +96,8 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
   const [first, second] = taken as [Socket, Socket]
   line.passed(first)
   await until(() => taken.length === 3, { what: 'there is room for one who proved itself' })
+  const later = await connect()
+  await until(() => later.hasEnded(), { what: 'more than half of the line still waits' })
   second.destroy()
   await until(() => taken.length === 4 && clients[1]?.hasEnded(), { what: 'there is room for one who went' })
   assert.equal(
@@ -108,6 +110,28 @@ test('lets in who came first when a stranger proves itself or goes, and turns aw
   )
   const next = await connect()
   assert.not(next.hasEnded(), 'with half of those who waited let in there is room in the line')
+})
+
+test('who leaves the line harms nobody, and makes room', async () => {
+  const { connect, taken, timesShut, line } = await rig({ most: 1, longest: 4 })
+  await connect()
+  await until(() => taken.length === 1, { what: 'one is let in' })
+  const waiting = [await connect(), await connect(), await connect(), await connect()]
+  await until(() => timesShut() === 1, { what: 'the line is full' })
+  const [first, second, third] = waiting
+  first?.socket.resetAndDestroy()
+  third?.socket.resetAndDestroy()
+  let late = await connect()
+  await until(
+    async () => {
+      if (late.hasEnded()) late = await connect()
+      return !late.hasEnded()
+    },
+    { what: 'half of the line is free' },
+  )
+  line.passed(taken[0] as Socket)
+  await until(() => taken.length === 2, { what: 'the next is let in' })
+  assert.is(taken[1]?.remotePort, second?.socket.localPort, 'and nobody who has gone')
 })
 
 test('lets in fewer at once while the loop is busy, and more again when it has time, however silent they are', async () => {
