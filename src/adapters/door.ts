@@ -23,6 +23,8 @@ export interface DoorOptions {
   readonly lost?: (error: Error) => void
   /** After that: it is open again. */
   readonly regained?: () => void
+  /** While it is open: a connection could not be taken. */
+  readonly failed?: (error: Error) => void
 }
 
 /**
@@ -45,17 +47,22 @@ export function doorOf(server: Server, address: string, options: DoorOptions = {
   let again: NodeJS.Timeout | undefined
 
   server.on('error', error => {
+    if (state === 'open' && server.listening) options.failed?.(error)
     if (state !== 'opening') return
     if (!isLost) options.lost?.(error)
     isLost = true
     again = setTimeout(listen, againMs).unref()
   })
-  server.on('listening', () => {
+  const listens = () => {
+    // Node's HTTP server begins to look for slow requests anew, a second later: in a crowd it would never look.
+    for (const listener of server.listeners('listening'))
+      if (listener !== listens) server.off('listening', listener as () => void)
     if (state === 'closed') return giveUp()
     state = 'open'
     if (isLost) options.regained?.()
     isLost = false
-  })
+  }
+  server.on('listening', listens)
 
   function listen(): void {
     server.listen(port, address)

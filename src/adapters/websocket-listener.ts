@@ -123,6 +123,7 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
         shut: () => telemetry.count('cpns_listener_shut_total'),
         lost: ({ message }) => telemetry.log('error', 'listener.port-lost', { message }),
         regained: () => telemetry.log('info', 'listener.port-regained'),
+        failed: ({ message }) => telemetry.log('warn', 'listener.not-taken', { message }),
       })
       const line = lineUp(server, { door })
       running.door = door
@@ -253,7 +254,7 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
 
   function refuseNew(): void {
     running.door?.close()
-    if (running.server?.listening) running.server.close()
+    running.server?.close()
   }
 
   async function stop(): Promise<void> {

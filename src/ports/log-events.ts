@@ -47,6 +47,7 @@ export const logEvents = {
   'listener.port-lost':
     'The port of the client listener was given up for a moment, as more came than can wait, and cannot be bound again: no client can connect. Another program may listen there; it is tried again and again.',
   'listener.port-regained': 'After that: clients can connect again.',
+  'listener.not-taken': 'A connection could not be taken: of the system, or of this process, something has run out.',
   'listener.decision-failed': 'A connection could not be let in because of a fault here.',
   'listener.answer-failed': 'An HTTP request of a client could not be answered because of a fault here.',
   'key-source.failed': 'The operator’s key server did not answer as it should.',
@@ -123,7 +124,7 @@ export const logEvents = {
   'document.listener-failed': 'A part of the node failed at a change of a document. A fault of the program: report it.',
   'document.observer-failed': 'A reader failed at a change of a document. A fault of the program: report it.',
   'store.not-erased':
-    'What was removed could not be erased from the files yet, for the disk is full or failed: it is tried again each minute.',
+    'What was removed could not be erased from the files yet, for the disk is full or failed: it is tried again each minute, and when the server is started again, which a failed disk takes.',
   'store.scrubbed': 'Everything stored was read through once.',
   'store.record-damaged': 'The disk has changed a record that no other server has.',
   'store.scrub-failed': 'Reading everything through ended early.',

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,7 +9,8 @@ import { until } from '../fixtures/until.ts'
 /*
  * Proves: while its door is shut a server's port refuses whoever comes, those whom it has taken stay, and opened it is the same port
  * again; who asks twice gets no more than once; if another program took the port it is told once, and got back when that has gone; a
- * door that was closed opens no more; a port that might not be got back is never given up. Real sockets.
+ * door that was closed opens no more; a port that might not be got back is never given up; an HTTP server goes on with the connections that
+ * it has, and to look which are too slow. Real sockets.
  */
 const test = suite('door')
 const endings: (() => void)[] = []
@@ -90,17 +92,19 @@ test('tells once that the port was taken by another, and gets it back', async ()
 test('opens no more once it is closed, wherever it was', async () => {
   const [open, shut, opening, lost] = [await rig(), await rig(), await rig(), await rig()]
   shut.door.shut()
-  opening.door.shut()
-  opening.door.open()
   lost.door.shut()
-  await listening(lost.port)
+  const other = await listening(lost.port)
   lost.door.open()
   await until(() => lost.told.length === 2, { what: 'the port is lost' })
+  opening.door.shut()
+  opening.door.open()
   for (const { door } of [open, shut, opening, lost]) {
     door.close()
     door.open()
     door.shut()
   }
+  other.close()
+  // Longer than it takes until a lost port is tried again.
   await new Promise(resolve => setTimeout(resolve, 250))
   for (const { server } of [open, shut, opening, lost]) assert.not(server.listening)
 })
@@ -115,6 +119,51 @@ test('never gives a port up that might not be got back, and lets nobody in meanw
   assert.is(taken.length, 0)
   door.open()
   assert.is(await attempt(port), 'connected')
+})
+
+/** An HTTP server whose door is shut and opened again and again. */
+async function swinging(options: { readonly headersTimeout?: number } = {}) {
+  const server = createHttpServer({ ...options, connectionsCheckingInterval: 200 }, (_, response) =>
+    response.end('here'),
+  )
+  const door = doorOf(server, '127.0.0.1')
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const swing = setInterval(() => {
+    door.shut()
+    door.open()
+  }, 20)
+  endings.push(() => {
+    clearInterval(swing)
+    door.close()
+    server.closeAllConnections()
+  })
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  socket.on('error', () => {})
+  endings.push(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+test('an HTTP server drops who is slow all the same, however often its door is shut', async () => {
+  const socket = await swinging({ headersTimeout: 100 })
+  socket.resume()
+  socket.write('GET / HTTP/1.1\r\nHost: ')
+  await until(() => socket.closed, { what: 'the slow one is dropped' })
+})
+
+test('an HTTP server keeps connections that wait for their next request', async () => {
+  const socket = await swinging()
+  let heard = ''
+  socket.on('data', data => {
+    heard += data.toString()
+  })
+  for (let request = 1; request <= 3; request++) {
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await until(() => heard.split('here').length > request, { what: 'an answer' })
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  assert.not(socket.closed)
 })
 
 test.run()
