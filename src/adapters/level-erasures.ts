@@ -41,13 +41,14 @@ export class Erasures {
   #erasing: Promise<void> = Promise.resolve()
   readonly #failed: (error: unknown) => void
   readonly #clock: Pick<Clock, 'after'>
-  /** Of those that have failed, until they are tried again. */
-  readonly #resting = new Set<Cancel>()
+  /** Those that have failed, until they are tried again together. */
+  readonly #resting: KeyRange[] = []
+  #cancelResting: Cancel | undefined
   #isClosed = false
 
   /**
    * @param write makes operations durable, on LevelDB itself
-   * @param failed hears why an erasure was not made, each time
+   * @param failed hears why erasures were not made, once for all that are tried again together
    */
   constructor(
     level: Level,
@@ -108,7 +109,7 @@ export class Erasures {
   /** Ends what is read, and resolves when all is erased that can be. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const cancel of this.#resting) cancel()
+    this.#cancelResting?.()
     await Promise.all([...this.#reading].map(reading => reading.close()))
     this.#reading.clear()
     this.#awaited.clear()
@@ -124,21 +125,26 @@ export class Erasures {
     await this.#untilRead()
     await this.#rewrite(range)
     const left = (this.#owed.get(name) ?? 1) - 1
-    if (left > 0) this.#owed.set(name, left)
-    else {
-      this.#owed.delete(name)
+    this.#owed.set(name, left)
+    if (left > 0) return
+    try {
       await this.#write([removal(metaKey(name))])
+    } catch (error) {
+      this.#owed.set(name, (this.#owed.get(name) ?? 0) + 1)
+      throw error
     }
+    if (this.#owed.get(name) === 0) this.#owed.delete(name)
   }
 
   #again(range: KeyRange, error: unknown): void {
+    this.#resting.push(range)
+    if (this.#cancelResting) return
     this.#failed(error)
     if (this.#isClosed) return
-    const cancel = this.#clock.after(againMs, () => {
-      this.#resting.delete(cancel)
-      this.begin([range])
+    this.#cancelResting = this.#clock.after(againMs, () => {
+      this.#cancelResting = undefined
+      this.begin(this.#resting.splice(0))
     })
-    this.#resting.add(cancel)
   }
 
   /**
