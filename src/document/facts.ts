@@ -134,9 +134,10 @@ export class Facts<T extends Json> {
 
   /** Resolves when the fact of a document is told: at once, but while the start goes on. */
   async know(document: DocumentId): Promise<void> {
-    while (this.#fresh && !this.#fresh.has(document) && !this.#isStopped) {
+    while (this.#fresh && !this.#isStopped) {
       const reading = this.#reading.get(document)
       if (reading) await tellingOf(reading)
+      else if (this.#fresh.has(document)) return
       else await this.refresh(document)
     }
   }

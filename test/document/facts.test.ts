@@ -246,6 +246,38 @@ test('what is asked for while the start goes on is told first, and by what it sa
   assert.equal(learner.sorted(), await learner.expected())
 })
 
+test('what has changed while it was read for the first time is not known before it is told', async () => {
+  const learner = new Learner()
+  await learner.start()
+  await learner.write(two, 'said', 1)
+  await learner.facts.stop()
+  learner.kill()
+  const { documents } = learner.server
+  const { held, list } = documents
+  const gate = Promise.withResolvers<void>()
+  documents.list = async function* (prefix: string) {
+    await gate.promise
+    yield* list(prefix)
+  }
+  documents.held = async document => {
+    await gate.promise
+    return held(document)
+  }
+  learner.facts.follow()
+  void learner.facts.load()
+  void learner.facts.know(two)
+  await learner.write(two, 'said', 2)
+  let isKnown = false
+  const known = learner.facts.know(two).then(() => {
+    isKnown = true
+  })
+  await learner.server.clock.run(1)
+  assert.not(isKnown)
+  gate.resolve()
+  await known
+  assert.equal(learner.told.get(two), { said: 2 })
+})
+
 test('a document that cannot be read is told as one of which nothing is known, and read again at the next start', async () => {
   const learner = new Learner()
   await learner.start()
