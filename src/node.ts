@@ -165,6 +165,7 @@ export async function createNode(ports: NodePorts, settings: NodeSettings): Prom
     random,
     authorship: authors,
     isCaughtUp: () => federation.isCaughtUp(),
+    idleMs: ports.probe.idleMs,
     telemetry,
     forked: found => evidence.notice(found, trust.path),
     ...(limits.documents && { limits: limits.documents }),

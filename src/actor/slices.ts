@@ -2,8 +2,11 @@ import type { Clock } from '../ports/clock.ts'
 
 /** So long at a time: short enough that nobody who waits for the event loop notices it. */
 const sliceMs = 2
-/** How fast the time that was taken is given back, by time that was not. */
-const givenBack = 2
+/** How fast the time that was taken is given back: by time in which nobody wanted the event loop, and by time that others took. */
+const givenBack = { byIdle: 2, byOthers: 0.5 }
+
+/** How long the event loop has had nothing to do, milliseconds since some beginning. */
+export type IdleMs = () => number
 
 interface Work {
   /** Does one step. Answers whether it was the last; if so, whoever waits for it is told. */
@@ -12,8 +15,9 @@ interface Work {
 
 /**
  * Work of unknown length, done in steps of a fraction of a millisecond each: after a slice of it timers and sockets have their
- * turn, however much there is to do and whoever brought it. Those who brought work take turns, step by step, so that much of one
- * does not keep little of another waiting. What is short is done at once, without a timer.
+ * turn, however much there is to do and whoever brought it: where they have enough to do themselves, two thirds of all time is theirs.
+ * Those who brought work take turns, step by step, so that much of one does not keep little of another waiting. What is short is
+ * done at once, without a timer.
  */
 export class Slices {
   readonly #clock: Clock
@@ -22,10 +26,14 @@ export class Slices {
   /** What was taken of the event loop's time lately, and when that was looked at last. */
   #takenMs = 0
   #atMs = 0
+  #idleAtMs = 0
   #isPausing = false
+  readonly #idleMs: IdleMs
 
-  constructor(clock: Clock) {
+  /** @param idleMs left out: whatever time is not taken here */
+  constructor(clock: Clock, idleMs: IdleMs = clock.elapsed) {
     this.#clock = clock
+    this.#idleMs = idleMs
   }
 
   /** Runs a generator to its end, one step at a time. Rejects with what it throws. */
@@ -74,11 +82,14 @@ export class Slices {
     })
   }
 
-  /** The time since it was looked at last was somebody else's. */
+  /** The time since it was looked at last was somebody else's, or nobody's. */
   #recover(): void {
-    const nowMs = this.#clock.elapsed()
-    this.#takenMs = Math.max(0, this.#takenMs - givenBack * (nowMs - this.#atMs))
+    const [nowMs, idleAtMs] = [this.#clock.elapsed(), this.#idleMs()]
+    const idleMs = idleAtMs - this.#idleAtMs
+    const othersMs = Math.max(0, nowMs - this.#atMs - idleMs)
+    this.#takenMs = Math.max(0, this.#takenMs - givenBack.byIdle * idleMs - givenBack.byOthers * othersMs)
     this.#atMs = nowMs
+    this.#idleAtMs = idleAtMs
   }
 
   /** The time since it was looked at last was taken here. */

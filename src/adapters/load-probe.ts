@@ -41,6 +41,7 @@ export function processLoadProbe(): LoadProbe {
       const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
       return { loopDelayMs, utilisation, memory: Math.max(used / limit, residentShare(memoryBound())) }
     },
+    idleMs: () => performance.eventLoopUtilization().idle,
     stop: () => watch.end(),
   }
 }

@@ -1,4 +1,4 @@
-import { Slices } from '../actor/slices.ts'
+import { type IdleMs, Slices } from '../actor/slices.ts'
 import type { ActorKind, ActorSystem } from '../actor/types.ts'
 import { CorruptRecord, type IndexRecord } from '../ports/log-store.ts'
 import type { DocumentId } from '../ports/names.ts'
@@ -21,6 +21,8 @@ import { Signatures } from './signatures.ts'
 export interface DocumentsOptions
   extends Omit<DocumentsContext, 'limits' | 'damages' | 'slices' | 'indexes' | 'sealing' | 'signatures'> {
   readonly actors: ActorSystem
+  /** By which what peers send makes room for what others want. Left out: nobody wants the event loop when it is not busy with that. */
+  readonly idleMs?: IdleMs
   readonly limits?: Partial<DocumentLimits>
 }
 
@@ -28,7 +30,7 @@ export interface DocumentsOptions
 export function createDocuments(options: DocumentsOptions): Documents {
   const { actors, store, crypto, operator, identity, random } = options
   const damages = new Damages(store, crypto)
-  const slices = new Slices(options.clock)
+  const slices = new Slices(options.clock, options.idleMs)
   const indexes = new RecentIndexes(store)
   const context: DocumentsContext = {
     ...options,
@@ -118,7 +120,8 @@ export function createDocuments(options: DocumentsOptions): Documents {
     room: document => actorOf(document).ask({ type: 'room' }, patience),
     index: document => mending(document, () => indexes.of(document)),
     list,
-    ingest: (document, entries, source) => actorOf(document).ask({ type: 'ingest', entries, source }, patience),
+    ingest: (document, entries, source, turn = source) =>
+      actorOf(document).ask({ type: 'ingest', entries, source, turn }, patience),
     missing: (document, version, maxBytes, hashes) =>
       mending(document, () => missing(document, version, maxBytes, hashes, context)),
     async receipt(document, server, version) {

@@ -213,13 +213,13 @@ export class DocumentActor implements Behaviour<DocumentMessage> {
 
   // --- what peers send
 
-  async #ingest(envelope: Envelope<DocumentMessage>, { entries, source }: Ingest): Promise<void> {
+  async #ingest(envelope: Envelope<DocumentMessage>, { entries, source, turn }: Ingest): Promise<void> {
     const replica = this.#replica
     try {
       // A commit that was refused has cost the content, not the followers: they are to be shown what comes now.
       if (this.#followers.size > 0) await replica.loadContent()
       const ingested = await this.#mending.reading(() =>
-        ingest(entries, source, replica, this.#revenants, this.#around.context),
+        ingest(entries, turn, replica, this.#revenants, this.#around.context),
       )
       const rejoined = await this.#mending.rejoin()
       this.#take(ingested, source)

@@ -21,6 +21,7 @@ export interface Ingest extends Message, Question<IngestResult> {
   readonly type: 'ingest'
   readonly entries: readonly Uint8Array[]
   readonly source: ServerId
+  readonly turn: string
 }
 export interface Observe extends Message, Question<number> {
   readonly type: 'observe'

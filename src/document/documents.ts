@@ -183,8 +183,11 @@ export interface Documents {
   count(prefix: string): Promise<number>
   /** Index records whose id starts with `prefix`, in order. */
   list(prefix: string, from?: string): AsyncIterable<IndexRecord>
-  /** Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain. */
-  ingest(document: DocumentId, entries: readonly Uint8Array[], source: ServerId): Promise<IngestResult>
+  /**
+   * Takes entries (`SignedEntry` protobufs) that a peer sent. Never throws for what they contain.
+   * @param turn whose turn they are judged in, between those of others who send at the same time; left out: the peer's
+   */
+  ingest(document: DocumentId, entries: readonly Uint8Array[], source: ServerId, turn?: string): Promise<IngestResult>
   /**
    * Entries held here beyond `version`, oldest first within each log, about `maxBytes` of them at the most (at least one).
    * When nothing else is left, the evidence of forked logs comes too.

@@ -1,4 +1,4 @@
-import type { LogId, ServerId } from '../ports/names.ts'
+import type { LogId } from '../ports/names.ts'
 import { type Admission, type AdmissionRules, type Arrivals, admit, heldAmong, openArrivals } from './admission.ts'
 import type { IngestResult } from './documents.ts'
 import type { SealedEntry } from './entry.ts'
@@ -16,10 +16,13 @@ export interface Ingested {
   readonly rebuilt: boolean
 }
 
-/** Takes entries that `source` sent: what passes is durable when it resolves. The content is not touched. */
+/**
+ * Takes entries that were sent: what passes is durable when it resolves. The content is not touched.
+ * @param turn whose turn it is judged in: others have theirs between its steps
+ */
 export async function ingest(
   bytes: readonly Uint8Array[],
-  source: 'own' | ServerId,
+  turn: string,
   replica: Replica,
   revenants: Revenants,
   context: DocumentsContext,
@@ -28,10 +31,10 @@ export async function ingest(
   const { crypto, authorship, signatures, limits, slices } = context
   const rules: AdmissionRules = { document, owner: ownerOf(document), crypto, authorship, signatures, limits }
   const ledger = await replica.loadLedger()
-  const arrivals = await slices.run(source, arriving(bytes, rules, revenants, ledger))
+  const arrivals = await slices.run(turn, arriving(bytes, rules, revenants, ledger))
   const hashes = await heldHashes(arrivals, ledger, replica)
   const admitting = admit(arrivals, ledger, (log, seq) => hashes.get(log)?.get(seq), rules)
-  const admission = await slices.run(source, admitting)
+  const admission = await slices.run(turn, admitting)
   const { refused, known, gaps } = admission
   if (admission.appended.length === 0 && admission.forks.length === 0)
     return { result: { stored: 0, known, refused, gaps }, appended: [], rebuilt: false }

@@ -165,6 +165,7 @@ export function createFederation(options: FederationOptions): Federation {
       new SyncSession({
         ...session,
         peer: session.stream.peer,
+        turn: of === operator ? session.stream.peer : of,
         events: heard(session.stream.peer, events),
         exchange: exchangeWith(of, operator, entitlement, trust.isQuarantined),
         authors: authoritiesWith({ own: operator, peer: session.stream.peer, peerOperator: of, authors }),

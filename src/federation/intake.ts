@@ -18,6 +18,8 @@ export type WithinQuota = <T>(
 
 export interface IntakeOptions {
   readonly peer: ServerId
+  /** Whose turn its entries are judged in. */
+  readonly turn: string
   readonly documents: Pick<Documents, 'ingest'>
   readonly exchange: Pick<Exchange, 'mayTake'>
   readonly authors: Pick<Authorities, 'take' | 'isToBeAsked' | 'faultOfStrangers'>
@@ -49,7 +51,7 @@ export class Intake {
 
   /** Resolves with `undefined` when none of them may be taken, for whatever they contain. */
   async take({ document, entries, manifests = [] }: Entries): Promise<Taken | undefined> {
-    const { documents, exchange, authors, withinQuota, peer, telemetry, mentions } = this.#options
+    const { documents, exchange, authors, withinQuota, peer, turn, telemetry, mentions } = this.#options
     if (!exchange.mayTake(document)) {
       telemetry.count('cpns_entries_refused_total', { reason: 'not-entitled' }, entries.length)
       mentions.log('info', 'entries.refused', { document, peer, reason: 'not-entitled' })
@@ -58,7 +60,7 @@ export class Intake {
     const faultOfManifests = manifests.length === 0 ? 0 : await authors.take(document, manifests)
     if (entries.length === 0)
       return { fault: faultOfManifests, isNew: false, isNotStored: false, isLacking: false, index: undefined }
-    const ingested = await withinQuota(document, entries, () => documents.ingest(document, entries, peer))
+    const ingested = await withinQuota(document, entries, () => documents.ingest(document, entries, peer, turn))
     if (typeof ingested === 'string') {
       telemetry.count('cpns_entries_refused_total', { reason: ingested }, entries.length)
       return undefined

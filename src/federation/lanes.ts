@@ -1,10 +1,15 @@
+interface Waiting {
+  readonly weight: number
+  readonly go: () => void
+}
+
 /**
- * Runs the tasks of one lane one after another, in the order they came, and those of different lanes side by side; at most
- * `capacity` are under way or queued at once, and whoever brings more waits.
+ * Runs the tasks of one lane one after another, in the order they came, and those of different lanes side by side. Tasks of
+ * `capacity` in all are under way or queued at once, and whoever brings more waits; the last to be let in may weigh more than was left.
  */
 export class Lanes {
   readonly #ends = new Map<string, Promise<void>>()
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: Waiting[] = []
   readonly #failed: (error: unknown) => void
   #free: number
 
@@ -15,20 +20,24 @@ export class Lanes {
   }
 
   /** Resolves when there was room for the task, not when it is done. */
-  async enter(lane: string, task: () => Promise<void>): Promise<void> {
-    if (this.#free > 0) this.#free--
-    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+  async enter(lane: string, task: () => Promise<void>, weight = 1): Promise<void> {
+    if (this.#free > 0) this.#free -= weight
+    else await new Promise<void>(go => this.#waiting.push({ weight, go }))
     const end: Promise<void> = (this.#ends.get(lane) ?? Promise.resolve())
       .then(task)
       .catch(this.#failed)
-      .then(() => this.#leave(lane, end))
+      .then(() => this.#leave(lane, end, weight))
     this.#ends.set(lane, end)
   }
 
-  #leave(lane: string, end: Promise<void>): void {
+  #leave(lane: string, end: Promise<void>, weight: number): void {
     if (this.#ends.get(lane) === end) this.#ends.delete(lane)
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#free++
+    this.#free += weight
+    while (this.#free > 0) {
+      const next = this.#waiting.shift()
+      if (!next) return
+      this.#free -= next.weight
+      next.go()
+    }
   }
 }

@@ -13,7 +13,10 @@ export interface LinkLimits {
   readonly conduct: ConductLimits
   /** What the servers of one other operator may have this one do. */
   readonly budget: BudgetLimits
-  /** Messages of a peer that are worked on at once; whoever sends more waits. */
+  /**
+   * Messages of a peer that are worked on at once; whoever sends more waits. One with many or large entries counts for several:
+   * what is in memory of them at once is what each collection of garbage copies meanwhile.
+   */
   readonly maxInProgress: number
   /** Documents asked for at once while trees are compared. */
   readonly maxAsks: number

@@ -47,7 +47,8 @@ export class SyncSession {
   #cancelRetry: Cancel | undefined
 
   constructor(options: SyncSessionOptions) {
-    const { stream, peer, documents, exchange, events, drives, grown, budget, crypto, clock, random, limits } = options
+    const { stream, peer, turn, documents, exchange, events, drives, grown, budget, crypto, clock, random, limits } =
+      options
     const { authors, mayHold, withinQuota, telemetry, conduct } = options
     const failed = (error: unknown) => this.#failed(error)
     const mentions = new Mentions(telemetry, clock)
@@ -76,7 +77,7 @@ export class SyncSession {
       ...{ peer, documents, exchange, sender: this.#sender, clock, telemetry, mentions },
       limits: { maxOut: limits.maxOpenAsks, maxOpen: limits.outbox.maxDocuments },
     })
-    this.#intake = new Intake({ peer, documents, exchange, authors, withinQuota, telemetry, mentions })
+    this.#intake = new Intake({ peer, turn, documents, exchange, authors, withinQuota, telemetry, mentions })
     this.#receipts = new Receipts(
       (document, version) => this.#received(document, version),
       clock,
@@ -244,7 +245,11 @@ export class SyncSession {
       case 'have':
         return this.#about(message.document, () => this.#have(message))
       case 'entries':
-        return this.#about(message.document, () => spanned(this.#receiving(message), () => this.#entries(message)))
+        return this.#about(
+          message.document,
+          () => spanned(this.#receiving(message), () => this.#entries(message)),
+          weightOf(message),
+        )
       case 'manifest':
         return this.#lanes.enter('manifests', () => this.#manifest(message.manifest))
       case 'beat':
@@ -320,15 +325,16 @@ export class SyncSession {
   // --- one document's trouble
 
   /** Does something about a document in its lane. If it fails, the other documents are not to suffer: it is tried later. */
-  #about(document: DocumentId, task: () => Promise<void>): Promise<void> {
-    return this.#lanes.enter(document, async () => {
+  #about(document: DocumentId, task: () => Promise<void>, weight = 1): Promise<void> {
+    const about = async () => {
       if (this.#isOver) return
       try {
         await task()
       } catch (error) {
         this.#troubled(document, error)
       }
-    })
+    }
+    return this.#lanes.enter(document, about, weight)
   }
 
   #troubled(document: DocumentId, error: unknown): void {
@@ -369,6 +375,15 @@ function workOf(message: SyncMessage): Work {
 
 const subjectOf = (server: ServerId, message: SyncMessage): Subject =>
   'document' in message ? { server, document: message.document } : { server }
+
+/** Of entries so many, or so large ones, count for one message in progress. */
+const entriesOfOne = 16
+const bytesOfOne = 64 * 1024
+
+function weightOf(message: Entries): number {
+  const { entries, bytes } = sizesOf(message)
+  return Math.max(1, entries / entriesOfOne, bytes / bytesOfOne)
+}
 
 const sizesOf = ({ entries }: Entries) => ({
   entries: entries.length,

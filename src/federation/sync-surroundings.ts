@@ -20,6 +20,8 @@ import type { Offer } from './trust.ts'
 export interface SyncSessionOptions {
   readonly stream: PeerStream
   readonly peer: ServerId
+  /** Whose turn its entries are judged in: another operator has but one, however many servers. */
+  readonly turn: string
   /** Whether this side goes through the trees; the other answers. */
   readonly drives: boolean
   readonly exchange: Exchange

@@ -12,6 +12,8 @@ export interface LoadSample {
 export interface LoadProbe {
   /** Each sample covers the time since the one before; the first one since the probe was made. */
   sample(): LoadSample
+  /** How long the event loop has had nothing to do, milliseconds since some beginning. */
+  idleMs(): number
   /** Stops measuring. */
   stop(): void
 }

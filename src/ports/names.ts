@@ -51,13 +51,23 @@ export function serverOfPublicKey(publicKey: Uint8Array): ServerId {
   return base58btc.baseEncode(bytes) as ServerId
 }
 
+/** Of servers whose entries come in thousands each is spelt out once. */
+const keys = new Map<string, Uint8Array>()
+const maxKeys = 1_024
+
 /**
- * The Ed25519 public key (32 bytes) that a server's id inlines.
+ * The Ed25519 public key (32 bytes) that a server's id inlines; not to be changed.
  * @throws {InvalidName} when `server` is not the PeerId of an Ed25519 key.
  */
 export function publicKeyOf(server: ServerId): Uint8Array {
+  const known = keys.get(server)
+  if (known) return known
   const key = keyOf(server)
-  if (key) return key
+  if (key) {
+    if (keys.size >= maxKeys) keys.clear()
+    keys.set(server, key)
+    return key
+  }
   throw new InvalidName(`"${server}" is not a server: use the PeerId of an Ed25519 key (12D3Koo…).`)
 }
 

@@ -8,5 +8,10 @@ export class SimulatedLoadProbe implements LoadProbe {
     return this.current
   }
 
+  /** No work takes time there, so it does not matter who has had how much. */
+  idleMs(): number {
+    return 0
+  }
+
   stop(): void {}
 }

@@ -1,7 +1,8 @@
 /*
  * Property: whatever work is brought, by whomever and in steps of whatever length, no turn of the event loop spends more on it than
  * a slice and one step; every work ends with its own result, or with what it threw; and who brought little is done after as many
- * turns as it has steps, however much others brought. It would fail if work were done in one go, if several brought at once each
+ * turns as it has steps, however much others brought; and where others have enough to do two thirds of the time are theirs, while of a time
+ * in which nobody wants anything most is used. It would fail if work were done in one go, if several brought at once each
  * had a slice of their own, or if the first had to end before the next began.
  */
 import fc from 'fast-check'
@@ -15,9 +16,12 @@ import { settle } from '../fixtures/manual-clock.ts'
 const longestSliceMs = 4
 const longestStepMs = 1
 
-/** Time passes only in steps, and between turns. */
+/** Time passes only in steps, and between turns: then others have it, or nobody. */
 class StepClock implements Clock {
   nowMs = 0
+  #idleMs = 0
+  readonly #othersWork: boolean
+  readonly idleMs = () => this.#idleMs
   readonly #callbacks: (() => void)[] = []
   readonly now = () => this.nowMs
   readonly elapsed = () => this.nowMs
@@ -26,9 +30,14 @@ class StepClock implements Clock {
     return () => {}
   }
 
+  constructor(othersWork = false) {
+    this.#othersWork = othersWork
+  }
+
   /** The next turn of the event loop. Answers whether anybody had asked for one. */
   turn(): boolean {
     this.nowMs += 1
+    if (!this.#othersWork) this.#idleMs += 1
     const callback = this.#callbacks.shift()
     callback?.()
     return callback !== undefined
@@ -97,6 +106,27 @@ test('who brought little is not kept waiting by who brought much', async () => {
     }),
     { numRuns: 30 },
   )
+})
+
+test('others have two thirds of the time where they can use it, and work most of what nobody uses', async () => {
+  const share = (othersWork: boolean): number => {
+    const clock = new StepClock(othersWork)
+    const slices = new Slices(clock, clock.idleMs)
+    let workedMs = 0
+    function* steps(): Generator<undefined, void> {
+      for (let step = 0; step < 10_000; step++) {
+        clock.nowMs += 0.1
+        workedMs += 0.1
+        yield
+      }
+    }
+    void slices.run('a', steps())
+    for (let turn = 0; turn < 300; turn++) clock.turn()
+    return workedMs / clock.nowMs
+  }
+  const [busy, idle] = [share(true), share(false)]
+  assert.ok(busy > 0.3 && busy < 0.36, `${busy} of a busy loop`)
+  assert.ok(idle > 0.6 && idle < 0.7, `${idle} of an idle one`)
 })
 
 test('what is short asks for no timer', async () => {

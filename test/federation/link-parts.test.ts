@@ -205,6 +205,31 @@ test('lanes keep the order within each, run side by side, and let in no more tha
   assert.is(errors.length, 1)
 })
 
+test('what is heavier takes the room of several, and the last to come in may weigh more than is left', async () => {
+  const lanes = new Lanes(10, () => {})
+  const gates = new Map<string, () => void>()
+  const entered: string[] = []
+  for (const [name, weight] of [
+    ['a', 6],
+    ['b', 1],
+    ['c', 20],
+    ['d', 1],
+    ['e', 1],
+  ] as const) {
+    const task = () => new Promise<void>(resolve => gates.set(name, resolve))
+    void lanes.enter(name, task, weight).then(() => entered.push(name))
+  }
+  await settle()
+  assert.equal(entered, ['a', 'b', 'c'])
+  gates.get('a')?.()
+  gates.get('b')?.()
+  await settle()
+  assert.equal(entered, ['a', 'b', 'c'], 'the heavy one fills it alone')
+  gates.get('c')?.()
+  await settle()
+  assert.equal(entered, ['a', 'b', 'c', 'd', 'e'])
+})
+
 test('waiting doubles up to its bound, and is never the same for all', () => {
   const { redial } = defaultLinkLimits
   assert.equal(
