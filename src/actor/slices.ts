@@ -5,6 +5,9 @@ const sliceMs = 2
 /** How fast the time that was taken is given back: by time in which nobody wanted the event loop, and by time that others took. */
 const givenBack = { byIdle: 2, byOthers: 0.5 }
 
+/** A process that was stopped within a step has not taken the time. */
+const owedAtMost = 20
+
 /** How long the event loop has had nothing to do, milliseconds since some beginning. */
 export type IdleMs = () => number
 
@@ -85,8 +88,9 @@ export class Slices {
   /** The time since it was looked at last was somebody else's, or nobody's. */
   #recover(): void {
     const [nowMs, idleAtMs] = [this.#clock.elapsed(), this.#idleMs()]
-    const idleMs = idleAtMs - this.#idleAtMs
-    const othersMs = Math.max(0, nowMs - this.#atMs - idleMs)
+    // A clock in the place of a measure counts what was taken here, too.
+    const idleMs = Math.min(idleAtMs - this.#idleAtMs, nowMs - this.#atMs)
+    const othersMs = nowMs - this.#atMs - idleMs
     this.#takenMs = Math.max(0, this.#takenMs - givenBack.byIdle * idleMs - givenBack.byOthers * othersMs)
     this.#atMs = nowMs
     this.#idleAtMs = idleAtMs
@@ -95,7 +99,7 @@ export class Slices {
   /** The time since it was looked at last was taken here. */
   #spend(): void {
     const nowMs = this.#clock.elapsed()
-    this.#takenMs += nowMs - this.#atMs
+    this.#takenMs = Math.min(owedAtMost, this.#takenMs + nowMs - this.#atMs)
     this.#atMs = nowMs
   }
 }

@@ -108,6 +108,36 @@ test('who brought little is not kept waiting by who brought much', async () => {
   )
 })
 
+test('a step that takes long is paid for, also where a clock is all that tells', () => {
+  const clock = new StepClock()
+  const slices = new Slices(clock)
+  let workedMs = 0
+  function* steps(): Generator<undefined, void> {
+    for (let step = 0; step < 1_000; step++) {
+      clock.nowMs += 5
+      workedMs += 5
+      yield
+    }
+  }
+  void slices.run('a', steps())
+  for (let turn = 0; turn < 300; turn++) clock.turn()
+  const share = workedMs / clock.nowMs
+  assert.ok(share < 0.75, `${share}`)
+})
+
+test('who was stopped within a step for long goes on soon', () => {
+  const clock = new StepClock(true)
+  const slices = new Slices(clock, clock.idleMs)
+  let steps = 0
+  function* stopped(): Generator<undefined, void> {
+    clock.nowMs += 60_000
+    for (; steps < 10; steps++) yield
+  }
+  void slices.run('a', stopped())
+  for (let turn = 0; turn < 100; turn++) clock.turn()
+  assert.is(steps, 10)
+})
+
 test('others have two thirds of the time where they can use it, and work most of what nobody uses', async () => {
   const share = (othersWork: boolean): number => {
     const clock = new StepClock(othersWork)

@@ -42,6 +42,18 @@ test('a stall in a busy time is found', async () => {
   for (const { loopDelayMs } of [first, second]) assert.ok(loopDelayMs >= leastFoundMs, `${loopDelayMs} ms`)
 })
 
+test('idle time passes while there is nothing to do, and only then', async () => {
+  const probe = processLoadProbe()
+  const before = probe.idleMs()
+  stall()
+  const busy = probe.idleMs()
+  await delay(sampleMs)
+  const after = probe.idleMs()
+  probe.stop()
+  assert.is(busy, before)
+  assert.ok(after - busy > sampleMs / 2 && after - busy <= sampleMs + stallMs, `${after - busy}`)
+})
+
 test('a process that has nothing to do is woken about ten times a second', async () => {
   const probe = processLoadProbe()
   await delay(sampleMs)
