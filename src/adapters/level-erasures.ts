@@ -22,7 +22,7 @@ interface Level {
   keys(range: { readonly gte: Uint8Array; readonly lt: Uint8Array }): AsyncIterable<Uint8Array>
 }
 
-/** After an erasure has failed: a disk that is full has room again some day. */
+/** After an erasure has failed. Where LevelDB has met a disk that fails it writes nothing more, and it takes a new start of the server. */
 const againMs = 60_000
 const owedName = 'erasing/'
 /** Behind all names that begin so. */
@@ -100,9 +100,12 @@ export class Erasures {
         yield piece
       }
     } finally {
-      await reading.close()
-      this.#reading.delete(reading)
-      if (this.#awaited.delete(reading) && this.#awaited.size === 0) this.#goOn()
+      try {
+        await reading.close()
+      } finally {
+        this.#reading.delete(reading)
+        if (this.#awaited.delete(reading) && this.#awaited.size === 0) this.#goOn()
+      }
     }
   }
 

@@ -11,18 +11,20 @@ import { ManualClock, settle } from '../fixtures/manual-clock.ts'
 
 const range = { from: Buffer.from('e document 0'), to: Buffer.from('e document 1') }
 
+const other = { from: Buffer.from('e document 2'), to: Buffer.from('e document 3') }
+
 function rig() {
   const owed = new Set<string>()
   const disk = { fails: false }
   const level = {
-    async compactRange() {
-      if (disk.fails) throw new Error('the disk is full')
-    },
+    // Says nothing of a disk that fails.
+    async compactRange() {},
     async *keys() {
       for (const key of owed) yield Buffer.from(key, 'latin1')
     },
   }
   const write = async (operations: readonly Operation[]) => {
+    if (disk.fails) throw new Error('the disk is full')
     for (const { key, value } of operations) {
       const name = Buffer.from(key).toString('latin1')
       if (!name.includes('erasing/')) continue
@@ -51,8 +53,8 @@ test('an erasure that ends while another of the range is being written down leav
 
 test('an erasure that failed is owed to the next run, which makes it', async () => {
   const { owed, disk, failures, clock, erasures, write, level } = rig()
-  disk.fails = true
   await write(erasures.owing([range]))
+  disk.fails = true
   erasures.begin([range])
   await erasures.close()
   assert.is(owed.size, 1)
@@ -66,12 +68,13 @@ test('an erasure that failed is owed to the next run, which makes it', async () 
 
 test('an erasure that failed is tried again while the store is open, until there is room', async () => {
   const { owed, disk, failures, clock, erasures, write } = rig()
+  await write(erasures.owing([range, other]))
   disk.fails = true
-  await write(erasures.owing([range]))
-  erasures.begin([range])
+  erasures.begin([range, other])
   await settle()
   await clock.run(60_000)
-  assert.is(failures.length, 2)
+  assert.is(failures.length, 2, 'once for both, each time')
+  assert.is(owed.size, 2)
   disk.fails = false
   await clock.run(60_000)
   assert.is(owed.size, 0)
