@@ -1,4 +1,4 @@
-import type { Stream } from '@libp2p/interface'
+import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import { decode } from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import type { ServerId } from '../ports/names.ts'
@@ -71,17 +71,20 @@ async function* framesOf(
   }
 }
 
+/** In one piece or several; made one where a frame is. */
+type Chunk = StreamMessageEvent['data']
+
 /**
  * What arrives, as it arrives. While a chunk waits to be taken the stream is paused: then no window is granted, and the
  * peer can send what it was granted before and no more.
  */
-async function* chunksOf(stream: Stream, remote: Remote): AsyncGenerator<Uint8Array> {
-  const waiting: Uint8Array[] = []
+async function* chunksOf(stream: Stream, remote: Remote): AsyncGenerator<Chunk> {
+  const waiting: Chunk[] = []
   let failure: Error | undefined
   let wake = () => {}
 
-  const arrived = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
-    waiting.push(data instanceof Uint8Array ? data : data.subarray())
+  const arrived = ({ data }: StreamMessageEvent) => {
+    waiting.push(data)
     // Not at once: a pause from within `resume` would be undone by the end of it.
     queueMicrotask(() => {
       if (waiting.length > 0 && stream.readStatus === 'readable') stream.pause()
