@@ -148,6 +148,7 @@ export function createFederation(options: FederationOptions): Federation {
   })
   /** Operators with one of whose servers this run was compared. */
   const met = new Set<OperatorId>()
+  const limitsOfOthers = { ...limits, maxInProgress: limits.maxInProgressOfOthers }
   let isRunning = false
 
   const link = linkKind({
@@ -188,7 +189,7 @@ export function createFederation(options: FederationOptions): Federation {
         clock,
         random,
         telemetry,
-        limits,
+        limits: of === operator ? limits : limitsOfOthers,
       }),
     cutOff: (server, durationMs) => gate.cutOff(server, durationMs),
   })

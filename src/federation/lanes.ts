@@ -1,15 +1,10 @@
-interface Waiting {
-  readonly weight: number
-  readonly go: () => void
-}
-
 /**
  * Runs the tasks of one lane one after another, in the order they came, and those of different lanes side by side. Tasks of
  * `capacity` in all are under way or queued at once, and whoever brings more waits; the last to be let in may weigh more than was left.
  */
 export class Lanes {
   readonly #ends = new Map<string, Promise<void>>()
-  readonly #waiting: Waiting[] = []
+  readonly #waiting: (() => void)[] = []
   readonly #failed: (error: unknown) => void
   #free: number
 
@@ -21,8 +16,18 @@ export class Lanes {
 
   /** Resolves when there was room for the task, not when it is done. */
   async enter(lane: string, task: () => Promise<void>, weight = 1): Promise<void> {
-    if (this.#free > 0) this.#free -= weight
-    else await new Promise<void>(go => this.#waiting.push({ weight, go }))
+    const begin = () => this.#begin(lane, task, weight)
+    if (this.#free > 0) return begin()
+    await new Promise<void>(resolve => {
+      this.#waiting.push(() => {
+        begin()
+        resolve()
+      })
+    })
+  }
+
+  #begin(lane: string, task: () => Promise<void>, weight: number): void {
+    this.#free -= weight
     const end: Promise<void> = (this.#ends.get(lane) ?? Promise.resolve())
       .then(task)
       .catch(this.#failed)
@@ -33,11 +38,6 @@ export class Lanes {
   #leave(lane: string, end: Promise<void>, weight: number): void {
     if (this.#ends.get(lane) === end) this.#ends.delete(lane)
     this.#free += weight
-    while (this.#free > 0) {
-      const next = this.#waiting.shift()
-      if (!next) return
-      this.#free -= next.weight
-      next.go()
-    }
+    while (this.#free > 0 && this.#waiting.length > 0) this.#waiting.shift()?.()
   }
 }

@@ -18,6 +18,8 @@ export interface LinkLimits {
    * what is in memory of them at once is what each collection of garbage copies meanwhile.
    */
   readonly maxInProgress: number
+  /** The same of another operator's server: what of it becomes ready in one turn of the event loop is done in that turn. */
+  readonly maxInProgressOfOthers: number
   /** Documents asked for at once while trees are compared. */
   readonly maxAsks: number
   /** Documents asked for at once, whatever for. Below a peer's `outbox.maxAnswers`: what is beyond those is not answered. */
@@ -65,6 +67,7 @@ export const defaultLinkLimits: LinkLimits = {
     comparisonWeight: 128,
   },
   maxInProgress: 64,
+  maxInProgressOfOthers: 16,
   maxAsks: 64,
   maxOpenAsks: 128,
   minRoundMs: 1_000,

@@ -380,9 +380,10 @@ const subjectOf = (server: ServerId, message: SyncMessage): Subject =>
 const entriesOfOne = 16
 const bytesOfOne = 64 * 1024
 
-function weightOf(message: Entries): number {
-  const { entries, bytes } = sizesOf(message)
-  return Math.max(1, entries / entriesOfOne, bytes / bytesOfOne)
+/** How many messages in progress a message with entries counts for. */
+export function weightOf({ entries, manifests = [] }: Entries): number {
+  const bytes = [...entries, ...manifests].reduce((sum, { length }) => sum + length, 0)
+  return Math.max(1, entries.length / entriesOfOne, bytes / bytesOfOne)
 }
 
 const sizesOf = ({ entries }: Entries) => ({

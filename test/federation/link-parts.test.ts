@@ -9,13 +9,16 @@ import { asDocumentId } from '../../src/document/names.ts'
 import { after, faultOf, good, sentence } from '../../src/federation/conduct.ts'
 import { exchangeWith } from '../../src/federation/exchange.ts'
 import { hasAll, headsOf, lacks } from '../../src/federation/heads.ts'
+import { Intake } from '../../src/federation/intake.ts'
 import { Lanes } from '../../src/federation/lanes.ts'
 import { backoffMs, defaultLinkLimits } from '../../src/federation/limits.ts'
+import { Mentions } from '../../src/federation/mentions.ts'
 import { Outbox, type Outgoing } from '../../src/federation/outbox.ts'
+import { weightOf } from '../../src/federation/sync-session.ts'
 import type { Head } from '../../src/federation/wire-sync.ts'
 import type { IndexRecord } from '../../src/ports/log-store.ts'
 import type { DocumentId, LogId, OperatorId, ServerId } from '../../src/ports/names.ts'
-import { settle } from '../fixtures/manual-clock.ts'
+import { ManualClock, settle } from '../fixtures/manual-clock.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { TestEntitlement } from './world.ts'
 
@@ -228,6 +231,39 @@ test('what is heavier takes the room of several, and the last to come in may wei
   gates.get('c')?.()
   await settle()
   assert.equal(entered, ['a', 'b', 'c', 'd', 'e'])
+})
+
+test('a message with many or large entries counts for several', () => {
+  const document = asDocumentId('pn/a.example/one')
+  const entries = (count: number, bytes: number) =>
+    weightOf({ type: 'entries', document, entries: Array.from({ length: count }, () => new Uint8Array(bytes)) })
+  assert.is(entries(1, 100), 1)
+  assert.is(entries(160, 100), 10)
+  assert.is(entries(1, 1024 * 1024), 16)
+  const manifests = [new Uint8Array(1024 * 1024)]
+  assert.is(weightOf({ type: 'entries', document, entries: [], manifests }), 16)
+})
+
+test('entries are judged in the turn of the operator whose server sends them', async () => {
+  const document = asDocumentId('pn/a.example/one')
+  const turns: (string | undefined)[] = []
+  const intake = new Intake({
+    peer: 'a server of b.example' as ServerId,
+    turn: 'b.example',
+    exchange: { mayTake: () => true },
+    authors: { take: async () => 0, isToBeAsked: () => false, faultOfStrangers: () => 0 },
+    documents: {
+      async ingest(_document, _entries, _source, turn) {
+        turns.push(turn)
+        return { stored: 1, known: 0, refused: [], gaps: [], index: undefined }
+      },
+    },
+    withinQuota: (_document, _entries, take) => take(),
+    telemetry: { count() {} },
+    mentions: new Mentions({ log() {} }, new ManualClock()),
+  })
+  await intake.take({ type: 'entries', document, entries: [new Uint8Array(1)] })
+  assert.equal(turns, ['b.example'])
 })
 
 test('waiting doubles up to its bound, and is never the same for all', () => {
