@@ -28,7 +28,7 @@ export interface DoorOptions {
 }
 
 /**
- * The door of a server, to be shut for some tens of milliseconds while nobody more is to come. Node takes every connection that the
+ * The door of a server, to be shut for some tenths of a second while nobody more is to come. Node takes every connection that the
  * system offers, and to end one that was taken costs a tenth of what it costs to authenticate a client: among a crowd five times as
  * large as can be served that is a third of what the server could do. A port at which nobody listens is refused by the system: at once,
  * so that a client tries another server, and at no cost to this process. Those whom the system has taken by then are ended by it, too.
