@@ -378,7 +378,7 @@ const subjectOf = (server: ServerId, message: SyncMessage): Subject =>
 
 /** Of entries so many, or so large ones, count for one message in progress. */
 const entriesOfOne = 16
-const bytesOfOne = 64 * 1024
+const bytesOfOne = 256 * 1024
 
 /** How many messages in progress a message with entries counts for. */
 export function weightOf({ entries, manifests = [] }: Entries): number {
