@@ -14,7 +14,7 @@ import { operator, pskOf } from './raw-client.ts'
  */
 
 /** Those of the service, without those that the command brings. */
-export const nodeFlags = ['--max-semi-space-size=16']
+export const nodeFlags = ['--max-semi-space-size=8']
 /** The first line of the command, which a shell would read. */
 const commandFlags = ['--initial-heap-size=256']
 
