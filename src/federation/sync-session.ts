@@ -382,11 +382,10 @@ const bytesOfOne = 256 * 1024
 
 /** How many messages in progress a message with entries counts for. */
 export function weightOf({ entries, manifests = [] }: Entries): number {
-  const bytes = [...entries, ...manifests].reduce((sum, { length }) => sum + length, 0)
+  const bytes = bytesOf(entries) + bytesOf(manifests)
   return Math.max(1, entries.length / entriesOfOne, bytes / bytesOfOne)
 }
 
-const sizesOf = ({ entries }: Entries) => ({
-  entries: entries.length,
-  bytes: entries.reduce((sum, { length }) => sum + length, 0),
-})
+const sizesOf = ({ entries }: Entries) => ({ entries: entries.length, bytes: bytesOf(entries) })
+
+const bytesOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, { length }) => sum + length, 0)

@@ -63,12 +63,10 @@ export function publicKeyOf(server: ServerId): Uint8Array {
   const known = keys.get(server)
   if (known) return known
   const key = keyOf(server)
-  if (key) {
-    if (keys.size >= maxKeys) keys.clear()
-    keys.set(server, key)
-    return key
-  }
-  throw new InvalidName(`"${server}" is not a server: use the PeerId of an Ed25519 key (12D3Koo…).`)
+  if (!key) throw new InvalidName(`"${server}" is not a server: use the PeerId of an Ed25519 key (12D3Koo…).`)
+  if (keys.size >= maxKeys) keys.clear()
+  keys.set(server, key)
+  return key
 }
 
 function keyOf(server: string): Uint8Array | undefined {

@@ -108,20 +108,24 @@ test('who brought little is not kept waiting by who brought much', async () => {
   )
 })
 
-test('a step that takes long is paid for, also where a clock is all that tells', () => {
-  const clock = new StepClock()
-  const slices = new Slices(clock)
+/** What is taken of 300 turns by steps of one length that do not end. */
+function shareOf(clock: StepClock, slices: Slices, stepMs: number): number {
   let workedMs = 0
   function* steps(): Generator<undefined, void> {
-    for (let step = 0; step < 1_000; step++) {
-      clock.nowMs += 5
-      workedMs += 5
+    for (;;) {
+      clock.nowMs += stepMs
+      workedMs += stepMs
       yield
     }
   }
   void slices.run('a', steps())
   for (let turn = 0; turn < 300; turn++) clock.turn()
-  const share = workedMs / clock.nowMs
+  return workedMs / clock.nowMs
+}
+
+test('a step that takes long is paid for, also where a clock is all that tells', () => {
+  const clock = new StepClock()
+  const share = shareOf(clock, new Slices(clock), 5)
   assert.ok(share < 0.75, `${share}`)
 })
 
@@ -141,18 +145,7 @@ test('who was stopped within a step for long goes on soon', () => {
 test('others have two thirds of the time where they can use it, and work most of what nobody uses', async () => {
   const share = (othersWork: boolean): number => {
     const clock = new StepClock(othersWork)
-    const slices = new Slices(clock, clock.idleMs)
-    let workedMs = 0
-    function* steps(): Generator<undefined, void> {
-      for (let step = 0; step < 10_000; step++) {
-        clock.nowMs += 0.1
-        workedMs += 0.1
-        yield
-      }
-    }
-    void slices.run('a', steps())
-    for (let turn = 0; turn < 300; turn++) clock.turn()
-    return workedMs / clock.nowMs
+    return shareOf(clock, new Slices(clock, clock.idleMs), 0.1)
   }
   const [busy, idle] = [share(true), share(false)]
   assert.ok(busy > 0.3 && busy < 0.36, `${busy} of a busy loop`)
