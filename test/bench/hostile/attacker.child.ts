@@ -1,12 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { constants, setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatManifest } from '../../../src/federation/manifest.ts'
 import type { SyncMessage } from '../../../src/federation/wire-sync.ts'
 import type { ServerId } from '../../../src/ports/names.ts'
 import { a, type Scene, sceneAgainst, villains } from '../../conformance/cast.ts'
 import { HostileServer } from '../../conformance/hostile-server.ts'
-import { obey } from '../overload/child.ts'
+import { obey, takeOnlyWhatIsLeft } from '../overload/child.ts'
 import { type Onslaught, repertoire } from './repertoire.ts'
 
 /*
@@ -32,9 +30,7 @@ const perOrder = 32
 const pauseMs = 250
 /** Until what was said has been read there. */
 const graceMs = 300
-setPriority(constants.priority.PRIORITY_LOW)
-// Linux lets a process of the idle class go at once when another one wakes; of low priority it would first use up its slice.
-spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
+takeOnlyWhatIsLeft()
 
 let scene: Scene | undefined
 let fleet: ReturnType<typeof villains> = { first: [], last: [] }

@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process'
-import { constants, setPriority } from 'node:os'
-import { obey } from './child.ts'
+import { obey, takeOnlyWhatIsLeft } from './child.ts'
 import { localAddressOf, openRawClient, type RawClient } from './raw-client.ts'
 import { percentile } from './samples.ts'
 
@@ -40,10 +38,7 @@ type Counts = Map<number, Record<Outcome, number> & { readonly tookMs: number[] 
 
 let arrived = 0
 
-// Those who come in floods have machines of their own: what they take of this one is not to be taken from the server and its sessions.
-// Linux lets a process of the idle class go at once when another one wakes; of low priority it would first use up its slice.
-setPriority(constants.priority.PRIORITY_LOW)
-spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
+takeOnlyWhatIsLeft()
 
 // Most are turned away, and where in this program that came about is of no use: it would take a tenth of what the crowd takes.
 Error.stackTraceLimit = 0

@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 /*
@@ -64,4 +65,13 @@ export function obey<Order, Answer>(answer: (order: Order) => Answer | Promise<A
   process.on('message', ({ number, body }: Numbered<Order>) => {
     void Promise.resolve(answer(body)).then(body => process.send?.({ number, body } satisfies Numbered<Answer>))
   })
+}
+
+/**
+ * In a program that stands for others on machines of their own: it takes nothing of this one that the server and its clients want.
+ * Linux lets a process of the idle class go at once when another one wakes; of low priority it would first use up its slice.
+ */
+export function takeOnlyWhatIsLeft(): void {
+  setPriority(constants.priority.PRIORITY_LOW)
+  spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
 }
