@@ -4,6 +4,12 @@ import { Server } from 'node:net'
 const unprivileged = 1024
 /** Until it is tried again to get a port back. */
 const againMs = 100
+/**
+ * Connections that the system takes at a port that was opened again, before this process does: many times what comes within a turn of
+ * the event loop. Those that are left when the port is given up are ended one by one meanwhile: five hundred, as Node would have them,
+ * in 6 to 10 ms for which everybody waits, twice a second.
+ */
+const mostUntaken = 64
 
 /** The port where a server listens. */
 export interface Door {
@@ -65,7 +71,7 @@ export function doorOf(server: Server, address: string, options: DoorOptions = {
   server.on('listening', listens)
 
   function listen(): void {
-    server.listen(port, address)
+    server.listen(port, address, mostUntaken)
   }
 
   /** Without what an HTTP server does besides when it is closed: connections that wait for their next request are of those who are in. */

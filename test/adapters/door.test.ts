@@ -10,7 +10,7 @@ import { until } from '../fixtures/until.ts'
  * Proves: while its door is shut a server's port refuses whoever comes, those whom it has taken stay, and opened it is the same port
  * again; who asks twice gets no more than once; if another program took the port it is told once, and got back when that has gone; a
  * door that was closed opens no more; a port that might not be got back is never given up; an HTTP server goes on with the connections that
- * it has, and to look which are too slow. Real sockets.
+ * it has, and to look which are too slow; once opened again it leaves few to the system, which would be ended all at once. Real sockets.
  */
 const test = suite('door')
 const endings: (() => void)[] = []
@@ -73,6 +73,20 @@ test('refuses who comes while it is shut, keeps who is in, and opens at the same
   door.shut()
   assert.is(await attempt(port), 'ECONNREFUSED')
   assert.equal(told, ['shut', 'shut'])
+})
+
+test('opened again leaves few to the system that it has not taken', async () => {
+  const { door, port } = await rig()
+  door.shut()
+  door.open()
+  await until(isOpen(port), { what: 'it is open again' })
+  let settled = 0
+  for (let number = 0; number < 300; number++) void attempt(port).then(() => (settled += 1))
+  // All of them have called by then, and nobody was taken yet.
+  process.nextTick(door.shut)
+  await until(() => settled > 0, { what: 'the first of them are ended' })
+  await until(async () => (await attempt(port)) === 'ECONNREFUSED', { what: 'nobody else comes in' })
+  assert.ok(settled < 150, `${settled} of 300 were taken by the system`)
 })
 
 test('tells once that the port was taken by another, and gets it back', async () => {
