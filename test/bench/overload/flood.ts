@@ -3,7 +3,7 @@ import type { ServerFolder } from '../../../examples/support/operators.ts'
 import { type Figure, median, spread } from '../bench.ts'
 import type { ArrivalsOrder, ArrivalsSecond } from './arrivals.child.ts'
 import { type BenchServer, folders, start } from './bench-server.ts'
-import { type Child, startChild } from './child.ts'
+import { type Child, setApart, startChild } from './child.ts'
 import { percentile, type Second } from './samples.ts'
 import type { SessionsAnswer, SessionsOrder } from './sessions.child.ts'
 
@@ -206,6 +206,7 @@ export async function on<T>(
   const server = await start(home, settings)
   const sessions = startChild<SessionsOrder, SessionsAnswer>('sessions.child.ts')
   const arrivals = startChild<ArrivalsOrder, ArrivalsSecond[]>('arrivals.child.ts')
+  setApart(server.pid, [sessions.pid, arrivals.pid])
   try {
     await sessions.ask({ what: 'open', port: server.port, identities: existing })
     await sessions.ask({ what: 'begin', perSecond: requestsPerSecond })
