@@ -12,7 +12,7 @@ import { defaultPaceLimits, type PaceLimits, serveRequest } from './http-request
 import { type CertificateFiles, certificateOf, followCertificate } from './listener-certificate.ts'
 import { ListenerSocket, type Stranger } from './listener-socket.ts'
 import { isLoopback } from './loopback.ts'
-import { OwnedWebSocket } from './websocket-socket.ts'
+import { OwnedWebSocket, writeAll } from './websocket-socket.ts'
 
 export interface WebsocketListenerOptions {
   /** Address or name of the interface to listen on. */
@@ -125,7 +125,7 @@ export function websocketListener(options: WebsocketListenerOptions): WebsocketL
         regained: () => telemetry.log('info', 'listener.port-regained'),
         failed: ({ message }) => telemetry.log('warn', 'listener.not-taken', { message }),
       })
-      const line = lineUp(server, { door })
+      const line = lineUp(server, { door, before: writeAll })
       running.door = door
       running.line = line
       running.stops.push(line.close, door.close)

@@ -18,11 +18,14 @@ interface Writer {
 
 function atEndOfTurn(writer: Writer): void {
   if (writers.push(writer) > 1) return
-  setImmediate(() => {
-    const all = writers
-    writers = []
-    for (const each of all) each.write()
-  })
+  setImmediate(writeAll)
+}
+
+/** Writes now what is to be written by the end of the turn. */
+export function writeAll(): void {
+  const all = writers
+  writers = []
+  for (const each of all) each.write()
 }
 
 /** Knows what is made of it, so that the functions that listen to it are the same for all. */

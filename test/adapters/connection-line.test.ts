@@ -8,7 +8,7 @@ import { until } from '../fixtures/until.ts'
 
 /*
  * Proves: however many connect at once, the event loop has a turn for everybody else between one stranger and the next, and
- * between one dear step for them and the next; steps are done in order, before anybody else is let in; only so many strangers are
+ * between one dear step for them and the next, and its turn is before theirs; steps are done in order, before anybody else is let in; only so many strangers are
  * past the line, more as long as the loop has time for them and fewer when it has not; who has proved itself or has gone makes
  * room for the next, in the order in which they came; who finds the
  * line full is turned away until half of those who waited are in, or have left; a line that closes leaves nobody standing. Real sockets.
@@ -28,7 +28,7 @@ interface Rig {
 }
 
 async function rig(
-  options: { readonly most: number; readonly longest: number },
+  options: { readonly most: number; readonly longest: number; readonly before?: () => void },
   took: () => void = () => {},
 ): Promise<Rig> {
   const taken: Socket[] = []
@@ -185,6 +185,19 @@ function spend(ms: number): void {
   const endMs = performance.now() + ms
   while (performance.now() < endMs);
 }
+
+test('whatever else is to be done in a turn is done before a step', async () => {
+  const seen: string[] = []
+  const { line } = await rig({ most: 10, longest: 10, before: () => seen.push('others') })
+  for (const name of ['first', 'second']) {
+    line.step(() => {
+      spend(2)
+      seen.push(name)
+    })
+  }
+  await until(() => seen.length >= 4, { what: 'both are done' })
+  assert.equal(seen.slice(0, 4), ['others', 'first', 'others', 'second'])
+})
 
 test('what a step sets off in microtasks is done before the next', async () => {
   const { line } = await rig({ most: 10, longest: 10 })
