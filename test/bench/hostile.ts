@@ -15,7 +15,7 @@ import type { AttackerAnswer, AttackerOrder } from './hostile/attacker.child.ts'
 import { counted } from './hostile/counted.ts'
 import { type Onslaught, repertoire } from './hostile/repertoire.ts'
 import { type BenchServer, start, writeSubscribers } from './overload/bench-server.ts'
-import { type Child, startChild } from './overload/child.ts'
+import { type Child, setApart, startChild } from './overload/child.ts'
 import type { ProbeAnswer } from './overload/loop-probe.ts'
 import { pskOf } from './overload/raw-client.ts'
 import { percentile, type Second } from './overload/samples.ts'
@@ -140,6 +140,7 @@ async function set(root: string, { clients, requestsPerSecond }: Scale, ends: ((
     await child.ask({ what: 'open', port, operator, identities })
     await child.ask({ what: 'begin', perSecond: requestsPerSecond, writeEvery })
   }
+  setApart(victim.pid, [other.pid, attacker.pid, ...sessions.map(({ child }) => child.pid)])
   return { victim, sessions: sessions.map(({ child }) => child), attacker }
 }
 
