@@ -45,10 +45,10 @@ export class AdmittedClient implements Movable {
   readonly #connection: Connection
   readonly #principal: Principal
   readonly #own: ConnectedClient
-  readonly #calls: Calls
   readonly #leave: () => void
   /** Of a client of another operator: until when it may stay, by the wall clock. */
   readonly #guestUntil: number | undefined
+  #calls: Calls | undefined
   #documents: SessionDocuments | undefined
   #frames: TokenBucket | undefined
   /** One is forgiven a second: an honest client errs now and then, a broken one all the time. */
@@ -69,7 +69,6 @@ export class AdmittedClient implements Movable {
     this.#principal = principal
     this.#guestUntil = until
     this.#own = new ConnectedClient(connection)
-    this.#calls = new Calls(around, connection)
     this.#leave = around.attached.enter(principal, (method, params) => this.#own.tell(method, params))
     this.#heardMs = this.#askedMs = around.clock.elapsed()
     around.telemetry.spans?.note(
@@ -115,7 +114,7 @@ export class AdmittedClient implements Movable {
 
   /** Runs `then` when what was asked is answered. */
   finish(then: () => void): void {
-    this.#calls.finish(then)
+    this.#madeCalls().finish(then)
   }
 
   ended(): void {
@@ -162,11 +161,11 @@ export class AdmittedClient implements Movable {
       case 'request': {
         if (message.method !== sessionPing.method) this.#askedMs = this.#around.clock.elapsed()
         const reply: Reply = (outcome: Outcome) => answer({ id: message.id, ...outcome })
-        this.#calls.begin(message.method, message.params, this.#caller(), reply)
+        this.#madeCalls().begin(message.method, message.params, this.#caller(), reply)
         break
       }
       case 'notification':
-        this.#calls.begin(message.method, message.params, this.#caller(), () => {})
+        this.#madeCalls().begin(message.method, message.params, this.#caller(), () => {})
         break
       case 'invalid':
         this.#strike()
@@ -176,6 +175,11 @@ export class AdmittedClient implements Movable {
       case 'error':
         this.#strike() // to what nobody asked
     }
+  }
+
+  #madeCalls(): Calls {
+    this.#calls ??= new Calls(this.#around, this.#connection)
+    return this.#calls
   }
 
   #caller(): Caller {

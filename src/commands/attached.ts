@@ -18,7 +18,8 @@ export interface Attached {
 }
 
 export function createAttached(): Attached {
-  const connections = new Map<string, Set<Deliver>>()
+  /** Of each subscriber its one connection, as most have, or all of them. */
+  const connections = new Map<string, Deliver | Set<Deliver>>()
   const listeners = new Set<(principal: Principal, isAttached: boolean) => void>()
   const announce = (principal: Principal, isAttached: boolean) => {
     for (const listener of listeners) listener(principal, isAttached)
@@ -29,12 +30,15 @@ export function createAttached(): Attached {
       const key = keyOf(principal)
       // One function may serve two connections: each is its own member.
       const connection: Deliver = (method, params) => deliver(method, params)
-      const present = connections.get(key) ?? new Set()
-      connections.set(key, present.add(connection))
-      if (present.size === 1) announce(principal, true)
+      const present = connections.get(key)
+      if (present instanceof Set) present.add(connection)
+      else connections.set(key, present ? new Set([present, connection]) : connection)
+      if (!present) announce(principal, true)
       return () => {
-        if (!present.delete(connection) || present.size > 0) return
-        if (connections.get(key) === present) connections.delete(key)
+        const left = connections.get(key)
+        const isLast = left instanceof Set ? left.delete(connection) && left.size === 0 : left === connection
+        if (!isLast) return
+        connections.delete(key)
         announce(principal, false)
       }
     },
@@ -43,7 +47,8 @@ export function createAttached(): Attached {
 
     deliver(principal, method, params) {
       const present = connections.get(keyOf(principal))
-      for (const deliver of present ?? []) deliver(method, params)
+      if (present instanceof Set) for (const deliver of present) deliver(method, params)
+      else present?.(method, params)
       return present !== undefined
     },
 
