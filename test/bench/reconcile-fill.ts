@@ -12,6 +12,7 @@ import { World, type WorldServer } from '../federation/world.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { until } from '../fixtures/until.ts'
 import type { Figure } from './bench.ts'
+import { heldBytes } from './held-memory.ts'
 
 /*
  * An empty server beside one that holds everything, over libp2p on loopback, both on disks, in one process: how fast it is
@@ -104,7 +105,7 @@ async function filling({ count, bytes }: typeof largeOnes, empty = operator): Pr
     const memory: number[] = []
     await until(
       () => {
-        memory.push(process.memoryUsage().rss / mebibyte)
+        memory.push(heldBytes() / mebibyte)
         return received(again) >= left
       },
       { what: 'the rest to arrive', withinMs: timeoutMs },

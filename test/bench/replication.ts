@@ -188,22 +188,22 @@ async function fillRound(ports: readonly [number, number], folder: string, docum
       { what: 'the first entry', withinMs, everyMs: 5 },
     )
     const beganMs = performance.now()
-    const resident: number[] = []
+    const held: number[] = []
     const last = await until(
       async () => {
         const answer = await look(empty)
-        resident.push(answer.residentBytes / mebibyte)
+        held.push(answer.heldBytes / mebibyte)
         return answer.entries >= documents ? answer : undefined
       },
       { what: 'the last entry', withinMs, everyMs: 20 },
     )
     const seconds = (performance.now() - beganMs) / 1000
     const mebibytes = ((documents - first.entries) * largeBytes) / mebibyte
-    const middle = resident.length >>> 1
+    const middle = held.length >>> 1
     return {
       mebibytesPerSecond: mebibytes / seconds,
       cpuMsPerMebibyte: (last.cpuMs - first.cpuMs) / mebibytes,
-      growthMebibytes: Math.max(...resident.slice(middle)) - Math.max(...resident.slice(0, middle)),
+      growthMebibytes: Math.max(...held.slice(middle)) - Math.max(...held.slice(0, middle)),
     }
   } finally {
     empty.end()

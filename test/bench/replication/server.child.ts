@@ -8,6 +8,7 @@ import { asDocumentId } from '../../../src/document/names.ts'
 import type { PeerNetwork, PeerStream } from '../../../src/ports/peer-network.ts'
 import { World, type WorldServer } from '../../federation/world.ts'
 import { testOperator } from '../../fixtures/operators.ts'
+import { heldBytes } from '../held-memory.ts'
 import { obey } from '../overload/child.ts'
 
 /*
@@ -49,7 +50,7 @@ export interface ReplicationAnswer {
   readonly isUp: boolean
   /** Of this process, all threads together. */
   readonly cpuMs: number
-  readonly residentBytes: number
+  readonly heldBytes: number
   /** How long what was ordered took. */
   readonly tookMs: number
   readonly verifyUs?: number
@@ -90,7 +91,7 @@ obey<ReplicationOrder, ReplicationAnswer>(async order => {
     entries: server?.telemetry.counter('cpns_entries_received_total') ?? 0,
     isUp: server !== undefined && other !== undefined && server.isUp(other),
     cpuMs: (user + system) / 1000,
-    residentBytes: process.memoryUsage.rss(),
+    heldBytes: heldBytes(),
     tookMs: performance.now() - beganMs,
     ...(verifyUs !== undefined && { verifyUs }),
   }
