@@ -18,7 +18,11 @@ export interface RecordCache {
   stop(): void
 }
 
-const maxDocuments = 1_000
+/**
+ * Their content stays in memory as long as they are here, whoever else has let go of it. That of a document in use is in memory anyway,
+ * and is the same object: what has fallen out is found again without reading any of it.
+ */
+const maxDocuments = 256
 
 export function createRecordCache(options: {
   readonly documents: Documents
