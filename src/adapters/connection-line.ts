@@ -101,8 +101,10 @@ export function lineUp(
     let beganMs: number | undefined
     const takeOne = () => {
       left -= 1
-      if (beganMs === undefined) before()
-      beganMs ??= performance.now()
+      if (beganMs === undefined) {
+        before()
+        beganMs = performance.now()
+      }
       if (performance.now() - beganMs < turnMs) {
         const step = steps.shift()
         if (step) step()

@@ -56,7 +56,7 @@ export async function amongMany(
         const first = unmeasured + 2 * (round - 1) * opens
         progress(`round ${round}, ${await take(own, first, opens)}`)
         authenticationUs.push((await costOf(own, 'authenticate', first, opens)).cpuUs)
-        anonymous.push(await memory.look())
+        anonymous.push(memory.look())
         resident.push((await server.probe.ask({ what: 'read' })).residentBytes / 1024 / 1024)
         const [us, mebibytes] = [authenticationUs.at(-1), anonymous.at(-1)]
         progress(`round ${round}, authentication alone: ${us?.toFixed(0)} µs; memory ${mebibytes?.toFixed(0)} MiB`)

@@ -86,8 +86,9 @@ export function takeOnlyWhatIsLeft(): void {
  * @param others processes
  */
 export function setApart(server: number, others: readonly number[]): void {
-  const rest = `1-${cpus().length - 1}`
-  if (cpus().length < 2) return
+  const { length } = cpus()
+  if (length < 2) return
+  const rest = `1-${length - 1}`
   for (const pid of [server, ...others]) taskset('--all-tasks', '--pid', '--cpu-list', rest, String(pid))
   taskset('--pid', '--cpu-list', '0', String(server))
 }

@@ -7,6 +7,7 @@ import type { ServerFolder } from '../../../examples/support/operators.ts'
 import { watchLog } from '../../../examples/support/server-process.ts'
 import { subprotocol } from '../../../src/access/protocol.ts'
 import { cpuMsOf } from '../fan-out/peer-process.ts'
+import { anonymousBytes } from '../held-memory.ts'
 import { nodeFlags } from '../overload/bench-server.ts'
 import { orders } from '../overload/child.ts'
 import type { ProbeAnswer, ProbeOrder } from '../overload/loop-probe.ts'
@@ -14,6 +15,8 @@ import type { ProbeAnswer, ProbeOrder } from '../overload/loop-probe.ts'
 /*
  * One start of the command as it is in the package, from the beginning of the process to its end. A client knocks until it is let in.
  */
+
+const mebibyte = 1024 * 1024
 
 export interface OneStart {
   /** From the beginning of the process until a client's websocket is open. */
@@ -72,13 +75,13 @@ export async function oneStart(
     while (!isOver) {
       const beganMs = performance.now()
       if (await isOpened(url)) openedMs.push(performance.now() - beganMs)
-      await memory.look()
+      memory.look()
       await wait(knockLaterMs)
     }
     const readyMs = await ready
     const blockedMs = isProbed ? (await asked.ask({ what: 'read' })).blockedMs : undefined
     const cpuMs = await cpuMsOf(asked.pid)
-    await memory.look()
+    memory.look()
     openedMs.sort((a, b) => a - b)
     const openedP99Ms = openedMs[Math.floor(openedMs.length * 0.99)] ?? 0
     return { servingMs, readyMs, cpuMs, residentMebibytes: memory.mostMebibytes, openedP99Ms, blockedMs }
@@ -125,9 +128,8 @@ export class AnonymousMemory {
   }
 
   /** Answers what it is now. */
-  async look(): Promise<number> {
-    const [, kibibytes] = /RssAnon:\s+(\d+) kB/.exec(await readFile(`/proc/${this.#pid}/status`, 'utf8')) ?? []
-    const mebibytes = Number(kibibytes) / 1024
+  look(): number {
+    const mebibytes = anonymousBytes(this.#pid) / mebibyte
     this.mostMebibytes = Math.max(this.mostMebibytes, mebibytes)
     return mebibytes
   }
