@@ -46,7 +46,12 @@ export async function fillFigures(progress: (line: string) => void, share: numbe
     { name: `${about}: plain libp2p stream`, value: plain, unit: 'MiB/s' },
     { name: `${about}: filled with`, value: filled.mebibytesPerSecond, unit: 'MiB/s' },
     { name: `${about}: of a plain stream`, value: (100 * filled.mebibytesPerSecond) / plain, unit: '%', atLeast: 50 },
-    { name: `${about}: memory, second half above the first`, value: filled.growthMebibytes, unit: 'MiB', atMost: 48 },
+    {
+      name: `${about}: memory without pages of files, second half above the first`,
+      value: filled.growthMebibytes,
+      unit: 'MiB',
+      atMost: 48,
+    },
     { name: `${about}: entries that came twice after a cut`, value: filled.repeated, unit: '', atMost: 64 },
     {
       name: `empty server, ${small.count} documents of ${small.bytes} bytes: filled with`,

@@ -154,7 +154,7 @@ async function fillFigures(
     figureOf('catch-up: CPU of the empty server', costs, 'ms/MiB'),
     figureOf(`catch-up: entry bytes`, rates, 'MiB/s'),
     figureOf('catch-up: of the bare stream', shares, '%', { atLeast: 50 }),
-    figureOf('catch-up: memory, second half above the first', growth, 'MiB', { atMost: 48 }),
+    figureOf('catch-up: memory without pages of files, second half above the first', growth, 'MiB', { atMost: 48 }),
   ]
 }
 
