@@ -4,9 +4,10 @@ import type { Principal } from '../federation/command.ts'
 import { grown } from '../federation/reconciliation/flat.ts'
 import { IdTexts } from '../federation/reconciliation/id-texts.ts'
 import { type DocumentId, isOperatorId } from '../ports/names.ts'
-import { NameChains, none, type TextHash, textHasher } from './name-chains.ts'
+import { HashChains, none, textHasher } from './hash-chains.ts'
 import { networkOf } from './networks.ts'
 import { keys } from './records.ts'
+import { SortedPairs } from './sorted-pairs.ts'
 import type { NetworkName } from './view.ts'
 
 /*
@@ -22,30 +23,38 @@ export interface Belongings {
   learn(document: DocumentId, whoIsNamed: readonly string[]): void
 }
 
+/** How often what a document names may change until what it named then counts again, where nothing has been cleared away meanwhile. */
+const generations = 16
+
 /**
  * In flat arrays, and of names a hash alone: as objects a million of them took 600 MB, which the garbage collector looked through again and
  * again. Were two names to have one hash, a PN would be looked at that does not name the one of them, and left out.
+ *
+ * What a document names is of a generation: once it names something else, what is of the generations before counts no more, wherever it is.
  * @param seed 8 random bytes: so nobody can choose names that have one
  */
 export function createBelongings(seed: Uint8Array): Belongings {
   const hashOf = textHasher(seed)
   /** The documents that name somebody: each has its place there for its number. */
-  const documents = new NameChains()
+  const documents = new HashChains()
   const ids = new IdTexts(
     document => documents.value(document),
     (document, at) => documents.set(document, at),
   )
-  /** Whom they name: the numbers of the documents by the names. */
-  const namings = new NameChains()
-  /** Of each document its first naming, and of each naming the next one of its document. */
-  let firsts = new Uint32Array(0)
-  let nexts = new Uint32Array(0)
+  /** Of each document. */
+  let ages = new Uint8Array(0)
+  let counts = new Uint32Array(0)
+  let alive = 0
+  const stamped = (number: number) => number * generations + (ages[number] ?? 0)
+  const documentOf = (stamp: number) => Math.floor(stamp / generations)
+  /** Whom they name: the documents' numbers and generations by the names' hashes. */
+  const namings = new SortedPairs({ isAlive: stamp => stamped(documentOf(stamp)) === stamp, alive: () => alive })
 
-  function keep(document: DocumentId, hash: TextHash): number {
+  function keep(document: DocumentId, hash: number): number {
     const number = documents.add(hash, none)
     documents.set(number, ids.keep(number, document))
-    firsts = grown(firsts, number + 1)
-    firsts[number] = none
+    ages = grown(ages, number + 1)
+    counts = grown(counts, number + 1)
     return number
   }
 
@@ -56,15 +65,9 @@ export function createBelongings(seed: Uint8Array): Belongings {
   }
 
   function forgetNamings(number: number): void {
-    for (let naming = firsts[number] ?? none; naming !== none; naming = nexts[naming] ?? none) namings.remove(naming)
-    firsts[number] = none
-  }
-
-  function name(who: string, number: number): void {
-    const naming = namings.add(hashOf(who), number)
-    nexts = grown(nexts, naming + 1)
-    nexts[naming] = firsts[number] ?? none
-    firsts[number] = naming
+    ages[number] = ((ages[number] ?? 0) + 1) % generations
+    alive -= counts[number] ?? 0
+    counts[number] = 0
   }
 
   return {
@@ -74,15 +77,17 @@ export function createBelongings(seed: Uint8Array): Belongings {
       if (known !== undefined) forgetNamings(known)
       if (whoIsNamed.length > 0) {
         const number = known ?? keep(document, hash)
-        for (const who of new Set(whoIsNamed)) name(who, number)
+        const names = new Set(whoIsNamed)
+        counts[number] = names.size
+        alive += names.size
+        for (const who of names) namings.add(hashOf(who), stamped(number))
       } else if (known !== undefined) letGo(known)
     },
 
     of({ operator, identity }) {
-      const places = namings.places(hashOf(`${operator}/${identity}`))
-      const found = places.flatMap(naming => {
-        const id = ids.read(documents.value(namings.value(naming)))
-        return networkOf(id as DocumentId) ?? []
+      const found = namings.values(hashOf(`${operator}/${identity}`)).flatMap(stamp => {
+        const at = documents.value(documentOf(stamp))
+        return at === none ? [] : (networkOf(ids.read(at) as DocumentId) ?? [])
       })
       const networks = new Map(found.map(name => [placeOf(name), name]))
       return [...networks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name)

@@ -4,25 +4,18 @@ import { grown } from '../federation/reconciliation/flat.ts'
 export const none = 0xffff_ffff
 const firstBuckets = 16
 
-/** 64 bits that stand for a text. */
-export interface TextHash {
-  readonly high: number
-  readonly low: number
-}
-
 /**
- * Numbers by the hash of a text, any of which may have several: a hash table in flat arrays, 24 bytes for each number and nothing for the
+ * Numbers by the hash of a text (32 bits), any of which may have several: a hash table in flat arrays, 16 bytes for each number and nothing for the
  * garbage collector to look at. It grows by one bucket for each number that comes (linear hashing): a map of a million keys
  * that doubles has everybody wait for 100 ms.
  */
-export class NameChains {
+export class HashChains {
   /** The first place of each bucket's chain. */
   #heads = new Uint32Array(firstBuckets).fill(none)
   #buckets = firstBuckets
   /** The greatest power of two up to the number of buckets. */
   #base = firstBuckets
-  #highs = new Uint32Array(0)
-  #lows = new Uint32Array(0)
+  #hashes = new Uint32Array(0)
   #values = new Uint32Array(0)
   /** The next place of the chain; of a free place, the next free one. */
   #nexts = new Uint32Array(0)
@@ -31,15 +24,13 @@ export class NameChains {
   #size = 0
 
   /** Returns where it is kept from now on: a small number, given anew once it is removed. */
-  add({ high, low }: TextHash, value: number): number {
+  add(hash: number, value: number): number {
     const place = this.#free === none ? this.#used++ : this.#free
     if (place === this.#free) this.#free = this.#nexts[place] ?? none
-    this.#highs = grown(this.#highs, this.#used)
-    this.#lows = grown(this.#lows, this.#used)
+    this.#hashes = grown(this.#hashes, this.#used)
     this.#values = grown(this.#values, this.#used)
     this.#nexts = grown(this.#nexts, this.#used)
-    this.#highs[place] = high
-    this.#lows[place] = low
+    this.#hashes[place] = hash
     this.#values[place] = value
     this.#size++
     if (this.#size > this.#buckets) this.#split()
@@ -48,10 +39,10 @@ export class NameChains {
   }
 
   /** Where numbers are that were added with this hash. */
-  places({ high, low }: TextHash): number[] {
+  places(hash: number): number[] {
     const found: number[] = []
-    for (let place = this.#heads[this.#bucketOf(low)] ?? none; place !== none; place = this.#nexts[place] ?? none)
-      if (this.#lows[place] === low && this.#highs[place] === high) found.push(place)
+    for (let place = this.#heads[this.#bucketOf(hash)] ?? none; place !== none; place = this.#nexts[place] ?? none)
+      if (this.#hashes[place] === hash) found.push(place)
     return found
   }
 
@@ -65,7 +56,7 @@ export class NameChains {
   }
 
   remove(place: number): void {
-    const bucket = this.#bucketOf(this.#lows[place] ?? 0)
+    const bucket = this.#bucketOf(this.#hashes[place] ?? 0)
     const next = this.#nexts[place] ?? none
     if (this.#heads[bucket] === place) this.#heads[bucket] = next
     else {
@@ -79,13 +70,13 @@ export class NameChains {
     this.#size--
   }
 
-  #bucketOf(low: number): number {
-    const bucket = (low & (2 * this.#base - 1)) >>> 0
+  #bucketOf(hash: number): number {
+    const bucket = (hash & (2 * this.#base - 1)) >>> 0
     return bucket < this.#buckets ? bucket : bucket - this.#base
   }
 
   #link(place: number): void {
-    const bucket = this.#bucketOf(this.#lows[place] ?? 0)
+    const bucket = this.#bucketOf(this.#hashes[place] ?? 0)
     this.#nexts[place] = this.#heads[bucket] ?? none
     this.#heads[bucket] = place
   }
@@ -106,8 +97,8 @@ export class NameChains {
   }
 }
 
-/** Hashes of texts, by a seed: who does not know it cannot look for two that have the same (cyrb53, with both halves seeded). */
-export function textHasher(seed: Uint8Array): (text: string) => TextHash {
+/** Hashes of texts, 32 bits of them, by a seed: who does not know it cannot look for two that have the same (cyrb53, with both halves seeded). */
+export function textHasher(seed: Uint8Array): (text: string) => number {
   const view = new DataView(seed.buffer, seed.byteOffset, seed.byteLength)
   const [one, other] = [view.getUint32(0), view.getUint32(4)]
   return text => {
@@ -117,8 +108,7 @@ export function textHasher(seed: Uint8Array): (text: string) => TextHash {
       high = Math.imul(high ^ unit, 2_654_435_761)
       low = Math.imul(low ^ unit, 1_597_334_677)
     }
-    high = Math.imul(high ^ (high >>> 16), 2_246_822_507) ^ Math.imul(low ^ (low >>> 13), 3_266_489_909)
     low = Math.imul(low ^ (low >>> 16), 2_246_822_507) ^ Math.imul(high ^ (high >>> 13), 3_266_489_909)
-    return { high: high >>> 0, low: low >>> 0 }
+    return low >>> 0
   }
 }
