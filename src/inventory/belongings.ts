@@ -1,8 +1,8 @@
 import type { Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import type { Principal } from '../federation/command.ts'
-import { grown } from '../federation/reconciliation/flat.ts'
 import { IdTexts } from '../federation/reconciliation/id-texts.ts'
+import { Numbers } from '../federation/reconciliation/numbers.ts'
 import { type DocumentId, isOperatorId } from '../ports/names.ts'
 import { HashChains, none, textHasher } from './hash-chains.ts'
 import { networkOf } from './networks.ts'
@@ -41,11 +41,12 @@ export function createBelongings(seed: Uint8Array): Belongings {
     document => documents.value(document),
     (document, at) => documents.set(document, at),
   )
-  /** Of each document. */
-  let ages = new Uint8Array(0)
-  let counts = new Uint32Array(0)
+  /** Of each document how many it names, and its generation. */
+  const states = new Numbers()
+  const generationOf = (number: number) => states.get(number) % generations
+  const countOf = (number: number) => Math.floor(states.get(number) / generations)
   let alive = 0
-  const stamped = (number: number) => number * generations + (ages[number] ?? 0)
+  const stamped = (number: number) => number * generations + generationOf(number)
   const documentOf = (stamp: number) => Math.floor(stamp / generations)
   /** Whom they name: the documents' numbers and generations by the names' hashes. */
   const namings = new SortedPairs({ isAlive: stamp => stamped(documentOf(stamp)) === stamp, alive: () => alive })
@@ -53,8 +54,6 @@ export function createBelongings(seed: Uint8Array): Belongings {
   function keep(document: DocumentId, hash: number): number {
     const number = documents.add(hash, none)
     documents.set(number, ids.keep(number, document))
-    ages = grown(ages, number + 1)
-    counts = grown(counts, number + 1)
     return number
   }
 
@@ -65,9 +64,8 @@ export function createBelongings(seed: Uint8Array): Belongings {
   }
 
   function forgetNamings(number: number): void {
-    ages[number] = ((ages[number] ?? 0) + 1) % generations
-    alive -= counts[number] ?? 0
-    counts[number] = 0
+    alive -= countOf(number)
+    states.set(number, (generationOf(number) + 1) % generations)
   }
 
   return {
@@ -78,8 +76,8 @@ export function createBelongings(seed: Uint8Array): Belongings {
       if (whoIsNamed.length > 0) {
         const number = known ?? keep(document, hash)
         const names = new Set(whoIsNamed)
-        counts[number] = names.size
         alive += names.size
+        states.set(number, names.size * generations + generationOf(number))
         for (const who of names) namings.add(hashOf(who), stamped(number))
       } else if (known !== undefined) letGo(known)
     },

@@ -1,4 +1,4 @@
-import { grown } from '../federation/reconciliation/flat.ts'
+import { Numbers } from '../federation/reconciliation/numbers.ts'
 
 /** Where a chain ends; no number that is kept. */
 export const none = 0xffff_ffff
@@ -11,27 +11,28 @@ const firstBuckets = 16
  */
 export class HashChains {
   /** The first place of each bucket's chain. */
-  #heads = new Uint32Array(firstBuckets).fill(none)
+  readonly #heads = new Numbers()
   #buckets = firstBuckets
   /** The greatest power of two up to the number of buckets. */
   #base = firstBuckets
-  #hashes = new Uint32Array(0)
-  #values = new Uint32Array(0)
+  readonly #hashes = new Numbers()
+  readonly #values = new Numbers()
   /** The next place of the chain; of a free place, the next free one. */
-  #nexts = new Uint32Array(0)
+  readonly #nexts = new Numbers()
   #free = none
   #used = 0
   #size = 0
 
+  constructor() {
+    for (let bucket = 0; bucket < firstBuckets; bucket++) this.#heads.set(bucket, none)
+  }
+
   /** Returns where it is kept from now on: a small number, given anew once it is removed. */
   add(hash: number, value: number): number {
     const place = this.#free === none ? this.#used++ : this.#free
-    if (place === this.#free) this.#free = this.#nexts[place] ?? none
-    this.#hashes = grown(this.#hashes, this.#used)
-    this.#values = grown(this.#values, this.#used)
-    this.#nexts = grown(this.#nexts, this.#used)
-    this.#hashes[place] = hash
-    this.#values[place] = value
+    if (place === this.#free) this.#free = this.#nexts.get(place)
+    this.#hashes.set(place, hash)
+    this.#values.set(place, value)
     this.#size++
     if (this.#size > this.#buckets) this.#split()
     this.#link(place)
@@ -41,31 +42,31 @@ export class HashChains {
   /** Where numbers are that were added with this hash. */
   places(hash: number): number[] {
     const found: number[] = []
-    for (let place = this.#heads[this.#bucketOf(hash)] ?? none; place !== none; place = this.#nexts[place] ?? none)
-      if (this.#hashes[place] === hash) found.push(place)
+    for (let place = this.#heads.get(this.#bucketOf(hash)); place !== none; place = this.#nexts.get(place))
+      if (this.#hashes.get(place) === hash) found.push(place)
     return found
   }
 
   /** The number at a place that is in use. */
   value(place: number): number {
-    return this.#values[place] ?? none
+    return this.#values.get(place)
   }
 
   set(place: number, value: number): void {
-    this.#values[place] = value
+    this.#values.set(place, value)
   }
 
   remove(place: number): void {
-    const bucket = this.#bucketOf(this.#hashes[place] ?? 0)
-    const next = this.#nexts[place] ?? none
-    if (this.#heads[bucket] === place) this.#heads[bucket] = next
+    const bucket = this.#bucketOf(this.#hashes.get(place))
+    const next = this.#nexts.get(place)
+    if (this.#heads.get(bucket) === place) this.#heads.set(bucket, next)
     else {
-      let before = this.#heads[bucket] ?? none
-      while (before !== none && this.#nexts[before] !== place) before = this.#nexts[before] ?? none
-      this.#nexts[before] = next
+      let before = this.#heads.get(bucket)
+      while (before !== none && this.#nexts.get(before) !== place) before = this.#nexts.get(before)
+      this.#nexts.set(before, next)
     }
-    this.#values[place] = none
-    this.#nexts[place] = this.#free
+    this.#values.set(place, none)
+    this.#nexts.set(place, this.#free)
     this.#free = place
     this.#size--
   }
@@ -76,21 +77,20 @@ export class HashChains {
   }
 
   #link(place: number): void {
-    const bucket = this.#bucketOf(this.#hashes[place] ?? 0)
-    this.#nexts[place] = this.#heads[bucket] ?? none
-    this.#heads[bucket] = place
+    const bucket = this.#bucketOf(this.#hashes.get(place))
+    this.#nexts.set(place, this.#heads.get(bucket))
+    this.#heads.set(bucket, place)
   }
 
   /** Shares one bucket out among itself and a new one. */
   #split(): void {
     const source = this.#buckets - this.#base
-    this.#heads = grown(this.#heads, this.#buckets + 1)
-    this.#heads[this.#buckets] = none
-    let place = this.#heads[source] ?? none
-    this.#heads[source] = none
+    this.#heads.set(this.#buckets, none)
+    let place = this.#heads.get(source)
+    this.#heads.set(source, none)
     this.#buckets++
     for (let next = none; place !== none; place = next) {
-      next = this.#nexts[place] ?? none
+      next = this.#nexts.get(place)
       this.#link(place)
     }
     if (this.#buckets === 2 * this.#base) this.#base *= 2

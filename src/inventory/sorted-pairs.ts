@@ -1,4 +1,4 @@
-import { grown } from '../federation/reconciliation/flat.ts'
+import { Numbers } from '../federation/reconciliation/numbers.ts'
 import { Pages } from './pages.ts'
 import { Cursor, SortedRun } from './sorted-run.ts'
 
@@ -25,7 +25,7 @@ export class SortedPairs {
   readonly #options: SortedPairsOptions
   readonly #pages = new Pages()
   /** Key and value in turns. */
-  #recent = new Uint32Array(0)
+  readonly #recent = new Numbers()
   #recentSize = 0
   readonly #levels: Level[] = []
   #sweep: Merge | undefined
@@ -42,13 +42,12 @@ export class SortedPairs {
 
   /** Bytes of memory. */
   get bytes(): number {
-    return this.#runs().reduce((sum, run) => sum + run.bytes, this.#recent.byteLength + this.#pages.bytes)
+    return this.#runs().reduce((sum, run) => sum + run.bytes, this.#recent.bytes + this.#pages.bytes)
   }
 
   add(key: number, value: number): void {
-    this.#recent = grown(this.#recent, 2 * (this.#recentSize + 1))
-    this.#recent[2 * this.#recentSize] = key
-    this.#recent[2 * this.#recentSize + 1] = value
+    this.#recent.set(2 * this.#recentSize, key)
+    this.#recent.set(2 * this.#recentSize + 1, value)
     this.#recentSize++
     if (this.#recentSize === recentAtMost) this.#sortRecent()
     this.#mergeOn()
@@ -58,7 +57,7 @@ export class SortedPairs {
   values(key: number): number[] {
     const found: number[] = []
     for (let at = 0; at < 2 * this.#recentSize; at += 2)
-      if (this.#recent[at] === key) found.push(this.#recent[at + 1] ?? 0)
+      if (this.#recent.get(at) === key) found.push(this.#recent.get(at + 1))
     for (const run of this.#runs()) run.collect(key, found)
     return [...new Set(found)].filter(this.#options.isAlive)
   }
@@ -79,8 +78,8 @@ export class SortedPairs {
     const words = new DataView(wide.buffer)
     const [keyAt, valueAt] = isLittleEndian ? [4, 0] : [0, 4]
     for (let at = 0; at < this.#recentSize; at++) {
-      words.setUint32(8 * at + keyAt, this.#recent[2 * at] ?? 0, isLittleEndian)
-      words.setUint32(8 * at + valueAt, this.#recent[2 * at + 1] ?? 0, isLittleEndian)
+      words.setUint32(8 * at + keyAt, this.#recent.get(2 * at), isLittleEndian)
+      words.setUint32(8 * at + valueAt, this.#recent.get(2 * at + 1), isLittleEndian)
     }
     wide.sort()
     const run = new SortedRun(this.#pages)

@@ -1,4 +1,4 @@
-import { grown } from '../federation/reconciliation/flat.ts'
+import { Numbers } from '../federation/reconciliation/numbers.ts'
 import { type Pages, pageBytes } from './pages.ts'
 
 /** Where the pairs of a page end, before all of them. */
@@ -15,8 +15,8 @@ const pairBytesAtMost = 10
 export class SortedRun {
   readonly #pages: Pages
   /** Of each page its number, and the first key on it. */
-  #numbers = new Uint32Array(0)
-  #firsts = new Uint32Array(0)
+  readonly #numbers = new Numbers()
+  readonly #firsts = new Numbers()
   #end = 0
   /** The first page that is not given back. */
   #from = 0
@@ -39,7 +39,7 @@ export class SortedRun {
 
   /** Bytes of memory, without those of the pages. */
   get bytes(): number {
-    return this.#numbers.byteLength + this.#firsts.byteLength
+    return this.#numbers.bytes + this.#firsts.bytes
   }
 
   /** @param key not less than that of the pair before it, and if it is equal, `value` not less */
@@ -60,7 +60,7 @@ export class SortedRun {
   /** Adds to `found` the values of a key. */
   collect(key: number, found: number[]): void {
     const cursor = new Cursor(this)
-    for (let page = this.#pageBefore(key); page < this.#end && (this.#firsts[page] ?? 0) <= key; page++) {
+    for (let page = this.#pageBefore(key); page < this.#end && this.#firsts.get(page) <= key; page++) {
       cursor.turnTo(page)
       while (cursor.next() && cursor.key <= key) if (cursor.key === key) found.push(cursor.value)
     }
@@ -77,20 +77,20 @@ export class SortedRun {
   }
 
   firstKey(page: number): number {
-    return this.#firsts[page] ?? 0
+    return this.#firsts.get(page)
   }
 
   segmentOf(page: number): Uint8Array<ArrayBuffer> {
-    return this.#pages.segmentOf(this.#numbers[page] ?? 0)
+    return this.#pages.segmentOf(this.#numbers.get(page))
   }
 
   begin(page: number): number {
-    return this.#pages.begin(this.#numbers[page] ?? 0)
+    return this.#pages.begin(this.#numbers.get(page))
   }
 
   /** The first page is wanted no more. */
   giveBackFirst(): void {
-    this.#pages.giveBack(this.#numbers[this.#from++] ?? 0)
+    this.#pages.giveBack(this.#numbers.get(this.#from++))
   }
 
   // ---
@@ -100,7 +100,7 @@ export class SortedRun {
     let [low, high] = [this.#from, this.#end]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.#firsts[middle] ?? 0) < key) low = middle + 1
+      if (this.#firsts.get(middle) < key) low = middle + 1
       else high = middle
     }
     return Math.max(low - 1, this.#from)
@@ -108,10 +108,8 @@ export class SortedRun {
 
   #turnTo(key: number): void {
     const number = this.#pages.take()
-    this.#numbers = grown(this.#numbers, this.#end + 1)
-    this.#firsts = grown(this.#firsts, this.#end + 1)
-    this.#numbers[this.#end] = number
-    this.#firsts[this.#end] = key
+    this.#numbers.set(this.#end, number)
+    this.#firsts.set(this.#end, key)
     this.#end++
     this.#segment = this.#pages.segmentOf(number)
     const begin = this.#pages.begin(number)

@@ -1,7 +1,7 @@
 import type { Crypto } from '../../ports/crypto.ts'
 import type { DocumentId } from '../../ports/names.ts'
-import { grown } from './flat.ts'
 import { type Key, type Leaves, leafBytes } from './leaves.ts'
+import { Numbers } from './numbers.ts'
 import { digitAt, fanOut, lies, maxDepth, type Place } from './place.ts'
 
 /** Bytes of a node's hash: the first half of a SHA-256. */
@@ -23,21 +23,21 @@ const none = 0
  * hash of a bucket = SHA-256(its leaves in order), of a divided place = SHA-256(the hashes of the places below, zeros for one
  * that is empty), 16 bytes of it each. What changes marks the way up from it; the hashes are made when they are wanted.
  *
- * All is in flat arrays: 4 bytes for each slot, some 25 for each node and 64 for each divided one, together 7 to 12 for a leaf.
+ * All is in flat arrays: 4 bytes for each slot, some 28 for each node and 64 for each divided one, together 7 to 12 for a leaf.
  */
 export class HashTree {
   readonly leaves: Leaves
   readonly #crypto: Pick<Crypto, 'sha256'>
   /** Of each slot the next one in its bucket, plus 1. */
-  #next = new Uint32Array(0)
+  readonly #next = new Numbers()
   /** Of each node: its hash; how many leaves it has; its flags. Node 0 is the root. */
-  #hashes = new Uint32Array(hashWords)
-  #counts = new Uint32Array(1)
-  #flags = Uint8Array.of(isStale)
+  readonly #hashes = new Numbers()
+  readonly #counts = new Numbers()
+  readonly #flags = new Numbers()
   /** Of each node: the first slot of a bucket, plus 1; the family of a divided one; the next free one of a free one. */
-  #firsts = new Uint32Array(1)
+  readonly #firsts = new Numbers()
   /** Sixteen nodes to a family, {@link none} where nothing is: the root is nobody's child. */
-  #families = new Uint32Array(0)
+  readonly #families = new Numbers()
   #usedNodes = 1
   #usedFamilies = 0
   #freeNode = none
@@ -49,17 +49,18 @@ export class HashTree {
   constructor(leaves: Leaves, crypto: Pick<Crypto, 'sha256'>) {
     this.leaves = leaves
     this.#crypto = crypto
+    this.#flags.set(0, isStale)
   }
 
   /** Leaves in it. */
   get size(): number {
-    return this.#counts[0] ?? 0
+    return this.#counts.get(0)
   }
 
   /** Bytes of memory, without those of the leaves. */
   get bytes(): number {
     return [this.#next, this.#hashes, this.#counts, this.#flags, this.#firsts, this.#families].reduce(
-      (sum, { byteLength }) => sum + byteLength,
+      (sum, { bytes }) => sum + bytes,
       0,
     )
   }
@@ -68,7 +69,6 @@ export class HashTree {
 
   add(slot: number): void {
     if (this.has(slot)) return
-    this.#next = grown(this.#next, slot + 1)
     const [high, low] = [this.leaves.high(slot), this.leaves.low(slot)]
     let node = 0
     let depth = 0
@@ -94,13 +94,13 @@ export class HashTree {
 
   /** The leaf's digest has changed. */
   touch(slot: number): void {
-    for (const node of this.#pathTo(slot)) this.#flags[node] = this.#flagsOf(node) | isStale
+    for (const node of this.#pathTo(slot)) this.#flags.set(node, this.#flagsOf(node) | isStale)
   }
 
   has(slot: number): boolean {
     const bucket = this.#descend(this.leaves.high(slot), this.leaves.low(slot), maxDepth)
-    let link = bucket === undefined ? 0 : this.#firsts[bucket]
-    while (link && link !== slot + 1) link = this.#next[link - 1]
+    let link = bucket === undefined ? 0 : this.#firsts.get(bucket)
+    while (link && link !== slot + 1) link = this.#next.get(link - 1)
     return link === slot + 1
   }
 
@@ -108,7 +108,7 @@ export class HashTree {
   find(document: DocumentId, { high, low }: Key): number | undefined {
     const bucket = this.#descend(high, low, maxDepth)
     if (bucket === undefined) return undefined
-    for (let link = this.#firsts[bucket]; link; link = this.#next[link - 1]) {
+    for (let link = this.#firsts.get(bucket); link; link = this.#next.get(link - 1)) {
       const slot = link - 1
       if (this.leaves.high(slot) !== high || this.leaves.low(slot) !== low) continue
       if (this.leaves.isOf(slot, document)) return slot
@@ -132,13 +132,13 @@ export class HashTree {
 
   /** The node below a divided one; 0: it is empty. */
   child(node: number, digit: number): number {
-    return this.#families[(this.#firsts[node] ?? 0) * fanOut + digit] ?? none
+    return this.#families.get(this.#firsts.get(node) * fanOut + digit)
   }
 
   /** Writes the {@link hashBytes} of a node. */
   writeHash(node: number, into: DataView, at: number): void {
     for (let word = 0; word < hashWords; word++)
-      into.setUint32(at + word * 4, this.#hashes[node * hashWords + word] ?? 0)
+      into.setUint32(at + word * 4, this.#hashes.get(node * hashWords + word))
   }
 
   /** Writes the hash that a bucket with these leaves has; they are in order. */
@@ -152,7 +152,7 @@ export class HashTree {
     const node = this.#descend(place.high, place.low, place.depth)
     if (node === undefined || this.#isInner(node)) return []
     const slots: number[] = []
-    for (let link = this.#firsts[node]; link; link = this.#next[link - 1]) {
+    for (let link = this.#firsts.get(node); link; link = this.#next.get(link - 1)) {
       if (lies(this.leaves.high(link - 1), this.leaves.low(link - 1), place)) slots.push(link - 1)
     }
     return slots
@@ -164,12 +164,12 @@ export class HashTree {
     return (this.#flagsOf(node) & isInner) !== 0
   }
 
-  #flagsOf = (node: number): number => this.#flags[node] ?? 0
-  #countOf = (node: number): number => this.#counts[node] ?? 0
+  #flagsOf = (node: number): number => this.#flags.get(node)
+  #countOf = (node: number): number => this.#counts.get(node)
 
   #count(node: number, change: number): void {
-    this.#counts[node] = this.#countOf(node) + change
-    this.#flags[node] = this.#flagsOf(node) | isStale
+    this.#counts.set(node, this.#countOf(node) + change)
+    this.#flags.set(node, this.#flagsOf(node) | isStale)
   }
 
   /** The node at that depth on the way to a key, or the bucket that the way ends in before; `undefined`: nothing is there. */
@@ -198,78 +198,74 @@ export class HashTree {
     const there = this.child(node, digit)
     if (there !== none) return there
     const made = this.#newNode()
-    this.#families[(this.#firsts[node] ?? 0) * fanOut + digit] = made
+    this.#families.set(this.#firsts.get(node) * fanOut + digit, made)
     return made
   }
 
   #forgetChild(node: number, child: number): void {
-    const from = (this.#firsts[node] ?? 0) * fanOut
-    this.#families[this.#families.indexOf(child, from)] = none
+    let at = this.#firsts.get(node) * fanOut
+    while (this.#families.get(at) !== child) at++
+    this.#families.set(at, none)
     this.#freeNodeOf(child)
   }
 
   #newNode(): number {
     const node = this.#freeNode === none ? this.#usedNodes++ : this.#freeNode
-    if (node === this.#freeNode) this.#freeNode = this.#firsts[node] ?? none
-    this.#hashes = grown(this.#hashes, this.#usedNodes * hashWords)
-    this.#counts = grown(this.#counts, this.#usedNodes)
-    this.#flags = grown(this.#flags, this.#usedNodes)
-    this.#firsts = grown(this.#firsts, this.#usedNodes)
-    this.#counts[node] = 0
-    this.#flags[node] = isStale
-    this.#firsts[node] = 0
+    if (node === this.#freeNode) this.#freeNode = this.#firsts.get(node)
+    this.#counts.set(node, 0)
+    this.#flags.set(node, isStale)
+    this.#firsts.set(node, 0)
     return node
   }
 
   #freeNodeOf(node: number): void {
-    this.#firsts[node] = this.#freeNode
+    this.#firsts.set(node, this.#freeNode)
     this.#freeNode = node
   }
 
   #newFamily(): number {
     const family = this.#freeFamilies.pop() ?? this.#usedFamilies++
-    this.#families = grown(this.#families, this.#usedFamilies * fanOut)
-    this.#families.fill(none, family * fanOut, (family + 1) * fanOut)
+    for (let digit = 0; digit < fanOut; digit++) this.#families.set(family * fanOut + digit, none)
     return family
   }
 
   // --- buckets
 
   *#slotsIn(bucket: number): Generator<number> {
-    for (let link = this.#firsts[bucket] ?? 0; link !== 0; link = this.#next[link - 1] ?? 0) yield link - 1
+    for (let link = this.#firsts.get(bucket); link !== 0; link = this.#next.get(link - 1)) yield link - 1
   }
 
   #insert(bucket: number, slot: number): void {
     let before = 0
-    let link = this.#firsts[bucket] ?? 0
+    let link = this.#firsts.get(bucket)
     while (link !== 0 && this.leaves.order(link - 1, slot) < 0) {
       before = link
-      link = this.#next[link - 1] ?? 0
+      link = this.#next.get(link - 1)
     }
-    this.#next[slot] = link
-    if (before === 0) this.#firsts[bucket] = slot + 1
-    else this.#next[before - 1] = slot + 1
+    this.#next.set(slot, link)
+    if (before === 0) this.#firsts.set(bucket, slot + 1)
+    else this.#next.set(before - 1, slot + 1)
   }
 
   #takeOut(bucket: number, slot: number): void {
-    const after = this.#next[slot] ?? 0
-    if (this.#firsts[bucket] === slot + 1) {
-      this.#firsts[bucket] = after
+    const after = this.#next.get(slot)
+    if (this.#firsts.get(bucket) === slot + 1) {
+      this.#firsts.set(bucket, after)
       return
     }
-    for (const each of this.#slotsIn(bucket)) if (this.#next[each] === slot + 1) this.#next[each] = after
+    for (const each of this.#slotsIn(bucket)) if (this.#next.get(each) === slot + 1) this.#next.set(each, after)
   }
 
   /** Divides a bucket, and what is still too much for one below. Leaves that share all digits stay together. */
   #divide(node: number, depth: number): void {
     if (depth === maxDepth) return
     const slots = [...this.#slotsIn(node)]
-    this.#firsts[node] = this.#newFamily()
-    this.#flags[node] = this.#flagsOf(node) | isInner
+    this.#firsts.set(node, this.#newFamily())
+    this.#flags.set(node, this.#flagsOf(node) | isInner)
     for (const slot of slots.reverse()) {
       const child = this.#childOrNew(node, digitAt(this.leaves.high(slot), this.leaves.low(slot), depth))
-      this.#next[slot] = this.#firsts[child] ?? 0
-      this.#firsts[child] = slot + 1
+      this.#next.set(slot, this.#firsts.get(child))
+      this.#firsts.set(child, slot + 1)
       this.#count(child, 1)
     }
     for (let digit = 0; digit < fanOut; digit++) {
@@ -282,11 +278,11 @@ export class HashTree {
   #unite(node: number): void {
     const slots: number[] = []
     this.#gather(node, slots)
-    this.#flags[node] = isStale
-    this.#firsts[node] = 0
+    this.#flags.set(node, isStale)
+    this.#firsts.set(node, 0)
     for (const slot of slots.reverse()) {
-      this.#next[slot] = this.#firsts[node] ?? 0
-      this.#firsts[node] = slot + 1
+      this.#next.set(slot, this.#firsts.get(node))
+      this.#firsts.set(node, slot + 1)
     }
   }
 
@@ -299,7 +295,7 @@ export class HashTree {
       else slots.push(...this.#slotsIn(child))
       this.#freeNodeOf(child)
     }
-    this.#freeFamilies.push(this.#firsts[node] ?? 0)
+    this.#freeFamilies.push(this.#firsts.get(node))
   }
 
   // --- hashes
@@ -316,8 +312,8 @@ export class HashTree {
     this.#allowance--
     const hash = this.#isInner(node) ? this.#hashBelow(node) : this.#hashOf([...this.#slotsIn(node)])
     const words = new DataView(hash.buffer, hash.byteOffset)
-    for (let word = 0; word < hashWords; word++) this.#hashes[node * hashWords + word] = words.getUint32(word * 4)
-    this.#flags[node] = this.#flagsOf(node) & ~isStale
+    for (let word = 0; word < hashWords; word++) this.#hashes.set(node * hashWords + word, words.getUint32(word * 4))
+    this.#flags.set(node, this.#flagsOf(node) & ~isStale)
     return true
   }
 

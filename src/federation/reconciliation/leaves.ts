@@ -1,7 +1,7 @@
 import type { Crypto } from '../../ports/crypto.ts'
 import type { DocumentId } from '../../ports/names.ts'
-import { grown } from './flat.ts'
 import { IdTexts } from './id-texts.ts'
+import { Numbers } from './numbers.ts'
 
 /** Bytes of a leaf as it is hashed: its key and the first half of its digest. */
 export const leafBytes = 24
@@ -26,25 +26,25 @@ export function keyOf(document: DocumentId, crypto: Pick<Crypto, 'sha256'>): Key
 
 /**
  * The documents of a server with their digests: what all its hash trees have for leaves. Each has a slot, a small number, as
- * long as it is held. All is in flat arrays: 33 bytes for each, and its id.
+ * long as it is held. All is in flat arrays: 36 bytes for each, and its id.
  *
  * Of a digest half is kept: 128 bits are as good as all when nobody can choose what the other half is held against. Keys have
  * 64 bits, so two may be equal; then the ids decide.
  */
 export class Leaves {
-  #keys = new Uint32Array(0)
-  #digests = new Uint32Array(0)
+  readonly #keys = new Numbers()
+  readonly #digests = new Numbers()
   /** Where the id is kept; of a free slot, the next free one. */
-  #ids = new Uint32Array(0)
+  readonly #ids = new Numbers()
   readonly #texts = new IdTexts(
-    slot => this.#ids[slot] ?? nowhere,
+    slot => this.#ids.get(slot),
     (slot, at) => {
-      this.#ids[slot] = at
+      this.#ids.set(slot, at)
     },
   )
-  #isHeld = new Uint8Array(0)
+  readonly #isHeld = new Numbers()
   /** What the logs of the document take in the store. */
-  #sizes = new Uint32Array(0)
+  readonly #sizes = new Numbers()
   /** The first slot that was given back. */
   #free = nowhere
   /** Slots that were ever used: the others lie behind. */
@@ -63,26 +63,21 @@ export class Leaves {
   /** Bytes of memory. */
   get bytes(): number {
     return [this.#keys, this.#digests, this.#ids, this.#isHeld, this.#sizes].reduce(
-      (sum, { byteLength }) => sum + byteLength,
+      (sum, { bytes }) => sum + bytes,
       this.#texts.bytes,
     )
   }
 
   add(document: DocumentId, { high, low }: Key, digest: Uint8Array): number {
     const slot = this.#free === nowhere ? this.#used++ : this.#free
-    if (slot === this.#free) this.#free = this.#ids[slot] ?? nowhere
-    this.#keys = grown(this.#keys, this.#used * keyWords)
-    this.#digests = grown(this.#digests, this.#used * digestWords)
-    this.#ids = grown(this.#ids, this.#used)
-    this.#isHeld = grown(this.#isHeld, this.#used)
-    this.#sizes = grown(this.#sizes, this.#used)
-    this.#sizes[slot] = 0
-    this.#keys[slot * keyWords] = high
-    this.#keys[slot * keyWords + 1] = low
-    this.#isHeld[slot] = 1
+    if (slot === this.#free) this.#free = this.#ids.get(slot)
+    this.#sizes.set(slot, 0)
+    this.#keys.set(slot * keyWords, high)
+    this.#keys.set(slot * keyWords + 1, low)
+    this.#isHeld.set(slot, 1)
     // Known to be nowhere while it is kept: a segment that is cleared meanwhile asks for every slot.
-    this.#ids[slot] = nowhere
-    this.#ids[slot] = this.#texts.keep(slot, document)
+    this.#ids.set(slot, nowhere)
+    this.#ids.set(slot, this.#texts.keep(slot, document))
     this.#size++
     this.setDigest(slot, digest)
     return slot
@@ -93,8 +88,8 @@ export class Leaves {
     let hasChanged = false
     for (let word = 0; word < digestWords; word++) {
       const value = wordAt(digest, word * 4)
-      if (this.#digests[slot * digestWords + word] === value) continue
-      this.#digests[slot * digestWords + word] = value
+      if (this.#digests.get(slot * digestWords + word) === value) continue
+      this.#digests.set(slot * digestWords + word, value)
       hasChanged = true
     }
     return hasChanged
@@ -102,41 +97,41 @@ export class Leaves {
 
   /** Bytes of the document's logs; 0 until they are set. */
   storedBytes(slot: number): number {
-    return this.#sizes[slot] ?? 0
+    return this.#sizes.get(slot)
   }
 
   setStoredBytes(slot: number, bytes: number): void {
-    this.#sizes[slot] = bytes
+    this.#sizes.set(slot, bytes)
   }
 
   /** The slot is free afterwards: no tree may have it any more. */
   remove(slot: number): void {
-    const at = this.#ids[slot] ?? nowhere
-    this.#ids[slot] = this.#free
-    this.#isHeld[slot] = 0
+    const at = this.#ids.get(slot)
+    this.#ids.set(slot, this.#free)
+    this.#isHeld.set(slot, 0)
     this.#free = slot
     this.#size--
     this.#texts.letGo(at)
   }
 
   isHeld(slot: number): boolean {
-    return this.#isHeld[slot] === 1
+    return this.#isHeld.get(slot) === 1
   }
 
   high(slot: number): number {
-    return this.#keys[slot * keyWords] ?? 0
+    return this.#keys.get(slot * keyWords)
   }
 
   low(slot: number): number {
-    return this.#keys[slot * keyWords + 1] ?? 0
+    return this.#keys.get(slot * keyWords + 1)
   }
 
   document(slot: number): DocumentId {
-    return this.#texts.read(this.#ids[slot] ?? nowhere) as DocumentId
+    return this.#texts.read(this.#ids.get(slot)) as DocumentId
   }
 
   isOf(slot: number, document: DocumentId): boolean {
-    return this.#texts.isSame(this.#ids[slot] ?? nowhere, document)
+    return this.#texts.isSame(this.#ids.get(slot), document)
   }
 
   /** The order of leaves: by key, and where two are equal by id. Negative, zero or positive. */
@@ -148,9 +143,9 @@ export class Leaves {
 
   /** Writes what is hashed of the leaf: {@link leafBytes}. */
   write(slot: number, into: DataView, at: number): void {
-    for (let word = 0; word < keyWords; word++) into.setUint32(at + word * 4, this.#keys[slot * keyWords + word] ?? 0)
+    for (let word = 0; word < keyWords; word++) into.setUint32(at + word * 4, this.#keys.get(slot * keyWords + word))
     for (let word = 0; word < digestWords; word++) {
-      into.setUint32(at + 8 + word * 4, this.#digests[slot * digestWords + word] ?? 0)
+      into.setUint32(at + 8 + word * 4, this.#digests.get(slot * digestWords + word))
     }
   }
 }
