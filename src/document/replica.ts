@@ -64,7 +64,6 @@ export interface Change {
 export class Replica {
   readonly document: DocumentId
   readonly #context: DocumentsContext
-  #keys: LocalKeys | undefined
   #ledger: Ledger | undefined
   #index: IndexRecord | undefined
   #content: Content | undefined
@@ -75,9 +74,9 @@ export class Replica {
     this.#context = context
   }
 
+  /** Made whenever they are wanted, which is seldom: to keep them takes more than a KiB for each document that is in memory. */
   get keys(): LocalKeys {
-    this.#keys ??= localKeys(this.document, this.#context.crypto)
-    return this.#keys
+    return localKeys(this.document, this.#context.crypto)
   }
 
   /** `undefined` until it was read, and when the document is not held. */
@@ -195,8 +194,9 @@ export class Replica {
   async forget(): Promise<void> {
     const { store } = this.#context
     const { damages } = this.#context
-    const keys = [this.keys.claims]
-    for (const prefix of [this.keys.receipts, this.keys.evidence, this.keys.aside])
+    const { claims, receipts, evidence, aside } = this.keys
+    const keys = [claims]
+    for (const prefix of [receipts, evidence, aside])
       for await (const { key } of localRemains(store, prefix)) keys.push(key)
     await store.commit({
       documents: [{ document: this.document, index: undefined, append: [], drop: [] }],
