@@ -1,11 +1,11 @@
-const segmentBits = 12
+const segmentBits = 13
 const segmentLength = 2 ** segmentBits
 const inSegment = segmentLength - 1
 /** Of the first segment, which grows: many servers hold few documents. */
 const leastLength = 16
 
 /**
- * Numbers of 32 bits at 0, 1, 2 and so on, with room for as many as are set: in segments of 16 KiB, which never move. One array, copied
+ * Numbers of 32 bits at 0, 1, 2 and so on, with room for as many as are set: in segments of 32 KiB, which never move. One array, copied
  * whenever it has to grow, has left eight times itself to be collected when it is large, if it grows by an eighth, and has others wait for each copy.
  */
 export class Numbers {
@@ -19,15 +19,17 @@ export class Numbers {
   set(at: number, number: number): void {
     const segment = this.#segments[at >>> segmentBits]
     if (segment && (at & inSegment) < segment.length) segment[at & inSegment] = number
-    else {
-      this.#reach(at + 1)
-      this.set(at, number)
-    }
+    else this.#setBeyond(at, number)
   }
 
   /** Bytes of memory. */
   get bytes(): number {
     return this.#segments.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+
+  #setBeyond(at: number, number: number): void {
+    this.#reach(at + 1)
+    this.set(at, number)
   }
 
   #reach(length: number): void {
