@@ -78,6 +78,7 @@ export const scenarios: readonly Scenario[] = [
       each('until its observer is told, p50', [bare, memory, disk, hocuspocus, automerge], {
         what: 'until its observer is told, p50',
         judged: 'this server’s p50 beside y-websocket’s in memory',
+        missedBy: 'a batch of LevelDB that is safe takes 1.4 times as long by itself',
       }),
     ],
   },
@@ -118,6 +119,7 @@ export const scenarios: readonly Scenario[] = [
       }),
       among(', memory without pages of files', {
         what: 'memory with 1,000,000 documents and the hash tree of two peers',
+        missedBy: 'garbage that V8 leaves until it has 256 MiB; 341 at rest',
       }),
     ],
   },
