@@ -3,6 +3,7 @@ import { CorruptRecord, type IndexRecord, type LogStore } from '../ports/log-sto
 import type { DocumentId } from '../ports/names.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { DocumentNotice, Documents, HeldContent, Json, Registers } from './documents.ts'
+import { type Reading, Readings, tellingOf } from './fact-readings.ts'
 import { type Derived, FactRecords } from './fact-records.ts'
 import { ledgerBytes } from './ledger.ts'
 
@@ -72,44 +73,6 @@ interface Row {
   readonly contents: PromiseWithResolvers<ReadonlyMap<DocumentId, HeldContent>>
   /** Resolves when all of them are told. */
   readonly told: Promise<void>[]
-}
-
-/** A document that is read: resolves when it is told. `next`: it has changed meanwhile, and is read once more. */
-interface Reading {
-  told: PromiseWithResolvers<void>
-  next: PromiseWithResolvers<void> | undefined
-}
-
-/**
- * Readings by their document, of which there is mostly none or one: that has a place of its own. A map that is emptied again and again makes
- * a table each time, and each table holds the next one, so that none of them is collected young: 80 MB at the start of a million documents.
- */
-class Readings {
-  #only: { readonly document: DocumentId; readonly reading: Reading } | undefined
-  readonly #more = new Map<DocumentId, Reading>()
-
-  get(document: DocumentId): Reading | undefined {
-    return this.#only?.document === document ? this.#only.reading : this.#more.get(document)
-  }
-
-  has(document: DocumentId): boolean {
-    return this.get(document) !== undefined
-  }
-
-  /** Of a document that has none. */
-  add(document: DocumentId, reading: Reading): void {
-    if (this.#only) this.#more.set(document, reading)
-    else this.#only = { document, reading }
-  }
-
-  delete(document: DocumentId): void {
-    if (this.#only?.document === document) this.#only = undefined
-    else this.#more.delete(document)
-  }
-
-  all(): Reading[] {
-    return [...(this.#only ? [this.#only.reading] : []), ...this.#more.values()]
-  }
 }
 
 export class Facts<T extends Json> {
@@ -415,5 +378,3 @@ function ifDamaged(error: unknown): undefined {
 
 const fits = ({ indexes, bytes }: Row, index: IndexRecord): boolean =>
   indexes.length < rowDocuments && bytes + ledgerBytes(index) <= rowBytes
-
-const tellingOf = ({ told, next }: Reading): Promise<void> => (next ?? told).promise
