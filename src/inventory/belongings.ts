@@ -75,10 +75,9 @@ export function createBelongings(seed: Uint8Array): Belongings {
       if (known !== undefined) forgetNamings(known)
       if (whoIsNamed.length > 0) {
         const number = known ?? keep(document, hash)
-        const names = new Set(whoIsNamed)
-        alive += names.size
-        states.set(number, names.size * generations + generationOf(number))
-        for (const who of names) namings.add(hashOf(who), stamped(number))
+        alive += whoIsNamed.length
+        states.set(number, whoIsNamed.length * generations + generationOf(number))
+        for (const who of whoIsNamed) namings.add(hashOf(who), stamped(number))
       } else if (known !== undefined) letGo(known)
     },
 
