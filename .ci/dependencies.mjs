@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 /** For each folder of src, the folders that it may import; itself is understood. */
 const allowed = {
   ports: [],
+  dense: [],
   actor: ['ports'],
   adapters: ['ports'],
   document: ['actor', 'ports'],
-  federation: ['document', 'actor', 'ports'],
+  federation: ['dense', 'document', 'actor', 'ports'],
   commands: ['federation', 'document', 'actor', 'ports'],
-  inventory: ['commands', 'federation', 'document', 'actor', 'ports'],
+  inventory: ['dense', 'commands', 'federation', 'document', 'actor', 'ports'],
   storage: ['commands', 'federation', 'document', 'actor', 'ports'],
   channels: ['commands', 'federation', 'document', 'actor', 'ports'],
   access: ['inventory', 'storage', 'channels', 'commands', 'federation', 'document', 'actor', 'ports'],

@@ -1,13 +1,13 @@
+import { HashChains, none, textHasher } from '../dense/hash-chains.ts'
+import { IdTexts } from '../dense/id-texts.ts'
+import { Numbers } from '../dense/numbers.ts'
+import { SortedPairs } from '../dense/sorted-pairs.ts'
 import type { Registers } from '../document/documents.ts'
 import { isSegment } from '../document/names.ts'
 import type { Principal } from '../federation/command.ts'
-import { IdTexts } from '../federation/reconciliation/id-texts.ts'
-import { Numbers } from '../federation/reconciliation/numbers.ts'
 import { type DocumentId, isOperatorId } from '../ports/names.ts'
-import { HashChains, none, textHasher } from './hash-chains.ts'
 import { networkOf } from './networks.ts'
 import { keys } from './records.ts'
-import { SortedPairs } from './sorted-pairs.ts'
 import type { NetworkName } from './view.ts'
 
 /*

@@ -1,7 +1,7 @@
+import { Numbers } from '../../dense/numbers.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { DocumentId } from '../../ports/names.ts'
 import { type Key, type Leaves, leafBytes } from './leaves.ts'
-import { Numbers } from './numbers.ts'
 import { digitAt, fanOut, lies, maxDepth, type Place } from './place.ts'
 
 /** Bytes of a node's hash: the first half of a SHA-256. */

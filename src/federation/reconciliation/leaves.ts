@@ -1,7 +1,7 @@
+import { IdTexts } from '../../dense/id-texts.ts'
+import { Numbers } from '../../dense/numbers.ts'
 import type { Crypto } from '../../ports/crypto.ts'
 import type { DocumentId } from '../../ports/names.ts'
-import { IdTexts } from './id-texts.ts'
-import { Numbers } from './numbers.ts'
 
 /** Bytes of a leaf as it is hashed: its key and the first half of its digest. */
 export const leafBytes = 24

@@ -1,4 +1,4 @@
-import { Numbers } from '../federation/reconciliation/numbers.ts'
+import { Numbers } from './numbers.ts'
 import { Pages } from './pages.ts'
 import { Cursor, SortedRun } from './sorted-run.ts'
 

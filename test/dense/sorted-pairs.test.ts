@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SortedPairs } from '../../src/inventory/sorted-pairs.ts'
+import { SortedPairs } from '../../src/dense/sorted-pairs.ts'
 
 const mixed = (number: number): number => Math.imul(number ^ (number >>> 15), 2_654_435_761) >>> 0
 

@@ -1,4 +1,4 @@
-import { Numbers } from '../federation/reconciliation/numbers.ts'
+import { Numbers } from './numbers.ts'
 import { type Pages, pageBytes } from './pages.ts'
 
 /** Where the pairs of a page end, before all of them. */

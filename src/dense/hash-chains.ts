@@ -1,4 +1,4 @@
-import { Numbers } from '../federation/reconciliation/numbers.ts'
+import { Numbers } from './numbers.ts'
 
 /** Where a chain ends; no number that is kept. */
 export const none = 0xffff_ffff
