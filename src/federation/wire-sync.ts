@@ -1,6 +1,7 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { base64url } from 'multiformats/bases/base64'
 import type { DocumentId, LogId, ServerId } from '../ports/names.ts'
+import { entriesFrame } from './entries-frame.ts'
 import { MalformedFrame } from './frame-shape.ts'
 import type { Echo } from './peer-clock.ts'
 import { type Answer, type Query, saltBytes } from './reconciliation/parts.ts'
@@ -71,10 +72,11 @@ export type SyncMessage =
   | { readonly type: 'linked'; readonly lives: ReadonlyMap<ServerId, number> }
 
 export function encodeSync(sync: SyncMessage): Uint8Array {
+  if (sync.type === 'entries') return entriesFrame(sync)
   return toBinary(SyncSchema, create(SyncSchema, { content: syncFields(sync) }))
 }
 
-function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['content'] & object {
+function syncFields(sync: Exclude<SyncMessage, Entries>): MessageInitShape<typeof SyncSchema>['content'] & object {
   switch (sync.type) {
     case 'query': {
       const { id, salt, documents, parts } = sync
@@ -86,8 +88,6 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
     }
     case 'have':
       return { case: 'have', value: haveFields(sync) }
-    case 'entries':
-      return { case: 'entries', value: entriesFields(sync) }
     case 'manifest':
       return { case: 'manifest', value: sync.manifest }
     case 'beat':
@@ -108,12 +108,6 @@ function syncFields(sync: SyncMessage): MessageInitShape<typeof SyncSchema>['con
       return { case: 'linked', value: { servers: [...sync.lives.keys()], lives: [...sync.lives.values()] } }
   }
 }
-
-const entriesFields = ({ document, entries, manifests = [] }: Entries) => ({
-  document,
-  entries: [...entries],
-  manifests: [...manifests],
-})
 
 const haveFields = ({ document, heads, purpose, manifestsAfter }: Have) => ({
   document,

@@ -3,12 +3,14 @@
  * bytes, before anything is built from it. Fails when a bound is missing (a frame of a million fields is accepted, or
  * takes long), or when a decoder lets another error out.
  */
+import { create, toBinary } from '@bufbuild/protobuf'
 import * as fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CommandAnswer } from '../../src/federation/federation.ts'
 import { MalformedFrame } from '../../src/federation/frame-shape.ts'
 import { below, root } from '../../src/federation/reconciliation/place.ts'
+import { SyncSchema } from '../../src/federation/wire_pb.ts'
 import { decodeGreeting, encodeGreeting, type Greeting } from '../../src/federation/wire-greeting.ts'
 import {
   decodeAnswer,
@@ -75,6 +77,7 @@ const syncs: SyncMessage[] = [
     purpose: 'ask',
   },
   { type: 'entries', document, entries: [bytes(1), bytes(300), new Uint8Array()] },
+  { type: 'entries', document, entries: [bytes(200)], manifests: [bytes(130), bytes(5)] },
   { type: 'manifest', manifest: bytes(40) },
   { type: 'beat', clock: 1_800_000_000_000, usedPercent: 40 },
   { type: 'beat', clock: 1_800_000_000_000, usedPercent: 100, reduction: { percent: 30, validMs: 5_000 } },
@@ -118,6 +121,18 @@ function refuses(decode: (frame: Uint8Array) => unknown, frame: Uint8Array): voi
   }
   assert.unreachable('should have been refused')
 }
+
+test('entries are written as the library writes them', () => {
+  const parts = fc.array(fc.uint8Array({ maxLength: 300, size: 'max' }), { maxLength: 5 })
+  const large = fc.constantFrom(127, 128, 16_383, 16_384, 300_000).map(length => [bytes(length)])
+  fc.assert(
+    fc.property(fc.oneof(parts, large), parts, (entries, manifests) => {
+      const content = { case: 'entries', value: { document, entries, manifests } } as const
+      const written = encodeSync({ type: 'entries', document, entries, manifests })
+      assert.equal(written, toBinary(SyncSchema, create(SyncSchema, { content })))
+    }),
+  )
+})
 
 test('every message comes back as it was sent', () => {
   for (const greeting of greetings) assert.equal(decodeGreeting(encodeGreeting(greeting)), greeting)
