@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -138,5 +138,7 @@ async function commit(): Promise<string | undefined> {
 }
 
 async function draw(name: string, svg: string): Promise<void> {
-  if (values.plots !== undefined) await writeFile(join(values.plots, `${name}.svg`), `${svg}\n`)
+  if (values.plots === undefined) return
+  await mkdir(values.plots, { recursive: true })
+  await writeFile(join(values.plots, `${name}.svg`), `${svg}\n`)
 }
