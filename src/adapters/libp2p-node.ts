@@ -5,6 +5,7 @@ import type { Libp2p, PeerId } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pLimits } from './libp2p-network.ts'
+import { noiseCrypto } from './noise-crypto.ts'
 
 /*
  * What of libp2p the network runs on. It is the larger part of all that a node loads, and wanted when clients are served already: so it
@@ -29,7 +30,7 @@ export function createLibp2pNode(of: {
     privateKey: privateKeyFromRaw(Buffer.concat([privateKey, publicKey])),
     addresses: { listen: [...listen] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ crypto: noiseCrypto() })],
     streamMuxers: [
       yamux({
         maxInboundStreams: 2 * limits.maxStreams,
