@@ -379,11 +379,13 @@ const subjectOf = (server: ServerId, message: SyncMessage): Subject =>
 /** Of entries so many, or so large ones, count for one message in progress. */
 const entriesOfOne = 16
 const bytesOfOne = 256 * 1024
+/** With few and small ones it is done as soon as the disk has it, with whatever else the disk has been given meanwhile: the more, the better. */
+const leastWeight = 1 / 2
 
 /** How many messages in progress a message with entries counts for. */
 export function weightOf({ entries, manifests = [] }: Entries): number {
   const bytes = bytesOf(entries) + bytesOf(manifests)
-  return Math.max(1, entries.length / entriesOfOne, bytes / bytesOfOne)
+  return Math.max(leastWeight, entries.length / entriesOfOne, bytes / bytesOfOne)
 }
 
 const sizesOf = ({ entries }: Entries) => ({ entries: entries.length, bytes: bytesOf(entries) })

@@ -11,7 +11,7 @@ import type { PeerNetwork, PeerStream } from '../../src/ports/peer-network.ts'
 import { World, type WorldServer } from '../federation/world.ts'
 import { testOperator } from '../fixtures/operators.ts'
 import { until } from '../fixtures/until.ts'
-import type { Figure } from './bench.ts'
+import { type Figure, figureOf } from './bench.ts'
 import { heldBytes } from './held-memory.ts'
 
 /*
@@ -24,53 +24,58 @@ const other = testOperator('b.example')
 const largeOnes = { count: 800, bytes: 200_000 }
 const smallOnes = { count: 6_000, bytes: 1_000 }
 const timeoutMs = 300_000
+const rounds = 3
 const mebibyte = 1024 * 1024
 const plainFrameBytes = [64 * 1024, 512 * 1024]
 
-/** @param share by how much fewer documents are taken */
+/** By turns, several times. @param share by how much fewer documents are taken */
 export async function fillFigures(progress: (line: string) => void, share: number): Promise<Figure[]> {
   const large = { ...largeOnes, count: largeOnes.count / share }
   const small = { ...smallOnes, count: smallOnes.count / share }
-  const speeds: number[] = []
-  for (const frameBytes of plainFrameBytes) speeds.push(await plainStream(large.count * large.bytes, frameBytes))
-  const plain = Math.max(...speeds)
-  progress(`a plain stream: ${Math.round(plain)} MiB/s`)
-  const filled = await filling(large)
-  progress(`documents of ${large.bytes} bytes: ${Math.round(filled.mebibytesPerSecond)} MiB/s`)
-  const many = await filling(small)
-  progress(`documents of ${small.bytes} bytes: ${Math.round(many.documentsPerSecond)} documents/s`)
-  const foreign = await filling(small, other)
-  progress(`the same, of another operator: ${Math.round(foreign.documentsPerSecond)} documents/s`)
+  const plain: number[] = []
+  const [filled, many, foreign]: [Filled[], Filled[], Filled[]] = [[], [], []]
+  for (let round = 1; round <= rounds; round++) {
+    const speeds: number[] = []
+    for (const frameBytes of plainFrameBytes) speeds.push(await plainStream(large.count * large.bytes, frameBytes))
+    const stream = Math.max(...speeds)
+    const [one, own, others] = [await filling(large), await filling(small), await filling(small, other)]
+    plain.push(stream)
+    filled.push(one)
+    many.push(own)
+    foreign.push(others)
+    const ofLarge = `documents of ${large.bytes} bytes ${Math.round(one.mebibytesPerSecond)} MiB/s`
+    const ofSmall = `of ${small.bytes} bytes ${perSecond(own)}, of another operator ${perSecond(others)}`
+    progress(`round ${round}: a plain stream ${Math.round(stream)} MiB/s, ${ofLarge}, ${ofSmall}`)
+  }
   const about = `empty server, ${large.count} documents of ${large.bytes} bytes`
+  const rates = filled.map(({ mebibytesPerSecond }) => mebibytesPerSecond)
+  const ofMany = many.map(({ documentsPerSecond }) => documentsPerSecond)
+  const ofForeign = foreign.map(({ documentsPerSecond }) => documentsPerSecond)
+  const shares = (values: readonly number[], of: readonly number[]) =>
+    values.map((value, at) => (100 * value) / (of[at] ?? Number.NaN))
   return [
-    { name: `${about}: plain libp2p stream`, value: plain, unit: 'MiB/s' },
-    { name: `${about}: filled with`, value: filled.mebibytesPerSecond, unit: 'MiB/s' },
-    { name: `${about}: of a plain stream`, value: (100 * filled.mebibytesPerSecond) / plain, unit: '%', atLeast: 50 },
-    {
-      name: `${about}: memory without pages of files, second half above the first`,
-      value: filled.growthMebibytes,
-      unit: 'MiB',
-      atMost: 48,
-    },
-    { name: `${about}: entries that came twice after a cut`, value: filled.repeated, unit: '', atMost: 64 },
-    {
-      name: `empty server, ${small.count} documents of ${small.bytes} bytes: filled with`,
-      value: many.documentsPerSecond,
-      unit: 'documents/s',
-    },
-    {
-      name: 'the same, a server of another operator, which has a budget: filled with',
-      value: foreign.documentsPerSecond,
-      unit: 'documents/s',
-    },
-    {
-      name: 'the same: of one of the own operator',
-      value: (100 * foreign.documentsPerSecond) / many.documentsPerSecond,
-      unit: '%',
-      atLeast: 80,
-    },
+    figureOf(`${about}: plain libp2p stream`, plain, 'MiB/s'),
+    figureOf(`${about}: filled with`, rates, 'MiB/s'),
+    figureOf(`${about}: of a plain stream`, shares(rates, plain), '%', { atLeast: 50 }),
+    figureOf(
+      `${about}: memory without pages of files, second half above the first`,
+      filled.map(({ growthMebibytes }) => growthMebibytes),
+      'MiB',
+      { atMost: 48 },
+    ),
+    figureOf(
+      `${about}: entries that came twice after a cut`,
+      filled.map(({ repeated }) => repeated),
+      '',
+      { atMost: 64 },
+    ),
+    figureOf(`empty server, ${small.count} documents of ${small.bytes} bytes: filled with`, ofMany, 'documents/s'),
+    figureOf('the same, a server of another operator, which has a budget: filled with', ofForeign, 'documents/s'),
+    figureOf('the same: of one of the own operator', shares(ofForeign, ofMany), '%', { atLeast: 80 }),
   ]
 }
+
+const perSecond = ({ documentsPerSecond }: Filled): string => `${Math.round(documentsPerSecond)} documents/s`
 
 interface Filled {
   readonly mebibytesPerSecond: number

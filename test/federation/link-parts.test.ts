@@ -233,11 +233,12 @@ test('what is heavier takes the room of several, and the last to come in may wei
   assert.equal(entered, ['a', 'b', 'c', 'd', 'e'])
 })
 
-test('a message with many or large entries counts for several', () => {
+test('a message with many or large entries counts for several, one with a small one for half', () => {
   const document = asDocumentId('pn/a.example/one')
   const entries = (count: number, bytes: number) =>
     weightOf({ type: 'entries', document, entries: Array.from({ length: count }, () => new Uint8Array(bytes)) })
-  assert.is(entries(1, 100), 1)
+  assert.is(entries(1, 100), 0.5)
+  assert.is(entries(16, 100), 1)
   assert.is(entries(160, 100), 10)
   assert.is(entries(1, 1024 * 1024), 4)
   const manifests = [new Uint8Array(1024 * 1024)]
