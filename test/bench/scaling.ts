@@ -36,8 +36,9 @@ export const scalingBench: Bench = {
     const sizes = isQuick ? quick : whole
     const root = await mkdtemp(join(tmpdir(), 'cpns-bench-'))
     try {
+      const documents = byDocuments(sizes.documents, progress)
       const panels: Panel[] = [
-        byDocuments(sizes.documents, progress),
+        documents.panel,
         {
           size: 'documents that nobody touches; what it costs each of two servers',
           series: [await restByDocuments(sizes.restingDocuments, progress)],
@@ -47,7 +48,7 @@ export const scalingBench: Bench = {
         await byObjects(sizes.objects, root, progress),
       ]
       await draw('scaling', scalingPlot(panels))
-      return panels.flatMap(figuresOf)
+      return [...panels.flatMap(figuresOf), documents.level]
     } finally {
       await rm(root, { recursive: true, force: true })
     }
@@ -59,5 +60,5 @@ const figuresOf = ({ size, series }: Panel): Figure[] =>
     name: `${what} (${unit}), by ${size}`,
     value: slope(points),
     unit: 'slope',
-    atMost: slopeAtMost,
+    ...(slopeAtMost !== undefined && { atMost: slopeAtMost }),
   }))

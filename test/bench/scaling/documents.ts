@@ -1,4 +1,6 @@
+import { fanOut } from '../../../src/federation/reconciliation/place.ts'
 import { NamedTree, walked } from '../../federation/reconciliation/trees.ts'
+import { type Figure, spread } from '../bench.ts'
 import { constant, linear, type Panel } from './series.ts'
 
 /*
@@ -11,8 +13,14 @@ const changed = 100
 const walks = { equal: 200, changed: 20 }
 /** Beside reconnecting with nothing changed, a hundred that have leave more to be read where each has a neighbourhood of its own. */
 const byDepth = 0.25
+/** A place that is told, with its hashes, and what is told of its neighbours below. */
+const bytesOfLevel = 100
 
-export function byDocuments(sizes: readonly number[], progress: (line: string) => void): Panel {
+/** The panel, and what each changed document takes on each level of the tree: bytes grow with the levels, of which there is a logarithm, and no power. */
+export function byDocuments(
+  sizes: readonly number[],
+  progress: (line: string) => void,
+): { readonly panel: Panel; readonly level: Figure } {
   const measured = sizes.map(size => {
     const values = reconnected(size)
     progress(
@@ -22,7 +30,7 @@ export function byDocuments(sizes: readonly number[], progress: (line: string) =
   })
   const points = (value: (each: (typeof measured)[number]) => number) =>
     measured.map(each => ({ size: each.size, value: value(each) }))
-  return {
+  const panel: Panel = {
     size: 'documents that two servers hold that meet again',
     series: [
       {
@@ -41,11 +49,16 @@ export function byDocuments(sizes: readonly number[], progress: (line: string) =
         what: `${changed} changed, each side`,
         unit: 'bytes',
         points: points(({ bytes }) => bytes),
-        slopeAtMost: byDepth,
       },
       { what: 'memory of a tree', unit: 'bytes', points: points(({ treeBytes }) => treeBytes), slopeAtMost: linear },
     ],
   }
+  const ofLevel = measured.map(({ size, bytes }) => bytes / (2 * changed * (Math.log(size) / Math.log(fanOut))))
+  const level: Figure = {
+    name: `${changed} changed, each side: bytes for each of them and level of the tree, the most`,
+    ...{ value: Math.max(...ofLevel), unit: 'bytes', ...spread(ofLevel), atMost: bytesOfLevel },
+  }
+  return { panel, level }
 }
 
 function reconnected(size: number) {
