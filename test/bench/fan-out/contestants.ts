@@ -29,11 +29,14 @@ const address = (port: number) => ({ host: '127.0.0.1', port, localAddress: '127
 const room = 'bench'
 const value = (count: number) => `The alias of the network: ${count}.`
 
-/** This server: the Personal Network's alias is changed by a command, which is answered when it is on disk. */
-export async function ours(root: string, nodeOptions: readonly string[] = []): Promise<Contestant> {
+/**
+ * This server: the Personal Network's alias is changed by a command, which is answered when it is on disk.
+ * @param settings beside those of any server
+ */
+export async function ours(root: string, settings: Readonly<Record<string, number>> = {}): Promise<Contestant> {
   const [home] = await folders(root, 1, ['owner'])
   if (!home) throw new Error('There is no server.')
-  const server = await start(home, {}, nodeOptions)
+  const server = await start(home, settings)
   const { port, pid } = server
   const welcome = Promise.withResolvers<void>()
   const client = openRawClient(

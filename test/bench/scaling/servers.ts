@@ -9,6 +9,8 @@ import { constant, linear, type Panel, type Point, type Series } from './series.
  */
 
 const restSeconds = 3_000
+/** However many there are: what it takes to begin is taken away, and is many times as much as a short rest. */
+const leastRestSeconds = 300
 const writes = { perSecond: 20, seconds: 10 }
 
 export async function byPeers(sizes: readonly number[], progress: (line: string) => void): Promise<Panel> {
@@ -19,9 +21,10 @@ export async function byPeers(sizes: readonly number[], progress: (line: string)
     const federation = { servers: size, documents: 10 }
     const idleUs = await costUs({ ...federation, seconds: writes.seconds, perSecond: 0 })
     const busyUs = await costUs({ ...federation, ...writes })
-    const restUs = await costUs({ ...federation, seconds: writes.seconds + restSeconds / size, perSecond: 0 })
+    const rest = Math.max(leastRestSeconds, restSeconds / size)
+    const restUs = await costUs({ ...federation, seconds: writes.seconds + rest, perSecond: 0 })
     writing.push({ size, value: (busyUs - idleUs) / (writes.perSecond * writes.seconds) / size })
-    resting.push({ size, value: (restUs - idleUs) / restSeconds })
+    resting.push({ size, value: (restUs - idleUs) / rest / size })
     progress(`${size} servers: ${told(writing)} a write, ${told(resting)} a second at rest, each`)
   }
   return {
