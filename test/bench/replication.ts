@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { freePort } from '../../examples/support/cuttable-link.ts'
 import { until } from '../fixtures/until.ts'
 import { type Bench, type Figure, figureOf } from './bench.ts'
-import { nodeFlags } from './overload/bench-server.ts'
+import { serverFlags } from './overload/bench-server.ts'
 import { type Child, startChild } from './overload/child.ts'
 import type { ReplicationAnswer, ReplicationOrder } from './replication/server.child.ts'
 
@@ -59,7 +59,7 @@ async function withServers<T>(work: (servers: readonly [Server, Server], folder:
   }
 }
 
-const begun = (): Server => startChild<ReplicationOrder, ReplicationAnswer>('../replication/server.child.ts', nodeFlags)
+const begun = (): Server => startChild<ReplicationOrder, ReplicationAnswer>('../replication/server.child.ts', serverFlags)
 
 const look = (server: Server) => server.ask({ what: 'look' })
 

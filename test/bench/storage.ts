@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { countsBuffersAsHeap } from '../../src/cli/heap.ts'
 import { messageDeposit } from '../../src/storage/methods/objects.ts'
 import { mailboxSync } from '../../src/storage/methods/sync.ts'
 import { partDocument } from '../../src/storage/names.ts'
@@ -11,7 +10,7 @@ import type { OpensAnswer, OpensOrder } from './cold-parts.child.ts'
 import { documentPath } from './document.ts'
 import { idleMailboxes } from './idle-mailboxes.ts'
 import { manyConversations } from './many-conversations.ts'
-import { nodeFlags } from './overload/bench-server.ts'
+import { serverFlags } from './overload/bench-server.ts'
 import { startChild } from './overload/child.ts'
 import { home, messageOf, newId, register, type StorageServer, storageServer } from './storage-server.ts'
 
@@ -168,8 +167,7 @@ async function bigMailbox(folder: string, progress: (line: string) => void): Pro
  * synchronised would be counted among the garbage that those who open wait for.
  */
 async function coldOpens(folder: string): Promise<OpensAnswer> {
-  const flags = ['--initial-heap-size=256', countsBuffersAsHeap, ...nodeFlags]
-  const child = startChild<OpensOrder, OpensAnswer>('../cold-parts.child.ts', flags)
+  const child = startChild<OpensOrder, OpensAnswer>('../cold-parts.child.ts', serverFlags)
   try {
     const documents = Array.from({ length: bigParts }, (_, part) => partDocument(big, 'c-lunch', part))
     return await child.ask({ folder, documents })

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ServerFolder, serverFolder } from '../../../examples/support/operators.ts'
+import { countsBuffersAsHeap } from '../../../src/cli/heap.ts'
 import { environment, watchLog } from '../../../examples/support/server-process.ts'
 import { type Child, orders } from './child.ts'
 import type { ProbeAnswer, ProbeOrder } from './loop-probe.ts'
@@ -17,6 +18,8 @@ import { operator, pskOf } from './raw-client.ts'
 export const nodeFlags = ['--max-semi-space-size=8']
 /** The first line of the command, which a shell would read. */
 const commandFlags = ['--initial-heap-size=256']
+/** All that a server has, for programs that are one without the command, which sets the last of them itself. */
+export const serverFlags = [...nodeFlags, ...commandFlags, countsBuffersAsHeap]
 
 export interface BenchServer {
   readonly home: ServerFolder
