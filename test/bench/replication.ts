@@ -59,7 +59,8 @@ async function withServers<T>(work: (servers: readonly [Server, Server], folder:
   }
 }
 
-const begun = (): Server => startChild<ReplicationOrder, ReplicationAnswer>('../replication/server.child.ts', serverFlags)
+const begun = (): Server =>
+  startChild<ReplicationOrder, ReplicationAnswer>('../replication/server.child.ts', serverFlags)
 
 const look = (server: Server) => server.ask({ what: 'look' })
 
