@@ -5,6 +5,7 @@ import { until } from '../fixtures/until.ts'
 import { type Bench, type Figure, figureOf } from './bench.ts'
 import type { ObserversAnswer, ObserversOrder } from './fan-out/observers.child.ts'
 import { cpuMsOf, installPeers } from './fan-out/peer-process.ts'
+import { unboundedFrames } from './overload/bench-server.ts'
 import { type Child, startChild } from './overload/child.ts'
 import * as servers from './writers/servers.ts'
 import type { WritersAnswer, WritersOrder } from './writers/writers.child.ts'
@@ -70,7 +71,7 @@ export const fullSpeedBench: Bench = {
 }
 
 const kinds = async (root: string): Promise<servers.ServerKind[]> => [
-  await servers.ours(root, 1, undefined, { 'clients.framesOfSession': 100_000, 'clients.framesOfOne': 1_000_000 }),
+  await servers.ours(root, 1, undefined, unboundedFrames),
   await servers.hocuspocus(root),
   await servers.yWebsocket(),
   await servers.bare(),

@@ -60,5 +60,5 @@ const figuresOf = ({ size, series }: Panel): Figure[] =>
     name: `${what} (${unit}), by ${size}`,
     value: slope(points),
     unit: 'slope',
-    ...(slopeAtMost !== undefined && { atMost: slopeAtMost }),
+    atMost: slopeAtMost,
   }))

@@ -21,6 +21,9 @@ const commandFlags = ['--initial-heap-size=256']
 /** All that a server has, for programs that are one without the command, which sets the last of them itself. */
 export const serverFlags = [...nodeFlags, ...commandFlags, countsBuffersAsHeap]
 
+/** For one client that does as much as it can: what one may send otherwise would be measured. */
+export const unboundedFrames = { 'clients.framesOfSession': 100_000, 'clients.framesOfOne': 1_000_000 }
+
 export interface BenchServer {
   readonly home: ServerFolder
   readonly pid: number

@@ -49,6 +49,7 @@ export function byDocuments(
         what: `${changed} changed, each side`,
         unit: 'bytes',
         points: points(({ bytes }) => bytes),
+        slopeAtMost: byDepth,
       },
       { what: 'memory of a tree', unit: 'bytes', points: points(({ treeBytes }) => treeBytes), slopeAtMost: linear },
     ],

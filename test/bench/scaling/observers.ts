@@ -4,6 +4,7 @@ import { median } from '../bench.ts'
 import { type Contestant, ours } from '../fan-out/contestants.ts'
 import type { ObserversAnswer, ObserversOrder } from '../fan-out/observers.child.ts'
 import { cpuMsOf } from '../fan-out/peer-process.ts'
+import { unboundedFrames } from '../overload/bench-server.ts'
 import { type Child, startChild } from '../overload/child.ts'
 import { linear, type Panel } from './series.ts'
 
@@ -13,8 +14,6 @@ type Observers = Child<ObserversOrder, ObserversAnswer>
 
 const warmUpWrites = 1_000
 const rounds = 5
-/** One client writes for a while as fast as it is answered. */
-const settings = { 'clients.framesOfSession': 100_000, 'clients.framesOfOne': 1_000_000 }
 /** In a round: accounts are in hundredths of a second, and a write to few takes little. */
 const writesFor = (observers: number): number => Math.max(20, Math.round(2_000 / Math.sqrt(observers)))
 
@@ -23,7 +22,7 @@ export async function byObservers(
   root: string,
   progress: (line: string) => void,
 ): Promise<Panel> {
-  const contestant = await ours(join(root, 'observers'), settings)
+  const contestant = await ours(join(root, 'observers'), unboundedFrames)
   const observers = startChild<ObserversOrder, ObserversAnswer>('../fan-out/observers.child.ts')
   try {
     for (let write = 0; write < warmUpWrites; write++) await contestant.write()

@@ -4,8 +4,8 @@ export interface Series {
   readonly what: string
   readonly unit: string
   readonly points: readonly Point[]
-  /** The steepest that is well: 1 is as fast as the size, 0 not at all; what is above that leaves room for chance. Left out: a slope says little of it. */
-  readonly slopeAtMost?: number
+  /** The steepest that is well: 1 is as fast as the size, 0 not at all; what is above that leaves room for chance. */
+  readonly slopeAtMost: number
 }
 
 export interface Point {
